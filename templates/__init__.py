@@ -1,0 +1,1 @@
+"""The stack as code: one module a part, wired together in `templates.pipeline`."""

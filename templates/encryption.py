@@ -1,0 +1,136 @@
+"""The key of everything at rest, who may use it and for what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import awacs.kms as kms
+from awacs.aws import ArnLike, Principal, Statement, StringLike
+from troposphere import GetAtt, Ref, Sub, Template
+from troposphere.kms import Alias, Key
+
+from templates import naming, policies
+from templates.policies import Arn
+
+# Whoever may administer the account may administer the key and grant its use through IAM; named
+# one by one, so that an action AWS adds later is a decision and not a side effect. Without this
+# statement a lost role would leave the data unreadable for ever (trap 30).
+ADMINISTER = [
+    kms.CancelKeyDeletion,
+    kms.CreateAlias,
+    kms.CreateGrant,  # Lambda takes a grant on the key for the function's environment
+    kms.Decrypt,
+    kms.DeleteAlias,
+    kms.DescribeKey,
+    kms.DisableKey,
+    kms.DisableKeyRotation,
+    kms.EnableKey,
+    kms.EnableKeyRotation,
+    kms.Encrypt,
+    kms.GenerateDataKey,
+    kms.GetKeyPolicy,
+    kms.GetKeyRotationStatus,
+    kms.ListGrants,
+    kms.ListKeyPolicies,
+    kms.ListKeyRotations,
+    kms.ListResourceTags,
+    kms.PutKeyPolicy,
+    kms.ReEncryptFrom,
+    kms.ReEncryptTo,
+    kms.RevokeGrant,
+    kms.RotateKeyOnDemand,
+    kms.ScheduleKeyDeletion,
+    kms.TagResource,
+    kms.UntagResource,
+    kms.UpdateAlias,
+    kms.UpdateKeyDescription,
+]
+# What a service needs to put a message on, or take it off, something encrypted.
+EXCHANGE = [kms.Decrypt, kms.GenerateDataKey]
+
+# In a key's policy `*` means this key and nothing else.
+THIS_KEY = ["*"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encryption:
+    """The stack's customer managed key."""
+
+    key: Key
+    arn: Arn
+
+    def decrypt(self, sid: str, context: str, *values: Arn) -> Statement:
+        """Return the right to decrypt what was encrypted with `context` as one of `values`."""
+        return policies.allow(sid, [kms.Decrypt], [self.arn], _context(context, values))
+
+    def exchange(self, sid: str, context: str, *values: Arn) -> Statement:
+        """Return the right to encrypt and decrypt with `context` as one of `values`."""
+        return policies.allow(sid, EXCHANGE, [self.arn], _context(context, values))
+
+
+def add_encryption(template: Template) -> Encryption:
+    """Add the key with its yearly rotation and its alias."""
+    key = template.add_resource(
+        Key(
+            "EncryptionKey",
+            Description=naming.name("data, queues, logs and topic"),
+            EnableKeyRotation=True,
+            KeyPolicy=policies.document(
+                policies.allow(
+                    "Administer",
+                    ADMINISTER,
+                    THIS_KEY,
+                    principal=Principal(
+                        "AWS", [Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")]
+                    ),
+                ),
+                # S3 cannot announce uploads on an encrypted queue without this (trap 3). It sends
+                # the account; the bucket is checked by the queue's own policy.
+                policies.allow(
+                    "AnnounceUploads",
+                    EXCHANGE,
+                    THIS_KEY,
+                    policies.from_this_account(),
+                    principal=policies.service("s3.amazonaws.com"),
+                ),
+                # Alarms to an encrypted topic vanish in silence without this (trap 4).
+                policies.allow(
+                    "RaiseAlarms",
+                    EXCHANGE,
+                    THIS_KEY,
+                    policies.from_this_account(),
+                    principal=policies.service("cloudwatch.amazonaws.com"),
+                ),
+                # Log groups cannot be created without this (trap 5). CloudWatch Logs sends no
+                # source account, it names the log group in the encryption context.
+                policies.allow(
+                    "EncryptLogs",
+                    [
+                        kms.Decrypt,
+                        kms.DescribeKey,
+                        kms.Encrypt,
+                        kms.GenerateDataKey,
+                        kms.GenerateDataKeyWithoutPlaintext,
+                        kms.ReEncryptFrom,
+                        kms.ReEncryptTo,
+                    ],
+                    THIS_KEY,
+                    ArnLike({"kms:EncryptionContext:aws:logs:arn": naming.log_group_arns()}),
+                    principal=policies.service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),
+                ),
+            ),
+            DeletionPolicy="RetainExceptOnCreate",
+            UpdateReplacePolicy="Retain",
+        )
+    )
+    template.add_resource(
+        Alias(
+            "EncryptionKeyAlias",
+            AliasName=Sub(f"alias/${{{naming.NAME_PREFIX}}}"),
+            TargetKeyId=Ref(key),
+        )
+    )
+    return Encryption(key=key, arn=GetAtt(key, "Arn"))
+
+
+def _context(key: str, values: Sequence[Arn]) -> StringLike:
+    return StringLike({f"kms:EncryptionContext:{key}": list(values)})

@@ -1,0 +1,52 @@
+"""Names needed before their resource exists, which breaks cycles between bucket and queues."""
+
+from troposphere import Sub
+
+# The parameter that every name of the stack begins with, so that two stacks live side by side
+# (trap 52) and the longest bucket name still fits 63 characters (trap 44):
+# 20 (prefix) + 1 + 10 (role) + 1 + 12 (account) + 1 + 15 (longest region so far) = 60.
+NAME_PREFIX = "NamePrefix"
+NAME_PREFIX_LENGTH = 20
+
+
+def name(role: str, *, lead: str = "") -> Sub:
+    """Return the stack's name for `role`, e.g. `darkroom-work`; `lead` goes before the prefix."""
+    return Sub(f"{lead}${{{NAME_PREFIX}}}-{role}")
+
+
+def bucket_name(role: str) -> Sub:
+    """Return a bucket name unique in the world: prefix, role, account and region (D3)."""
+    return Sub(_bucket(role))
+
+
+def bucket_arn(role: str) -> Sub:
+    """Return the ARN of the bucket that `bucket_name(role)` names."""
+    return Sub(f"arn:${{AWS::Partition}}:s3:::{_bucket(role)}")
+
+
+def queue_arn(role: str) -> Sub:
+    """Return the ARN of the queue that `name(role)` names."""
+    return _regional("sqs", f"${{{NAME_PREFIX}}}-{role}")
+
+
+def function_arn(role: str) -> Sub:
+    """Return the ARN of the function that `name(role)` names."""
+    return _regional("lambda", f"function:${{{NAME_PREFIX}}}-{role}")
+
+
+def log_group_name(role: str) -> Sub:
+    """Return the name of the log group for `role`, e.g. `/darkroom/worker`."""
+    return Sub(f"/${{{NAME_PREFIX}}}/{role}")
+
+
+def log_group_arns() -> Sub:
+    """Return a pattern for the ARNs of all log groups that `log_group_name` names."""
+    return _regional("logs", f"log-group:/${{{NAME_PREFIX}}}/*")
+
+
+def _bucket(role: str) -> str:
+    return f"${{{NAME_PREFIX}}}-{role}-${{AWS::AccountId}}-${{AWS::Region}}"
+
+
+def _regional(service: str, resource: str) -> Sub:
+    return Sub(f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}")

@@ -1,0 +1,210 @@
+"""Private subnets with no road out, who may talk to whom in them, and a record of who did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import awacs.logs as logs
+from troposphere import AWSHelperFn, Cidr, GetAtt, GetAZs, If, NoValue, Ref, Select, Sub, Template
+from troposphere.ec2 import (
+    VPC,
+    FlowLog,
+    RouteTable,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    SubnetRouteTableAssociation,
+)
+from troposphere.iam import Policy, Role
+from troposphere.logs import LogGroup
+
+from templates import naming, policies
+from templates.encryption import Encryption
+
+HTTPS: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+# 64 addresses a subnet, 59 of them usable. A function takes one interface for each subnet and
+# security group however many run, and each interface endpoint one for each subnet.
+SUBNET_HOST_BITS = 6
+FLOW_LOG_GROUP = "flow"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Where the function runs and where its doors are."""
+
+    vpc: Ref
+    subnets: tuple[Ref, ...]
+    route_tables: tuple[Ref, ...]
+    worker_security_group: Ref
+    endpoint_security_group: Ref
+
+
+def add_network(
+    template: Template,
+    *,
+    cidr: Ref,
+    zone_numbers: Sequence[Ref],
+    s3_prefix_list: AWSHelperFn,
+    has_queue_endpoint: str,
+    encryption: Encryption,
+    log_retention_days: Ref,
+    permissions_boundary: AWSHelperFn,
+    interfaces_owner: Role,
+) -> Network:
+    """Add a VPC with a private subnet in each zone and no gateway of any kind.
+
+    `interfaces_owner` is the role whose rights remove the function's network interfaces: the
+    worker's security group depends on it, so that on deletion the rights outlive the interfaces
+    and the stack does not hang on them (trap 22).
+    """
+    vpc = template.add_resource(
+        VPC(
+            "Vpc",
+            CidrBlock=cidr,
+            # Without both, the SDK resolves the endpoint's public address and hangs (trap 45).
+            EnableDnsSupport=True,
+            EnableDnsHostnames=True,
+        )
+    )
+    # One table serves all zones: it holds no route but the VPC's own and the S3 endpoint's.
+    table = template.add_resource(RouteTable("PrivateRouteTable", VpcId=Ref(vpc)))
+    subnets = []
+    for index, number in enumerate(zone_numbers):
+        letter = chr(ord("A") + index)
+        subnet = template.add_resource(
+            Subnet(
+                f"PrivateSubnet{letter}",
+                VpcId=Ref(vpc),
+                # By number, for not every zone has every endpoint service (trap 24).
+                AvailabilityZone=Select(number, GetAZs()),
+                CidrBlock=Select(index, Cidr(cidr, len(zone_numbers), SUBNET_HOST_BITS)),
+                MapPublicIpOnLaunch=False,
+            )
+        )
+        template.add_resource(
+            SubnetRouteTableAssociation(
+                f"PrivateRoute{letter}", SubnetId=Ref(subnet), RouteTableId=Ref(table)
+            )
+        )
+        subnets.append(Ref(subnet))
+
+    endpoint_group = template.add_resource(
+        SecurityGroup(
+            "EndpointSecurityGroup",
+            GroupDescription="Interface endpoints: HTTPS from this network, nothing out",
+            VpcId=Ref(vpc),
+            # The range and not the worker's group: two groups that name each other are a cycle.
+            SecurityGroupIngress=[
+                SecurityGroupRule(**HTTPS, CidrIp=cidr, Description="HTTPS from this network")
+            ],
+            # No rule at all would mean the default: everything, everywhere.
+            SecurityGroupEgress=[
+                SecurityGroupRule(
+                    IpProtocol="-1", CidrIp="127.0.0.1/32", Description="Nowhere: answers only"
+                )
+            ],
+        )
+    )
+    worker_group = template.add_resource(
+        SecurityGroup(
+            "WorkerSecurityGroup",
+            GroupDescription="Worker: HTTPS to S3 and to the interface endpoints, nothing in",
+            VpcId=Ref(vpc),
+            SecurityGroupEgress=[
+                SecurityGroupRule(
+                    **HTTPS,
+                    DestinationPrefixListId=s3_prefix_list,
+                    Description="S3 through its gateway endpoint",
+                ),
+                If(
+                    has_queue_endpoint,
+                    SecurityGroupRule(
+                        **HTTPS,
+                        DestinationSecurityGroupId=Ref(endpoint_group),
+                        Description="SQS through its interface endpoint",
+                    ),
+                    NoValue,
+                ),
+            ],
+            DependsOn=[interfaces_owner],
+        )
+    )
+    _add_flow_log(template, vpc, encryption, log_retention_days, permissions_boundary)
+    return Network(
+        vpc=Ref(vpc),
+        subnets=tuple(subnets),
+        route_tables=(Ref(table),),
+        worker_security_group=Ref(worker_group),
+        endpoint_security_group=Ref(endpoint_group),
+    )
+
+
+def _add_flow_log(
+    template: Template,
+    vpc: VPC,
+    encryption: Encryption,
+    log_retention_days: Ref,
+    permissions_boundary: AWSHelperFn,
+) -> None:
+    group = template.add_resource(
+        LogGroup(
+            "FlowLogGroup",
+            LogGroupName=naming.log_group_name(FLOW_LOG_GROUP),
+            RetentionInDays=log_retention_days,
+            KmsKeyId=encryption.arn,
+            DeletionPolicy="Delete",  # kept, it would block the next create (trap 29)
+            UpdateReplacePolicy="Retain",
+        )
+    )
+    role = template.add_resource(
+        Role(
+            "FlowLogRole",
+            AssumeRolePolicyDocument=policies.document(
+                policies.allow_assume(
+                    "vpc-flow-logs.amazonaws.com",
+                    policies.from_this_account(),
+                    policies.on_behalf_of(
+                        Sub(
+                            "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}"
+                            ":vpc-flow-log/*"
+                        )
+                    ),
+                )
+            ),
+            PermissionsBoundary=permissions_boundary,
+            Policies=[
+                Policy(
+                    PolicyName="write-flow-log",
+                    PolicyDocument=policies.document(
+                        policies.allow(
+                            "WriteFlowLog",
+                            [logs.CreateLogStream, logs.DescribeLogStreams, logs.PutLogEvents],
+                            [GetAtt(group, "Arn")],
+                        ),
+                        policies.allow(
+                            "FindFlowLogGroup",
+                            [logs.DescribeLogGroups],
+                            # The call lists groups and names none: account and region at most.
+                            [
+                                Sub(
+                                    "arn:${AWS::Partition}:logs:${AWS::Region}"
+                                    ":${AWS::AccountId}:log-group:*"
+                                )
+                            ],
+                        ),
+                    ),
+                )
+            ],
+        )
+    )
+    template.add_resource(
+        FlowLog(
+            "FlowLog",
+            ResourceId=Ref(vpc),
+            ResourceType="VPC",
+            TrafficType="ALL",
+            LogDestinationType="cloud-watch-logs",
+            LogGroupName=Ref(group),
+            DeliverLogsPermissionArn=GetAtt(role, "Arn"),
+        )
+    )

@@ -1,0 +1,354 @@
+"""What an operator may set, what follows from it, the rules it must satisfy, its console groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from troposphere import (
+    AWSHelperFn,
+    Equals,
+    FindInMap,
+    If,
+    Not,
+    NoValue,
+    Or,
+    Parameter,
+    Ref,
+    Template,
+)
+
+from templates import naming
+
+# The S3 prefix lists that two independent public sources agree on (trap 25); CloudFormation cannot
+# look them up. Elsewhere the operator gives the id; `aws ec2 describe-managed-prefix-lists` shows
+# it. Sources: the mappings in AWS customers' published templates, e.g. on GitHub the CDK constants
+# S3_ENDPOINT_PREFIX_LIST_IDS and the Troposphere mapping AWSRegions2S3PrefixListID.
+S3_PREFIX_LISTS = {
+    "ap-northeast-1": "pl-61a54008",
+    "ap-northeast-2": "pl-78a54011",
+    "ap-northeast-3": "pl-a4a540cd",
+    "ap-south-1": "pl-78a54011",
+    "ap-southeast-1": "pl-6fa54006",
+    "ap-southeast-2": "pl-6ca54005",
+    "ca-central-1": "pl-7da54014",
+    "eu-central-1": "pl-6ea54007",
+    "eu-north-1": "pl-c3aa4faa",
+    "eu-west-1": "pl-6da54004",
+    "eu-west-2": "pl-7ca54015",
+    "eu-west-3": "pl-23ad484a",
+    "sa-east-1": "pl-6aa54003",
+    "us-east-1": "pl-63a5400a",
+    "us-east-2": "pl-7ba54012",
+    "us-west-1": "pl-6ba54002",
+    "us-west-2": "pl-68a54001",
+}
+
+# The other regions of the partitions this stack is for. They stand in the mapping as well, so that
+# a given id is enough there: CloudFormation may look up both branches of an Fn::If.
+OTHER_REGIONS = (
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-south-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-2",
+    "eu-south-1",
+    "eu-south-2",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "us-gov-east-1",
+    "us-gov-west-1",
+)
+UNKNOWN_PREFIX_LIST = "unknown"
+
+PREFIX_LIST_MAPPING = "S3PrefixLists"
+
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
+
+# A private range of RFC 1918, /16 to /24: a VPC's largest, and the smallest that holds four /26.
+PRIVATE_CIDR = r"^(10\.\d{1,3}|172\.(1[6-9]|2\d|3[01])|192\.168)\.\d{1,3}\.\d{1,3}/(1[6-9]|2[0-4])$"
+YES_NO = {"AllowedValues": ["true", "false"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """References to the parameters, and what is drawn from them."""
+
+    code_bucket: Ref
+    code_key: Ref
+    runtime: Ref
+    architecture: Ref
+    code_signing: If
+    memory_megabytes: Ref
+    maximum_concurrency: Ref
+    reserved_concurrency: If
+    vpc_cidr: Ref
+    zone_numbers: tuple[Ref, ...]
+    s3_prefix_list: If
+    noncurrent_days: Ref
+    log_retention_days: Ref
+    alarm_email: Ref
+    permissions_boundary: If
+    environment: Ref
+
+    has_queue_endpoint: str
+    """Condition: the network has a door to SQS, so that the worker can ask for back-off."""
+
+    has_alarm_email: str
+    """Condition: alarms go to somebody's mailbox."""
+
+    in_china: str
+    """Condition: the partition whose interface endpoints carry another name."""
+
+
+def add_parameters(template: Template, *, zones: int) -> Parameters:
+    """Add parameters, conditions, rules and console groups; `zones` is how many to choose."""
+    general = _Group(template, "General")
+    code = _Group(template, "Function package (python -m ops package prints both)")
+    capacity = _Group(template, "Capacity")
+    network = _Group(template, "Network")
+    keeping = _Group(template, "Retention and alarms")
+    controls = _Group(template, "Account controls")
+
+    general.add(
+        naming.NAME_PREFIX,
+        "Leads every name in the stack; another one for each stack in an account and region",
+        Default="darkroom",
+        AllowedPattern="^[a-z][a-z0-9-]*[a-z0-9]$",
+        ConstraintDescription="lower-case letters, digits and hyphens, as in a bucket name",
+        MaxLength=naming.NAME_PREFIX_LENGTH,
+    )
+    environment = general.add(
+        "Environment",
+        "Tag on every resource, for example dev or prod",
+        Default="dev",
+        AllowedPattern="^[A-Za-z0-9_.:/=+@-]{1,64}$",
+    )
+    code_bucket = code.add(
+        "CodeBucket",
+        "Bucket with the function package, in this region",
+        AllowedPattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    )
+    code_key = code.add(
+        "CodeKey",
+        "Key of the function package; it names the content, so that new code is a new key",
+        AllowedPattern=r"^.{1,1024}\.zip$",
+    )
+    runtime = code.add(
+        "Runtime",
+        "Python the package was built for",
+        Default="python3.13",
+        AllowedValues=["python3.11", "python3.12", "python3.13"],
+    )
+    architecture = code.add(
+        "Architecture",
+        "Processor the package was built for",
+        Default="arm64",
+        AllowedValues=["arm64", "x86_64"],
+    )
+    signing = code.add(
+        "CodeSigningConfigArn",
+        "Code signing configuration the package must satisfy; empty for none",
+        Default="",
+        AllowedPattern=r"^$|^arn:[a-z-]+:lambda:.+:code-signing-config:csc-[a-z0-9]{17}$",
+    )
+    memory = capacity.add(
+        "MemorySize",
+        "Megabytes for the function; 1769 are one processor core",
+        Type="Number",
+        Default=1792,
+        MinValue=512,
+        MaxValue=10240,
+    )
+    concurrency = capacity.add(
+        "MaximumConcurrency",
+        "Batches worked on at once, 2 to 1000",
+        Type="Number",
+        Default=10,
+        MinValue=2,
+        MaxValue=1000,
+    )
+    reserve = capacity.add(
+        "ReserveConcurrency",
+        "Reserve that many for this function; fails in accounts with a quota of 10 in all",
+        Default="false",
+        **YES_NO,
+    )
+    cidr = network.add(
+        "VpcCidr",
+        "Private address range of the network, /16 to /24",
+        Default="10.0.0.0/24",
+        AllowedPattern=PRIVATE_CIDR,
+        ConstraintDescription="a private range from /16 to /24, like 10.0.0.0/24",
+    )
+    zone_numbers = tuple(
+        network.add(
+            f"Zone{chr(ord('A') + index)}",
+            "Number of an Availability Zone in the region's list, from 0; each a different one",
+            Type="Number",
+            Default=index,
+            MinValue=0,
+            MaxValue=7,
+        )
+        for index in range(zones)
+    )
+    queue_endpoint = network.add(
+        "QueueEndpoint",
+        "Door to SQS for retry back-off (about 7 USD a month and zone); without it a failed"
+        " message waits out its visibility timeout",
+        Default="true",
+        **YES_NO,
+    )
+    prefix_list = network.add(
+        "S3PrefixListId",
+        "Prefix list of S3 in this region; may stay empty in the regions the template knows",
+        Default="",
+        AllowedPattern="^$|^pl-[0-9a-f]+$",
+    )
+    noncurrent_days = keeping.add(
+        "NoncurrentVersionDays",
+        "Days until an overwritten or deleted version is gone",
+        Type="Number",
+        Default=30,
+        MinValue=1,
+        MaxValue=3650,
+    )
+    retention = keeping.add(
+        "LogRetentionDays",
+        "Days that logs are kept",
+        Type="Number",
+        Default=30,
+        AllowedValues=RETENTION_DAYS,
+    )
+    email = keeping.add(
+        "AlarmEmail",
+        "Address that alarms go to, once it has confirmed; empty for none",
+        Default="",
+        AllowedPattern=r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$",
+    )
+    regions = controls.add(
+        "AllowedRegions",
+        "Regions the stack may be deployed to, with commas; * for any",
+        Type="CommaDelimitedList",
+        Default="*",
+    )
+    boundary = controls.add(
+        "PermissionsBoundaryArn",
+        "Permissions boundary on every role; empty for none",
+        Default="",
+        AllowedPattern=r"^$|^arn:[a-z-]+:iam::(\d{12}|aws):policy/.+$",
+    )
+
+    template.add_rule(
+        "RegionIsAllowed",
+        _rule(
+            "AllowedRegions does not name this region.",
+            Or(_contains(regions, "*"), _contains(regions, Ref("AWS::Region"))),
+        ),
+    )
+    template.add_rule(
+        "S3PrefixListIsKnown",
+        _rule(
+            "The S3 prefix list of this region is not known: give S3PrefixListId"
+            " (aws ec2 describe-managed-prefix-lists).",
+            Or(
+                Not(Equals(prefix_list, "")),
+                _contains(list(S3_PREFIX_LISTS), Ref("AWS::Region")),
+            ),
+        ),
+    )
+    template.add_rule("ZonesDiffer", _zones_differ(zone_numbers))
+    template.add_mapping(
+        PREFIX_LIST_MAPPING,
+        {
+            region: {"Id": S3_PREFIX_LISTS.get(region, UNKNOWN_PREFIX_LIST)}
+            for region in sorted((*S3_PREFIX_LISTS, *OTHER_REGIONS))
+        },
+    )
+
+    return Parameters(
+        code_bucket=code_bucket,
+        code_key=code_key,
+        runtime=runtime,
+        architecture=architecture,
+        code_signing=_given(template, "HasCodeSigning", signing),
+        memory_megabytes=memory,
+        maximum_concurrency=concurrency,
+        # The same number, so that it is never below what the pollers ask for (trap 17); unset
+        # unless asked for, because it fails in new accounts (trap 18).
+        reserved_concurrency=If(
+            _true(template, "ReservesConcurrency", reserve), concurrency, NoValue
+        ),
+        vpc_cidr=cidr,
+        zone_numbers=zone_numbers,
+        s3_prefix_list=_given(
+            template,
+            "HasS3PrefixList",
+            prefix_list,
+            otherwise=FindInMap(PREFIX_LIST_MAPPING, Ref("AWS::Region"), "Id"),
+        ),
+        noncurrent_days=noncurrent_days,
+        log_retention_days=retention,
+        alarm_email=email,
+        permissions_boundary=_given(template, "HasPermissionsBoundary", boundary),
+        environment=environment,
+        has_queue_endpoint=_true(template, "HasQueueEndpoint", queue_endpoint),
+        has_alarm_email=_condition(template, "HasAlarmEmail", Not(Equals(email, ""))),
+        in_china=_condition(template, "InChina", Equals(Ref("AWS::Partition"), "aws-cn")),
+    )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A heading in the console and the parameters under it."""
+
+    template: Template
+    heading: str
+
+    def add(self, title: str, description: str, **settings: Any) -> Ref:
+        parameter = Parameter(title, Description=description, **{"Type": "String", **settings})
+        self.template.add_parameter(parameter)
+        self.template.add_parameter_to_group(parameter, self.heading)
+        return Ref(parameter)
+
+
+def _condition(template: Template, title: str, test: AWSHelperFn) -> str:
+    template.add_condition(title, test)
+    return title
+
+
+def _true(template: Template, title: str, parameter: Ref) -> str:
+    return _condition(template, title, Equals(parameter, "true"))
+
+
+def _given(
+    template: Template, title: str, parameter: Ref, *, otherwise: AWSHelperFn = NoValue
+) -> If:
+    """Return the parameter where it is not empty, and `otherwise` where it is."""
+    return If(_condition(template, title, Not(Equals(parameter, ""))), parameter, otherwise)
+
+
+def _rule(sentence: str, *tests: Any) -> dict[str, Any]:
+    return {"Assertions": [{"Assert": test, "AssertDescription": sentence} for test in tests]}
+
+
+def _contains(values: Any, value: Any) -> dict[str, Any]:
+    return {"Fn::Contains": [values, value]}
+
+
+def _zones_differ(numbers: Sequence[Ref]) -> dict[str, Any]:
+    return _rule(
+        "Two Zone parameters name the same Availability Zone.",
+        *(Not(Equals(one, other)) for one, other in combinations(numbers, 2)),
+    )

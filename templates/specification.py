@@ -1,0 +1,218 @@
+"""What the stack is made of: frozen, validated, every error names file, key and what is allowed."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+# S3 takes at most 100 notification configurations a bucket.
+# https://docs.aws.amazon.com/general/latest/gr/s3.html
+MAXIMUM_NOTIFICATIONS = 100
+
+
+class SpecificationError(Exception):
+    """The specification cannot be used; the message has a line a fault, each with file and key."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _usable_prefix(prefix: str) -> str:
+    if not prefix:
+        raise ValueError("may not be empty: it would announce every object; name a folder")
+    if prefix.startswith("/") or not prefix.endswith("/") or "*" in prefix:
+        raise ValueError("must end with '/', not begin with one, and hold no '*', like 'uploads/'")
+    return prefix
+
+
+def _usable_suffix(suffix: str) -> str:
+    if not suffix.startswith(".") or len(suffix) < 2 or "*" in suffix or "/" in suffix:
+        raise ValueError("must begin with '.' and name an extension, like '.jpg'")
+    if suffix != suffix.lower():
+        raise ValueError(f"must be lower-case, like '{suffix.lower()}': its twin is generated")
+    return suffix
+
+
+class Network(_Table):
+    """The private network."""
+
+    zones: Annotated[int, Field(ge=2, le=4)] = 2
+    """Availability Zones, each with a subnet; two is the least that survives losing one (R3)."""
+
+
+class Uploads(_Table):
+    """What is announced: every object under one of `prefixes` that ends with one of `suffixes`."""
+
+    prefixes: Annotated[
+        tuple[Annotated[str, AfterValidator(_usable_prefix)], ...], Field(min_length=1)
+    ] = ("uploads/",)
+    suffixes: Annotated[
+        tuple[Annotated[str, AfterValidator(_usable_suffix)], ...], Field(min_length=1)
+    ] = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp")
+
+    @model_validator(mode="after")
+    def _no_overlap(self) -> Self:
+        """S3 refuses at deploy time what it could announce twice (trap 12)."""
+        for kind, values, contains in (
+            ("prefixes", self.prefixes, str.startswith),
+            ("suffixes", self.suffixes, str.endswith),
+        ):
+            for index, value in enumerate(values):
+                for other in values[:index] + values[index + 1 :]:
+                    if contains(value, other):
+                        raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
+        count = len(self.notification_filters())
+        if count > MAXIMUM_NOTIFICATIONS:
+            raise ValueError(
+                f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in both cases,"
+                f" need {count} notifications; S3 takes {MAXIMUM_NOTIFICATIONS}"
+            )
+        return self
+
+    def notification_filters(self) -> tuple[tuple[str, str], ...]:
+        """Return each prefix with each suffix in lower and in upper case (trap 11)."""
+        return tuple(
+            (prefix, cased)
+            for prefix in self.prefixes
+            for suffix in self.suffixes
+            for cased in (suffix, suffix.upper())
+        )
+
+
+class Thumbnails(_Table):
+    """The variants of each picture: every width in every format."""
+
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=16, le=8192)], ...], Field(min_length=1, max_length=8)
+    ] = (1200, 400, 128)
+    """Pixels; a narrower picture is not enlarged."""
+
+    formats: Annotated[
+        dict[Literal["jpeg", "webp", "avif"], Annotated[int, Field(ge=1, le=100)]],
+        Field(min_length=1),
+    ] = {"jpeg": 85, "webp": 80}
+    """Format to quality; `jpeg` becomes PNG where there is transparency."""
+
+    cache_control: Annotated[str, Field(min_length=1, max_length=200)] = (
+        "public, max-age=31536000, immutable"
+    )
+
+    @field_validator("widths")
+    @classmethod
+    def _each_once(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(widths)) != len(widths):
+            raise ValueError("names a width twice; keep one of each")
+        return widths
+
+
+class Processing(_Table):
+    """How the work is cut, how long it may take and how often it is tried."""
+
+    timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60
+    """Of one invocation, that is of one batch."""
+
+    batch_size: Annotated[int, Field(ge=1, le=100)] = 5
+    batching_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    maximum_receives: Annotated[int, Field(ge=2, le=100)] = 5
+    """Tries before a message is a dead letter."""
+
+    maximum_megabytes: Annotated[int, Field(ge=1, le=1024)] = 50
+    """Of a file, checked before it is downloaded (trap 43); 10^6 bytes each."""
+
+    maximum_megapixels: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Of a picture, checked before it is decoded (trap 43)."""
+
+    @property
+    def visibility_seconds(self) -> int:
+        """Six timeouts and the batching window, as AWS advises (R4, trap 41).
+
+        https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+        """
+        return 6 * self.timeout_seconds + self.batching_window_seconds
+
+    @model_validator(mode="after")
+    def _related(self) -> Self:
+        """Lambda refuses the mapping otherwise (trap 49)."""
+        if self.batch_size > 10 and self.batching_window_seconds < 1:
+            raise ValueError("a batch_size above 10 needs a batching_window_seconds of at least 1")
+        return self
+
+
+class Specification(_Table):
+    """What shapes the stack; what differs by environment is a CloudFormation parameter."""
+
+    network: Network = Network()
+    uploads: Uploads = Uploads()
+    thumbnails: Thumbnails = Thumbnails()
+    processing: Processing = Processing()
+
+
+def load(path: Path) -> Specification:
+    """Return the specification in the TOML file `path`.
+
+    Raises:
+        SpecificationError: the file cannot be read, is not TOML, or says what is not allowed.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecificationError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise SpecificationError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SpecificationError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SpecificationError(f"{path}: not TOML: {error}") from None
+    return parse(content, origin=str(path))
+
+
+def parse(content: dict[str, Any], *, origin: str) -> Specification:
+    """Return the specification in `content`, the tables of a TOML file named `origin`.
+
+    Raises:
+        SpecificationError: naming `origin`, the key and what is allowed, for every fault at once.
+    """
+    try:
+        # TOML has arrays where the specification has tuples: only that is converted.
+        return Specification.model_validate(_frozen(content))
+    except ValidationError as error:
+        faults = [f"{origin}: {_fault(fault)}" for fault in error.errors()]
+        raise SpecificationError("\n".join(faults)) from None
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    return value
+
+
+def _fault(fault: Any) -> str:
+    where = ""
+    for part in fault["loc"]:
+        if part != "[key]":  # pydantic's word for "the key itself is wrong"; it is in `where`
+            where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+    if fault["type"] == "extra_forbidden":
+        table: Any = Specification
+        for part in fault["loc"][:-1]:
+            table = table.model_fields[part].annotation
+        return f"{where}: is not a setting; allowed: {', '.join(table.model_fields)}"
+    if fault["type"] == "model_type":
+        return f"{where}: should be a table"
+    if fault["type"] == "tuple_type":
+        return f"{where}: should be a list"
+    says = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    says = says.replace("Tuple", "the list").replace("Dictionary", "the table")
+    given = fault["input"]
+    return f"{where}: {says}" + (f" (given: {given!r})" if isinstance(given, str | int) else "")
