@@ -1,0 +1,1 @@
+"""Tests, in the order of the modules they test; a docstring names the promise or trap it proves."""

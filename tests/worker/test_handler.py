@@ -1,0 +1,319 @@
+"""worker/handler.py: the three ends, the batch, the waits."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.worker.memory_s3 import MemoryS3, refusal
+from worker import handler, logs
+from worker.handler import Worker
+from worker.settings import Settings, Variants
+
+SETTINGS = Settings(
+    upload_bucket="uploads-bucket",
+    thumbnail_bucket="thumbnails-bucket",
+    encryption_key_arn="arn:aws:kms:xx-test-1:111122223333:key/k",
+    work_queue_url="https://sqs.invalid/work",
+    variants=Variants(widths=(40, 10), formats={"jpeg": 85, "webp": 80}, max_pixels=10_000),
+    cache_control="public, max-age=60",
+    max_object_bytes=100_000,
+    visibility_timeout=360,
+    log_level="INFO",
+)
+OUTPUTS = {
+    "thumbnails/uploads/a b.jpg/w40",
+    "thumbnails/uploads/a b.jpg/w40.webp",
+    "thumbnails/uploads/a b.jpg/w10",
+    "thumbnails/uploads/a b.jpg/w10.webp",
+}
+KEY = "uploads/a b.jpg"
+
+
+@dataclass
+class Clock:
+    """Lambda's context: milliseconds left, one answer a question, the last one for ever."""
+
+    left: list[int] = field(default_factory=lambda: [60_000])
+    aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the next answer."""
+        return self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+
+@dataclass
+class Queue:
+    """The one call to SQS that the worker makes."""
+
+    waits: dict[str, int] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def change_message_visibility(self, **arguments: Any) -> None:
+        """Keep the wait, or fail as told."""
+        assert arguments["QueueUrl"] == SETTINGS.work_queue_url
+        if self.error:
+            raise self.error
+        self.waits[arguments["ReceiptHandle"]] = arguments["VisibilityTimeout"]
+
+
+@pytest.fixture
+def s3() -> MemoryS3:
+    return MemoryS3()
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    """What goes to standard output in Lambda."""
+    logs.configure("INFO")
+    (to_stdout,) = logs.LOGGER.handlers
+    assert isinstance(to_stdout, logging.StreamHandler)
+    buffer = io.StringIO()
+    to_stdout.setStream(buffer)
+    return buffer
+
+
+@pytest.fixture
+def worker(s3: MemoryS3, queue: Queue, log: io.StringIO) -> Worker:
+    assert log.getvalue() == ""
+    return Worker(settings=SETTINGS, s3=s3, sqs=queue)
+
+
+def picture(colour: str = "red", size: tuple[int, int] = (60, 30)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def record(
+    *, key: str = "uploads/a+b.jpg", version: str = "v1", sequencer: str = "0A", bucket: str = ""
+) -> dict[str, Any]:
+    return {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-01-01T00:00:00.000Z",
+        "s3": {
+            "bucket": {"name": bucket or SETTINGS.upload_bucket},
+            "object": {"key": key, "versionId": version, "sequencer": sequencer, "eTag": version},
+        },
+    }
+
+
+def message(name: str, *records: dict[str, Any], tries: int = 1) -> dict[str, Any]:
+    return {
+        "messageId": name,
+        "receiptHandle": f"handle of {name}",
+        "body": json.dumps({"Records": list(records)}),
+        "attributes": {"ApproximateReceiveCount": str(tries)},
+    }
+
+
+def failures(response: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+
+def lines(log: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def test_a_picture_ends_as_its_thumbnails(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
+    """P1, P3: every variant is stored, typed, cached, encrypted, and says where it comes from."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    assert failures(worker.work([message("m1", record())], Clock())) == []
+    assert set(s3.objects) == OUTPUTS
+    stored = s3.objects["thumbnails/uploads/a b.jpg/w40.webp"]
+    assert Image.open(io.BytesIO(stored.body)).size == (40, 20)
+    assert stored.arguments["Bucket"] == SETTINGS.thumbnail_bucket
+    assert stored.arguments["ContentType"] == "image/webp"
+    assert stored.arguments["CacheControl"] == "public, max-age=60"
+    assert stored.arguments["ServerSideEncryption"] == "aws:kms"
+    assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
+    assert stored.metadata == {
+        "width": "40",
+        "height": "20",
+        "source-bucket": SETTINGS.upload_bucket,
+        "source-key": "uploads/a%20b.jpg",
+        "source-version": "v1",
+        "source-etag": "v1",
+        "source-sequencer": "0A",
+    }
+    (line,) = lines(log)
+    assert line["outcome"] == "written"
+    assert (line["request_id"], line["message_id"]) == ("request-1", "m1")
+    assert (line["bucket"], line["key"], line["version"]) == (SETTINGS.upload_bucket, KEY, "v1")
+
+
+def test_junk_ends_as_a_rejection(
+    worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
+) -> None:
+    """P5, R2: what will never work is recorded with its reason and burns no retry."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", b"no picture at all")
+    assert failures(worker.work([message("m1", record())], Clock())) == []
+    assert set(s3.objects) == {"rejected/uploads/a b.jpg.json"}
+    stored = s3.objects["rejected/uploads/a b.jpg.json"]
+    written = json.loads(stored.body)
+    assert written["reason"] == "not_an_image"
+    assert (written["bucket"], written["key"]) == (SETTINGS.upload_bucket, KEY)
+    assert (written["version"], written["sequencer"]) == ("v1", "0A")
+    assert stored.arguments["ContentType"] == "application/json"
+    assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
+    assert queue.waits == {}
+    (line,) = lines(log)
+    assert (line["outcome"], line["reason"]) == ("rejected", "not_an_image")
+
+
+def test_a_fault_goes_back_to_the_queue_with_its_traceback(
+    worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
+) -> None:
+    """R2: what may work later is neither recorded nor lost, and the log says where it broke."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+
+    def deny(operation: str, _arguments: dict[str, Any]) -> None:
+        if operation == "PutObject":
+            raise refusal(operation, "AccessDenied", 403)
+
+    s3.before = deny
+    assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    assert s3.objects == {}
+    assert list(queue.waits) == ["handle of m1"]
+    (line,) = lines(log)
+    assert (line["outcome"], line["level"]) == ("retry", "ERROR")
+    assert "AccessDenied" in line["traceback"]
+    assert "in _settle" in line["traceback"]
+
+
+def test_each_record_of_each_message_is_worked_on(worker: Worker, s3: MemoryS3) -> None:
+    """T4: not the first record alone, not the first message alone."""
+    for name in "abc":
+        s3.upload(SETTINGS.upload_bucket, f"uploads/{name}.jpg", "v1", picture())
+    batch = [
+        message("m1", record(key="uploads/a.jpg"), record(key="uploads/b.jpg")),
+        message("m2", record(key="uploads/c.jpg")),
+    ]
+    assert failures(worker.work(batch, Clock())) == []
+    assert {key.split("/")[2] for key in s3.objects} == {"a.jpg", "b.jpg", "c.jpg"}
+
+
+def test_a_bad_record_fails_its_message_and_no_other(worker: Worker, s3: MemoryS3) -> None:
+    """T4: the good record beside it is still worked on."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    batch = [
+        message("bad", {"eventName": "ObjectCreated:Put"}, record()),
+        message("good", record()),
+    ]
+    assert failures(worker.work(batch, Clock())) == ["bad"]
+    assert set(s3.objects) == OUTPUTS
+
+
+def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: MemoryS3) -> None:
+    """R2: a message with one object still to do must not be deleted."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+
+    def fail(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "GetObject" and arguments["Key"] == "uploads/slow.jpg":
+            raise refusal(operation, "SlowDown", 503)
+
+    s3.before = fail
+    batch = [message("m1", record(key="uploads/slow.jpg"), record())]
+    assert failures(worker.work(batch, Clock())) == ["m1"]
+    assert set(s3.objects) == OUTPUTS
+
+
+def test_the_test_event_is_done(worker: Worker, log: io.StringIO) -> None:
+    """Trap 8: it has no records and is no failure."""
+    batch = [message("m1") | {"body": '{"Service":"Amazon S3","Event":"s3:TestEvent"}'}]
+    assert failures(worker.work(batch, Clock())) == []
+    (line,) = lines(log)
+    assert line["outcome"] == "test_event"
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[]", "null", '{"Records": []}', "not JSON"])
+def test_an_unreadable_message_is_a_failure(worker: Worker, body: str) -> None:
+    """Trap 10: reporting no failure would delete what nobody has read."""
+    assert failures(worker.work([message("m1") | {"body": body}], Clock())) == ["m1"]
+
+
+def test_what_is_no_batch_raises() -> None:
+    """Trap 10: an event without records must not look like a batch that is done."""
+    with pytest.raises(KeyError):
+        handler.handle({}, Clock())
+
+
+def test_another_bucket_is_not_read(worker: Worker, s3: MemoryS3) -> None:
+    """R5: least of all the one that thumbnails are written to."""
+    batch = [message("m1", record(bucket=SETTINGS.thumbnail_bucket))]
+    assert failures(worker.work(batch, Clock())) == ["m1"]
+    assert s3.calls == []
+
+
+def test_waits_grow_with_the_tries_and_are_spread(worker: Worker, queue: Queue) -> None:
+    """R2: exponential back-off with full jitter."""
+
+    def waits(tries: int) -> list[int]:
+        found = []
+        for _ in range(200):
+            worker.work([message("m1", tries=tries)], Clock())
+            found.append(queue.waits["handle of m1"])
+        return found
+
+    for tries, ceiling in [(1, 30), (2, 60), (4, 240)]:
+        found = waits(tries)
+        assert 1 <= min(found) < ceiling * 0.2
+        assert ceiling * 0.8 < max(found) <= ceiling
+    assert max(waits(1_000)) <= 43_200  # more than SQS takes would be no wait at all
+
+
+def test_a_wait_that_cannot_be_set_loses_nothing(
+    worker: Worker, queue: Queue, log: io.StringIO
+) -> None:
+    """R2: the message still comes back, after its visibility timeout."""
+    queue.error = TimeoutError("no way there")
+    assert failures(worker.work([message("m1"), message("m2")], Clock())) == ["m1", "m2"]
+    assert "no way there" in lines(log)[1]["traceback"]
+
+
+def test_without_an_endpoint_nothing_is_called(s3: MemoryS3) -> None:
+    """R2: no SQS endpoint, no wait of our own, the same failures."""
+    worker = Worker(settings=replace(SETTINGS, work_queue_url=None), s3=s3, sqs=None)
+    assert failures(worker.work([message("m1")], Clock())) == ["m1"]
+
+
+def test_near_the_end_nothing_more_is_begun(
+    worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
+) -> None:
+    """R2: a message that would be cut off is handed back at once, untouched."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    batch = [message("m1", record()), message("m2", record()), message("m3", record())]
+    assert failures(worker.work(batch, Clock([60_000, 60_000, 0]))) == ["m3"]
+    assert queue.waits == {"handle of m3": 0}
+    assert lines(log)[-1]["outcome"] == "retry"
+
+
+def test_the_first_message_is_always_begun(worker: Worker, s3: MemoryS3) -> None:
+    """R2: a function with a short timeout still gets on."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    assert failures(worker.work([message("m1", record())], Clock([1]))) == []
+
+
+def test_importing_calls_nothing_and_needs_no_environment() -> None:
+    """S7: no client, no credentials, no region until the first event."""
+    code = """
+import sys, botocore.session
+def refuse(*_args, **_kwargs): raise SystemExit("an AWS session at import")
+botocore.session.get_session = botocore.session.Session = refuse
+import worker.handler
+"""
+    subprocess.run([sys.executable, "-c", code], env={"PATH": os.environ["PATH"]}, check=True)

@@ -1,0 +1,215 @@
+"""Each message of a batch by itself: what is done, what is rejected, what to try again and when."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import botocore.session
+from botocore.config import Config
+
+from worker import events, logs, storage
+from worker.events import SourceObject
+from worker.keys import output_key, rejection_key
+from worker.logs import LOGGER, fields
+from worker.results import Output, Rejection
+from worker.settings import Settings, parse
+from worker.workload import process
+
+_FIRST_DELAY = 30
+"""Seconds: the longest wait before the second try; it doubles with each try."""
+
+_LONGEST_DELAY = 43_200 - 900
+"""Seconds: SQS hides a message for 12 hours at most, a function's 15 minutes included."""
+
+_SPARE_TIME = 2.0
+"""How many times the longest message so far must fit into the time left to begin another one."""
+
+
+class Context(Protocol):
+    """The part of Lambda's context object that is used here."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until the invocation is ended."""
+
+
+class MisdirectedError(Exception):
+    """A message names a bucket that is not this worker's to read."""
+
+
+def handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Work on a batch of SQS messages and name those that must come back.
+
+    Raises for what is not such a batch: then Lambda keeps all of it.
+    """
+    messages = event["Records"]
+    return _worker().work(messages, context)
+
+
+@cache
+def _worker() -> Worker:
+    """Set up once per execution environment: at the first event, so that importing needs no AWS."""
+    settings = parse(os.environ)
+    logs.configure(settings.log_level)
+    session = botocore.session.get_session()
+    config = Config(
+        connect_timeout=3,
+        read_timeout=20,
+        retries={"mode": "standard", "max_attempts": 4},
+        tcp_keepalive=True,
+    )
+    return Worker(
+        settings=settings,
+        s3=session.create_client("s3", config=config),
+        sqs=session.create_client("sqs", config=config) if settings.work_queue_url else None,
+    )
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The settings and the clients that every message needs; `sqs` is None without an endpoint."""
+
+    settings: Settings
+    s3: Any
+    sqs: Any | None
+
+    def work(self, messages: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
+        """Return the partial batch response: the messages that are not done, and only those."""
+        failed: list[str] = []
+        longest = 0.0
+        for message in messages:
+            time_left = context.get_remaining_time_in_millis() / 1000
+            about = {"request_id": context.aws_request_id, "message_id": message["messageId"]}
+            if time_left < longest * _SPARE_TIME:
+                LOGGER.warning(
+                    "too little time left to begin this message",
+                    extra=fields(**about, outcome="retry", time_left=time_left),
+                )
+                self._hide(message, 0, about)
+                failed.append(message["messageId"])
+                continue
+            began = time.monotonic()
+            if not self._is_done(message, about):
+                self._hide(message, self._delay(message), about)
+                failed.append(message["messageId"])
+            longest = max(longest, time.monotonic() - began)
+        return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+
+    def _is_done(self, message: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+        """Work on everything that one message announces; False if anything has to be done again."""
+        try:
+            announcement = events.parse(message["body"])
+        except events.UnreadableMessageError as error:
+            LOGGER.exception(
+                "unreadable message: %s", error, extra=fields(**about, outcome="retry")
+            )
+            return False
+        for problem in announcement.problems:
+            LOGGER.error("unreadable %s", problem, extra=fields(**about, outcome="retry"))
+        if not announcement.objects and not announcement.problems:
+            LOGGER.info("S3's test event", extra=fields(**about, outcome="test_event"))
+        done = not announcement.problems
+        for source in announcement.objects:
+            where = {**about, "bucket": source.bucket, "key": source.key, "version": source.version}
+            try:
+                self._settle(source, where)
+            except Exception:  # noqa: BLE001 -- whatever it is, this message alone goes back
+                LOGGER.exception("this object has to wait", extra=fields(**where, outcome="retry"))
+                done = False
+        return done
+
+    def _settle(self, source: SourceObject, where: Mapping[str, Any]) -> None:
+        """Bring one object to its end: outputs, or a record of its rejection."""
+        if source.bucket != self.settings.upload_bucket:
+            raise MisdirectedError(
+                f"{source.bucket} is not the bucket {self.settings.upload_bucket}"
+            )
+        began = time.monotonic()
+        try:
+            body = storage.read(self.s3, source, limit=self.settings.max_object_bytes)
+            outputs = process(body, self.settings)
+        except Rejection as rejection:
+            self._reject(source, rejection, where)
+            return
+        except storage.SupersededError:
+            LOGGER.info("overwritten since", extra=fields(**where, outcome="stale"))
+            return
+        for output in outputs:
+            key = output_key(source.key, output.name)
+            if self._write(key, output, source, self.settings.cache_control) == "stale":
+                LOGGER.info("a newer version is there", extra=fields(**where, outcome="stale"))
+                return
+        LOGGER.info(
+            "outputs written",
+            extra=fields(
+                **where,
+                outcome="written",
+                outputs=len(outputs),
+                bytes_out=sum(len(output.body) for output in outputs),
+                seconds=round(time.monotonic() - began, 3),
+            ),
+        )
+
+    def _reject(self, source: SourceObject, rejection: Rejection, where: Mapping[str, Any]) -> None:
+        # The time is the event's, not the clock's: a duplicate writes the same bytes.
+        record = {**asdict(source), "reason": rejection.reason, "detail": rejection.detail}
+        body = json.dumps(record, ensure_ascii=False, indent=2).encode() + b"\n"
+        output = Output(name="rejection", body=body, content_type="application/json")
+        written = self._write(rejection_key(source.key), output, source, "no-cache")
+        LOGGER.info(
+            "rejected: %s",
+            rejection.detail,
+            exc_info=rejection.__cause__,
+            extra=fields(
+                **where,
+                outcome="stale" if written == "stale" else "rejected",
+                reason=rejection.reason,
+            ),
+        )
+
+    def _write(
+        self, key: str, output: Output, source: SourceObject, cache_control: str
+    ) -> storage.Written:
+        destination = storage.Destination(
+            self.settings.thumbnail_bucket, self.settings.encryption_key_arn
+        )
+        return storage.write(
+            self.s3,
+            destination,
+            key=key,
+            output=output,
+            source=source,
+            cache_control=cache_control,
+        )
+
+    def _delay(self, message: Mapping[str, Any]) -> int:
+        """Return seconds to wait before the next try: exponential, with full jitter.
+
+        Full jitter (anything from nothing to the ceiling) spreads what failed together best.
+        https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+        """
+        tries = int(message["attributes"]["ApproximateReceiveCount"])
+        first = min(_FIRST_DELAY, self.settings.visibility_timeout)
+        ceiling = min(_LONGEST_DELAY, first * 2 ** min(tries - 1, 16))
+        return random.randint(1, ceiling)  # noqa: S311 -- spreads load, protects nothing
+
+    def _hide(self, message: Mapping[str, Any], seconds: int, about: Mapping[str, Any]) -> None:
+        """Have a message that comes back appear after these seconds."""
+        if self.sqs is None:
+            return
+        try:
+            self.sqs.change_message_visibility(
+                QueueUrl=self.settings.work_queue_url,
+                ReceiptHandle=message["receiptHandle"],
+                VisibilityTimeout=seconds,
+            )
+        except Exception:  # noqa: BLE001 -- only the wait is lost, not the message
+            LOGGER.exception("the wait could not be set", extra=fields(**about))
