@@ -104,7 +104,7 @@ class Emulator:
             "AWS_DEFAULT_REGION": self.region,
         }
 
-    def client(self, service: str, *, credentials: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - botocore clients have no static type
+    def client(self, service: str, *, credentials: Mapping[str, str] | None = None) -> Any:
         """A botocore client of this AWS, as its root or with `credentials`.
 
         `credentials` are create_client's own: `aws_access_key_id`, `aws_secret_access_key` and
@@ -125,6 +125,12 @@ class Emulator:
             ),
             **(credentials or root),
         )
+
+    def wait(self) -> None:
+        """Return never: until Ctrl-C or, with a UserError, until the emulator ends by itself."""
+        if self._process is not None:
+            status = self._process.wait()
+            raise UserError(f"The embedded AWS stopped with status {status}.\n{self.log_tail()}")
 
     def log_tail(self, *, lines: int = 15) -> str:
         """The last lines that the emulator wrote."""

@@ -1,0 +1,149 @@
+"""The generated template and the packaged worker as a stack on the embedded AWS."""
+
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ops.emulator import Emulator
+from ops.errors import UserError
+from ops.package import Package, build
+from worker import settings
+
+# Resource types that the embedded AWS refuses, and what a local run therefore does not show.
+REMOVED_TYPES = {"AWS::EC2::FlowLog": "network flow logs"}
+
+CODE_BUCKET = "darkroom-code"
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+ARCHITECTURE = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed pipeline: its outputs by name, and what its worker has been told."""
+
+    name: str
+    outputs: Mapping[str, str]
+    worker: settings.Settings
+
+
+def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return `template` without resources of REMOVED_TYPES, and what went: logical id → type."""
+    resources = template["Resources"]
+    removed = {
+        name: resource["Type"]
+        for name, resource in resources.items()
+        if resource["Type"] in REMOVED_TYPES
+    }
+    kept = {name: resource for name, resource in resources.items() if name not in removed}
+    return {**template, "Resources": kept}, removed
+
+
+def package_for_this_host(output: Path) -> Package:
+    """Build the worker for the interpreter that runs this: the embedded AWS runs it with that."""
+    return build(runtime=RUNTIME, architecture=ARCHITECTURE, output=output)
+
+
+def package_parameters(emulator: Emulator, package: Package) -> dict[str, str]:
+    """Put the worker's package into a bucket; return the parameters that a stack needs for it."""
+    s3 = emulator.client("s3")
+    if CODE_BUCKET not in (bucket["Name"] for bucket in s3.list_buckets()["Buckets"]):
+        s3.create_bucket(
+            Bucket=CODE_BUCKET,
+            CreateBucketConfiguration={"LocationConstraint": emulator.region},
+        )
+    s3.put_object(Bucket=CODE_BUCKET, Key=package.key, Body=package.path.read_bytes())
+    return {
+        "CodeBucket": CODE_BUCKET,
+        "CodeKey": package.key,
+        "Runtime": RUNTIME,
+        "Architecture": ARCHITECTURE,
+    }
+
+
+def deploy(
+    emulator: Emulator,
+    template: Mapping[str, Any],
+    *,
+    stack_name: str,
+    parameters: Mapping[str, str],
+) -> Stack:
+    """Create or update a stack with the AWS CLI's own `deploy`; return it.
+
+    Raises UserError with the CLI's words and each resource's reason when it fails.
+    """
+    file = emulator.directory / f"{stack_name}.json"
+    file.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
+    arguments = ["--stack-name", stack_name, "--template-file", str(file)]
+    arguments += ["--capabilities", "CAPABILITY_NAMED_IAM", "--no-fail-on-empty-changeset"]
+    arguments += ["--parameter-overrides", *(f"{name}={v}" for name, v in parameters.items())]
+    try:
+        run_cli(emulator, "cloudformation", "deploy", *arguments)
+    except UserError as error:
+        raise UserError(f"{error}\n{_failures(emulator, stack_name)}".rstrip()) from None
+    stack = _describe(emulator, stack_name)
+    _correct_concurrency(emulator, stack)
+    return stack
+
+
+def run_cli(emulator: Emulator, *arguments: str) -> str:
+    """Run the AWS CLI against `emulator`; return its output. Raises UserError with its words."""
+    done = subprocess.run(
+        [sys.executable, "-m", "awscli", *arguments],
+        env=emulator.environment,
+        cwd=emulator.directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode:
+        words = " ".join(arguments[:2])
+        raise UserError(f"`aws {words}` failed:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def _describe(emulator: Emulator, stack_name: str) -> Stack:
+    (stack,) = emulator.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    function = emulator.client("lambda").get_function_configuration(
+        FunctionName=outputs["FunctionName"]
+    )
+    return Stack(
+        name=stack_name,
+        outputs=outputs,
+        worker=settings.parse(function["Environment"]["Variables"]),
+    )
+
+
+def _correct_concurrency(emulator: Emulator, stack: Stack) -> None:
+    """Make the mapping's maximum concurrency a number again: its poller fails on text.
+
+    CloudFormation's parameters are text and the real one converts them; the embedded one does not.
+    """
+    client = emulator.client("lambda")
+    mappings = client.list_event_source_mappings(FunctionName=stack.outputs["FunctionName"])
+    for mapping in mappings["EventSourceMappings"]:
+        maximum = mapping["ScalingConfig"]["MaximumConcurrency"]
+        client.update_event_source_mapping(
+            UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(maximum)}
+        )
+
+
+def _failures(emulator: Emulator, stack_name: str) -> str:
+    """Say which resources failed and why, one a line, the first to fail first."""
+    try:
+        events = emulator.client("cloudformation").describe_stack_events(StackName=stack_name)
+    except ClientError:  # it failed before there was a stack
+        return ""
+    return "\n".join(
+        f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+        for event in reversed(events["StackEvents"])
+        if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
+    )
