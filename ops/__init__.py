@@ -1,0 +1,1 @@
+"""The commands that its operators run: `python -m ops --help`."""

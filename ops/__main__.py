@@ -1,0 +1,99 @@
+"""`python -m ops COMMAND`: the table of commands, and how each of them may end."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+from ops.errors import UsageError, UserError
+
+OWN_PACKAGES = {"ops", "templates", "worker"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A module with `add_arguments(parser)` and `run(arguments) -> int`, imported when needed."""
+
+    module: str
+    summary: str
+    examples: str
+
+
+COMMANDS = {
+    "local": Command(
+        module="ops.local",
+        summary="run the whole pipeline on this computer, on an embedded AWS",
+        examples="""\
+  python -m ops local                          the sample photographs
+  python -m ops local ~/Pictures --out /tmp/x  your own; the gallery in /tmp/x
+  python -m ops local --keep                   leave it running to look around""",
+    ),
+    "package": Command(
+        module="ops.package",
+        summary="build the function's zip, and put it where CloudFormation finds it",
+        examples="""\
+  python -m ops package                        python3.13 on arm64, into build/
+  python -m ops package --architecture x86_64
+  python -m ops package --upload my-code-bucket
+  aws cloudformation deploy --template-file stack.json --stack-name darkroom \\
+    --capabilities CAPABILITY_IAM \\
+    --parameter-overrides $(python -m ops package --upload my-code-bucket)""",
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    try:
+        arguments = _parse(sys.argv[1:] if argv is None else argv)
+        status: int = arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130  # as shells say it: 128 + SIGINT
+    except (UserError, OSError) as error:  # OSError: a full disk, a directory without rights, …
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    return status
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; only the module of the command that it names is imported."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ops",
+        description="Commands for those who build, try and run the pipeline.",
+        epilog="python -m ops COMMAND --help shows a command's options, with examples.",
+    )
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    chosen = next((argument for argument in argv if not argument.startswith("-")), None)
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=command.summary,
+            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+            epilog=f"examples:\n{command.examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == chosen:
+            module = _load(name, command)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser.parse_args(argv)
+
+
+def _load(name: str, command: Command) -> ModuleType:
+    try:
+        return import_module(command.module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OWN_PACKAGES:
+            raise  # ours to repair, so with its traceback
+        raise UserError(
+            f"the command {name!r} needs the Python package {error.name!r}, which is not installed"
+            f" for {sys.executable}; install this project's with:"
+            " python -m pip install --group local"
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
