@@ -72,7 +72,7 @@ def add_encryption(template: Template) -> Encryption:
     key = template.add_resource(
         Key(
             "EncryptionKey",
-            Description=naming.name("data, queues, logs and topic"),
+            Description="Everything at rest: buckets, queues, topic, logs, environment",
             EnableKeyRotation=True,
             KeyPolicy=policies.document(
                 policies.allow(

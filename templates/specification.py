@@ -186,8 +186,16 @@ def parse(content: dict[str, Any], *, origin: str) -> Specification:
         # TOML has arrays where the specification has tuples: only that is converted.
         return Specification.model_validate(_frozen(content))
     except ValidationError as error:
-        faults = [f"{origin}: {_fault(fault)}" for fault in error.errors()]
-        raise SpecificationError("\n".join(faults)) from None
+        faults = error.errors()
+        # Items that are wrong leave their list too short as well: that is not a second fault.
+        within = {fault["loc"][:-1] for fault in faults}
+        raise SpecificationError(
+            "\n".join(
+                f"{origin}: {_fault(fault)}"
+                for fault in faults
+                if not (fault["type"] == "too_short" and fault["loc"] in within)
+            )
+        ) from None
 
 
 def _frozen(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Tests of the generated template: what an emulator drops in silence is asserted here."""

@@ -1,0 +1,160 @@
+"""Reads a template as CloudFormation would: functions resolved, statements found by name."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+PSEUDO = {
+    "AWS::AccountId": "111122223333",
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-west-1",
+    "AWS::StackName": "pictures",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A template with the parameter values it is read with."""
+
+    template: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def given(self, **values: Any) -> "Reading":
+        return Reading(self.template, {**self.values, **values})
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.template["Resources"]
+        return found
+
+    def of_type(self, kind: str) -> dict[str, Any]:
+        """Return logical id to resolved properties, for resources of type AWS::`kind`."""
+        return {
+            title: self.properties(title)
+            for title, resource in self.resources.items()
+            if resource["Type"] == f"AWS::{kind}" and self._exists(resource)
+        }
+
+    def properties(self, title: str) -> dict[str, Any]:
+        resolved: dict[str, Any] = self.resolve(self.resources[title].get("Properties", {}))
+        return resolved
+
+    def statement(self, title: str, sid: str) -> dict[str, Any]:
+        (found,) = [s for s in self.statements(title) if s["Sid"] == sid]
+        return found
+
+    def statements(self, title: str) -> list[dict[str, Any]]:
+        """Return all statements of all policies in the resource `title`, resolved."""
+        return [
+            statement
+            for document in documents(self.properties(title))
+            for statement in document["Statement"]
+        ]
+
+    def all_statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for title in self.resources:
+            for statement in self.statements(title):
+                yield title, statement
+
+    def parameter(self, name: str) -> Any:
+        if name in self.values:
+            return self.values[name]
+        given = self.template["Parameters"][name].get("Default", f"<{name}>")
+        return given.split(",") if self._is_list(name) else given
+
+    def resolve(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [item for item in map(self.resolve, value) if item is not ABSENT]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((function, argument),) = value.items()
+            reader = getattr(self, "_" + function.lower().removeprefix("fn::"), None)
+            if reader and (function == "Ref" or function.startswith("Fn::")):
+                return reader(argument)
+        resolved = {key: self.resolve(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not ABSENT}
+
+    def condition(self, name: str) -> bool:
+        holds: bool = self.resolve(self.template["Conditions"][name])
+        return holds
+
+    def broken_rules(self) -> list[str]:
+        """Return the sentences of the rules that the parameter values break."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.template["Rules"].values()
+            for assertion in rule["Assertions"]
+            if not self.resolve(assertion["Assert"])
+        ]
+
+    def _exists(self, resource: dict[str, Any]) -> bool:
+        return "Condition" not in resource or self.condition(resource["Condition"])
+
+    def _is_list(self, name: str) -> bool:
+        return str(self.template["Parameters"][name]["Type"]).startswith(("Comma", "List"))
+
+    def _ref(self, name: str) -> Any:
+        if name == "AWS::NoValue":
+            return ABSENT
+        if name in {**PSEUDO, **self.values}:
+            return {**PSEUDO, **self.values}[name]
+        if name in self.template["Parameters"]:
+            return self.parameter(name)
+        return self._physical(name)
+
+    def _getatt(self, path: list[str]) -> str:
+        title, attribute = path
+        return self._physical(title) if attribute == "QueueName" else f"<{title}.{attribute}>"
+
+    def _physical(self, title: str) -> str:
+        """Return the name that a resource is given, or a stand-in where AWS makes one up."""
+        properties = self.resources[title].get("Properties", {})
+        for key in ("BucketName", "QueueName", "FunctionName", "LogGroupName", "TopicName"):
+            if key in properties:
+                return str(self.resolve(properties[key]))
+        return f"<{title}>"
+
+    def _sub(self, text: str) -> str:
+        return re.sub(r"\$\{([^}]+)\}", lambda match: str(self._ref(match[1])), text)
+
+    def _join(self, argument: list[Any]) -> str:
+        separator, parts = argument
+        return str(separator).join(self.resolve(parts))
+
+    def _if(self, argument: list[Any]) -> Any:
+        name, then, otherwise = argument
+        return self.resolve(then if self.condition(name) else otherwise)
+
+    def _findinmap(self, argument: list[Any]) -> Any:
+        name, first, second = self.resolve(argument)
+        return self.template["Mappings"][name][first][second]
+
+    def _equals(self, pair: list[Any]) -> bool:
+        one, other = self.resolve(pair)
+        return str(one) == str(other)
+
+    def _not(self, argument: list[Any]) -> bool:
+        return not self.resolve(argument[0])
+
+    def _or(self, tests: list[Any]) -> bool:
+        return any(self.resolve(tests))
+
+    def _contains(self, argument: list[Any]) -> bool:
+        values, value = self.resolve(argument)
+        return value in values
+
+
+def documents(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every policy document found anywhere in `value`."""
+    if isinstance(value, list):
+        for item in value:
+            yield from documents(item)
+    elif isinstance(value, dict):
+        if "Statement" in value:
+            yield value
+        for item in value.values():
+            yield from documents(item)

@@ -1,0 +1,150 @@
+import pytest
+
+from templates import storage
+from tests.templates.conftest import generate
+from tests.templates.reading import Reading
+
+BUCKETS = ("UploadBucket", "ThumbnailBucket")
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_a_bucket_is_closed(stack: Reading, title: str) -> None:
+    """S1, trap 39: no public access, no ACLs, versioned, encrypted with bucket keys."""
+    bucket = stack.properties(title)
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    (ownership,) = bucket["OwnershipControls"]["Rules"]
+    assert ownership["ObjectOwnership"] == "BucketOwnerEnforced"
+    assert "AccessControl" not in bucket
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["BucketKeyEnabled"] is True
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_data_outlives_the_stack(stack: Reading, title: str) -> None:
+    """Trap 28, trap 29: kept on delete and replace; a failed create leaves no name behind."""
+    assert stack.resources[title]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert stack.resources[title]["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_old_versions_and_unfinished_uploads_go(stack: Reading, title: str) -> None:
+    """Trap 51: versioned buckets keep every overwritten thumbnail otherwise."""
+    (rule,) = stack.given(NoncurrentVersionDays=9).properties(title)["LifecycleConfiguration"][
+        "Rules"
+    ]
+    assert rule["Status"] == "Enabled"
+    assert "Prefix" not in rule
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 9}
+    assert rule["ExpiredObjectDeleteMarker"] is True
+    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] > 0
+    assert "ExpirationInDays" not in rule
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_a_bucket_policy_refuses_and_never_allows(stack: Reading, title: str) -> None:
+    """S2, S5: rights come from roles alone."""
+    assert {s["Effect"] for s in stack.statements(f"{title}Policy")} == {"Deny"}
+    assert all(s["Principal"] == "*" for s in stack.statements(f"{title}Policy"))
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+@pytest.mark.parametrize(
+    ("sid", "condition"),
+    [
+        ("DenyPlaintext", {"Bool": {"aws:SecureTransport": "false"}}),
+        (
+            "DenyOtherAccounts",
+            {
+                "StringNotEquals": {"aws:PrincipalAccount": "111122223333"},
+                "Bool": {"aws:PrincipalIsAWSService": "false"},
+            },
+        ),
+    ],
+)
+def test_plain_http_and_other_accounts_are_refused(
+    stack: Reading, title: str, sid: str, condition: dict[str, object]
+) -> None:
+    """S2, trap 7: the bucket and all in it; AWS's own services are not locked out."""
+    statement = stack.statement(f"{title}Policy", sid)
+    assert statement["Action"] == ["s3:*"]
+    assert statement["Resource"] == [f"<{title}.Arn>", f"<{title}.Arn>/*"]
+    assert statement["Condition"] == condition
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_writes_under_another_key_are_refused(stack: Reading, title: str) -> None:
+    """S2: by each of S3's headers; a request that names none gets the bucket's encryption."""
+    header = "s3:x-amz-server-side-encryption"
+    expected = {
+        "DenyOtherKeys": {
+            "StringNotEquals": {f"{header}-aws-kms-key-id": "<EncryptionKey.Arn>"},
+            "Null": {f"{header}-aws-kms-key-id": "false"},
+        },
+        "DenyOtherEncryption": {
+            "StringNotEquals": {header: "aws:kms"},
+            "Null": {header: "false"},
+        },
+        "DenyCustomerKeys": {"Null": {f"{header}-customer-algorithm": "false"}},
+    }
+    for sid, condition in expected.items():
+        statement = stack.statement(f"{title}Policy", sid)
+        assert statement["Action"] == ["s3:PutObject"]
+        assert statement["Resource"] == [f"<{title}.Arn>/*"]
+        assert statement["Condition"] == condition
+
+
+def test_each_suffix_is_announced_in_both_cases() -> None:
+    """Trap 11, T2: filters are case-sensitive, without wildcards, one each."""
+    stack = generate(uploads={"prefixes": ["in/", "out/"], "suffixes": [".jpg", ".png"]})
+    configurations = stack.properties("UploadBucket")["NotificationConfiguration"][
+        "QueueConfigurations"
+    ]
+    filters = [
+        tuple(rule["Value"] for rule in one["Filter"]["S3Key"]["Rules"]) for one in configurations
+    ]
+    assert sorted(filters) == sorted(
+        (prefix, suffix)
+        for prefix in ("in/", "out/")
+        for suffix in (".jpg", ".JPG", ".png", ".PNG")
+    )
+    assert {one["Event"] for one in configurations} == {"s3:ObjectCreated:*"}
+    assert {one["Queue"] for one in configurations} == {"<WorkQueue.Arn>"}
+
+
+def test_the_bucket_waits_for_the_queue_policy(stack: Reading) -> None:
+    """Trap 1, T3: S3 tries the queue when the notification is set."""
+    assert stack.resources["UploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
+
+
+def test_only_the_upload_bucket_announces(stack: Reading) -> None:
+    """R5, trap 16: what the worker writes starts nothing."""
+    names = {title: stack.properties(title)["BucketName"] for title in BUCKETS}
+    assert len(set(names.values())) == 2
+    assert "NotificationConfiguration" not in stack.properties("ThumbnailBucket")
+
+
+def test_the_right_to_read_follows_the_prefixes() -> None:
+    """S5: exact prefixes, in the role and in the endpoint's policy alike."""
+    stack = generate(uploads={"prefixes": ["in/", "raw/"]})
+    for title in ("WorkerRole", "StorageEndpoint"):
+        read = stack.statement(title, "ReadUploads")
+        assert read["Action"] == ["s3:GetObjectVersion"]
+        assert read["Resource"] == ["<UploadBucket.Arn>/in/*", "<UploadBucket.Arn>/raw/*"]
+        write = stack.statement(title, "WriteOutputs")
+        assert write["Resource"] == [
+            f"<ThumbnailBucket.Arn>/{prefix}*" for prefix in storage.OUTPUT_PREFIXES
+        ]
+
+
+def test_the_key_is_used_in_the_context_of_the_bucket(stack: Reading) -> None:
+    """Trap 6: with bucket keys the context is the bucket's ARN, not the object's."""
+    write = stack.statement("WorkerRole", "EncryptOutputs")
+    context = write["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
+    assert context == ["<ThumbnailBucket.Arn>"]
+    read = stack.statement("WorkerRole", "DecryptUploads")
+    context = read["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
+    assert context == ["<UploadBucket.Arn>", "<UploadBucket.Arn>/*"]
+    assert read["Action"] == ["kms:Decrypt"]
