@@ -6,6 +6,7 @@ import json
 import os
 import random
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -59,6 +60,8 @@ def _worker() -> Worker:
     """Set up once per execution environment: at the first event, so that importing needs no AWS."""
     settings = parse(os.environ)
     logs.configure(settings.log_level)
+    # Pillow warns of odd metadata in people's files; on standard error that would be loose text.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     session = botocore.session.get_session()
     config = Config(
         connect_timeout=3,

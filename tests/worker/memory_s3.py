@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import queue
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,6 +97,41 @@ class MemoryS3:
     def _called(self, operation: str, arguments: dict[str, Any]) -> None:
         self.before(operation, arguments)
         self.calls.append((operation, arguments))
+
+
+class Stepped:
+    """Work on a MemoryS3 that goes from one call to the next only when it is told to."""
+
+    def __init__(self, work: Callable[[Any], object], s3: MemoryS3) -> None:
+        self._s3 = s3
+        self._turns = threading.Semaphore(0)
+        self._waiting: queue.Queue[bool] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, args=[work])
+        self._thread.start()
+        self._alive = self._waiting.get()
+
+    def step(self) -> bool:
+        """Let it make its next call and go on to the one after; False once it has ended."""
+        if self._alive:
+            self._turns.release()
+            self._alive = self._waiting.get()
+            if not self._alive:
+                self._thread.join()
+        return self._alive
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            self._waiting.put(True)
+            self._turns.acquire()
+            return getattr(self._s3, operation)(**arguments)
+
+        return call
+
+    def _run(self, work: Callable[[Any], object]) -> None:
+        try:
+            work(self)
+        finally:
+            self._waiting.put(False)
 
 
 def _etag(body: bytes) -> str:

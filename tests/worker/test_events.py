@@ -1,0 +1,214 @@
+"""worker/events.py: every envelope, every record, and nothing lost that cannot be read."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker import events
+from worker.events import Announcement, SourceObject, UnreadableMessageError, order, parse
+
+RECORDED = Path(__file__).parent / "events"
+THE_OBJECT = SourceObject(
+    bucket="uploads-bucket",
+    key="uploads/são paulo 100% +1.JPG",
+    version="096fKKXTRTtl3on89fVO.nfljtsv6qko",
+    etag="d41d8cd98f00b204e9800998ecf8427e",
+    sequencer="0055AED6DCD90281E5",
+    size=1024,
+    time="2026-01-02T03:04:05.678Z",
+)
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=12,
+)
+
+
+def recorded(name: str) -> str:
+    return (RECORDED / f"{name}.json").read_text(encoding="utf-8")
+
+
+def notification(**details: Any) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(recorded("s3-notification"))
+    body["Records"][0]["s3"]["object"].update(details)
+    return body
+
+
+def event(**details: Any) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(recorded("eventbridge-object-created"))
+    body["detail"]["object"].update(details)
+    return body
+
+
+def through_sns(body: dict[str, Any]) -> dict[str, Any]:
+    envelope: dict[str, Any] = json.loads(recorded("sns-s3-notification"))
+    return envelope | {"Message": json.dumps(body)}
+
+
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [
+        ("s3-notification", "2026-01-02T03:04:05.678Z"),
+        ("sns-s3-notification", "2026-01-02T03:04:05.678Z"),
+        ("eventbridge-object-created", "2026-01-02T03:04:05Z"),
+        ("sns-eventbridge-object-created", "2026-01-02T03:04:05Z"),
+    ],
+)
+def test_every_envelope_announces_the_same_object(name: str, time: str) -> None:
+    """T5, trap 13: one object, however it was wrapped and its key encoded."""
+    (found,) = parse(recorded(name)).objects
+    assert found == SourceObject(**{**vars(THE_OBJECT), "time": time})
+
+
+def test_every_record_is_read() -> None:
+    """T4: a notification may carry several records."""
+    found = parse(recorded("s3-notification-two-records")).objects
+    assert [(source.key, source.version) for source in found] == [
+        ("uploads/a.jpg", "v1"),
+        ("uploads/b.png", "v2"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["s3-test-event", "sns-s3-test-event"])
+def test_the_test_event_announces_nothing(name: str) -> None:
+    """Trap 8: S3 sends it when the notification is set up; it is understood, not an error."""
+    assert parse(recorded(name)) == Announcement()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not JSON",
+        "null",
+        "[]",
+        '"text"',
+        "{}",
+        '{"Records": []}',
+        '{"Records": {}}',
+        '{"Records": null}',
+        '{"Event": "s3:SomethingElse"}',
+        '{"source": "aws.ec2", "detail-type": "Object Created"}',
+        '{"TopicArn": "t", "Type": "Notification", "Message": {"Records": []}}',
+        '{"TopicArn": "t", "Type": "Notification", "Message": "plain text"}',
+        "[" * 100_000,
+    ],
+)
+def test_a_message_of_unknown_shape_is_an_error(body: str) -> None:
+    """Traps 8, 10: what nobody can read must stay in the queue."""
+    with pytest.raises(UnreadableMessageError):
+        parse(body)
+
+
+def test_a_subscription_to_confirm_is_an_error() -> None:
+    """Trap 10: an operator finds it among the dead letters, with the address to confirm."""
+    with pytest.raises(UnreadableMessageError, match="SubscriptionConfirmation"):
+        parse(recorded("sns-subscription-confirmation"))
+
+
+def test_a_removal_is_not_taken_for_an_upload() -> None:
+    """Trap 10: nor is it dropped as if it had been worked on."""
+    found = parse(recorded("s3-object-removed"))
+    assert found.objects == ()
+    assert "ObjectRemoved:DeleteMarkerCreated" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"key": ""},
+        {"key": None},
+        {"key": 7},
+        {"key": "%FF"},
+        {"key": "\ud800"},
+        {"sequencer": "xyz"},
+        {"sequencer": 7},
+        {"size": "1024"},
+        {"size": -1},
+        {"size": True},
+        {"versionId": 7},
+    ],
+)
+def test_a_damaged_record_is_named_and_hides_no_other(details: dict[str, Any]) -> None:
+    """T4, trap 10: the good record is read, the bad one is reported."""
+    body = notification()
+    body["Records"] = [*notification(**details)["Records"], *body["Records"]]
+    found = parse(json.dumps(body))
+    assert found.objects == (THE_OBJECT,)
+    assert len(found.problems) == 1
+    assert "record 1 of 2" in found.problems[0]
+
+
+def test_optional_fields_may_be_absent_or_empty() -> None:
+    """T5: a bucket without versions sends no version, other producers send no sequencer."""
+    body = notification(versionId="", sequencer=None)
+    del body["Records"][0]["s3"]["object"]["eTag"]
+    (found,) = parse(json.dumps(body)).objects
+    assert (found.version, found.sequencer, found.etag) == (None, None, None)
+
+
+@given(KEYS)
+def test_a_key_survives_each_envelope(key: str) -> None:
+    """Trap 13: decoded exactly once in a notification, not at all in an EventBridge event."""
+    encoded, plain = notification(key=quote_plus(key)), event(key=key)
+    for body in (encoded, through_sns(encoded), plain, through_sns(plain)):
+        (found,) = parse(json.dumps(body)).objects
+        assert found.key == key
+
+
+@given(JSON)
+def test_any_json_is_read_or_refused_and_never_passed_over(value: Any) -> None:
+    """P5, trap 10: no other exception, and no silence but for the test event."""
+    for body in (value, {"Records": value}, {"Records": [value]}, event() | {"detail": value}):
+        try:
+            found = parse(json.dumps(body))
+        except UnreadableMessageError:
+            continue
+        assert found.objects or found.problems
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(body: str) -> None:
+    """P5: whatever lands in the queue."""
+    with suppress(UnreadableMessageError):
+        parse(body)
+
+
+def test_sequencers_are_compared_padded_on_the_right() -> None:
+    """Trap 14: their lengths differ, so neither plain text nor a number compares them."""
+    assert order("0A") < order("0A1")
+    assert order("0A") == order("0A00") == order("0a")
+    assert order("9") > order("10")
+    assert order("0055AED6DCD90281E5") < order("0055AED6DCD90281E6AA")
+    assert order(None) == order("") < order("01")
+
+
+@given(*(st.text("0123456789abcdefABCDEF", min_size=1, max_size=20) for _ in range(2)))
+def test_the_order_is_that_of_padded_numbers(one: str, other: str) -> None:
+    """Trap 14: the rule as S3 words it, for any two."""
+    length = max(len(one), len(other))
+    left, right = (int(text.ljust(length, "0"), 16) for text in (one, other))
+    assert (order(one) < order(other)) == (left < right)
+
+
+def test_only_the_standard_library_is_imported() -> None:
+    """C1: the parser runs in any tool, without Pillow or botocore."""
+    tree = ast.parse(Path(events.__file__).read_text(encoding="utf-8"))
+    imported = {
+        (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert imported
+    assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names

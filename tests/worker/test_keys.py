@@ -1,0 +1,58 @@
+"""worker/keys.py: one place for each output, whatever the source is called."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.keys import LONGEST_KEY, output_key, rejection_key
+
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1024).filter(
+    lambda key: len(key.encode()) <= LONGEST_KEY
+)
+NAMES = st.sampled_from(["w1200", "w400", "w1200.webp", "w400.avif"])
+
+
+def test_keys_say_what_they_are() -> None:
+    """P2: prefix, source key, variant."""
+    assert output_key("uploads/a b.jpg", "w400.webp") == "thumbnails/uploads/a b.jpg/w400.webp"
+    assert rejection_key("uploads/a b.jpg") == "rejected/uploads/a b.jpg.json"
+
+
+@given(KEYS, NAMES)
+def test_every_key_fits(key: str, name: str) -> None:
+    """P2: S3 allows sources of 1,024 bytes, and outputs no more."""
+    for made, end in [(output_key(key, name), f"/{name}"), (rejection_key(key), ".json")]:
+        assert len(made.encode()) <= LONGEST_KEY
+        assert made.endswith(end)
+
+
+@given(KEYS, KEYS, NAMES, NAMES)
+def test_two_sources_or_variants_never_share_a_key(
+    key: str, other: str, name: str, other_name: str
+) -> None:
+    """P2: basenames that collide across prefixes overwrite each other."""
+    assert (output_key(key, name) == output_key(other, other_name)) == (
+        (key, name) == (other, other_name)
+    )
+    assert (rejection_key(key) == rejection_key(other)) == (key == other)
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "😀"])
+def test_a_key_that_is_too_long_is_cut_and_marked(letter: str) -> None:
+    """P2: cut between characters, and kept apart by the source's hash."""
+    key = letter * (LONGEST_KEY // len(letter.encode()))
+    made = output_key(key, "w400")
+    assert len(made.encode()) > LONGEST_KEY - len("😀".encode())
+    assert made.endswith(f"{letter}~{sha256(key.encode()).hexdigest()}/w400")
+    assert output_key(key[:-1] + "b", "w400") != made
+
+
+def test_nobody_can_upload_onto_a_cut_key() -> None:
+    """P2: a source named like the cut form of a long one does not overwrite its outputs."""
+    long_key = "a" * LONGEST_KEY
+    cut = output_key(long_key, "w400").removeprefix("thumbnails/").removesuffix("/w400")
+    assert output_key(cut, "w400") != output_key(long_key, "w400")

@@ -1,0 +1,299 @@
+"""worker/storage.py: reads within limits, writes that keep the newest."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.worker.memory_s3 import MemoryS3, Stepped, refusal
+from worker import storage
+from worker.events import SourceObject
+from worker.results import Output, Rejection
+from worker.storage import ContentionError, Destination, SupersededError, Written
+
+SOURCE = SourceObject(bucket="uploads", key="uploads/é b.jpg", version="v1", sequencer="0A")
+DESTINATION = Destination(bucket="thumbnails", encryption_key_arn="arn:aws:kms:::key/k")
+OUTPUT = Output(
+    name="w400", body=b"bytes", content_type="image/jpeg", metadata={"width": "400", "height": "9"}
+)
+
+
+@pytest.fixture
+def s3() -> MemoryS3:
+    return MemoryS3()
+
+
+def version(number: int, sequencer: str | None = None) -> SourceObject:
+    return SourceObject(
+        bucket=SOURCE.bucket,
+        key=SOURCE.key,
+        version=f"v{number}",
+        etag=f"e{number}",
+        sequencer=sequencer or f"{number:04X}",
+    )
+
+
+def write(s3: Any, source: SourceObject, body: bytes = b"bytes", key: str = "out") -> Written:
+    return storage.write(
+        s3,
+        DESTINATION,
+        key=key,
+        output=Output(name="w400", body=body, content_type="image/jpeg"),
+        source=source,
+        cache_control="no-cache",
+    )
+
+
+def test_the_named_version_is_read(s3: MemoryS3) -> None:
+    """Trap 14: the event's version, not whatever is newest when the message is worked on."""
+    s3.upload("uploads", SOURCE.key, "v1", b"one")
+    s3.upload("uploads", SOURCE.key, "v2", b"two")
+    assert storage.read(s3, SOURCE, limit=3).read() == b"one"
+
+
+def test_too_large_is_refused_before_the_download(s3: MemoryS3) -> None:
+    """P5, trap 43: the limit is looked at before the bytes are."""
+
+    class Unread(io.RawIOBase):
+        def readinto(self, _buffer: Any) -> int:
+            """Fail: nobody should get here."""
+            raise AssertionError("read although it is too large")
+
+    body = Unread()
+    s3.get_object = lambda **_: {  # type: ignore[method-assign]
+        "ContentLength": 5,
+        "Body": StreamingBody(body, 5),
+    }
+    with pytest.raises(Rejection) as rejected:
+        storage.read(s3, SOURCE, limit=4)
+    assert rejected.value.reason == "too_large"
+    assert body.closed  # or the connection would be kept with the bytes still on it
+
+
+def test_no_bytes_are_a_reason(s3: MemoryS3) -> None:
+    """P5: an empty object is told from a damaged one."""
+    s3.upload("uploads", SOURCE.key, "v1", b"")
+    with pytest.raises(Rejection) as rejected:
+        storage.read(s3, SOURCE, limit=4)
+    assert rejected.value.reason == "empty"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "reason"),
+    [
+        ("NoSuchKey", 404, "deleted"),
+        ("NoSuchVersion", 404, "deleted"),
+        ("MethodNotAllowed", 405, "deleted"),
+        ("InvalidObjectState", 403, "archived"),
+    ],
+)
+def test_what_will_never_be_readable_is_rejected(
+    s3: MemoryS3, code: str, status: int, reason: str
+) -> None:
+    """R2: trying again would only burn retries."""
+    s3.before = raising(code, status)
+    with pytest.raises(Rejection) as rejected:
+        storage.read(s3, SOURCE, limit=4)
+    assert rejected.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("AccessDenied", 403),
+        ("SlowDown", 503),
+        ("InternalError", 500),
+        ("RequestTimeout", 400),
+        ("KMS.DisabledException", 400),
+        ("PreconditionFailed", 412),
+        ("SomethingNew", 400),
+    ],
+)
+def test_everything_else_goes_back_to_the_queue(s3: MemoryS3, code: str, status: int) -> None:
+    """R2: a right or a key can be given back; what is not known to be final is not."""
+    s3.before = raising(code, status)
+    with pytest.raises(ClientError):
+        storage.read(s3, SOURCE, limit=4)
+
+
+def test_bytes_overwritten_without_versions_are_told(s3: MemoryS3) -> None:
+    """P6: without versions the event's own bytes may be gone; the newer event does the work."""
+    unversioned = SourceObject(bucket="uploads", key="k", etag="not-it")
+    s3.upload("uploads", "k", "null", b"newer")
+    with pytest.raises(SupersededError):
+        storage.read(s3, unversioned, limit=9)
+
+
+def test_the_identity_goes_along() -> None:
+    """P3: ASCII, within S3's 2 KB, and only what is known."""
+    assert storage.identity(SOURCE) == {
+        "source-bucket": "uploads",
+        "source-key": "uploads/%C3%A9%20b.jpg",
+        "source-version": "v1",
+        "source-sequencer": "0A",
+    }
+    long = SourceObject(bucket="b", key="é" * 512, version="v" * 100, etag="e" * 64)
+    metadata = storage.identity(long)
+    assert "source-key" not in metadata
+    assert len(json.dumps(metadata)) < 2_000
+
+
+def test_a_write_asks_for_everything_that_it_should() -> None:
+    """P3, S4, trap 39: exactly these arguments, no ACL among them, and S3's own model agrees."""
+    client = botocore.session.Session().create_client(
+        "s3",
+        region_name="xx-test-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    with Stubber(client) as stub:
+        stub.add_response(
+            "put_object",
+            {},
+            {
+                "Bucket": "thumbnails",
+                "Key": "out",
+                "Body": b"bytes",
+                "ContentType": "image/jpeg",
+                "CacheControl": "public",
+                "ServerSideEncryption": "aws:kms",
+                "SSEKMSKeyId": DESTINATION.encryption_key_arn,
+                "Metadata": {"width": "400", "height": "9", **storage.identity(SOURCE)},
+                "IfNoneMatch": "*",
+            },
+        )
+        written = storage.write(
+            client,
+            DESTINATION,
+            key="out",
+            output=OUTPUT,
+            source=SOURCE,
+            cache_control="public",
+        )
+        stub.assert_no_pending_responses()
+    client.close()
+    assert written == "written"
+
+
+def test_an_older_version_never_overwrites_a_newer_one(s3: MemoryS3) -> None:
+    """P6, trap 14: whichever comes first."""
+    assert write(s3, version(2), b"new") == "written"
+    assert write(s3, version(1), b"old") == "stale"
+    assert s3.objects["out"].body == b"new"
+    assert write(s3, version(3), b"newest") == "written"
+    assert s3.objects["out"].body == b"newest"
+    assert s3.objects["out"].metadata["source-version"] == "v3"
+
+
+def test_a_duplicate_leaves_what_is_there(s3: MemoryS3) -> None:
+    """P6, trap 51: at-least-once delivery must not pile up versions of one thumbnail."""
+    assert write(s3, version(1)) == "written"
+    first = s3.objects["out"]
+    assert write(s3, version(1)) == "duplicate"
+    assert write(s3, SourceObject("uploads", SOURCE.key, "v1", "e1")) == "duplicate"  # back-filled
+    assert s3.objects["out"] is first
+
+
+def test_without_sequencers_the_last_one_stays(s3: MemoryS3) -> None:
+    """P6: no order is known, and a known one wins over none."""
+    first, second = (SourceObject("uploads", "k", name, name) for name in ("x", "y"))
+    assert write(s3, first) == "written"
+    assert write(s3, second) == "written"
+    assert write(s3, version(1)) == "written"
+    assert write(s3, first) == "stale"
+
+
+def test_a_write_that_is_overtaken_looks_again(s3: MemoryS3) -> None:
+    """P6: between looking and replacing, another worker may be faster."""
+    write(s3, version(1))
+    overtaking = iter([version(2), version(4)])
+
+    def overtake(operation: str, arguments: Mapping[str, Any]) -> None:
+        if operation == "PutObject" and "IfMatch" in arguments and overtaking:
+            s3.before = _nothing
+            write(s3, next(overtaking), b"overtaker")
+            s3.before = overtake
+
+    s3.before = overtake
+    assert write(s3, version(3)) == "stale"
+    assert s3.objects["out"].metadata["source-version"] == "v4"
+
+
+def test_an_output_deleted_meanwhile_is_written_anew(s3: MemoryS3) -> None:
+    """P6: If-Match on nothing answers 404, which is no reason to give up."""
+    write(s3, version(1))
+
+    def delete(operation: str, arguments: Mapping[str, Any]) -> None:
+        if operation == "PutObject" and "IfMatch" in arguments:
+            s3.objects.clear()
+
+    s3.before = delete
+    assert write(s3, version(2)) == "written"
+    assert s3.objects["out"].metadata["source-version"] == "v2"
+
+
+def test_endless_contention_goes_back_to_the_queue(s3: MemoryS3) -> None:
+    """R2: bounded, then another try later."""
+    write(s3, version(1))
+    s3.before = _conflict
+    with pytest.raises(ContentionError):
+        write(s3, version(2))
+
+
+@pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("SlowDown", 503)])
+def test_a_refused_write_is_an_error(s3: MemoryS3, code: str, status: int) -> None:
+    """R2: never taken for a conflict."""
+    s3.before = raising(code, status)
+    with pytest.raises(ClientError, match=code):
+        write(s3, version(1))
+
+
+@given(st.permutations([1, 2, 3, 4, 2, 4]))
+def test_any_order_ends_as_the_newest(numbers: list[int]) -> None:
+    """P6: reordered and duplicated deliveries leave what one in-order delivery leaves."""
+    s3 = MemoryS3()
+    for number in numbers:
+        write(s3, version(number), f"body {number}".encode())
+    assert s3.objects["out"].body == b"body 4"
+
+
+@given(st.lists(st.integers(0, 2), max_size=40))
+def test_any_interleaving_ends_as_the_newest(turns: list[int]) -> None:
+    """P6: three workers on one output, each call of each at any moment between the others'."""
+    s3 = MemoryS3()
+    stepped = [Stepped(partial(write, source=version(number)), s3) for number in (1, 2, 3)]
+    for turn in turns:
+        stepped[turn].step()
+    for one in stepped:
+        while one.step():
+            pass
+    assert s3.objects["out"].metadata["source-version"] == "v3"
+
+
+def raising(code: str, status: int) -> Any:
+    def before(operation: str, _arguments: Mapping[str, Any]) -> None:
+        raise refusal(operation, code, status)
+
+    return before
+
+
+def _nothing(_operation: str, _arguments: Mapping[str, Any]) -> None:
+    return
+
+
+def _conflict(operation: str, _arguments: Mapping[str, Any]) -> None:
+    if operation == "PutObject":
+        raise refusal(operation, "ConditionalRequestConflict", 409)

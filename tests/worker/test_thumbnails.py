@@ -1,0 +1,530 @@
+"""worker/thumbnails.py: sizes, colours, orientation of pictures made here; what is refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
+
+from worker.results import Output, Rejection
+from worker.settings import Variants
+from worker.thumbnails import make
+
+# Pillow warns of what is odd in a file; the worker only wants to know what to do with it.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+VARIANTS = Variants(
+    widths=(120, 40, 10), formats={"jpeg": 85, "webp": 80, "avif": 70}, max_pixels=1_000_000
+)
+JPEG_ONLY = Variants(widths=(40,), formats={"jpeg": 90}, max_pixels=1_000_000)
+RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (250, 250, 250)
+
+Colour = tuple[int, ...]
+
+
+def quarters(size: tuple[int, int] = (200, 100)) -> Image.Image:
+    """Red and green above blue and white: each turn and mirroring shows."""
+    width, height = size
+    image = Image.new("RGB", size, RED)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((width // 2, 0, width, height // 2 - 1), GREEN)
+    draw.rectangle((0, height // 2, width // 2 - 1, height), BLUE)
+    draw.rectangle((width // 2, height // 2, width, height), WHITE)
+    return image
+
+
+def saved(image: Image.Image, format_name: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_name, **options)
+    return buffer.getvalue()
+
+
+def thumbnails(data: bytes, variants: Variants = VARIANTS) -> dict[str, Output]:
+    outputs = make(io.BytesIO(data), variants)
+    named = {output.name: output for output in outputs}
+    assert len(named) == len(outputs)
+    return named
+
+
+def pixels(output: Output) -> Image.Image:
+    image = Image.open(io.BytesIO(output.body))
+    image.load()
+    return image
+
+
+def one(data: bytes) -> Image.Image:
+    return pixels(thumbnails(data, JPEG_ONLY)["w40"])
+
+
+def corners(image: Image.Image) -> list[Colour]:
+    """The middle of each quarter: above left, above right, below left, below right."""
+    width, height = image.size
+    rgb = image.convert("RGB")
+    found = []
+    for y in (height // 4, height * 3 // 4):
+        for x in (width // 4, width * 3 // 4):
+            value = rgb.getpixel((x, y))
+            assert isinstance(value, tuple)
+            found.append(value)
+    return found
+
+
+def close(found: list[Colour], expected: list[Colour], tolerance: int = 12) -> bool:
+    return all(
+        abs(channel - wanted) <= tolerance
+        for one_found, one_expected in zip(found, expected, strict=True)
+        for channel, wanted in zip(one_found, one_expected, strict=True)
+    )
+
+
+def rejection(data: bytes, variants: Variants = VARIANTS) -> Rejection:
+    with pytest.raises(Rejection) as rejected:
+        make(io.BytesIO(data), variants)
+    assert rejected.value.detail
+    return rejected.value
+
+
+def test_each_width_in_each_format() -> None:
+    """P1: names, types, sizes in the metadata and in the pixels, colours in place."""
+    made = thumbnails(saved(quarters()))
+    assert set(made) == {f"w{w}{end}" for w in (120, 40, 10) for end in ("", ".webp", ".avif")}
+    for width, height in [(120, 60), (40, 20), (10, 5)]:
+        for end, kind in [("", "jpeg"), (".webp", "webp"), (".avif", "avif")]:
+            output = made[f"w{width}{end}"]
+            image = pixels(output)
+            assert output.content_type == f"image/{kind}"
+            assert image.format == kind.upper()
+            assert image.size == (width, height)
+            assert output.metadata == {"width": str(width), "height": str(height)}
+            if width > 10:
+                assert close(corners(image), [RED, GREEN, BLUE, WHITE], 16)
+
+
+def test_jpeg_is_progressive() -> None:
+    """P4: a picture that appears whole and sharpens."""
+    assert one(saved(quarters())).info.get("progressive") == 1
+
+
+def test_nothing_is_enlarged() -> None:
+    """P1: a small picture keeps its size under every name."""
+    made = thumbnails(saved(quarters((30, 20))))
+    assert {name: pixels(made[name]).size for name in ("w120", "w40", "w10")} == {
+        "w120": (30, 20),
+        "w40": (30, 20),
+        "w10": (10, 7),
+    }
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied(format_name: str, orientation: int) -> None:
+    """P1: all eight, whichever format carries them, and the tag does not come along."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    undone = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }.get(orientation)
+    stored = quarters() if undone is None else quarters().transpose(undone)
+    made = thumbnails(saved(stored, format_name, exif=exif))
+    for name in ("w120", "w40.webp", "w40.avif"):
+        image = pixels(made[name])
+        assert image.size == ((120, 60) if name == "w120" else (40, 20))
+        assert close(corners(image), [RED, GREEN, BLUE, WHITE], 30)
+        assert image.getexif().get(0x0112) is None
+
+
+def _with_comment(image: Image.Image, **options: Any) -> bytes:
+    return saved(image, "JPEG", comment=b"SECRET", **options)
+
+
+def _png_with_text(image: Image.Image, **options: Any) -> bytes:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "SECRET")
+    return saved(image, pnginfo=text, **options)
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        _with_comment,
+        _png_with_text,
+        lambda image, **options: saved(image, "WEBP", xmp=b"SECRET", **options),
+        lambda image, **options: saved(image, "AVIF", xmp=b"SECRET", **options),
+        lambda image, **options: saved(image, "TIFF", **options),
+        lambda image, **_: saved(image, "GIF", comment=b"SECRET"),
+    ],
+    ids=["jpeg", "png", "webp", "avif", "tiff", "gif"],
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_no_metadata_comes_along(save: Callable[..., bytes], mode: str) -> None:
+    """P1: EXIF, XMP, profiles, text and comments may say who and where."""
+    image = quarters().convert(mode)
+    if mode == "RGBA":
+        if save is _with_comment:
+            pytest.skip("JPEG has no transparency")
+        image.putalpha(128)
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = save(image, exif=exif, icc_profile=profile)
+    assert b"SECRET" in data
+    for output in thumbnails(data).values():
+        assert b"SECRET" not in output.body
+        assert not {"exif", "xmp", "icc_profile", "comment"} & set(pixels(output).info)
+
+
+def test_transparency_is_kept_as_png() -> None:
+    """P1: under the one key that every browser can show; the type says which it is."""
+    image = quarters().convert("RGBA")
+    image.putalpha(Image.new("L", image.size, 0))
+    image.paste(quarters((100, 100)).convert("RGBA"), (0, 0))
+    made = thumbnails(saved(image))
+    assert made["w40"].content_type == "image/png"
+    for name, kind in [("w40", "PNG"), ("w40.webp", "WEBP"), ("w40.avif", "AVIF")]:
+        found = pixels(made[name])
+        assert (found.format, found.mode) == (kind, "RGBA")
+        assert found.getpixel((35, 10))[3] < 12  # type: ignore[index]
+        assert found.getpixel((5, 5))[3] > 243  # type: ignore[index]
+
+
+def test_hidden_colours_do_not_bleed() -> None:
+    """P1: what is fully transparent has no say in the colour of its neighbours."""
+    image = Image.new("RGBA", (200, 100), (0, 255, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 99, 100))
+    found = one(saved(image))
+    for x in range(found.width):
+        red, green, _, alpha = found.getpixel((x, 10))  # type: ignore[misc]
+        assert alpha < 12 or green < 12 < red
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_an_alpha_channel_that_hides_nothing_costs_no_jpeg(mode: str) -> None:
+    """P1: screenshots come so, and as PNG they would weigh five times as much."""
+    image = quarters().convert("RGBA").convert(mode)
+    output = thumbnails(saved(image, "TIFF" if mode == "PA" else "PNG"))["w40"]
+    assert output.content_type == "image/jpeg"
+
+
+def _palette_with_transparency() -> bytes:
+    image = quarters().quantize(8)
+    return saved(image, transparency=image.getpixel((5, 5)))
+
+
+def _grey_with_transparent_value() -> bytes:
+    return saved(Image.new("L", (200, 100), 7), transparency=7)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _palette_with_transparency(),
+        _grey_with_transparent_value(),
+        saved(Image.new("RGB", (200, 100), (1, 2, 3)), transparency=(1, 2, 3)),
+        saved(quarters().quantize(8), "GIF", transparency=0),
+        saved(Image.new("LA", (200, 100), (9, 100))),
+    ],
+    ids=["palette", "grey", "colour key", "gif", "grey and alpha"],
+)
+def test_transparency_by_any_other_name(data: bytes) -> None:
+    """P1: palettes and single colours can be transparent as well."""
+    assert thumbnails(data)["w40"].content_type == "image/png"
+
+
+def test_wide_gamut_is_converted() -> None:
+    """P1: a profile's colours come out as sRGB's, within rounding."""
+    swapped = profile_with_red_and_blue_swapped()
+    found = one(saved(Image.new("RGB", (200, 100), (220, 30, 60)), icc_profile=swapped))
+    red, _, blue = found.convert("RGB").getpixel((10, 10))  # type: ignore[misc]
+    assert abs(blue - 220) < 15
+    assert abs(red - 60) < 15
+
+
+def profile_with_red_and_blue_swapped() -> bytes:
+    """Return an sRGB profile whose primaries' tags are exchanged: what it means is plain to see."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "test".encode("utf-16-be"))
+    for tag, other in [(b"rXYZ", b"swap"), (b"bXYZ", b"rXYZ"), (b"swap", b"bXYZ")]:
+        profile = profile.replace(tag, other)
+    return profile
+
+
+def test_a_damaged_profile_does_not_cost_the_picture() -> None:
+    """P5: the pixels are good."""
+    data = saved(quarters(), icc_profile=b"not a profile")
+    assert close(corners(one(data)), [RED, GREEN, BLUE, WHITE], 16)
+
+
+def test_a_profile_for_another_kind_of_picture_is_left_alone() -> None:
+    """P5: a grey picture with a colour profile, seen in the wild."""
+    srgb = profile_with_red_and_blue_swapped()
+    found = one(saved(Image.new("L", (200, 100), 99), icc_profile=srgb))
+    assert found.mode == "L"
+    assert abs(found.getpixel((5, 5)) - 99) < 5  # type: ignore[operator]
+
+
+def _tiff(mode: str) -> bytes:
+    return saved(quarters().convert(mode), "TIFF")
+
+
+def _lab() -> bytes:
+    to_lab = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+    )
+    image = ImageCms.applyTransform(quarters(), to_lab)
+    assert image is not None
+    return saved(image, "TIFF")
+
+
+@pytest.mark.parametrize(
+    ("data", "tolerance"),
+    [
+        (saved(quarters(), "JPEG", quality=95), 16),
+        (saved(quarters(), "JPEG", quality=95, progressive=True), 16),
+        (saved(quarters().convert("CMYK"), "JPEG", quality=95), 16),
+        (saved(quarters(), "WEBP", quality=95), 20),
+        (saved(quarters(), "AVIF", quality=95), 20),
+        (saved(quarters(), "BMP"), 16),
+        (saved(quarters(), "GIF"), 20),
+        (saved(quarters().quantize(16)), 16),
+        (_tiff("CMYK"), 16),
+        (_tiff("YCbCr"), 16),
+        (_lab(), 16),
+        (saved(quarters(), "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))]), 16),
+    ],
+    ids=[
+        *("jpeg", "progressive", "cmyk", "webp", "avif", "bmp", "gif", "palette"),
+        *("tiff cmyk", "tiff ycbcr", "tiff lab", "mpo"),
+    ],
+)
+def test_colours_come_out_right(data: bytes, tolerance: int) -> None:
+    """P1: each accepted format and colour space."""
+    found = one(data)
+    assert (found.format, found.size) == ("JPEG", (40, 20))
+    assert found.mode == "RGB"
+    assert close(corners(found), [RED, GREEN, BLUE, WHITE], tolerance)
+
+
+def _ramp(mode: str, values: list[float]) -> Image.Image:
+    image = Image.new(mode, (4, 1))
+    for x, value in enumerate(values):
+        image.putpixel((x, 0), value)
+    return image.resize((200, 100), Image.Resampling.NEAREST)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(_ramp("I;16", [0, 21_845, 43_690, 65_535])),
+        saved(_ramp("I;16", [0, 21_845, 43_690, 65_535]), "TIFF"),
+        saved(_ramp("I", [-300_000, -100_000, 100_000, 300_000]), "TIFF"),
+        saved(_ramp("F", [0.0, 1 / 3, 2 / 3, 1.0]), "TIFF"),
+        saved(_ramp("L", [0, 85, 170, 255])),
+    ],
+    ids=["png 16", "tiff 16", "tiff 32", "tiff float", "png 8"],
+)
+def test_deep_greys_keep_their_shades(data: bytes) -> None:
+    """P1: Pillow's own conversion would cut everything above 255 off to white."""
+    found = one(data)
+    assert found.mode == "L"
+    shades = [found.getpixel((x, 10)) for x in (4, 14, 25, 35)]
+    assert close([tuple(shades)], [(0, 85, 170, 255)], 9)  # type: ignore[arg-type]
+
+
+def test_black_and_white() -> None:
+    """P1: one bit a pixel, and greys between them in the thumbnail."""
+    image = Image.new("1", (200, 100))
+    image.paste(1, (0, 0, 103, 100))
+    found = one(saved(image))
+    assert found.mode == "L"
+    assert found.getpixel((5, 5)) > 240  # type: ignore[operator]
+    assert found.getpixel((35, 5)) < 15  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_of_several_frames_the_first_is_used(format_name: str) -> None:
+    """P1: the stated policy for animations and pages."""
+    frames = [Image.new("RGB", (200, 100), colour) for colour in (RED, GREEN, BLUE)]
+    data = saved(frames[0], format_name, save_all=True, append_images=frames[1:])
+    for output in thumbnails(data).values():
+        found = pixels(output)
+        assert getattr(found, "n_frames", 1) == 1
+        assert close(corners(found)[:1], [RED], 20)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1, 1), (1, 1)),
+        ((1, 20_000), (1, 16_383)),
+        ((20_000, 1), (120, 1)),
+        ((3_000, 2), (120, 1)),
+        ((121, 80), (120, 79)),
+    ],
+)
+def test_odd_shapes(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    """P5: no side becomes zero, none longer than an encoder takes."""
+    made = thumbnails(saved(Image.new("RGB", size, RED)))
+    for name in ("w120", "w120.webp", "w120.avif"):
+        assert pixels(made[name]).size == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not_an_image"),
+        (b"plain text, whatever its name says", "not_an_image"),
+        (b"\x00" * 100, "not_an_image"),
+        (b"<html><body>no</body></html>", "not_an_image"),
+        (b"PK\x03\x04" + b"\x00" * 100, "not_an_image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + b"\x00" * 99, "unsupported_format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format"),
+        (b"%PDF-1.7\n", "unsupported_format"),
+        (b"8BPS\x00\x01" + b"\x00" * 40, "unsupported_format"),
+        (b"\x89PNG\r\n\x1a\n", "corrupt"),
+        (b"\xff\xd8\xff\xe0\x00", "corrupt"),
+        (b"RIFF\x10\x00\x00\x00WEBPVP8 ", "corrupt"),
+        (b"GIF89a", "corrupt"),
+    ],
+)
+def test_what_is_no_picture_is_told_from_a_broken_one(data: bytes, reason: str) -> None:
+    """P5: the reason is one that the uploader can act on."""
+    assert rejection(data).reason == reason
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP"])
+def test_a_picture_that_ends_early_is_corrupt(format_name: str) -> None:
+    """P5: at any place; half a picture is never passed off as one."""
+    noise = Image.effect_noise((200, 100), 90).convert("RGB")
+    data = saved(noise, format_name)
+    for part in (0.1, 0.5, 0.9):
+        assert rejection(data[: int(len(data) * part)]).reason == "corrupt"
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG that claims this size and holds next to nothing."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + body))
+        return struct.pack(">I", len(body)) + name + body + check
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(b"\x00" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_header(1_001, 1_000),
+        png_header(60_000, 60_000),
+        saved(Image.new("1", (1_001, 1_000)), "TIFF", compression="group4"),
+        saved(Image.new("L", (1_001, 1_000)), "JPEG"),
+        saved(Image.new("L", (1_001, 1_000)), "WEBP", lossless=True),
+        saved(Image.new("L", (1_001, 1_000)), "GIF"),
+    ],
+    ids=["png", "png bomb", "tiff", "jpeg", "webp", "gif"],
+)
+def test_too_many_pixels_are_refused_before_they_are_decoded(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P5, trap 43: a few kilobytes can claim gigabytes."""
+
+    def decoded(_image: object) -> None:
+        raise AssertionError("decoded although it is too large")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    rejected = rejection(data)
+    assert rejected.reason == "too_many_pixels"
+
+
+def test_the_limit_itself_is_allowed() -> None:
+    """P5: at most means at most."""
+    assert one(saved(Image.new("1", (1_000, 1_000)))).size == (40, 40)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_end_in_a_rejection_or_a_picture(data: bytes) -> None:
+    """P5: never another exception."""
+    with suppress(Rejection):
+        make(io.BytesIO(data), JPEG_ONLY)
+
+
+DAMAGED: list[tuple[str, str, dict[str, Any]]] = [
+    ("RGB", "JPEG", {}),
+    ("RGB", "JPEG", {"progressive": True}),
+    ("CMYK", "JPEG", {}),
+    ("RGBA", "PNG", {}),
+    ("P", "PNG", {}),
+    ("RGB", "WEBP", {}),
+    ("RGB", "GIF", {}),
+    ("RGB", "AVIF", {}),
+    ("RGB", "TIFF", {}),
+    ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    ("RGB", "BMP", {}),
+]
+SEEDS = [
+    saved(quarters((64, 48)).convert(mode), name, **options) for mode, name, options in DAMAGED
+]
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 4_000), st.binary(min_size=1, max_size=4)), max_size=5),
+)
+def test_any_damage_ends_in_a_rejection_or_a_picture(
+    data: bytes, patches: list[tuple[int, bytes]]
+) -> None:
+    """P5: a few bytes changed anywhere in a real file."""
+    damaged = bytearray(data)
+    for place, patch in patches:
+        place %= len(damaged)
+        damaged[place : place + len(patch)] = patch
+    with suppress(Rejection):
+        make(io.BytesIO(bytes(damaged)), JPEG_ONLY)
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_any_size_keeps_its_shape(width: int, height: int) -> None:
+    """P1: within half a pixel, and never wider than asked for."""
+    image = pixels(thumbnails(saved(Image.new("L", (width, height))), JPEG_ONLY)["w40"])
+    assert image.width == min(40, width)
+    assert abs(image.height - max(1, height * image.width / width)) <= 0.5
+
+
+def test_the_core_imports_no_aws_and_no_more_of_pillow_than_it_uses() -> None:
+    """C1: it runs anywhere, and starts fast."""
+    code = """
+import sys, io
+from PIL import Image
+from worker.settings import Variants
+from worker.thumbnails import make
+picture = io.BytesIO()
+Image.new("RGB", (9, 9)).save(picture, "PNG")
+make(picture, Variants((4,), {"jpeg": 80, "webp": 80, "avif": 60}, 99))
+print(*sys.modules)
+"""
+    picture = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    loaded = picture.stdout.split()
+    assert "PIL.WebPImagePlugin" in loaded
+    assert not {"botocore", "boto3", "PIL.PdfImagePlugin", "PIL.EpsImagePlugin"} & set(loaded)
