@@ -1,0 +1,93 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from templates.specification import Specification
+from tests.templates.conftest import generate
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def rows() -> dict[str, str]:
+    """Return the first cell's code words of each table row, with the row's default."""
+    found = {}
+    for line in README.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for word in re.findall(r"`([^`]+)`", cells[0]):
+            found[word] = cells[1] if len(cells) > 1 else ""
+    return found
+
+
+def keys(model: BaseModel, lead: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in model:
+        if isinstance(value, BaseModel):
+            found |= keys(value, f"{name}.")
+        else:
+            found[lead + name] = value
+    return found
+
+
+@pytest.mark.parametrize(("key", "default"), keys(Specification()).items())
+def test_the_readme_tells_every_key_and_its_default(key: str, default: object) -> None:
+    """C1: settings in a table that is true."""
+    told = rows()[key]
+    expected = (
+        [f"{name} = {value}" for name, value in default.items()]
+        if isinstance(default, dict)
+        else map(str, default)
+        if isinstance(default, tuple)
+        else [str(default)]
+    )
+    assert [part for part in expected if part not in told] == []
+
+
+def test_the_readme_tells_every_parameter_and_its_default() -> None:
+    """C1, D2: and no parameter that is not there."""
+    told = rows()
+    for name, parameter in generate().template["Parameters"].items():
+        default = str(parameter.get("Default", "–"))
+        assert (default or "empty") in told[name], name
+
+
+def test_the_readme_lists_no_setting_that_is_gone() -> None:
+    """C1: the tables hold what there is."""
+    table = README.split("## Settings")[1].split("## Another workload")[0]
+    told = set(re.findall(r"^\| ((?:`[^`]+`,? ?)+)", table, re.MULTILINE))
+    words = {word for cell in told for word in re.findall(r"`([^`]+)`", cell)}
+    known = {*keys(Specification()), *generate().template["Parameters"]}
+    assert words - known == set()
+
+
+def test_ci_runs_the_command_that_the_readme_gives() -> None:
+    """D4: one test command, for people and for CI."""
+    commands = re.findall(r"^\$ (.+?)(?:\s+#.*)?$", README, re.MULTILINE)
+    assert commands[:2] == ["python3 -m pip install tox && tox run -e local", "tox"]
+    script = (ROOT / ".ci" / "run").read_text()
+    assert re.search(r"pip install .*tox$", script, re.MULTILINE)
+    assert re.search(r"/tox\"$", script, re.MULTILINE)
+
+
+def test_what_the_readme_points_to_is_there() -> None:
+    """C1: links within the repository."""
+    links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_cost_at_rest_adds_up() -> None:
+    """D6: the table's last line is the sum of the others, and follows the parameter files."""
+    table = README.split("| at rest, a month")[1].split("\n\n")[0]
+    lines = [line.split("|")[2:4] for line in table.splitlines() if "| " in line][1:]
+    for column, name in enumerate(("dev", "prod")):
+        cells = [line[column].strip(" *") for line in lines]
+        *parts, total = [0.0 if cell == "–" else float(cell) for cell in cells]
+        assert round(sum(parts), 2) == total
+        values = dict(
+            line.split("=", 1) for line in json.loads((ROOT / f"params/{name}.json").read_text())
+        )
+        assert (cells[1] == "–") is (values["QueueEndpoint"] == "false")
