@@ -86,10 +86,11 @@ def _load(name: str, command: Command) -> ModuleType:
     try:
         return import_module(command.module)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in OWN_PACKAGES:
+        missing = (error.name or "").partition(".")[0]
+        if missing in OWN_PACKAGES:
             raise  # ours to repair, so with its traceback
         raise UserError(
-            f"the command {name!r} needs the Python package {error.name!r}, which is not installed"
+            f"the command {name!r} needs the Python package {missing!r}, which is not installed"
             f" for {sys.executable}; install this project's with:"
             " python -m pip install --group local"
         ) from None

@@ -20,7 +20,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import botocore.session
 import deflate
+from botocore.exceptions import BotoCoreError, ClientError
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
@@ -80,6 +82,24 @@ LEFT_OUT = (
     "*.data/*",  # console scripts
     "botocore/data/*/examples-1.json",
     "dateutil/zoneinfo/*",  # a copy of the zone database, for hosts without one
+    "dateutil/rrule.py",  # calendar recurrences
+    "dateutil/easter.py",
+    "dateutil/tz/win.py",
+    "urllib3/contrib/emscripten/*",  # for browsers
+    "PIL/ImageMath.py",  # their compiled halves are left out above
+    "PIL/ImageMorph.py",
+    "PIL/ImageTk.py",  # windows to show pictures in, and taking pictures of windows
+    "PIL/ImageQt.py",
+    "PIL/ImageWin.py",
+    "PIL/ImageShow.py",
+    "PIL/ImageGrab.py",
+    "PIL/*FontFile.py",  # fonts, containers and formats that no plugin above uses
+    "PIL/GdImageFile.py",
+    "PIL/WalImageFile.py",
+    "PIL/PdfParser.py",
+    "PIL/PSDraw.py",
+    "PIL/TarIO.py",
+    "PIL/ContainerIO.py",
 )
 
 # Vulnerability scanners such as Amazon Inspector recognise a package by METADATA; its licence
@@ -281,7 +301,9 @@ def _is_kept(path: PurePosixPath) -> bool:
 
 
 def _slimmed(name: str, data: bytes) -> tuple[str, bytes]:
-    """Return botocore's service models as the cold start likes them: plain and without prose."""
+    """Return compiled files without debug information, botocore's models plain and unexplained."""
+    if _is_shared_object(name):
+        return name, _without_debug_information(data)
     if not name.startswith("botocore/data/"):
         return name, data
     if name.endswith(".gz"):
@@ -290,16 +312,15 @@ def _slimmed(name: str, data: bytes) -> tuple[str, bytes]:
     if name == "botocore/data/endpoints.json":
         for partition in model["partitions"]:
             services = partition["services"]
-            partition["services"] = {key: services[key] for key in services.keys() & KEPT_SERVICES}
+            partition["services"] = {key: services[key] for key in services if key in KEPT_SERVICES}
     return name, json.dumps(model, separators=(",", ":")).encode()
 
 
 def _without_prose(value: dict[str, Any]) -> dict[str, Any]:
-    """Drop documentation; a member that is called so is an object, and stays."""
+    """Empty the documentation, some of which botocore reads; a member called so is an object."""
     return {
-        key: item
+        key: "" if key in {"documentation", "documentationUrl"} and isinstance(item, str) else item
         for key, item in value.items()
-        if not (key in {"documentation", "documentationUrl"} and isinstance(item, str))
     }
 
 
@@ -316,6 +337,21 @@ def _worker_sources() -> dict[str, bytes]:
 
 def _is_shared_object(name: str) -> bool:
     return re.search(r"\.(so(\.[\d.]+)?|dylib|pyd|dll)$", name) is not None
+
+
+def _without_debug_information(data: bytes) -> bytes:
+    """Zero what only a debugger reads, most of Pillow's compiled modules: zeros compress away."""
+    with suppress(ELFError):  # what is no ELF file is refused later, by name
+        slim, elf = bytearray(data), ELFFile(io.BytesIO(data))
+        loaded = [(part["p_offset"], part["p_filesz"]) for part in elf.iter_segments()]
+        for section in elf.iter_sections():
+            start, size = section["sh_offset"], section["sh_size"]
+            if section.name.startswith(".debug_") and not any(
+                start < begin + length and begin < start + size for begin, length in loaded
+            ):
+                slim[start : start + size] = bytes(size)
+        return bytes(slim)
+    return data
 
 
 def _needed_libraries(data: bytes) -> set[str]:
@@ -383,13 +419,17 @@ def _find_compiler(runtime: str, python: Path | None) -> Compiler | None:
     hidden = [str(path) for path in sorted(pyenv.glob(f"versions/{version}*/bin"))]
     path = os.pathsep.join([*hidden, os.environ.get("PATH", os.defpath)])
     found = get_interpreter(
-        str(python) if python else f"cpython{version}", env={**os.environ, "PATH": path}
+        str(python.absolute()) if python else f"cpython{version}",
+        env={**os.environ, "PATH": path},
+        predicate=lambda info: (
+            info.implementation == "CPython"
+            and info.version_info.releaselevel == "final"
+            and f"{info.version_info.major}.{info.version_info.minor}" == version
+        ),
     )
-    if python:
-        wanted = tuple(map(int, version.split(".")))
-        if not found or tuple(found.version_info[:2]) != wanted:
-            raise UserError(f"{python} is not a Python {version}, which {runtime} needs")
     if not found:
+        if python:
+            raise UserError(f"{python} is not a CPython {version}, which {runtime} needs")
         return None
     return Compiler(Path(found.executable), ".".join(map(str, found.version_info[:3])))
 
@@ -517,20 +557,25 @@ def run(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     if arguments.upload:
-        upload(package, arguments.upload)
+        try:
+            s3 = botocore.session.get_session().create_client("s3")
+        except BotoCoreError as error:
+            raise UserError(f"cannot reach S3: {error}") from error
+        if not upload(package, arguments.upload, s3=s3):
+            print(f"{package.key} is in {arguments.upload} already", file=sys.stderr)
         print(f"CodeBucket={arguments.upload} CodeKey={package.key}")
     else:
         print(package.path)
     return 0
 
 
-def upload(package: Package, bucket: str) -> None:
-    """Put the package into a bucket, once: its key stands for its content."""
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+def upload(package: Package, bucket: str, *, s3: Any) -> bool:
+    """Put the package into a bucket with a botocore client; False if it is there already.
 
+    The key stands for the content, so what is there is never written again.
+    """
     try:
-        boto3.client("s3").put_object(
+        s3.put_object(
             Bucket=bucket,
             Key=package.key,
             Body=package.path.read_bytes(),
@@ -539,8 +584,8 @@ def upload(package: Package, bucket: str) -> None:
         )
     except ClientError as error:
         if error.response["Error"]["Code"] == "PreconditionFailed":
-            print(f"{package.key} is in {bucket} already", file=sys.stderr)
-            return
-        raise UserError(f"cannot put {package.key} into {bucket}: {error}") from error
+            return False
+        raise UserError(f"cannot put {package.key} into the bucket {bucket}: {error}") from error
     except BotoCoreError as error:
-        raise UserError(f"cannot put {package.key} into {bucket}: {error}") from error
+        raise UserError(f"cannot put {package.key} into the bucket {bucket}: {error}") from error
+    return True

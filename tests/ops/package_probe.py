@@ -1,0 +1,87 @@
+"""Uses what an unpacked package holds, with nothing else on the path: run by test_package.py."""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+root = sys.argv[1]
+sys.path.insert(0, root)
+sys.dont_write_bytecode = True
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+import botocore.session  # noqa: E402
+from botocore.awsrequest import AWSResponse  # noqa: E402
+from PIL import Image  # noqa: E402
+
+import worker.handler  # noqa: E402
+
+REGIONS = ("eu-central-1", "us-east-1", "cn-north-1", "us-gov-west-1", "il-central-1")
+
+encoded = {}
+for picture_format in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP"):
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(file, picture_format)
+    picture = Image.open(io.BytesIO(file.getvalue()))
+    picture.load()
+    encoded[picture_format] = [picture.format, *picture.size]
+
+session = botocore.session.get_session()
+endpoints = {}
+sent: list[str] = []
+
+
+class Body(io.BytesIO):
+    def stream(self, **_: Any) -> Any:
+        yield self.read()
+
+
+def answer(request: Any, **_: Any) -> AWSResponse:
+    """Take the place of the network, behind endpoint rules, checksums and signature."""
+    assert request.headers["Authorization"].startswith(b"AWS4-HMAC-SHA256 ")
+    sent.append(f"{request.method} {request.url}")
+    return AWSResponse(request.url, 200, {"ETag": '"0"'}, Body())
+
+
+for region in REGIONS:
+    clients = {}
+    for service in ("s3", "sqs"):
+        client = session.create_client(
+            service, region, aws_access_key_id="none", aws_secret_access_key="none"
+        )
+        client.meta.events.register("before-send", answer)
+        endpoints[f"{service} {region}"] = client.meta.endpoint_url
+        clients[service] = client
+    uploaded = {"Bucket": "uploads", "Key": "a b.jpg"}
+    thumbnail = {"Bucket": "thumbnails", "Key": "ü/w128"}
+    clients["s3"].get_object(**uploaded, VersionId="1")["Body"].read()
+    clients["s3"].put_object(**thumbnail, Body=b"x", IfNoneMatch="*", Metadata={"width": "128"})
+    clients["s3"].head_object(**thumbnail)
+    url = f"https://sqs.{region}.amazonaws.com/111122223333/work"
+    clients["sqs"].change_message_visibility(QueueUrl=url, ReceiptHandle="r", VisibilityTimeout=1)
+
+files = {
+    module.__name__: (module.__file__, module.__spec__ and module.__spec__.cached)
+    for module in list(sys.modules.values())
+    if getattr(module, "__spec__", None) and getattr(module, "__file__", None)
+}
+print(
+    json.dumps(
+        {
+            "encoded": encoded,
+            "endpoints": endpoints,
+            "sent": sent,
+            "handler": callable(worker.handler.handle),
+            "elsewhere": [
+                name for name, (file, _) in files.items() if "site-packages" in str(file)
+            ],
+            "uncompiled": [
+                name
+                for name, (file, compiled) in files.items()
+                if str(file).startswith(root) and compiled and not Path(compiled).exists()
+            ],
+        }
+    )
+)
