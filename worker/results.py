@@ -14,6 +14,7 @@ Reason = Literal[
     "not_an_image",
     "too_large",
     "too_many_pixels",
+    "too_many_scans",
     "unsupported_format",
 ]
 

@@ -276,6 +276,41 @@ def test_waits_grow_with_the_tries_and_are_spread(worker: Worker, queue: Queue) 
     assert max(waits(1_000)) <= 43_200  # more than SQS takes would be no wait at all
 
 
+def test_the_first_wait_is_no_longer_than_the_queues_own(s3: MemoryS3, queue: Queue) -> None:
+    """R2: a queue that was told to be quick stays so."""
+    worker = Worker(settings=replace(SETTINGS, visibility_timeout=3), s3=s3, sqs=queue)
+    for _ in range(50):
+        worker.work([message("m1")], Clock())
+        assert 1 <= queue.waits["handle of m1"] <= 3
+
+
+def test_an_older_version_leaves_the_newer_ones_outputs(
+    worker: Worker, s3: MemoryS3, log: io.StringIO
+) -> None:
+    """P6: it is done, says so, and stops at the first output that is newer."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture("red"))
+    s3.upload(SETTINGS.upload_bucket, KEY, "v2", picture("blue"))
+    newer, older = record(version="v2", sequencer="0B"), record(version="v1", sequencer="0A")
+    worker.work([message("m1", newer)], Clock())
+    before = dict(s3.objects)
+    assert failures(worker.work([message("m2", older), message("m3", newer)], Clock())) == []
+    assert s3.objects == before
+    assert [line["outcome"] for line in lines(log)] == ["written", "stale", "written"]
+
+
+def test_an_older_versions_rejection_leaves_the_newer_ones(
+    worker: Worker, s3: MemoryS3, log: io.StringIO
+) -> None:
+    """P6: records of rejections are ordered as thumbnails are."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", b"")
+    s3.upload(SETTINGS.upload_bucket, KEY, "v2", b"junk")
+    for version, sequencer in [("v2", "0B"), ("v1", "0A"), ("v2", "0B")]:
+        worker.work([message("m", record(version=version, sequencer=sequencer))], Clock())
+    (stored,) = s3.objects.values()
+    assert json.loads(stored.body)["version"] == "v2"
+    assert [line["outcome"] for line in lines(log)] == ["rejected", "stale", "rejected"]
+
+
 def test_a_wait_that_cannot_be_set_loses_nothing(
     worker: Worker, queue: Queue, log: io.StringIO
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import re
 
 import pytest
@@ -32,6 +34,19 @@ def test_a_traceback_is_part_of_its_line(capsys: pytest.CaptureFixture[str]) -> 
     (text,) = capsys.readouterr().out.splitlines()
     assert "test_a_traceback_is_part" in json.loads(text)["traceback"]
     assert "ValueError: " in json.loads(text)["traceback"]
+
+
+def test_lambdas_own_handler_does_not_write_the_line_again() -> None:
+    """O1: the runtime puts one on the root logger, in a format of its own."""
+    logs.configure("INFO")
+    root = logging.getLogger()
+    runtime = logging.StreamHandler(io.StringIO())
+    root.addHandler(runtime)
+    try:
+        LOGGER.error("ours")
+    finally:
+        root.removeHandler(runtime)
+    assert runtime.stream.getvalue() == ""
 
 
 def test_a_second_set_up_does_not_double_the_lines(capsys: pytest.CaptureFixture[str]) -> None:

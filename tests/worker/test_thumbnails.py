@@ -14,8 +14,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
+from PIL import (
+    Image,
+    ImageChops,
+    ImageCms,
+    ImageDraw,
+    ImageStat,
+    JpegImagePlugin,
+    PngImagePlugin,
+)
 
+from worker import thumbnails as thumbnails_module
 from worker.results import Output, Rejection
 from worker.settings import Variants
 from worker.thumbnails import make
@@ -113,6 +122,83 @@ def test_each_width_in_each_format() -> None:
 def test_jpeg_is_progressive() -> None:
     """P4: a picture that appears whole and sharpens."""
     assert one(saved(quarters())).info.get("progressive") == 1
+
+
+def opened(data: bytes) -> JpegImagePlugin.JpegImageFile:
+    picture = Image.open(io.BytesIO(data))
+    assert isinstance(picture, JpegImagePlugin.JpegImageFile)
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "decoded"),
+    [
+        ((1_601, 801), (200, 100), (201, 101)),
+        ((1_600, 800), (201, 100), (400, 200)),
+        ((1_601, 801), (401, 200), (601, 301)),
+        ((1_600, 800), (600, 300), (600, 300)),
+        ((1_600, 800), (601, 300), (800, 400)),
+        ((1_600, 800), (600, 301), (800, 400)),
+        ((1_600, 800), (801, 400), (1_600, 800)),
+        ((100, 50), (1_200, 600), (100, 50)),
+    ],
+)
+def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
+    size: tuple[int, int], wanted: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    """P1: decoding all of it would cost up to ten times as much, for nothing to see."""
+    picture = opened(saved(Image.new("RGB", size), "JPEG"))
+    box = thumbnails_module._set_scale(picture, wanted)
+    picture.load()
+    assert picture.size == decoded
+    if box:
+        # What is left over of the last, incomplete pixels must not stretch the picture.
+        assert box[2] / decoded[0] <= 1
+        assert box[2] / box[3] == pytest.approx(size[0] / size[1])
+
+
+def test_without_pillows_insides_there_is_still_a_thumbnail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """P5: should a new Pillow change them, 1/2 does what 3/8 did."""
+
+    def gone(*_arguments: object) -> None:
+        raise AttributeError("no such thing any more")
+
+    thumbnails_module._decodes_at_three_eighths.cache_clear()
+    monkeypatch.setattr(thumbnails_module, "_set_three_eighths", gone)
+    picture = opened(saved(Image.new("RGB", (1_600, 800)), "JPEG"))
+    thumbnails_module._set_scale(picture, (600, 300))
+    thumbnails_module._decodes_at_three_eighths.cache_clear()
+    picture.load()
+    assert picture.size == (800, 400)
+
+
+@pytest.mark.parametrize("size", [(333, 217), (81, 81), (345, 230), (700, 467), (1_181, 787)])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_decoding_at_a_scale_shows_what_decoding_all_shows(
+    size: tuple[int, int], progressive: bool
+) -> None:
+    """P1: within what an eye can tell, up to the edges."""
+    image = Image.linear_gradient("L").resize(size).convert("RGB")
+    image.paste(WHITE, (size[0] - size[0] // 9, 0, *size))
+    data = saved(image, "JPEG", quality=95, progressive=progressive)
+    wanted = 40, round(40 * size[1] / size[0])
+    whole = Image.open(io.BytesIO(data)).resize(wanted, Image.Resampling.LANCZOS)
+    difference = ImageStat.Stat(ImageChops.difference(one(data), whole))
+    assert max(difference.mean) < 2.5
+
+
+def test_too_many_scans_are_refused() -> None:
+    """P5: each scan of a progressive file is as much work as a whole picture."""
+    data = saved(quarters(), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    assert rejection(data[:-2] + scan * 100 + data[-2:]).reason == "too_many_scans"
+    assert thumbnails(data[:-2] + scan * 50 + data[-2:])
+    # The same bytes in a comment are no scans.
+    comment = b"\xff\xda" * 200
+    assert thumbnails(saved(quarters(), "JPEG", comment=comment))
 
 
 def test_nothing_is_enlarged() -> None:
@@ -262,6 +348,37 @@ def profile_with_red_and_blue_swapped() -> bytes:
     for tag, other in [(b"rXYZ", b"swap"), (b"bXYZ", b"rXYZ"), (b"swap", b"bXYZ")]:
         profile = profile.replace(tag, other)
     return profile
+
+
+def grey_profile(gamma: float) -> bytes:
+    """Return a profile that says how dark each grey is meant, and no more than it has to."""
+
+    def text(kind: bytes, value: str) -> bytes:
+        encoded = value.encode("utf-16-be")
+        return kind + struct.pack(">4xII2s2sII", 1, 12, b"en", b"US", len(encoded), 28) + encoded
+
+    tags = {
+        b"desc": text(b"mluc", "grey"),
+        b"cprt": text(b"mluc", "none"),
+        b"wtpt": b"XYZ " + struct.pack(">4x3i", 63_190, 65_536, 54_061),
+        b"kTRC": b"curv" + struct.pack(">4xIH2x", 1, round(gamma * 256)),
+    }
+    body, table = b"", struct.pack(">I", len(tags))
+    for name, value in tags.items():
+        table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(value))
+        body += value + b"\x00" * (-len(value) % 4)
+    head = struct.pack(">I4sI", 128 + len(table) + len(body), b"none", 0x04300000)
+    head += b"mntrGRAYXYZ " + b"\x00" * 12 + b"acsp" + b"\x00" * 28
+    head += struct.pack(">3i", 63_190, 65_536, 54_061)
+    return head.ljust(128, b"\x00") + table + body
+
+
+def test_a_grey_profile_is_applied_and_grey_stays_grey() -> None:
+    """P1: scans and prints have their own tone curve; three equal channels would be waste."""
+    found = one(saved(Image.new("L", (200, 100), 55), icc_profile=grey_profile(1.0)))
+    assert found.mode == "L"
+    # A linear 55 of 255 is 21.6 % of the light, which sRGB writes as 128.
+    assert abs(found.getpixel((5, 5)) - 128) < 4  # type: ignore[operator]
 
 
 def test_a_damaged_profile_does_not_cost_the_picture() -> None:
@@ -453,6 +570,18 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
     rejected = rejection(data)
     assert rejected.reason == "too_many_pixels"
+
+
+def test_a_decoder_that_allocates_early_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5, trap 43: WebP's takes memory for the whole canvas when it is made."""
+
+    def made(_data: bytes) -> None:
+        raise AssertionError("a decoder for 268 million pixels")
+
+    monkeypatch.setattr("PIL.WebPImagePlugin._webp.WebPAnimDecoder", made)
+    canvas = b"VP8X\n\x00\x00\x00\x02\x00\x00\x00" + b"\xfe\x3f\x00" * 2
+    data = b"RIFF" + struct.pack("<I", 4 + len(canvas)) + b"WEBP" + canvas
+    assert rejection(data).reason == "too_many_pixels"
 
 
 def test_the_limit_itself_is_allowed() -> None:

@@ -1,0 +1,91 @@
+"""A JPEG's structure, as far as it saves decoding what a thumbnail does not show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_START_OF_FRAME_PROGRESSIVE = 0xC2
+_START_OF_SCAN = 0xDA
+SCAN_MARKER = bytes([0xFF, _START_OF_SCAN])
+# Markers with nothing behind them; before the end of the image none of them starts a segment.
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA), 0xFF})
+
+# Within a scan, 0xFF stands for data before 0x00 and for a restart before 0xD0 to 0xD7.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A marker with all that belongs to it: `data[start:end]`, a scan's coded bits included."""
+
+    marker: int
+    start: int
+    end: int
+
+
+def count_scans(data: bytes) -> int:
+    """Return how many scans a file has; a progressive file's are each as large as the picture."""
+    return sum(segment.marker == _START_OF_SCAN for segment in _segments(data))
+
+
+def without_fine_detail(data: bytes) -> bytes:
+    """Return a progressive JPEG without scans that decoding at 1/8 of its size cannot show.
+
+    At 1/8 one block of 8 × 8 becomes one pixel, the block's mean (its DC coefficient), so that the
+    AC scans of components at full resolution go. One of each component stays: without any, libjpeg
+    would guess at means from their neighbours. Components at half resolution, as chroma usually
+    is, become 2 × 2 pixels a block and stay whole. What libjpeg decodes is the same to the bit.
+
+    A file that is not progressive, or is damaged, comes back as it is.
+    """
+    kept: list[bytes] = []
+    full_resolution: set[int] = set()
+    seen: set[int] = set()
+    position = 0
+    for segment in _segments(data):
+        if segment.marker == _START_OF_FRAME_PROGRESSIVE:
+            full_resolution = _full_resolution(data[segment.start : segment.end])
+        elif segment.marker == _START_OF_SCAN:
+            component = _detail_of(data[segment.start : segment.start + 10])
+            if component in seen:
+                kept.append(data[position : segment.start])
+                position = segment.end
+            elif component in full_resolution:
+                seen.add(component)
+    kept.append(data[position:])
+    return b"".join(kept)
+
+
+def _segments(data: bytes) -> Iterator[_Segment]:
+    """Yield the segments up to the end of the image, or to where the file makes no more sense."""
+    position = 2  # behind the start-of-image marker
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in _WITHOUT_LENGTH:
+            return
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
+        if marker == _START_OF_SCAN:
+            found = _NEXT_MARKER.search(data, end)
+            end = found.start() if found else len(data)
+        yield _Segment(marker, position, end)
+        position = end
+
+
+def _full_resolution(frame: bytes) -> set[int]:
+    """Return the ids of the components that have as many samples as the picture has pixels."""
+    sampling = {frame[place]: frame[place + 1] for place in range(10, len(frame) - 2, 3)}
+    across = max((factors >> 4 for factors in sampling.values()), default=0)
+    down = max((factors & 15 for factors in sampling.values()), default=0)
+    return {name for name, factors in sampling.items() if factors == across << 4 | down}
+
+
+def _detail_of(scan: bytes) -> int | None:
+    """Return the id of the component whose AC coefficients a scan holds, None for a DC scan.
+
+    In a progressive file an AC scan is of one component (ITU-T T.81, G.1.1.1.1).
+    """
+    if len(scan) < 10 or scan[4] != 1:
+        return None
+    return scan[5] if scan[7] > 0 else None
