@@ -147,7 +147,6 @@ def _source(
     size: object,
     time: object,
 ) -> SourceObject:
-    key.encode()  # a lone surrogate is no key that S3 could have
     order_text = _optional_text(sequencer)
     if order_text is not None and not _HEXADECIMAL.fullmatch(order_text):
         raise ValueError(f"sequencer {order_text!r} is not hexadecimal")
@@ -167,6 +166,7 @@ def _source(
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"text expected, not {value!r}")
+    value.encode()  # half a surrogate pair, which JSON can hold, is no text that S3 could have
     return value
 
 

@@ -8,6 +8,7 @@ import random
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -28,6 +29,9 @@ _FIRST_DELAY = 30
 
 _LONGEST_DELAY = 43_200 - 900
 """Seconds: SQS hides a message for 12 hours at most, a function's 15 minutes included."""
+
+_CONNECTIONS = 10
+"""Outputs stored at once, each over a connection that is kept."""
 
 _SPARE_TIME = 2.0
 """How many times the longest message so far must fit into the time left to begin another one."""
@@ -67,6 +71,7 @@ def _worker() -> Worker:
         connect_timeout=3,
         read_timeout=20,
         retries={"mode": "standard", "max_attempts": 4},
+        max_pool_connections=_CONNECTIONS,
         tcp_keepalive=True,
     )
     return Worker(
@@ -145,11 +150,9 @@ class Worker:
         except storage.SupersededError:
             LOGGER.info("overwritten since", extra=fields(**where, outcome="stale"))
             return
-        for output in outputs:
-            key = output_key(source.key, output.name)
-            if self._write(key, output, source, self.settings.cache_control) == "stale":
-                LOGGER.info("a newer version is there", extra=fields(**where, outcome="stale"))
-                return
+        if "stale" in self._write_all(source, outputs):
+            LOGGER.info("a newer version is there", extra=fields(**where, outcome="stale"))
+            return
         LOGGER.info(
             "outputs written",
             extra=fields(
@@ -160,6 +163,21 @@ class Worker:
                 seconds=round(time.monotonic() - began, 3),
             ),
         )
+
+    def _write_all(
+        self, source: SourceObject, outputs: Sequence[Output]
+    ) -> Sequence[storage.Written]:
+        """Store all outputs at once: one by one, waiting for S3 would take longer than the work.
+
+        Raises the first failure, after all have ended.
+        """
+
+        def write(output: Output) -> storage.Written:
+            key = output_key(source.key, output.name)
+            return self._write(key, output, source, self.settings.cache_control)
+
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            return list(pool.map(write, outputs))
 
     def _reject(self, source: SourceObject, rejection: Rejection, where: Mapping[str, Any]) -> None:
         # The time is the event's, not the clock's: a duplicate writes the same bytes.

@@ -138,6 +138,7 @@ def test_a_removal_is_not_taken_for_an_upload() -> None:
         {"size": -1},
         {"size": True},
         {"versionId": 7},
+        {"eTag": "\ud800"},
     ],
 )
 def test_a_damaged_record_is_named_and_hides_no_other(details: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -244,6 +245,78 @@ def test_the_test_event_is_done(worker: Worker, log: io.StringIO) -> None:
 def test_an_unreadable_message_is_a_failure(worker: Worker, body: str) -> None:
     """Trap 10: reporting no failure would delete what nobody has read."""
     assert failures(worker.work([message("m1") | {"body": body}], Clock())) == ["m1"]
+
+
+def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
+    """P3: waiting for one after the other would cost more than making them."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    together = threading.Barrier(len(OUTPUTS), timeout=5)
+
+    def wait(operation: str, _arguments: dict[str, Any]) -> None:
+        if operation == "PutObject":
+            together.wait()
+
+    s3.before = wait
+    assert failures(worker.work([message("m1", record())], Clock())) == []
+
+
+def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) -> None:
+    """R2: the other outputs are there by then; the next try finds them and adds the last."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    last = "thumbnails/uploads/a b.jpg/w10.webp"
+
+    def fail(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "PutObject" and arguments["Key"] == last:
+            raise refusal(operation, "SlowDown", 503)
+
+    s3.before = fail
+    assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    assert set(s3.objects) == OUTPUTS - {last}
+    s3.before = lambda _operation, _arguments: None
+    assert failures(worker.work([message("m1", record(), tries=2)], Clock())) == []
+    assert set(s3.objects) == OUTPUTS
+
+
+@pytest.mark.parametrize("queue_url", ["https://sqs.invalid/work", ""])
+def test_setting_up_calls_nothing(queue_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S7: clients are made once, from the environment, and nobody is asked for anything."""
+    environment = {
+        "UPLOAD_BUCKET": "uploads-bucket",
+        "THUMBNAIL_BUCKET": "thumbnails-bucket",
+        "ENCRYPTION_KEY_ARN": SETTINGS.encryption_key_arn,
+        "WORK_QUEUE_URL": queue_url,
+        "VARIANTS": '{"widths":[40],"formats":{"jpeg":85}}',
+        "CACHE_CONTROL": "no-cache",
+        "MAX_OBJECT_BYTES": "1000",
+        "MAX_PIXELS": "1000",
+        "VISIBILITY_TIMEOUT": "360",
+        "LOG_LEVEL": "INFO",
+        "AWS_REGION": "xx-test-1",
+        "AWS_DEFAULT_REGION": "xx-test-1",
+        "AWS_ACCESS_KEY_ID": "test",  # as Lambda gives them; without any, botocore would look
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def connect(*_arguments: object) -> None:
+        raise AssertionError("a connection while setting up")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    handler._worker.cache_clear()
+    try:
+        made = handler._worker()
+        assert made is handler._worker()
+        assert made.s3.meta.service_model.service_name == "s3"
+        assert (made.sqs is None) == (queue_url == "")
+        assert handler.handle({"Records": []}, Clock()) == {"batchItemFailures": []}
+        made.s3.close()
+        if made.sqs is not None:
+            made.sqs.close()
+    finally:
+        handler._worker.cache_clear()
 
 
 def test_what_is_no_batch_raises() -> None:

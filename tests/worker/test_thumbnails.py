@@ -157,6 +157,16 @@ def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
         assert box[2] / box[3] == pytest.approx(size[0] / size[1])
 
 
+@pytest.mark.parametrize(("wanted", "shorter"), [((200, 100), True), ((201, 101), False)])
+def test_only_an_eighth_does_without_detail(wanted: tuple[int, int], shorter: bool) -> None:
+    """P1: a quarter would show what is missing."""
+    noise = Image.effect_noise((1_600, 808), 60)
+    data = saved(noise, "JPEG", progressive=True)
+    picture = opened(data)
+    thumbnails_module._set_scale(picture, wanted)
+    assert (len(thumbnails_module._content(picture)) < len(data)) == shorter
+
+
 def test_without_pillows_insides_there_is_still_a_thumbnail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
