@@ -22,6 +22,7 @@ from troposphere.logs import LogGroup
 
 from templates import naming, policies
 from templates.encryption import Encryption
+from templates.log_groups import add_log_group
 from templates.network import Network
 from templates.parameters import Parameters
 from templates.queues import Queues
@@ -59,17 +60,10 @@ def add_identity(
     permissions_boundary: AWSHelperFn,
 ) -> Identity:
     """Add the function's role, with `grants` and what Lambda itself needs, and its log group."""
-    # Before the function, which has no right to create it: with key and retention, and no
-    # "already exists" at the next deployment (trap 27).
-    log_group = template.add_resource(
-        LogGroup(
-            "WorkerLogGroup",
-            LogGroupName=naming.log_group_name(WORKER),
-            RetentionInDays=log_retention_days,
-            KmsKeyId=encryption.arn,
-            DeletionPolicy="Delete",  # kept, it would block the next create (trap 29)
-            UpdateReplacePolicy="Retain",
-        )
+    # The function has no right to create its log group: it would come without key and retention,
+    # and be in the way of the next deployment (trap 27).
+    log_group = add_log_group(
+        template, "WorkerLogGroup", WORKER, encryption=encryption, retention_days=log_retention_days
     )
     role = template.add_resource(
         Role(

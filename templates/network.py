@@ -16,16 +16,15 @@ from troposphere.ec2 import (
     SubnetRouteTableAssociation,
 )
 from troposphere.iam import Policy, Role
-from troposphere.logs import LogGroup
 
-from templates import naming, policies
+from templates import policies
 from templates.encryption import Encryption
+from templates.log_groups import add_log_group
 
 HTTPS: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 # 64 addresses a subnet, 59 of them usable. A function takes one interface for each subnet and
 # security group however many run, and each interface endpoint one for each subnet.
 SUBNET_HOST_BITS = 6
-FLOW_LOG_GROUP = "flow"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,15 +145,8 @@ def _add_flow_log(
     log_retention_days: Ref,
     permissions_boundary: AWSHelperFn,
 ) -> None:
-    group = template.add_resource(
-        LogGroup(
-            "FlowLogGroup",
-            LogGroupName=naming.log_group_name(FLOW_LOG_GROUP),
-            RetentionInDays=log_retention_days,
-            KmsKeyId=encryption.arn,
-            DeletionPolicy="Delete",  # kept, it would block the next create (trap 29)
-            UpdateReplacePolicy="Retain",
-        )
+    group = add_log_group(
+        template, "FlowLogGroup", "flow", encryption=encryption, retention_days=log_retention_days
     )
     role = template.add_resource(
         Role(

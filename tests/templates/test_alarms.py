@@ -24,7 +24,7 @@ def test_these_are_watched(stack: Reading) -> None:
 
 @pytest.mark.parametrize("title", WATCHED)
 def test_an_alarm_names_a_real_resource_and_reaches_the_topic(stack: Reading, title: str) -> None:
-    """O2, O5: an alarm over a dimension that does not exist never fires."""
+    """O2, O5, trap 33: a dimension that does not exist never fires; missing data is a choice."""
     namespace, metric, dimension, watched = WATCHED[title]
     alarm = stack.properties(title)
     assert (alarm["Namespace"], alarm["MetricName"]) == (namespace, metric)
