@@ -69,7 +69,7 @@ def add_identity(
         Role(
             "WorkerRole",
             AssumeRolePolicyDocument=policies.document(
-                policies.allow_assume("lambda.amazonaws.com")
+                policies.allow_assume("lambda.amazonaws.com", policies.from_this_account())
             ),
             PermissionsBoundary=permissions_boundary,
             Policies=[
