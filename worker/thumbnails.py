@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import BinaryIO, Final, cast
@@ -52,6 +52,9 @@ _MOST_SCANS: Final = 100
 
 _REDUCING_GAP: Final = 1.5
 """See PIL.Image.Image.resize: a box filter does the first part of a large step."""
+
+_BAND_PIXELS: Final = 1 << 20
+"""Pixels converted at a time: some megabytes, in reach of the processor's cache."""
 
 _LONGEST_SIDE: Final = WIDEST
 """WebP's limit, for each format so that the variants of a picture agree in size."""
@@ -114,7 +117,7 @@ def make(source: BinaryIO, variants: Variants) -> Sequence[Output]:
         if orientation in _SWAPS_SIDES:
             size = size[1], size[0]
         # Each size comes from the one above it: reading the large one again would show no gain.
-        thumbnail = _resized(thumbnail, size, Image.Resampling.LANCZOS)
+        thumbnail = _resized(thumbnail, size)
         for format_name, quality in variants.formats.items():
             outputs.append(_encoded(thumbnail, f"w{width}", format_name, quality))
     return outputs
@@ -204,11 +207,7 @@ def _decoded(picture: ImageFile.ImageFile, size: tuple[int, int]) -> Image.Image
         box = _set_scale(picture, wanted)
     picture.decodermaxblock = 1 << 24  # fewer, larger reads: 3 % faster
     picture.load()
-    profile = picture.info.get("icc_profile")
-    image = _resizable(picture)
-    image.info = {}  # savers would copy comments, profiles and more from here
-    image = _resized(image, size, Image.Resampling.BICUBIC, box=box)
-    return _in_srgb(image, profile)
+    return _in_srgb(_shrunk(picture, size, box), picture.info.get("icc_profile"))
 
 
 def _set_scale(
@@ -274,45 +273,74 @@ def _content(picture: ImageFile.ImageFile) -> bytes:
     return picture.fp.read()
 
 
-def _resizable(picture: Image.Image) -> Image.Image:
-    """Return the pixels in a mode whose values can be averaged."""
+def _shrunk(
+    picture: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None
+) -> Image.Image:
+    """Return the picture at this size, in a mode that has channels and eight bits for each.
+
+    Where the values have to be converted first, that happens to some rows at a time: a second copy
+    of a large picture, and a third, is what would decide how much memory the function needs.
+    """
+    prepare = _preparation(picture)
+    if prepare is None:
+        image = picture.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
+        image.info = {}  # savers would copy comments, profiles and more from here
+        return image
+    width, height = picture.size
+    # The same factors that Image.resize takes from a reducing gap.
+    across = int(width / size[0] / _REDUCING_GAP) or 1
+    down = int(height / size[1] / _REDUCING_GAP) or 1
+    rows = max(_BAND_PIXELS // width // down, 1) * down
+    reduced: Image.Image | None = None
+    opaque = True
+    for top in range(0, height, rows):
+        band = prepare(picture.crop((0, top, width, min(top + rows, height))))
+        if band.mode == "RGBA":
+            opaque = opaque and band.getchannel("A").getextrema() == (255, 255)
+            # With its colours multiplied by it, what is transparent has no say in an average.
+            band = band.convert("RGBa")
+        band = band.reduce((across, down))
+        if reduced is None:
+            reduced = Image.new(band.mode, (-(-width // across), -(-height // down)))
+        reduced.paste(band, (0, top // down))
+    if reduced is None:
+        raise ValueError("a picture without rows")
+    within = (0, 0, width / across, height / down)
+    image = reduced.resize(size, Image.Resampling.BICUBIC, box=within)
+    if image.mode != "RGBa":
+        return image
+    # An alpha channel that hides nothing would cost the picture its JPEG.
+    return image.convert("RGBA").convert("RGB") if opaque else image.convert("RGBA")
+
+
+def _preparation(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
+    """Return what makes a picture's values ones to average, None where they are."""
     if picture.has_transparency_data:
-        image = picture.convert("RGBA")
-        # An alpha channel that hides nothing would cost the picture its JPEG.
-        hides_nothing = image.getchannel("A").getextrema() == (255, 255)
-        return image.convert("RGB") if hides_nothing else image
+        return lambda band: band.convert("RGBA")
     if picture.mode.startswith("I;16"):
         # Pillow's own conversion cuts off at 255.
-        return picture.point(lambda value: value * (1 / 257) + 0).convert("L")
+        return lambda band: band.point(lambda value: value * (1 / 257) + 0).convert("L")
     if picture.mode in {"I", "F"}:
-        return _stretched(picture)
-    if picture.mode == "1":
-        return picture.convert("L")
+        return _stretching(picture)
     if picture.mode in {"L", "RGB", "CMYK", "LAB"}:
-        return picture
-    return picture.convert("RGB")
+        return None
+    return lambda band: band.convert("L" if band.mode == "1" else "RGB")
 
 
-def _stretched(picture: Image.Image) -> Image.Image:
-    """Return numbers that have no known white (32-bit, float) from their least to greatest."""
+def _stretching(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """Map numbers that have no known white (32-bit, float) from their least to their greatest."""
     low, high = cast("tuple[float, float]", picture.getextrema())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise Rejection("corrupt", "Some pixels are no finite numbers.")
     scale = 255 / (high - low) if high > low else 0.0
     offset = -low * scale
-    return picture.convert("F").point(lambda value: value * scale + offset).convert("L")
+    return lambda band: band.convert("F").point(lambda value: value * scale + offset).convert("L")
 
 
-def _resized(
-    image: Image.Image,
-    size: tuple[int, int],
-    resample: Image.Resampling,
-    *,
-    box: tuple[float, float, float, float] | None = None,
-) -> Image.Image:
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.size == size:
         return image
-    return image.resize(size, resample, box=box, reducing_gap=_REDUCING_GAP)
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

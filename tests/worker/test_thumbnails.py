@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -492,6 +493,95 @@ def test_of_several_frames_the_first_is_used(format_name: str) -> None:
         found = pixels(output)
         assert getattr(found, "n_frames", 1) == 1
         assert close(corners(found)[:1], [RED], 20)
+
+
+def _clouds(mode: str) -> Image.Image:
+    """Return a picture whose rows and transparency all differ."""
+    size = (611, 407)
+    image = Image.merge("RGB", [Image.effect_noise(size, 80).rotate(9 * turn) for turn in range(3)])
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(size))
+        return image
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(_clouds("RGBA")),
+        saved(_clouds("RGB").quantize(64), transparency=3),
+        saved(_clouds("1")),
+        saved(_clouds("F"), "TIFF"),
+        saved(_clouds("YCbCr"), "TIFF"),
+    ],
+    ids=["rgba", "palette", "1 bit", "float", "ycbcr"],
+)
+def test_rows_converted_apart_leave_no_seam(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, P5: saving memory changes no pixel."""
+    whole = thumbnails(data)
+    monkeypatch.setattr(thumbnails_module, "_BAND_PIXELS", 4_000)
+    assert thumbnails(data) == whole
+
+
+def test_rows_converted_apart_end_where_the_whole_picture_would() -> None:
+    """P1: an alpha channel that hides nothing makes no difference, not even of a pixel."""
+    image = _clouds("RGB")
+    with_alpha = image.copy()
+    with_alpha.putalpha(255)
+    assert thumbnails(saved(with_alpha)) == thumbnails(saved(image))
+
+
+def test_one_transparent_row_far_down_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: the whole picture decides whether it is a PNG, not its first or last rows."""
+    image = Image.new("RGBA", (800, 1_200), (9, 9, 9, 255))
+    image.paste((9, 9, 9, 0), (0, 610, 800, 620))
+    monkeypatch.setattr(thumbnails_module, "_BAND_PIXELS", 80_000)
+    assert thumbnails(saved(image))["w40"].content_type == "image/png"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's own account of memory")
+@pytest.mark.parametrize(
+    ("mode", "format_name", "bytes_a_pixel"),
+    [
+        ("RGB", "PNG", 6),
+        ("RGBA", "PNG", 6),
+        ("P", "PNG", 3),
+        ("1", "PNG", 2.5),
+        ("RGBA", "TIFF", 6),
+        ("RGB", "JPEG", 1.5),
+        ("RGB", "WEBP", 20),
+        ("RGB", "AVIF", 12),
+    ],
+)
+def test_memory_is_bounded(
+    mode: str, format_name: str, bytes_a_pixel: float, tmp_path: Path
+) -> None:
+    """P5: bytes for each pixel, which the pixel limit multiplies: see MAX_PIXELS."""
+    size = (4_000, 3_000)
+    noise = Image.linear_gradient("L").resize(size)
+    image = Image.merge("RGBA", (noise, noise, noise.rotate(180), noise)).convert(mode)
+    options = {"transparency": 3} if mode == "P" else {}
+    file = tmp_path / "picture"
+    image.save(file, format_name, **options)
+    code = """
+import io, re, sys
+from worker import thumbnails
+from worker.settings import Variants
+variants = Variants((1200, 400), {"jpeg": 80}, 12_000_000)
+with open(sys.argv[1], "rb") as file:
+    source = io.BytesIO(file.read())
+def peak():  # getrusage would count what this process's parent had before
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1])
+before = peak()
+thumbnails.make(source, variants)
+print(peak() - before)
+"""
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(file)], check=True, capture_output=True, text=True
+    )
+    working_space = 16_000_000  # the variants, the encoder and the bands, whatever the size
+    assert int(child.stdout) * 1024 < working_space + bytes_a_pixel * size[0] * size[1]
 
 
 @pytest.mark.parametrize(
