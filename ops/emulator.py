@@ -40,10 +40,18 @@ class Emulator:
     """
 
     def __init__(
-        self, *, region: str = "eu-west-1", progress: Callable[[str], None] = lambda _: None
+        self,
+        *,
+        region: str = "eu-west-1",
+        plain_http: bool = False,
+        progress: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`region` is what it says it is; `progress` hears a line about each step."""
+        """Prepare one for `region`; `progress` hears how its start goes.
+
+        With `plain_http` it also answers at `plain_url`, to show that policies refuse that.
+        """
         self.region = region
+        self._plain_http = plain_http
         self._progress = progress
         self._process: subprocess.Popen[bytes] | None = None
         self._handlers: dict[signal.Signals, Any] = {}
@@ -58,9 +66,10 @@ class Emulator:
         self.log = self.directory / "emulator.log"
         try:
             self._make_certificate()
-            with socket.create_server((HOST, 0)) as listener:  # any free port
-                self.port: int = listener.getsockname()[1]
-                self._process = self._start(listener)
+            with _listener() as secure, _listener() as plain:
+                self.url = f"https://{HOST}:{_port(secure)}"
+                self.plain_url = f"http://{HOST}:{_port(plain)}"
+                self._process = self._start(secure, plain)
             self._wait_until_healthy(self._process)
         except BaseException:
             self._clean_up()
@@ -70,11 +79,6 @@ class Emulator:
     def __exit__(self, *_: object) -> None:
         """Stops it and removes all that it wrote."""
         self._clean_up()
-
-    @property
-    def url(self) -> str:
-        """Where it answers, every service alike."""
-        return f"https://{HOST}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -132,9 +136,10 @@ class Emulator:
             status = self._process.wait()
             raise UserError(f"The embedded AWS stopped with status {status}.\n{self.log_tail()}")
 
-    def log_tail(self, *, lines: int = 15) -> str:
-        """The last lines that the emulator wrote."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def log_tail(self, *, lines: int = 15, about: str = "") -> str:
+        """The last lines that the emulator wrote, of those that contain `about`."""
+        written = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([line for line in written if about in line][-lines:])
 
     def _handle_signals(self) -> None:
         """Lets SIGTERM and SIGHUP unwind the program as Ctrl-C does."""
@@ -168,15 +173,14 @@ class Emulator:
         if made.returncode:
             raise UserError(f"openssl could not make a certificate:\n{made.stderr}")
 
-    def _start(self, listener: socket.socket) -> subprocess.Popen[bytes]:
-        """Starts it on `listener`: its own start command would look for a port and take 443 too."""
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _start(self, secure: socket.socket, plain: socket.socket) -> subprocess.Popen[bytes]:
+        """Starts it on open sockets: its own start command would look for a port and take 443."""
         environment = self.environment | {
             "MINISTACK_HOST": HOST,
             "MINISTACK_REGION": self.region,
             "MINISTACK_SSL_CERT": str(self.certificate),
             "MINISTACK_SSL_KEY": str(self._key),
-            "GATEWAY_PORT": str(self.port),
+            "GATEWAY_PORT": str(_port(secure)),
             "USE_SSL": "1",
             "AUTH": "true",  # IAM is enforced
             "IOT_MTLS_ENABLED": "0",  # no second listener
@@ -186,14 +190,16 @@ class Emulator:
             "DOCKER_HOST": f"unix://{self.directory}/none",  # leaves the host's containers alone
         }
         command = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--workers", "0"]
-        command += ["--bind", f"fd://{listener.fileno()}", "--keep-alive", "75"]
+        command += ["--keep-alive", "75", "--bind", f"fd://{secure.fileno()}"]
+        if self._plain_http:
+            command += ["--insecure-bind", f"fd://{plain.fileno()}"]
         command += ["--certfile", str(self.certificate), "--keyfile", str(self._key)]
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 command,
                 env=environment,
                 cwd=self.directory,
-                pass_fds=[listener.fileno()],
+                pass_fds=[secure.fileno(), plain.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -237,6 +243,17 @@ def _nothing_from_outside() -> dict[str, tuple[None, None, Any, Any]]:
     for file in ("config_file", "credentials_file"):
         isolated[file] = (None, None, os.devnull, None)
     return isolated
+
+
+def _listener() -> socket.socket:
+    listener = socket.create_server((HOST, 0))  # any free port
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _port(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
 
 
 def _inherited() -> dict[str, str]:

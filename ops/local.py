@@ -393,7 +393,7 @@ def summary(results: Sequence[Result], seconds: float) -> str:
 
 
 def complaints(emulator: Emulator, stack: deployment.Stack) -> str:
-    """Return the last warnings and errors in the worker's log, or the emulator's own log."""
+    """Return the last warnings and errors of the worker, or of the emulator about its function."""
     lines = []
     pages = emulator.client("logs").get_paginator("filter_log_events")
     for page in pages.paginate(logGroupName=stack.outputs["LogGroupName"]):
@@ -405,7 +405,8 @@ def complaints(emulator: Emulator, stack: deployment.Stack) -> str:
             if line.get("level") in {"WARNING", "ERROR"}:
                 error = line.get("traceback", "").rstrip().rpartition("\n")[2]
                 lines.append(f"  {line.get('key', '')}: {line['message']} {error}".rstrip())
-    return "\n".join(lines[-5:]) or emulator.log_tail()
+    different = list(dict.fromkeys(lines))
+    return "\n".join(different[-5:]) or emulator.log_tail(lines=5, about="ambda")
 
 
 def _keep(emulator: Emulator, stack: deployment.Stack, *, prefix: str) -> None:
@@ -413,14 +414,14 @@ def _keep(emulator: Emulator, stack: deployment.Stack, *, prefix: str) -> None:
     exports = "\n".join(
         f"  export {name}={shlex.quote(value)}" for name, value in emulator.settings.items()
     )
-    print(
-        f"\nThe embedded AWS keeps running. To use it from another terminal:\n{exports}\n"
-        f"  aws s3 cp PICTURE s3://{stack.worker.upload_bucket}/{prefix}\n"
-        f"  aws s3 ls --recursive s3://{stack.worker.thumbnail_bucket}/\n"
-        "Ctrl-C stops it and removes everything in it.",
-        flush=True,
-    )
     try:
+        print(
+            f"\nThe embedded AWS keeps running. To use it from another terminal:\n{exports}\n"
+            f"  aws s3 cp PICTURE s3://{stack.worker.upload_bucket}/{prefix}\n"
+            f"  aws s3 ls --recursive s3://{stack.worker.thumbnail_bucket}/\n"
+            "Ctrl-C stops it and removes everything in it.",
+            flush=True,
+        )
         emulator.wait()
     except KeyboardInterrupt:
         print()
