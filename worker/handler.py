@@ -68,9 +68,10 @@ def _worker() -> Worker:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     session = botocore.session.get_session()
     config = Config(
-        connect_timeout=3,
-        read_timeout=20,
-        retries={"mode": "standard", "max_attempts": 4},
+        # Throttling and time-outs are tried again here first, well within one invocation.
+        connect_timeout=2,
+        read_timeout=10,
+        retries={"mode": "standard", "max_attempts": 3},
         max_pool_connections=_CONNECTIONS,
         tcp_keepalive=True,
     )

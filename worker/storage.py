@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from worker.events import SourceObject, order
 from worker.results import Output, Rejection
@@ -17,6 +23,8 @@ Written = Literal["written", "stale", "duplicate"]
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 _DELETE_MARKER = "MethodNotAllowed"  # what reading a delete marker's version answers
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+_READS = 2
 _TRIES = 8
 """Rounds of one conditional write; each lost round means that another worker has won one."""
 
@@ -47,6 +55,15 @@ def read(client: Any, source: SourceObject, *, limit: int) -> BinaryIO:
     the bucket keeps no versions and has other bytes by now, and the client's own errors for
     everything that a later try may cure (time-outs, throttling, a right that is missing).
     """
+    for _ in range(_READS - 1):
+        try:
+            return _read_once(client, source, limit=limit)
+        except _BROKEN_OFF:
+            continue  # botocore tries requests again, but not what breaks off in an answer's body
+    return _read_once(client, source, limit=limit)
+
+
+def _read_once(client: Any, source: SourceObject, *, limit: int) -> BinaryIO:
     try:
         response = client.get_object(Bucket=source.bucket, Key=source.key, **_which(source))
     except ClientError as error:
@@ -59,12 +76,12 @@ def read(client: Any, source: SourceObject, *, limit: int) -> BinaryIO:
             raise SupersededError(source.key) from error
         raise
     size: int = response["ContentLength"]
-    with response["Body"] as body:
+    # The body as a context manager would be the bare stream, which ends early without an error.
+    with closing(response["Body"]) as body:
         if size > limit:  # leaving the block closes the connection, the bytes are never fetched
             raise Rejection("too_large", f"{size:,} bytes; at most {limit:,} are allowed.")
         if size == 0:
             raise Rejection("empty", "The object has no bytes.")
-        # botocore raises when fewer bytes arrive than Content-Length promised.
         return io.BytesIO(body.read())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, IncompleteReadError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from hypothesis import given
@@ -80,6 +80,28 @@ def test_too_large_is_refused_before_the_download(s3: MemoryS3) -> None:
         storage.read(s3, SOURCE, limit=4)
     assert rejected.value.reason == "too_large"
     assert body.closed  # or the connection would be kept with the bytes still on it
+
+
+@pytest.mark.parametrize("breaks", [1, 2])
+def test_a_download_that_breaks_off_is_tried_again_once(s3: MemoryS3, breaks: int) -> None:
+    """R2: inside the invocation first, then through the queue."""
+    s3.upload("uploads", SOURCE.key, "v1", b"all of it")
+    whole = s3.get_object
+    left = iter(range(breaks))
+
+    def get_object(**arguments: Any) -> dict[str, Any]:
+        answer = whole(**arguments)
+        if next(left, None) is not None:
+            answer["Body"] = StreamingBody(io.BytesIO(b"all"), len(b"all of it"))
+        return answer
+
+    s3.get_object = get_object  # type: ignore[method-assign]
+    if breaks == 1:
+        assert storage.read(s3, SOURCE, limit=9).read() == b"all of it"
+    else:
+        with pytest.raises(IncompleteReadError):
+            storage.read(s3, SOURCE, limit=9)
+    assert s3.count("GetObject") == 2
 
 
 def test_no_bytes_are_a_reason(s3: MemoryS3) -> None:
