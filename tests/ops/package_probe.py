@@ -14,7 +14,7 @@ os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 import botocore.session  # noqa: E402
 from botocore.awsrequest import AWSResponse  # noqa: E402
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageCms  # noqa: E402
 
 import worker.handler  # noqa: E402
 
@@ -27,6 +27,9 @@ for picture_format in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP"):
     picture = Image.open(io.BytesIO(file.getvalue()))
     picture.load()
     encoded[picture_format] = [picture.format, *picture.size]
+
+srgb = ImageCms.createProfile("sRGB")
+ImageCms.profileToProfile(Image.new("RGB", (4, 3)), srgb, srgb)
 
 session = botocore.session.get_session()
 endpoints = {}
