@@ -141,17 +141,11 @@ def _rejecting_damage(max_pixels: int) -> Iterator[None]:
 
 def _open(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     """Identify the picture by its content and check its size, with no pixel decoded."""
-    head = source.read(16)
-    for offset, signature, name in _KNOWN_BY_NAME:
-        if head.startswith(signature, offset):
-            raise Rejection("unsupported_format", f"{name}; allowed: {', '.join(ACCEPTED)}.")
-    source.seek(0)
     try:
         picture = Image.open(source, formats=ACCEPTED)
     except UnidentifiedImageError as error:
-        if any(_claims(name, head) for name in ACCEPTED):
-            raise Rejection("corrupt", "The file ends or breaks within its header.") from error
-        raise Rejection("not_an_image", f"None of {', '.join(ACCEPTED)}.") from error
+        source.seek(0)
+        raise _unidentified(source.read(16)) from error
     width, height = picture.size
     if width * height > max_pixels:
         raise Rejection(
@@ -167,6 +161,17 @@ def _check_scans(data: bytes) -> None:
     # The bytes of a marker can stand elsewhere too: counting them is quick and a bound.
     if data.count(jpeg.SCAN_MARKER) > _MOST_SCANS and jpeg.count_scans(data) > _MOST_SCANS:
         raise Rejection("too_many_scans", f"At most {_MOST_SCANS} scans are allowed.")
+
+
+def _unidentified(head: bytes) -> Rejection:
+    """Say what is the matter with a file that starts so and that no decoder takes."""
+    # Only now, because an AVIF file may start as HEIF does: both are boxes of the same kind.
+    for offset, signature, name in _KNOWN_BY_NAME:
+        if head.startswith(signature, offset):
+            return Rejection("unsupported_format", f"{name}; allowed: {', '.join(ACCEPTED)}.")
+    if any(_claims(name, head) for name in ACCEPTED):
+        return Rejection("corrupt", "The file ends or breaks within its header.")
+    return Rejection("not_an_image", f"None of {', '.join(ACCEPTED)}.")
 
 
 def _claims(format_name: str, head: bytes) -> bool:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from PIL import Image
@@ -18,6 +18,7 @@ from PIL import Image
 from tests.worker.memory_s3 import MemoryS3, refusal
 from worker import handler, logs
 from worker.handler import Worker
+from worker.results import Output, Rejection
 from worker.settings import Settings, Variants
 
 SETTINGS = Settings(
@@ -330,6 +331,30 @@ def test_another_bucket_is_not_read(worker: Worker, s3: MemoryS3) -> None:
     batch = [message("m1", record(bucket=SETTINGS.thumbnail_bucket))]
     assert failures(worker.work(batch, Clock())) == ["m1"]
     assert s3.calls == []
+
+
+def test_another_workload_replaces_one_function(
+    worker: Worker, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C1: bytes and settings in, named outputs out; the rest does not know what they are."""
+
+    def shout(source: BinaryIO, settings: Settings) -> list[Output]:
+        assert settings is SETTINGS
+        text = source.read()
+        if not text.isascii():
+            raise Rejection("unsupported_format", "Only ASCII.")
+        return [Output("shouted.txt", text.upper(), "text/plain")]
+
+    monkeypatch.setattr(handler, "process", shout)
+    s3.upload(SETTINGS.upload_bucket, "uploads/a.txt", "v1", b"hey")
+    s3.upload(SETTINGS.upload_bucket, "uploads/b.txt", "v1", b"\xff")
+    batch = [message(f"m{n}", record(key=f"uploads/{n}.txt")) for n in "ab"]
+    assert failures(worker.work(batch, Clock())) == []
+    assert s3.objects["thumbnails/uploads/a.txt/shouted.txt"].body == b"HEY"
+    assert set(s3.objects) == {
+        "thumbnails/uploads/a.txt/shouted.txt",
+        "rejected/uploads/b.txt.json",
+    }
 
 
 def test_waits_grow_with_the_tries_and_are_spread(worker: Worker, queue: Queue) -> None:

@@ -611,6 +611,7 @@ def test_odd_shapes(size: tuple[int, int], expected: tuple[int, int]) -> None:
         (b"PK\x03\x04" + b"\x00" * 100, "not_an_image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
         (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + b"\x00" * 99, "unsupported_format"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic" + b"\x00" * 99, "unsupported_format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format"),
         (b"%PDF-1.7\n", "unsupported_format"),
         (b"8BPS\x00\x01" + b"\x00" * 40, "unsupported_format"),
@@ -632,6 +633,12 @@ def test_a_picture_that_ends_early_is_corrupt(format_name: str) -> None:
     data = saved(noise, format_name)
     for part in (0.1, 0.5, 0.9):
         assert rejection(data[: int(len(data) * part)]).reason == "corrupt"
+
+
+def test_avif_that_starts_as_heif_does_is_avif() -> None:
+    """P1: the brand in front may be the container's; what it holds decides."""
+    data = saved(quarters(), "AVIF").replace(b"ftypavif", b"ftypmif1")
+    assert thumbnails(data)["w40"].content_type == "image/jpeg"
 
 
 def png_header(width: int, height: int) -> bytes:
