@@ -149,7 +149,7 @@ def add_parameters(template: Template, *, zones: int) -> Parameters:
         "Runtime",
         "Python the package was built for",
         Default="python3.13",
-        AllowedValues=["python3.11", "python3.12", "python3.13"],
+        AllowedValues=["python3.12", "python3.13", "python3.14"],
     )
     architecture = code.add(
         "Architecture",
