@@ -107,20 +107,28 @@ def make(source: BinaryIO, variants: Variants) -> Sequence[Output]:
 
     Raises Rejection when the bytes are no picture, or one that cannot be or may not be decoded.
     """
-    with _rejecting_damage(variants.max_pixels), _open(source, variants.max_pixels) as picture:
-        orientation = _orientation(picture)
-        sizes = _sizes(picture.size, orientation, variants.widths)
-        largest = _upright(_decoded(picture, sizes[0]), orientation)
+    thumbnail, sizes = _widest(source, variants)
     outputs: list[Output] = []
-    thumbnail = largest
     for width, size in zip(variants.widths, sizes, strict=True):
-        if orientation in _SWAPS_SIDES:
-            size = size[1], size[0]
         # Each size comes from the one above it: reading the large one again would show no gain.
         thumbnail = _resized(thumbnail, size)
         for format_name, quality in variants.formats.items():
             outputs.append(_encoded(thumbnail, f"w{width}", format_name, quality))
     return outputs
+
+
+def _widest(source: BinaryIO, variants: Variants) -> tuple[Image.Image, Sequence[tuple[int, int]]]:
+    """Return the thumbnail that all others come from, and the size of each.
+
+    The decoded picture itself is let go of here, before anything is encoded.
+    """
+    with _rejecting_damage(variants.max_pixels), _open(source, variants.max_pixels) as picture:
+        orientation = _orientation(picture)
+        sizes = _sizes(picture.size, orientation, variants.widths)
+        thumbnail = _upright(_decoded(picture, sizes[0]), orientation)
+    if orientation in _SWAPS_SIDES:
+        sizes = [(height, width) for width, height in sizes]
+    return thumbnail, sizes
 
 
 @contextmanager
@@ -320,11 +328,12 @@ def _shrunk(
 
 def _preparation(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
     """Return what makes a picture's values ones to average, None where they are."""
+    if picture.mode.startswith("I;16"):
+        # Pillow's own conversion cuts off at 255. A single transparent grey, which these may name
+        # instead of having an alpha channel, is shown.
+        return lambda band: band.point(lambda value: value * (1 / 257) + 0).convert("L")
     if picture.has_transparency_data:
         return lambda band: band.convert("RGBA")
-    if picture.mode.startswith("I;16"):
-        # Pillow's own conversion cuts off at 255.
-        return lambda band: band.point(lambda value: value * (1 / 257) + 0).convert("L")
     if picture.mode in {"I", "F"}:
         return _stretching(picture)
     if picture.mode in {"L", "RGB", "CMYK", "LAB"}:

@@ -459,12 +459,13 @@ def _ramp(mode: str, values: list[float]) -> Image.Image:
     "data",
     [
         saved(_ramp("I;16", [0, 21_845, 43_690, 65_535])),
+        saved(_ramp("I;16", [0, 21_845, 43_690, 65_535]), transparency=65_535),
         saved(_ramp("I;16", [0, 21_845, 43_690, 65_535]), "TIFF"),
         saved(_ramp("I", [-300_000, -100_000, 100_000, 300_000]), "TIFF"),
         saved(_ramp("F", [0.0, 1 / 3, 2 / 3, 1.0]), "TIFF"),
         saved(_ramp("L", [0, 85, 170, 255])),
     ],
-    ids=["png 16", "tiff 16", "tiff 32", "tiff float", "png 8"],
+    ids=["png 16", "png 16 with a transparent grey", "tiff 16", "tiff 32", "tiff float", "png 8"],
 )
 def test_deep_greys_keep_their_shades(data: bytes) -> None:
     """P1: Pillow's own conversion would cut everything above 255 off to white."""
