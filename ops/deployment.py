@@ -20,8 +20,6 @@ from worker import settings
 REMOVED_TYPES = {"AWS::EC2::FlowLog": "network flow logs"}
 
 CODE_BUCKET = "darkroom-code"
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-ARCHITECTURE = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,10 @@ def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
 
 
 def package_for_this_host(output: Path) -> Package:
-    """Build the worker for the interpreter that runs this: the embedded AWS runs it with that."""
-    return build(runtime=RUNTIME, architecture=ARCHITECTURE, output=output)
+    """Build the worker for this interpreter: the embedded AWS uses it whatever a template says."""
+    architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return build(runtime=f"python{version}", architecture=architecture, output=output)
 
 
 def package_parameters(emulator: Emulator, package: Package) -> dict[str, str]:
@@ -59,12 +59,7 @@ def package_parameters(emulator: Emulator, package: Package) -> dict[str, str]:
             CreateBucketConfiguration={"LocationConstraint": emulator.region},
         )
     s3.put_object(Bucket=CODE_BUCKET, Key=package.key, Body=package.path.read_bytes())
-    return {
-        "CodeBucket": CODE_BUCKET,
-        "CodeKey": package.key,
-        "Runtime": RUNTIME,
-        "Architecture": ARCHITECTURE,
-    }
+    return {"CodeBucket": CODE_BUCKET, "CodeKey": package.key}
 
 
 def deploy(
@@ -82,7 +77,8 @@ def deploy(
     file.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
     arguments = ["--stack-name", stack_name, "--template-file", str(file)]
     arguments += ["--capabilities", "CAPABILITY_NAMED_IAM", "--no-fail-on-empty-changeset"]
-    arguments += ["--parameter-overrides", *(f"{name}={v}" for name, v in parameters.items())]
+    if parameters:
+        arguments += ["--parameter-overrides", *(f"{key}={v}" for key, v in parameters.items())]
     try:
         run_cli(emulator, "cloudformation", "deploy", *arguments)
     except UserError as error:

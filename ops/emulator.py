@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -66,10 +66,13 @@ class Emulator:
         self.log = self.directory / "emulator.log"
         try:
             self._make_certificate()
-            with _listener() as secure, _listener() as plain:
-                self.url = f"https://{HOST}:{_port(secure)}"
-                self.plain_url = f"http://{HOST}:{_port(plain)}"
-                self._process = self._start(secure, plain)
+            with ExitStack() as sockets:
+                binds = {"--bind": sockets.enter_context(_listener())}
+                self.url = f"https://{HOST}:{_port(binds['--bind'])}"
+                if self._plain_http:
+                    binds["--insecure-bind"] = sockets.enter_context(_listener())
+                    self.plain_url = f"http://{HOST}:{_port(binds['--insecure-bind'])}"
+                self._process = self._start(binds)
             self._wait_until_healthy(self._process)
         except BaseException:
             self._clean_up()
@@ -173,14 +176,14 @@ class Emulator:
         if made.returncode:
             raise UserError(f"openssl could not make a certificate:\n{made.stderr}")
 
-    def _start(self, secure: socket.socket, plain: socket.socket) -> subprocess.Popen[bytes]:
+    def _start(self, binds: Mapping[str, socket.socket]) -> subprocess.Popen[bytes]:
         """Starts it on open sockets: its own start command would look for a port and take 443."""
         environment = self.environment | {
             "MINISTACK_HOST": HOST,
             "MINISTACK_REGION": self.region,
             "MINISTACK_SSL_CERT": str(self.certificate),
             "MINISTACK_SSL_KEY": str(self._key),
-            "GATEWAY_PORT": str(_port(secure)),
+            "GATEWAY_PORT": str(_port(binds["--bind"])),
             "USE_SSL": "1",
             "AUTH": "true",  # IAM is enforced
             "IOT_MTLS_ENABLED": "0",  # no second listener
@@ -190,16 +193,16 @@ class Emulator:
             "DOCKER_HOST": f"unix://{self.directory}/none",  # leaves the host's containers alone
         }
         command = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--workers", "0"]
-        command += ["--keep-alive", "75", "--bind", f"fd://{secure.fileno()}"]
-        if self._plain_http:
-            command += ["--insecure-bind", f"fd://{plain.fileno()}"]
+        command += ["--keep-alive", "75"]
+        for option, listener in binds.items():
+            command += [option, f"fd://{listener.fileno()}"]
         command += ["--certfile", str(self.certificate), "--keyfile", str(self._key)]
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 command,
                 env=environment,
                 cwd=self.directory,
-                pass_fds=[secure.fileno(), plain.fileno()],
+                pass_fds=[listener.fileno() for listener in binds.values()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,5 +1,6 @@
 """What is going on, for the person who waits: on standard error, so that results can be piped."""
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -23,7 +24,7 @@ class Progress:
     def update(self, text: str) -> None:
         """Say how far the current step is."""
         if self._rewrites:
-            self._write(text[:119], end="")
+            self._write(text[: shutil.get_terminal_size().columns - 1], end="")
         elif time.monotonic() - self._last >= QUIET_SECONDS:
             self._write(text, end="\n")
 
