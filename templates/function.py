@@ -162,6 +162,7 @@ def add_function(
                     "CACHE_CONTROL": thumbnails.cache_control,
                     "MAX_OBJECT_BYTES": str(processing.maximum_megabytes * 10**6),
                     "MAX_PIXELS": str(processing.maximum_megapixels * 10**6),
+                    "FOLLOW_DELETES": "true" if storage.follow_deletes else "false",
                     "LOG_LEVEL": "INFO",
                 }
             ),

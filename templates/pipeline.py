@@ -35,15 +35,14 @@ def build(specification: Specification) -> Template:
         template,
         encryption=encryption,
         queues=queues,
-        filters=uploads.notification_filters(),
-        prefixes=uploads.prefixes,
+        announced=uploads,
         noncurrent_days=parameters.noncurrent_days,
     )
 
     # What the worker's code does through a door, and what is done for it from outside.
     s3_grants = [*buckets.read_uploads(), *buckets.write_thumbnails()]
-    sqs_grants = [queues.delay()]
-    outside_grants = [queues.consume(), queues.use_key(encryption), *buckets.use_key()]
+    sqs_grants = queues.settle()
+    outside_grants = [queues.receive(), queues.use_key(encryption), *buckets.use_key()]
 
     identity = add_identity(
         template,

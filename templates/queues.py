@@ -41,21 +41,27 @@ class Queues:
         """ARN of the work queue."""
         return GetAtt(self.work, "Arn")
 
-    def consume(self) -> Statement:
-        """Return the rights that the event source mapping uses as the function's role."""
+    def receive(self) -> Statement:
+        """Return the rights that only the event source mapping uses, as the function's role."""
         return policies.allow(
-            "ConsumeWork",
-            [sqs.DeleteMessage, sqs.GetQueueAttributes, sqs.ReceiveMessage],
-            [self.work_arn],
+            "ReceiveWork", [sqs.GetQueueAttributes, sqs.ReceiveMessage], [self.work_arn]
         )
 
     def use_key(self, encryption: Encryption) -> Statement:
         """Return the right to the key that reading encrypted messages takes."""
         return encryption.decrypt("DecryptWork", "aws:sqs:arn", self.work_arn)
 
-    def delay(self) -> Statement:
-        """Return the right to put off a message's next try."""
-        return policies.allow("DelayRetry", [sqs.ChangeMessageVisibility], [self.work_arn])
+    def settle(self) -> list[Statement]:
+        """Return the rights to end a message or put off its next try, in role and endpoint.
+
+        The mapping deletes what a whole batch has done; the worker deletes by itself what was
+        received before, so that a picture that ends the invocation takes no other along.
+        """
+        return [
+            policies.allow(
+                "SettleWork", [sqs.ChangeMessageVisibility, sqs.DeleteMessage], [self.work_arn]
+            )
+        ]
 
 
 def add_queues(

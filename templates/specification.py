@@ -60,6 +60,9 @@ class Uploads(_Table):
         tuple[Annotated[str, AfterValidator(_usable_suffix)], ...], Field(min_length=1)
     ] = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp")
 
+    follow_deletes: bool = False
+    """Whether deleting an upload removes its thumbnails."""
+
     @model_validator(mode="after")
     def _no_overlap(self) -> Self:
         """S3 refuses at deploy time what it could announce twice (trap 12)."""
@@ -71,13 +74,28 @@ class Uploads(_Table):
                 for other in values[:index] + values[index + 1 :]:
                     if contains(value, other):
                         raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
-        count = len(self.notification_filters())
+        count = len(self.notifications())
         if count > MAXIMUM_NOTIFICATIONS:
             raise ValueError(
-                f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in both cases,"
-                f" need {count} notifications; S3 takes {MAXIMUM_NOTIFICATIONS}"
+                f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in both cases"
+                f" and for {len(self.events())} kinds of event, need {count} notifications;"
+                f" S3 takes {MAXIMUM_NOTIFICATIONS}"
             )
         return self
+
+    def events(self) -> tuple[str, ...]:
+        """Return the kinds of S3 event that are announced."""
+        created = ("s3:ObjectCreated:*",)
+        removed = ("s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
+        return created + removed if self.follow_deletes else created
+
+    def notifications(self) -> tuple[tuple[str, str, str], ...]:
+        """Return event, prefix and suffix of each notification configuration."""
+        return tuple(
+            (event, prefix, suffix)
+            for event in self.events()
+            for prefix, suffix in self.notification_filters()
+        )
 
     def notification_filters(self) -> tuple[tuple[str, str], ...]:
         """Return each prefix with each suffix in lower and in upper case (trap 11)."""

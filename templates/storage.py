@@ -32,6 +32,7 @@ from templates import naming, policies
 from templates.encryption import Encryption
 from templates.policies import Arn
 from templates.queues import Queues
+from templates.specification import Uploads
 
 UPLOADS = "uploads"
 THUMBNAILS = "thumbnails"
@@ -53,6 +54,7 @@ class Storage:
     uploads: Bucket
     thumbnails: Bucket
     upload_prefixes: tuple[str, ...]
+    follow_deletes: bool
     encryption: Encryption
 
     def read_uploads(self) -> list[Statement]:
@@ -60,7 +62,10 @@ class Storage:
         return [
             policies.allow(
                 "ReadUploads",
-                [s3.GetObjectVersion],
+                # The current version only to tell whether one is left after a deletion.
+                [s3.GetObject, s3.GetObjectVersion]
+                if self.follow_deletes
+                else [s3.GetObjectVersion],
                 _objects(self.uploads, self.upload_prefixes),
             ),
             # Without it a deleted upload answers 403 instead of 404, and could not be told from a
@@ -69,13 +74,17 @@ class Storage:
         ]
 
     def write_thumbnails(self) -> list[Statement]:
-        """Return the rights to write an output unless a newer one is there, likewise."""
+        """Return the rights to write an output and to remove an older one, likewise."""
         return [
             policies.allow(
                 "WriteOutputs",
-                [s3.GetObject, s3.PutObject],  # reading: HEAD and If-Match
+                # Reading: HEAD and If-Match. Deleting: the thumbnails of a version that a newer,
+                # rejected one replaced; the bucket is versioned, so that nothing is lost.
+                [s3.DeleteObject, s3.GetObject, s3.PutObject],
                 _objects(self.thumbnails, OUTPUT_PREFIXES),
-            )
+            ),
+            # Without it a missing output answers 403, and which ones there are stays unknown.
+            policies.allow("FindOutputs", [s3.ListBucket], [GetAtt(self.thumbnails, "Arn")]),
         ]
 
     def use_key(self) -> list[Statement]:
@@ -98,15 +107,14 @@ def add_storage(
     *,
     encryption: Encryption,
     queues: Queues,
-    filters: Iterable[tuple[str, str]],
-    prefixes: tuple[str, ...],
+    announced: Uploads,
     noncurrent_days: Ref,
 ) -> Storage:
-    """Add both buckets; each upload that passes one of `filters` (prefix, suffix) is announced."""
+    """Add both buckets; what is `announced` reaches the work queue."""
     notifications = NotificationConfiguration(
         QueueConfigurations=[
             QueueConfigurations(
-                Event="s3:ObjectCreated:*",
+                Event=event,
                 Queue=queues.work_arn,
                 Filter=Filter(
                     S3Key=S3Key(
@@ -117,7 +125,7 @@ def add_storage(
                     )
                 ),
             )
-            for prefix, suffix in filters
+            for event, prefix, suffix in announced.notifications()
         ]
     )
     return Storage(
@@ -134,7 +142,8 @@ def add_storage(
         thumbnails=_add_bucket(
             template, "ThumbnailBucket", THUMBNAILS, encryption, noncurrent_days
         ),
-        upload_prefixes=prefixes,
+        upload_prefixes=announced.prefixes,
+        follow_deletes=announced.follow_deletes,
         encryption=encryption,
     )
 

@@ -24,7 +24,7 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ({"network": {"zones": "2"}}, "network.zones", "integer"),
         ({"network": 2}, "network", "table"),
         ({"netwrk": {}}, "netwrk", "network, uploads, thumbnails, processing"),
-        ({"uploads": {"prefix": []}}, "uploads.prefix", "prefixes, suffixes"),
+        ({"uploads": {"prefix": []}}, "uploads.prefix", "prefixes, suffixes, follow_deletes"),
         ({"uploads": {"prefixes": "a/"}}, "uploads.prefixes", "list"),
         ({"uploads": {"prefixes": []}}, "uploads.prefixes", "at least 1"),
         ({"uploads": {"prefixes": [""]}}, "uploads.prefixes[0]", "empty"),
@@ -74,6 +74,9 @@ def test_more_notifications_than_s3_takes_are_refused() -> None:
     prefixes = [f"p{number}/" for number in range(6)]
     with pytest.raises(SpecificationError, match="need 108 notifications; S3 takes 100"):
         specification.parse({"uploads": {"prefixes": prefixes}}, origin="mine.toml")
+    deletes = {"prefixes": prefixes[:2], "follow_deletes": True}
+    with pytest.raises(SpecificationError, match="3 kinds of event, need 108"):
+        specification.parse({"uploads": deletes}, origin="mine.toml")
 
 
 def test_every_fault_is_told_at_once() -> None:

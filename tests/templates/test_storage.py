@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from templates import storage
@@ -102,9 +104,7 @@ def test_each_suffix_is_announced_in_both_cases() -> None:
     configurations = stack.properties("UploadBucket")["NotificationConfiguration"][
         "QueueConfigurations"
     ]
-    filters = [
-        tuple(rule["Value"] for rule in one["Filter"]["S3Key"]["Rules"]) for one in configurations
-    ]
+    filters = [_filter(one) for one in configurations]
     assert sorted(filters) == sorted(
         (prefix, suffix)
         for prefix in ("in/", "out/")
@@ -112,6 +112,24 @@ def test_each_suffix_is_announced_in_both_cases() -> None:
     )
     assert {one["Event"] for one in configurations} == {"s3:ObjectCreated:*"}
     assert {one["Queue"] for one in configurations} == {"<WorkQueue.Arn>"}
+
+
+def test_deletions_are_announced_only_when_asked_for() -> None:
+    """P6: deleting an upload removes its thumbnails when the specification says so."""
+    stack = generate(uploads={"suffixes": [".jpg"], "follow_deletes": True})
+    configurations = stack.properties("UploadBucket")["NotificationConfiguration"][
+        "QueueConfigurations"
+    ]
+    assert {(one["Event"], *_filter(one)) for one in configurations} == {
+        (event, "uploads/", suffix)
+        for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
+        for suffix in (".jpg", ".JPG")
+    }
+    variables = stack.properties("Worker")["Environment"]["Variables"]
+    assert variables["FOLLOW_DELETES"] == "true"
+    for title in ("WorkerRole", "StorageEndpoint"):
+        read = stack.statement(title, "ReadUploads")
+        assert read["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
 
 
 def test_the_bucket_waits_for_the_queue_policy(stack: Reading) -> None:
@@ -148,3 +166,7 @@ def test_the_key_is_used_in_the_context_of_the_bucket(stack: Reading) -> None:
     context = read["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
     assert context == ["<UploadBucket.Arn>", "<UploadBucket.Arn>/*"]
     assert read["Action"] == ["kms:Decrypt"]
+
+
+def _filter(configuration: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(rule["Value"] for rule in configuration["Filter"]["S3Key"]["Rules"])
