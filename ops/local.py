@@ -336,11 +336,12 @@ def _result(
 def _shown(
     emulator: Emulator, stack: deployment.Stack, results: Sequence[Result]
 ) -> Iterator[gallery.Shown]:
-    """Yield what the gallery shows of each picture, with the thumbnails fetched."""
+    """Yield what the gallery shows of each picture, the thumbnails fetched where it shows them."""
     s3 = emulator.client("s3")
-    for result in results:
+    for number, result in enumerate(results):
+        shown = result.outputs if number < gallery.PICTURES_WITH_IMAGES else ()
         variants = []
-        for output in sorted(result.outputs, key=lambda output: output.key):
+        for output in sorted(shown, key=lambda output: output.key):
             answer = s3.get_object(Bucket=stack.worker.thumbnail_bucket, Key=output.key)
             variants.append(gallery.Picture(answer["Body"].read(), answer["ContentType"]))
         yield gallery.Shown(
