@@ -279,7 +279,9 @@ def process(
         )
         time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - began)))  # the work comes first
     for picture in pending.values():
-        results[picture.key] = Result(picture, "unfinished", detail="neither outputs nor an error")
+        results[picture.key] = Result(
+            picture, "unfinished", detail="neither thumbnails nor a rejection so far"
+        )
     return results
 
 
@@ -389,7 +391,8 @@ def summary(results: Sequence[Result], seconds: float) -> str:
     """Return a sentence with how many pictures ended how, in how many seconds altogether."""
     counts = Counter(result.end for result in results)
     ends = ", ".join(f"{count:,} {end}" for end, count in counts.most_common())
-    pace = f"{seconds:.1f} s from the first upload, {len(results) / seconds:.1f} pictures a second"
+    processed = len(results) - counts["not watched"]
+    pace = f"{seconds:.1f} s from the first upload, {processed / seconds:.1f} pictures a second"
     return f"{ends}; {pace}."
 
 

@@ -1,6 +1,7 @@
 import argparse
 import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -107,8 +108,6 @@ def result(label: str, end: local.End, **more: object) -> Result:
 
 def test_the_table_lines_up_whatever_the_script() -> None:
     """Wide letters take two columns of a terminal, accents none."""
-    from datetime import UTC, datetime
-
     output = Output("k", 2_000, datetime.now(UTC))
     lines = local.table(
         [
@@ -124,6 +123,8 @@ def test_the_table_lines_up_whatever_the_script() -> None:
 
 def test_the_summary_counts_each_end() -> None:
     results = [result("a", "thumbnails"), result("b", "thumbnails"), result("c", "rejected")]
+    results.append(result("d", "not watched"))
     assert local.summary(results, 1.5) == (
-        "2 thumbnails, 1 rejected; 1.5 s from the first upload, 2.0 pictures a second."
+        "2 thumbnails, 1 rejected, 1 not watched;"
+        " 1.5 s from the first upload, 2.0 pictures a second."
     )
