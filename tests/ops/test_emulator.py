@@ -68,13 +68,16 @@ def _listening(directory: Path) -> set[str] | None:
 
 def test_nothing_is_left(temporary: Path) -> None:
     """D5: no file, no process, and the caller's signal handlers as they were."""
-    before = signal.getsignal(signal.SIGTERM)
-    with Emulator() as emulator:
-        assert emulator._process is not None
-        group = emulator._process.pid
-        assert signal.getsignal(signal.SIGTERM) is not before
+    callers = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with Emulator() as emulator:
+            assert emulator._process is not None
+            group = emulator._process.pid
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, callers)
     assert list(temporary.iterdir()) == []
-    assert signal.getsignal(signal.SIGTERM) is before
     with pytest.raises(ProcessLookupError):
         os.killpg(group, 0)
 
