@@ -76,7 +76,7 @@ def deploy(
     file = emulator.directory / f"{stack_name}.json"
     file.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
     arguments = ["--stack-name", stack_name, "--template-file", str(file)]
-    arguments += ["--capabilities", "CAPABILITY_NAMED_IAM", "--no-fail-on-empty-changeset"]
+    arguments += ["--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"]
     if parameters:
         arguments += ["--parameter-overrides", *(f"{key}={v}" for key, v in parameters.items())]
     try:
