@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
 import botocore.session
 from botocore.config import Config
 
-from worker import events, logs, storage
+from worker import events, logs, settlement, storage
 from worker.events import SourceObject
-from worker.keys import output_key, rejection_key
 from worker.logs import LOGGER, fields
-from worker.results import Output, Rejection
+from worker.results import Output
 from worker.settings import Settings, parse
 from worker.workload import process
 
@@ -31,7 +29,7 @@ _LONGEST_DELAY = 43_200 - 900
 """Seconds: SQS hides a message for 12 hours at most, a function's 15 minutes included."""
 
 _CONNECTIONS = 10
-"""Outputs stored at once, each over a connection that is kept."""
+"""Requests to S3 at once, each over a connection that is kept."""
 
 _SPARE_TIME = 2.0
 """How many times the longest message so far must fit into the time left to begin another one."""
@@ -44,10 +42,6 @@ class Context(Protocol):
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the invocation is ended."""
-
-
-class MisdirectedError(Exception):
-    """A message names a bucket that is not this worker's to read."""
 
 
 def handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -73,6 +67,8 @@ def _worker() -> Worker:
         read_timeout=10,
         retries={"mode": "standard", "max_attempts": 3},
         max_pool_connections=_CONNECTIONS,
+        # A gateway endpoint is a way to its own region alone, not to s3.amazonaws.com.
+        s3={"us_east_1_regional_endpoint": "regional"},
         tcp_keepalive=True,
     )
     return Worker(
@@ -92,6 +88,12 @@ class Worker:
 
     def work(self, messages: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
         """Return the partial batch response: the messages that are not done, and only those."""
+        with ThreadPoolExecutor(_CONNECTIONS) as requests:
+            return self._work(messages, context, requests)
+
+    def _work(
+        self, messages: Sequence[Mapping[str, Any]], context: Context, requests: Executor
+    ) -> dict[str, Any]:
         failed: list[str] = []
         longest = 0.0
         for message in messages:
@@ -106,13 +108,15 @@ class Worker:
                 failed.append(message["messageId"])
                 continue
             began = time.monotonic()
-            if not self._is_done(message, about):
+            if not self._is_done(message, about, requests):
                 self._hide(message, self._delay(message), about)
                 failed.append(message["messageId"])
             longest = max(longest, time.monotonic() - began)
         return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
 
-    def _is_done(self, message: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    def _is_done(
+        self, message: Mapping[str, Any], about: Mapping[str, Any], requests: Executor
+    ) -> bool:
         """Work on everything that one message announces; False if anything has to be done again."""
         try:
             announcement = events.parse(message["body"])
@@ -129,88 +133,21 @@ class Worker:
         for source in announcement.objects:
             where = {**about, "bucket": source.bucket, "key": source.key, "version": source.version}
             try:
-                self._settle(source, where)
+                ending = settlement.settle(self.s3, self.settings, source, self._make, requests)
             except Exception:  # noqa: BLE001 -- whatever it is, this message alone goes back
                 LOGGER.exception("this object has to wait", extra=fields(**where, outcome="retry"))
                 done = False
+            else:
+                LOGGER.info(
+                    ending.message,
+                    exc_info=ending.cause,
+                    extra=fields(**where, outcome=ending.outcome, **ending.facts),
+                )
         return done
 
-    def _settle(self, source: SourceObject, where: Mapping[str, Any]) -> None:
-        """Bring one object to its end: outputs, or a record of its rejection."""
-        if source.bucket != self.settings.upload_bucket:
-            raise MisdirectedError(
-                f"{source.bucket} is not the bucket {self.settings.upload_bucket}"
-            )
-        began = time.monotonic()
-        try:
-            body = storage.read(self.s3, source, limit=self.settings.max_object_bytes)
-            outputs = process(body, self.settings)
-        except Rejection as rejection:
-            self._reject(source, rejection, where)
-            return
-        except storage.SupersededError:
-            LOGGER.info("overwritten since", extra=fields(**where, outcome="stale"))
-            return
-        if "stale" in self._write_all(source, outputs):
-            LOGGER.info("a newer version is there", extra=fields(**where, outcome="stale"))
-            return
-        LOGGER.info(
-            "outputs written",
-            extra=fields(
-                **where,
-                outcome="written",
-                outputs=len(outputs),
-                bytes_out=sum(len(output.body) for output in outputs),
-                seconds=round(time.monotonic() - began, 3),
-            ),
-        )
-
-    def _write_all(
-        self, source: SourceObject, outputs: Sequence[Output]
-    ) -> Sequence[storage.Written]:
-        """Store all outputs at once: one by one, waiting for S3 would take longer than the work.
-
-        Raises the first failure, after all have ended.
-        """
-
-        def write(output: Output) -> storage.Written:
-            key = output_key(source.key, output.name)
-            return self._write(key, output, source, self.settings.cache_control)
-
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            return list(pool.map(write, outputs))
-
-    def _reject(self, source: SourceObject, rejection: Rejection, where: Mapping[str, Any]) -> None:
-        # The time is the event's, not the clock's: a duplicate writes the same bytes.
-        record = {**asdict(source), "reason": rejection.reason, "detail": rejection.detail}
-        body = json.dumps(record, ensure_ascii=False, indent=2).encode() + b"\n"
-        output = Output(name="rejection", body=body, content_type="application/json")
-        written = self._write(rejection_key(source.key), output, source, "no-cache")
-        LOGGER.info(
-            "rejected: %s",
-            rejection.detail,
-            exc_info=rejection.__cause__,
-            extra=fields(
-                **where,
-                outcome="stale" if written == "stale" else "rejected",
-                reason=rejection.reason,
-            ),
-        )
-
-    def _write(
-        self, key: str, output: Output, source: SourceObject, cache_control: str
-    ) -> storage.Written:
-        destination = storage.Destination(
-            self.settings.thumbnail_bucket, self.settings.encryption_key_arn
-        )
-        return storage.write(
-            self.s3,
-            destination,
-            key=key,
-            output=output,
-            source=source,
-            cache_control=cache_control,
-        )
+    def _make(self, source: SourceObject) -> Sequence[Output]:
+        body = storage.read(self.s3, source, limit=self.settings.max_object_bytes)
+        return process(body, self.settings)
 
     def _delay(self, message: Mapping[str, Any]) -> int:
         """Return seconds to wait before the next try: exponential, with full jitter.
