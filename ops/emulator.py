@@ -264,8 +264,11 @@ def _inherited() -> dict[str, str]:
 
 
 def _check_host() -> None:
-    if not hasattr(os, "killpg"):
-        raise UserError("The embedded AWS runs on Linux and macOS; on Windows, run it in WSL.")
+    if sys.platform != "linux":
+        raise UserError(
+            "The local run needs Linux, for it runs the function's own package, which is built for"
+            " Linux. On Windows use WSL, on macOS a Linux virtual machine or container."
+        )
     if shutil.which("openssl") is None:
         raise UserError("The embedded AWS makes its certificate with `openssl`: install it first.")
 
@@ -279,6 +282,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
     At once: there is no state to save, and its graceful stop waits for idle connections.
     """
-    with suppress(ProcessLookupError, PermissionError):  # none left; macOS: only zombies left
+    with suppress(ProcessLookupError):  # none left
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -165,3 +165,10 @@ def test_another_thread_can_start_one(temporary: Path) -> None:
     thread.join()
     assert ends
     assert list(temporary.iterdir()) == []
+
+
+def test_another_system_is_told_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap 38: the function's package is for Linux; elsewhere its libraries would not load."""
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(UserError, match="Linux"), Emulator():
+        pass
