@@ -1,0 +1,1 @@
+"""The worker's image core beside its peers: time, memory, likeness, with the targets."""
