@@ -240,8 +240,8 @@ def _heading(sharp: str, corpus: Sequence[Picture], *, quick: bool) -> str:
     commit = _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--match=-")
     kind = "**Quick run: a check that it works, no figures to go by.**\n\n" if quick else ""
     return (
-        f"{kind}{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {platform.system()} on {platform.machine()}, one"
-        f" core. {versions}.\n\nPictures: {sizes}."
+        f"{kind}{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {platform.system()} on"
+        f" {platform.machine()}, one core. {versions}.\n\nPictures: {sizes}."
     )
 
 
