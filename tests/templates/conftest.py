@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from ops.reading import Reading
 from templates import pipeline, specification
-from tests.templates.reading import Reading
 
 
 def generate(**tables: Any) -> Reading:

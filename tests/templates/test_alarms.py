@@ -1,7 +1,7 @@
 import pytest
 
+from ops.reading import Reading
 from tests.templates.conftest import generate
-from tests.templates.reading import Reading
 
 # What each alarm watches: namespace, metric, dimension and the resource it must name.
 WATCHED = {

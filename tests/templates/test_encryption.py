@@ -1,6 +1,6 @@
 import pytest
 
-from tests.templates.reading import Reading
+from ops.reading import Reading
 
 SERVICES = {
     "AnnounceUploads": "s3.amazonaws.com",

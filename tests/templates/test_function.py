@@ -3,9 +3,9 @@ import json
 
 import pytest
 
+from ops.reading import Reading
 from templates import function
 from tests.templates.conftest import generate
-from tests.templates.reading import Reading
 
 
 def test_the_handler_is_there() -> None:

@@ -1,4 +1,4 @@
-from tests.templates.reading import Reading
+from ops.reading import Reading
 
 
 def test_every_log_group_has_retention_and_key(stack: Reading) -> None:

@@ -1,9 +1,9 @@
 import pytest
 from cfnlint.helpers import REGIONS
 
+from ops.reading import Reading
 from templates import naming
 from tests.templates.conftest import generate
-from tests.templates.reading import Reading
 
 
 @pytest.mark.parametrize("region", REGIONS)

@@ -2,8 +2,8 @@ import ipaddress
 
 import pytest
 
+from ops.reading import Reading
 from tests.templates.conftest import generate
-from tests.templates.reading import Reading
 
 # Whatever could carry a packet out of the network, by resource type.
 ROADS_OUT = (

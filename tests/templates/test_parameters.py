@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from cfnlint.helpers import REGIONS
 
+from ops.reading import Reading
 from templates import parameters
 from tests.templates.conftest import generate
-from tests.templates.reading import Reading
 
 FILES = sorted((Path(__file__).parents[2] / "params").glob("*.json"))
 # Partitions this stack is not for: their endpoints carry names of their own.

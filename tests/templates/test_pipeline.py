@@ -10,10 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ops.reading import Reading
 from templates import pipeline, specification
 from templates.specification import Specification
 from tests.templates.conftest import generate
-from tests.templates.reading import Reading
 
 ROOT = Path(__file__).parents[2]
 DIRECT_LIMIT = 51_200

@@ -1,7 +1,7 @@
 import pytest
 
+from ops.reading import Reading
 from tests.templates.conftest import generate
-from tests.templates.reading import Reading
 
 
 def test_failures_end_in_a_real_queue(stack: Reading) -> None:

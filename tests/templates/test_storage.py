@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
+from ops.reading import Reading
 from templates import storage
 from tests.templates.conftest import generate
-from tests.templates.reading import Reading
 
 BUCKETS = ("UploadBucket", "ThumbnailBucket")
 

@@ -23,10 +23,12 @@ class Reading:
     values: dict[str, Any] = field(default_factory=dict)
 
     def given(self, **values: Any) -> "Reading":
+        """Return the same template read with these parameter and pseudo-parameter values."""
         return Reading(self.template, {**self.values, **values})
 
     @property
     def resources(self) -> dict[str, Any]:
+        """Logical id to resource, as written."""
         found: dict[str, Any] = self.template["Resources"]
         return found
 
@@ -39,10 +41,12 @@ class Reading:
         }
 
     def properties(self, title: str) -> dict[str, Any]:
+        """Return the resolved properties of the resource `title`."""
         resolved: dict[str, Any] = self.resolve(self.resources[title].get("Properties", {}))
         return resolved
 
     def statement(self, title: str, sid: str) -> dict[str, Any]:
+        """Return the one statement of that resource's policies with this Sid."""
         (found,) = [s for s in self.statements(title) if s["Sid"] == sid]
         return found
 
@@ -55,17 +59,20 @@ class Reading:
         ]
 
     def all_statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield logical id and statement, for every policy in the template."""
         for title in self.resources:
             for statement in self.statements(title):
                 yield title, statement
 
     def parameter(self, name: str) -> Any:
+        """Return the value of a parameter: given, or its default, or a stand-in for neither."""
         if name in self.values:
             return self.values[name]
         given = self.template["Parameters"][name].get("Default", f"<{name}>")
         return given.split(",") if self._is_list(name) else given
 
     def resolve(self, value: Any) -> Any:
+        """Return `value` with its functions resolved; attributes that AWS makes up stand in <>."""
         if isinstance(value, list):
             return [item for item in map(self.resolve, value) if item is not ABSENT]
         if not isinstance(value, dict):
@@ -79,6 +86,7 @@ class Reading:
         return {key: item for key, item in resolved.items() if item is not ABSENT}
 
     def condition(self, name: str) -> bool:
+        """Return whether the template's condition `name` holds."""
         holds: bool = self.resolve(self.template["Conditions"][name])
         return holds
 
