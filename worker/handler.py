@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from botocore.config import Config
 from worker import events, logs, settlement, storage
 from worker.events import SourceObject
 from worker.logs import LOGGER, fields
+from worker.memory import Memory, divided
 from worker.results import Output
 from worker.settings import Settings, parse
 from worker.workload import process
@@ -71,10 +72,12 @@ def _worker() -> Worker:
         s3={"us_east_1_regional_endpoint": "regional"},
         tcp_keepalive=True,
     )
+    _, memory = divided(settings.memory_megabytes, threads=1, file_bytes=settings.max_object_bytes)
     return Worker(
         settings=settings,
         s3=session.create_client("s3", config=config),
         sqs=session.create_client("sqs", config=config) if settings.work_queue_url else None,
+        memory=memory,
     )
 
 
@@ -85,6 +88,7 @@ class Worker:
     settings: Settings
     s3: Any
     sqs: Any | None
+    memory: Memory = field(default_factory=Memory)
 
     def work(self, messages: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
         """Return the partial batch response: the messages that are not done, and only those."""
@@ -147,7 +151,7 @@ class Worker:
 
     def _make(self, source: SourceObject) -> Sequence[Output]:
         body = storage.read(self.s3, source, limit=self.settings.max_object_bytes)
-        return process(body, self.settings)
+        return process(body, self.settings, self.memory)
 
     def _delay(self, message: Mapping[str, Any]) -> int:
         """Return seconds to wait before the next try: exponential, with full jitter.

@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from PIL import ImageFile
+
 _START_OF_FRAME_PROGRESSIVE = 0xC2
+_STARTS_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START_OF_SCAN = 0xDA
 SCAN_MARKER = bytes([0xFF, _START_OF_SCAN])
 # Markers with nothing behind them; before the end of the image none of them starts a segment.
@@ -23,6 +26,29 @@ class _Segment:
     marker: int
     start: int
     end: int
+
+
+def content(picture: ImageFile.ImageFile) -> bytes:
+    """Return the file that a picture is being read from."""
+    if picture.fp is None:
+        raise ValueError("closed")
+    picture.fp.seek(0)
+    return picture.fp.read()
+
+
+def has_partial_scans(data: bytes) -> bool:
+    """Tell whether a picture is complete only with its last scan: all is kept in memory until then.
+
+    So in a progressive file, and in one with the components one after the other.
+    """
+    progressive, components = False, 0
+    for segment in _segments(data):
+        if segment.marker in _STARTS_OF_FRAME:
+            progressive = segment.marker & 3 == 2
+            components = data[segment.start + 9]
+        elif segment.marker == _START_OF_SCAN:
+            return progressive or data[segment.start + 4] < components
+    return False
 
 
 def count_scans(data: bytes) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FORMATS = ("jpeg", "webp", "avif")
+_MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 WIDEST = 16_383
 """Pixels: the widest picture that WebP can hold, and so the widest variant."""
 
@@ -31,10 +32,11 @@ class Variants:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the worker is told; sizes in bytes, times in seconds.
+    """What the worker is told; sizes in bytes unless named otherwise, times in seconds.
 
     `work_queue_url` is None where the network has no way to the queue's API: then a message that
-    failed waits its visibility timeout instead of a back-off of its own.
+    failed waits its visibility timeout instead of a back-off of its own. `memory_megabytes` is
+    None outside of Lambda, which sets it: then memory has no bound.
     """
 
     upload_bucket: str
@@ -46,6 +48,8 @@ class Settings:
     max_object_bytes: int
     visibility_timeout: int
     log_level: str
+    follow_deletes: bool = False
+    memory_megabytes: int | None = None
 
 
 def parse(environment: Mapping[str, str]) -> Settings:
@@ -60,6 +64,10 @@ def parse(environment: Mapping[str, str]) -> Settings:
         max_object_bytes=_number(environment, "MAX_OBJECT_BYTES"),
         visibility_timeout=_number(environment, "VISIBILITY_TIMEOUT"),
         log_level=_text(environment, "LOG_LEVEL"),
+        follow_deletes=_flag(environment, "FOLLOW_DELETES"),
+        memory_megabytes=(
+            _number(environment, _MEMORY_SIZE) if environment.get(_MEMORY_SIZE) else None
+        ),
     )
     if settings.upload_bucket == settings.thumbnail_bucket:
         # Each thumbnail would announce itself as an upload and be thumbnailed, for ever.
@@ -75,6 +83,13 @@ def _text(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise SettingsError(f"{name} is not set")
     return value
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name) or "false"
+    if value not in ("true", "false"):
+        raise SettingsError(f"{name} is {value!r}; true or false is allowed")
+    return value == "true"
 
 
 def _number(environment: Mapping[str, str], name: str) -> int:

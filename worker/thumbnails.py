@@ -25,7 +25,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from worker import jpeg
+from worker import footprint, jpeg
+from worker.memory import Memory
 from worker.results import Output, Rejection
 from worker.settings import WIDEST, Variants
 
@@ -65,6 +66,8 @@ _WEBP_METHOD: Final = 2
 _AVIF_SPEED: Final = 9
 """3.8 times faster than 8, for 2-6 % more bytes at the same likeness."""
 
+UNBOUNDED: Final = Memory()
+
 _EXIF_ORIENTATION: Final = 0x0112
 _TRANSPOSITIONS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -94,7 +97,7 @@ _KNOWN_BY_NAME: Final = (
 )
 
 
-def make(source: BinaryIO, variants: Variants) -> Sequence[Output]:
+def make(source: BinaryIO, variants: Variants, memory: Memory = UNBOUNDED) -> Sequence[Output]:
     """Return the thumbnails of a picture: for each width one output in each format.
 
     Names are `w<width>` for the format every browser shows, and `w<width>.webp`, `w<width>.avif`.
@@ -105,19 +108,23 @@ def make(source: BinaryIO, variants: Variants) -> Sequence[Output]:
     The picture is turned as its EXIF orientation says, converted to sRGB, and stripped of all
     metadata. Of an animation the first frame is used, of a file with pages the first page.
 
-    Raises Rejection when the bytes are no picture, or one that cannot be or may not be decoded.
+    Takes of `memory` what it needs, waiting for it. Raises Rejection when the bytes are no picture,
+    or one that cannot be decoded, or not within the limits and all of `memory`.
     """
-    thumbnail, sizes = _widest(source, variants)
+    thumbnail, sizes = _widest(source, variants, memory)
     outputs: list[Output] = []
-    for width, size in zip(variants.widths, sizes, strict=True):
-        # Each size comes from the one above it: reading the large one again would show no gain.
-        thumbnail = _resized(thumbnail, size)
-        for format_name, quality in variants.formats.items():
-            outputs.append(_encoded(thumbnail, f"w{width}", format_name, quality))
+    with memory.reserved(footprint.of_encoding(sizes[0])):
+        for width, size in zip(variants.widths, sizes, strict=True):
+            # Each size comes from the one above it: reading the large one again shows no gain.
+            thumbnail = _resized(thumbnail, size)
+            for format_name, quality in variants.formats.items():
+                outputs.append(_encoded(thumbnail, f"w{width}", format_name, quality))
     return outputs
 
 
-def _widest(source: BinaryIO, variants: Variants) -> tuple[Image.Image, Sequence[tuple[int, int]]]:
+def _widest(
+    source: BinaryIO, variants: Variants, memory: Memory
+) -> tuple[Image.Image, Sequence[tuple[int, int]]]:
     """Return the thumbnail that all others come from, and the size of each.
 
     The decoded picture itself is let go of here, before anything is encoded.
@@ -125,7 +132,11 @@ def _widest(source: BinaryIO, variants: Variants) -> tuple[Image.Image, Sequence
     with _rejecting_damage(variants.max_pixels), _open(source, variants.max_pixels) as picture:
         orientation = _orientation(picture)
         sizes = _sizes(picture.size, orientation, variants.widths)
-        thumbnail = _upright(_decoded(picture, sizes[0]), orientation)
+        needed = footprint.of_decoding(picture, sizes[0])
+        if not memory.holds(needed):
+            raise _too_large_for(memory, picture, needed)
+        with memory.reserved(needed):
+            thumbnail = _upright(_decoded(picture, sizes[0]), orientation)
     if orientation in _SWAPS_SIDES:
         sizes = [(height, width) for width, height in sizes]
     return thumbnail, sizes
@@ -161,8 +172,20 @@ def _open(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
             f"{width} × {height} pixels; at most {max_pixels:,} in all are allowed.",
         )
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        _check_scans(_content(picture))
+        _check_scans(jpeg.content(picture))
     return picture
+
+
+def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) -> Rejection:
+    width, height = picture.size
+    excess = needed - (memory.capacity or 0)
+    allowed = max(0, width * height - excess / footprint.of_a_pixel(picture))
+    return Rejection(
+        "too_many_pixels",
+        f"{width} × {height} pixels of {picture.format} ({picture.mode}) take"
+        f" {needed / 1e6:,.0f} MB to decode; the function's memory allows"
+        f" {allowed / 1e6:,.1f} million pixels.",
+    )
 
 
 def _check_scans(data: bytes) -> None:
@@ -218,7 +241,7 @@ def _decoded(picture: ImageFile.ImageFile, size: tuple[int, int]) -> Image.Image
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         wanted = math.ceil(size[0] * _DECODE_MARGIN), math.ceil(size[1] * _DECODE_MARGIN)
         box = _set_scale(picture, wanted)
-    picture.decodermaxblock = 1 << 24  # fewer, larger reads: 3 % faster
+        picture.decodermaxblock = 1 << 24  # fewer, larger reads: 3 % faster
     picture.load()
     return _in_srgb(_shrunk(picture, size, box), picture.info.get("icc_profile"))
 
@@ -236,7 +259,7 @@ def _set_scale(
     denominator = picture.decoderconfig[0] if draft else 1
     three_eighths = width * 3 / 8, height * 3 / 8
     if denominator == 8 and picture.format == "JPEG" and picture.info.get("progressive"):
-        picture.fp = io.BytesIO(jpeg.without_fine_detail(_content(picture)))
+        picture.fp = io.BytesIO(jpeg.without_fine_detail(jpeg.content(picture)))
     elif (
         denominator == 2
         and three_eighths[0] >= wanted[0]
@@ -277,13 +300,6 @@ def _decodes_at_three_eighths() -> bool:
             return darkest == 0 and lightest in range(16)
     except Exception:  # noqa: BLE001 -- whatever has changed: there is `draft`
         return False
-
-
-def _content(picture: ImageFile.ImageFile) -> bytes:
-    if picture.fp is None:
-        raise ValueError("closed")
-    picture.fp.seek(0)
-    return picture.fp.read()
 
 
 def _shrunk(

@@ -18,6 +18,7 @@ from PIL import Image
 from tests.worker.memory_s3 import MemoryS3, refusal
 from worker import handler, logs
 from worker.handler import Worker
+from worker.memory import Memory
 from worker.results import Output, Rejection
 from worker.settings import Settings, Variants
 
@@ -342,8 +343,8 @@ def test_another_workload_replaces_one_function(
 ) -> None:
     """C1: bytes and settings in, named outputs out; the rest does not know what they are."""
 
-    def shout(source: BinaryIO, settings: Settings) -> list[Output]:
-        assert settings is SETTINGS
+    def shout(source: BinaryIO, settings: Settings, memory: Memory) -> list[Output]:
+        assert (settings, memory) == (SETTINGS, worker.memory)
         text = source.read()
         if not text.isascii():
             raise Rejection("unsupported_format", "Only ASCII.")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from worker.jpeg import count_scans, without_fine_detail
+from worker.jpeg import count_scans, has_partial_scans, without_fine_detail
 
 
 def photograph(mode: str = "RGB", size: tuple[int, int] = (321, 203)) -> Image.Image:
@@ -68,6 +68,18 @@ def test_scans_are_counted() -> None:
     assert count_scans(saved(photograph(), progressive=False)) == 1
 
 
+def test_scans_that_are_kept_until_the_last_are_known() -> None:
+    """P5: progressive ones, and a baseline file's with one component each."""
+    assert not has_partial_scans(saved(photograph(), progressive=False))
+    assert not has_partial_scans(saved(photograph("L"), progressive=False))
+    assert has_partial_scans(saved(photograph()))
+    assert has_partial_scans(saved(photograph("L")))
+    interleaved = bytearray(saved(photograph(), progressive=False))
+    scan = interleaved.index(b"\xff\xda")
+    interleaved[scan : scan + 14] = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    assert has_partial_scans(bytes(interleaved))
+
+
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=6)), max_size=6))
 def test_any_damage_is_survived(patches: list[tuple[int, bytes]]) -> None:
     """P5: no exception, no endless loop, nothing added."""
@@ -76,6 +88,7 @@ def test_any_damage_is_survived(patches: list[tuple[int, bytes]]) -> None:
         at = place % len(data)
         data[at : at + len(patch)] = patch
     assert len(without_fine_detail(bytes(data))) <= len(data)
+    has_partial_scans(bytes(data))
 
 
 PROGRESSIVE = saved(photograph())

@@ -6,6 +6,7 @@ import pytest
 
 from worker.settings import Settings, SettingsError, Variants, parse
 
+MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 ENVIRONMENT = {
     "UPLOAD_BUCKET": "uploads-bucket",
     "THUMBNAIL_BUCKET": "thumbnails-bucket",
@@ -53,7 +54,13 @@ def test_only_the_queue_may_be_left_out() -> None:
             parse(ENVIRONMENT | {name: ""})
 
 
-@pytest.mark.parametrize("name", ["MAX_OBJECT_BYTES", "MAX_PIXELS", "VISIBILITY_TIMEOUT"])
+def test_the_functions_memory_is_lambdas_to_say() -> None:
+    """P5: outside of Lambda nobody says, and there is no bound."""
+    assert parse(ENVIRONMENT).memory_megabytes is None
+    assert parse(ENVIRONMENT | {MEMORY: "1792"}).memory_megabytes == 1792
+
+
+@pytest.mark.parametrize("name", ["MAX_OBJECT_BYTES", "MAX_PIXELS", "VISIBILITY_TIMEOUT", MEMORY])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e6", "many", "²"])
 def test_limits_are_whole_numbers(name: str, value: str) -> None:
     """Trap 43: a limit that cannot be read must not become no limit."""

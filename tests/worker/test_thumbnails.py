@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import subprocess
 import sys
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import pytest
@@ -25,7 +25,9 @@ from PIL import (
     PngImagePlugin,
 )
 
+from worker import jpeg
 from worker import thumbnails as thumbnails_module
+from worker.memory import Memory
 from worker.results import Output, Rejection
 from worker.settings import Variants
 from worker.thumbnails import make
@@ -165,7 +167,7 @@ def test_only_an_eighth_does_without_detail(wanted: tuple[int, int], shorter: bo
     data = saved(noise, "JPEG", progressive=True)
     picture = opened(data)
     thumbnails_module._set_scale(picture, wanted)
-    assert (len(thumbnails_module._content(picture)) < len(data)) == shorter
+    assert (len(jpeg.content(picture)) < len(data)) == shorter
 
 
 def test_without_pillows_insides_there_is_still_a_thumbnail(
@@ -540,49 +542,43 @@ def test_one_transparent_row_far_down_is_enough(monkeypatch: pytest.MonkeyPatch)
     assert thumbnails(saved(image))["w40"].content_type == "image/png"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's own account of memory")
-@pytest.mark.parametrize(
-    ("mode", "format_name", "bytes_a_pixel"),
-    [
-        ("RGB", "PNG", 6),
-        ("RGBA", "PNG", 6),
-        ("P", "PNG", 3),
-        ("1", "PNG", 2.5),
-        ("RGBA", "TIFF", 6),
-        ("RGB", "JPEG", 1.5),
-        ("RGB", "WEBP", 20),
-        ("RGB", "AVIF", 12),
-    ],
-)
-def test_memory_is_bounded(
-    mode: str, format_name: str, bytes_a_pixel: float, tmp_path: Path
+def test_too_many_pixels_for_the_memory_are_refused_before_they_are_decoded(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """P5: bytes for each pixel, which the pixel limit multiplies: see MAX_PIXELS."""
-    size = (4_000, 3_000)
-    noise = Image.linear_gradient("L").resize(size)
-    image = Image.merge("RGBA", (noise, noise, noise.rotate(180), noise)).convert(mode)
-    options = {"transparency": 3} if mode == "P" else {}
-    file = tmp_path / "picture"
-    image.save(file, format_name, **options)
-    code = """
-import io, re, sys
-from worker import thumbnails
-from worker.settings import Variants
-variants = Variants((1200, 400), {"jpeg": 80}, 12_000_000)
-with open(sys.argv[1], "rb") as file:
-    source = io.BytesIO(file.read())
-def peak():  # getrusage would count what this process's parent had before
-    with open("/proc/self/status") as status:
-        return int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1])
-before = peak()
-thumbnails.make(source, variants)
-print(peak() - before)
-"""
-    child = subprocess.run(
-        [sys.executable, "-c", code, str(file)], check=True, capture_output=True, text=True
-    )
-    working_space = 16_000_000  # the variants, the encoder and the bands, whatever the size
-    assert int(child.stdout) * 1024 < working_space + bytes_a_pixel * size[0] * size[1]
+    """P5, trap 43: a limit that follows from the function's size and the format, and says so."""
+    image = Image.new("RGB", (900, 1_000))
+    memory = Memory(40_000_000)
+    assert make(io.BytesIO(saved(image, "JPEG")), JPEG_ONLY, memory)
+    with monkeypatch.context() as patches:
+        patches.setattr("PIL.ImageFile.ImageFile.load", None)
+        with pytest.raises(Rejection) as rejected:
+            make(io.BytesIO(saved(image, "WEBP")), JPEG_ONLY, memory)
+    assert rejected.value.reason == "too_many_pixels"
+    stated = re.search(r"allows ([\d.]+) million pixels", rejected.value.detail)
+    assert stated
+    within = Image.new("RGB", (900, int(float(stated[1]) * 1e6 / 900)))
+    assert make(io.BytesIO(saved(within, "WEBP")), JPEG_ONLY, memory)
+
+
+def test_memory_is_held_while_decoding_and_while_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: one after the other, and given back: also by a picture that turns out to be damaged."""
+    held: list[int] = []
+    memory = Memory(100_000_000)
+    reserved = memory.reserved
+
+    def noted(size: int) -> AbstractContextManager[None]:
+        held.append(size)
+        return reserved(size)
+
+    monkeypatch.setattr(memory, "reserved", noted)
+    data = saved(quarters())
+    make(io.BytesIO(data), VARIANTS, memory)
+    with pytest.raises(Rejection):
+        make(io.BytesIO(data[: len(data) // 2]), VARIANTS, memory)
+    decoding, encoding, _ = held
+    assert decoding > encoding > 0
+    with reserved(100_000_000):
+        pass
 
 
 @pytest.mark.parametrize(
