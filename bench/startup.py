@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore
 from python_discovery import get_interpreter
 
 from bench.measuring import one_core
@@ -49,7 +49,7 @@ class Context:
 handle({"Records": []}, Context())
 """
 _STOCK = """
-import boto3
+import botocore
 from PIL import Image
 boto3.client("s3"), boto3.client("sqs")
 """
@@ -75,7 +75,8 @@ def measure(directory: Path, *, rounds: int) -> Startup:
     with zipfile.ZipFile(built.path) as archive:
         archive.extractall(ours)
     pillow = next(name for name in LOCK.read_text("utf-8").split() if name.startswith("pillow=="))
-    _install(stock, runtime, f"boto3=={boto3.__version__}", pillow)
+    # boto3 and botocore are released together, under one number.
+    _install(stock, runtime, f"boto3=={botocore.__version__}", pillow)
     shutil.copytree(stock, compiled)
     _compile(compiled, python)
     _install(untrimmed, runtime, "--no-deps", "--requirement", str(LOCK))
