@@ -41,6 +41,13 @@ COMMANDS = {
     --capabilities CAPABILITY_IAM \\
     --parameter-overrides $(python -m ops package --upload my-code-bucket)""",
     ),
+    "privilege": Command(
+        module="ops.privilege.command",
+        summary="prove that the policies allow what is needed and nothing else",
+        examples="""\
+  python -m ops privilege
+  python -m ops privilege --pipeline mine.toml""",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Least privilege, proven on a template: what must work works, and nothing else does."""

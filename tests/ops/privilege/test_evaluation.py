@@ -1,0 +1,125 @@
+from typing import Any
+
+import pytest
+from ministack.core import iam_evaluator
+
+from ops.privilege.evaluation import Gate, Request, is_allowed
+from ops.privilege.mutations import mutations
+from ops.privilege.requests import forbidden, required
+from tests.templates.conftest import generate
+
+GATE = Gate("Policy", "identity")
+
+
+def decide(condition: dict[str, Any], context: dict[str, str]) -> bool:
+    statement = {
+        "Sid": "S",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject"],
+        "Resource": ["arn:b/*"],
+        "Condition": condition,
+    }
+    request = Request(
+        principal="arn:role", action="s3:GetObject", resource="arn:b/k", context=context
+    )
+    return is_allowed({"Policy": [statement]}, request, [GATE])
+
+
+@pytest.mark.parametrize(
+    ("condition", "context", "holds"),
+    [
+        ({"StringEquals": {"K": "a"}}, {"k": "a"}, True),
+        ({"StringEquals": {"K": ["a", "b"]}}, {"k": "b"}, True),
+        ({"StringEquals": {"K": "a"}}, {"k": "A"}, False),
+        ({"StringEquals": {"K": "a"}}, {}, False),
+        ({"StringEqualsIfExists": {"K": "a"}}, {}, True),
+        ({"StringNotEquals": {"K": "a"}}, {"k": "b"}, True),
+        ({"StringNotEquals": {"K": "a"}}, {}, True),
+        ({"StringNotEquals": {"K": ["a", "b"]}}, {"k": "b"}, False),
+        ({"StringLike": {"K": "a*c"}}, {"k": "abc"}, True),
+        ({"StringLike": {"K": "a?c"}}, {"k": "ac"}, False),
+        ({"ArnLike": {"K": "arn:aws:s3:::b*"}}, {"k": "arn:aws:s3:::bb"}, True),
+        ({"ArnEquals": {"K": "arn:r"}}, {"k": "arn:r2"}, False),
+        ({"Bool": {"K": "false"}}, {"k": "False"}, True),
+        ({"Bool": {"K": "false"}}, {}, False),
+        ({"Null": {"K": "true"}}, {}, True),
+        ({"Null": {"K": "false"}}, {}, False),
+        ({"Null": {"K": "false"}}, {"k": "x"}, True),
+        ({"StringEquals": {"K": "a"}, "Bool": {"L": "true"}}, {"k": "a"}, False),
+    ],
+)
+def test_conditions_hold_as_iam_says(
+    condition: dict[str, Any], context: dict[str, str], holds: bool
+) -> None:
+    """S5: the rules for keys that are not sent are where policies go wrong."""
+    assert decide(condition, context) is holds
+
+
+def test_a_refusal_wins_and_silence_refuses() -> None:
+    """S5: explicit deny, then allow, then implicit deny."""
+    allow = {"Sid": "A", "Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}
+    deny = {**allow, "Sid": "D", "Effect": "Deny", "Action": ["s3:Put*"]}
+    put = Request(principal="r", action="s3:PutObject", resource="b")
+    get = Request(principal="r", action="S3:getobject", resource="b")
+    assert is_allowed({"Policy": [allow, deny]}, get, [GATE])
+    assert not is_allowed({"Policy": [allow, deny]}, put, [GATE])
+    assert not is_allowed({"Policy": []}, get, [GATE])
+    assert is_allowed({"Policy": []}, get, [Gate("Policy", "guard")])
+
+
+def test_a_resource_policy_names_who_it_is_for() -> None:
+    """S5: a role by ARN, an account by its root, a service by name; a right names nobody."""
+    allow = {"Sid": "A", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["*"]}
+    gate = [Gate("Policy", "resource")]
+    request = Request(
+        principal="arn:aws:iam::111:role/r",
+        action="kms:Decrypt",
+        resource="k",
+        context={"aws:principalaccount": "111"},
+    )
+    for principal, passes in (
+        ("*", True),
+        ({"AWS": ["arn:aws:iam::111:root"]}, True),
+        ({"AWS": ["arn:aws:iam::222:root"]}, False),
+        ({"AWS": ["arn:aws:iam::111:role/r"]}, True),
+        ({"AWS": ["arn:aws:iam::111:role/other"]}, False),
+        ({"Service": ["s3.amazonaws.com"]}, False),
+    ):
+        assert is_allowed({"Policy": [{**allow, "Principal": principal}]}, request, gate) is passes
+    assert not is_allowed({"Policy": [allow]}, request, gate)
+
+
+def test_a_second_evaluator_agrees() -> None:
+    """S5: on every claim over the worker's rights, and over every change to them."""
+    stack = generate()
+    policies = {"WorkerRole": stack.statements("WorkerRole")}
+    gate = Gate("WorkerRole", "identity")
+    claims = [
+        claim
+        for claims in (
+            required(stack, ("uploads/",), follow_deletes=False),
+            forbidden(stack, ("uploads/",), follow_deletes=False),
+        )
+        for claim in claims
+        if gate in claim.gates
+    ]
+    assert len(claims) > 100
+    for mutation in mutations(policies):
+        rights = [s for s in mutation.policies["WorkerRole"] if "Principal" not in s]
+        parsed = [iam_evaluator.parse_policy_document({"Statement": rights})]
+        for claim in claims:
+            other = iam_evaluator.evaluate(_their(claim.request), parsed).decision == "Allow"
+            assert is_allowed(mutation.policies, claim.request, [gate]) is other, claim
+
+
+def _their(request: Request) -> iam_evaluator.EvalContext:
+    return iam_evaluator.EvalContext(
+        principal_arn=request.principal,
+        principal_type="AssumedRole",
+        principal_account=request.context["aws:principalaccount"],
+        action=request.action,
+        resource_arn=request.resource,
+        region="eu-west-1",
+        secure_transport=request.context["aws:securetransport"] == "true",
+        service_context=dict(request.context),
+    )
