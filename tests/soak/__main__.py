@@ -1,0 +1,287 @@
+"""The fault run: thousands of pictures through the local pipeline, each accounted for."""
+
+import argparse
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from zlib import crc32
+
+from ops import local
+from ops.emulator import Emulator
+from ops.errors import UserError
+from ops.progress import Progress
+from templates import specification
+from tests.end_to_end.running import Pipeline
+from tests.soak import observing, uploads
+from tests.soak.accounting import End, Finding, Source, Version, account
+from tests.soak.disturbing import LOST_RIGHTS, Disturber
+from tests.soak.faults import Plan
+from tests.soak.observing import DeadLetter
+from tests.soak.proxy import Proxy
+from tests.soak.uploads import Upload
+
+# Times as short as the specification allows, so that a lost invocation is noticed within the run;
+# tries enough for a message to outlive bad luck. Small widths: the faults are the work here.
+SPECIFICATION = {
+    "thumbnails": {"widths": [240, 96]},
+    "processing": {"timeout_seconds": 10, "maximum_receives": 8},
+}
+# Six time-outs by construction; here a batch comes back as soon as its worker cannot be alive.
+VISIBILITY_SECONDS = 12
+# What the worker is told: so its back-off begins at 1 s instead of 30 s, and doubles as always.
+BACK_OFF_SECONDS = 1
+CONCURRENCY = 4
+
+STREAMS = 4  # uploads at once; one key's versions are all in one stream, in their order
+BACKLOG = 150  # waiting messages that make uploads wait: the versions of a key meet in the queue
+POLL_SECONDS = 0.5
+QUIET_POLLS = 4  # so often in a row the queue is empty before it counts as drained
+LONGEST_SECONDS = 480.0  # from the first upload until the queue must be empty
+LONGEST_REDRIVE_SECONDS = 120.0
+SHOWN_FINDINGS = 40
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return 0 when each object is accounted for and nothing is wrong with any, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument(
+        "--pictures", type=_count, default=2000, metavar="N", help="keys (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="of faults and uploads (default: 1)"
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        return run(arguments.pictures, arguments.seed)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; nothing is left behind.", file=sys.stderr)
+        return 130
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a number of pictures; at least 1")
+    return number
+
+
+def run(count: int, seed: int) -> int:
+    """Send `count` pictures through the faults that `seed` chooses; print what became of them."""
+    progress = Progress()
+    todo = uploads.plan(count, seed)
+    with Emulator(progress=progress.update) as emulator:
+        plan = specification.parse(SPECIFICATION, origin="the fault run's specification")
+        pipeline = Pipeline(emulator, local.install(emulator, plan, progress=progress))
+        faults = Plan(
+            seed, doomed={f"/{pipeline.uploads}/{upload.key}" for upload in todo if upload.doomed}
+        )
+        with Proxy(emulator, faults) as proxy:
+            _configure(pipeline, proxy)
+            began = time.monotonic()
+            disturber = Disturber(pipeline, seed=seed)
+            sources = _upload(pipeline, todo, disturber, seed, progress)
+            uploaded = time.monotonic() - began
+            left = _drain(pipeline, LONGEST_SECONDS - uploaded, progress)
+            drained = time.monotonic() - began
+            faults.active = False
+            dead = observing.dead_letters(pipeline)
+            after = _account(pipeline, sources, dead, progress)
+            outcomes = _outcomes(pipeline)
+            _redrive(pipeline, dead)
+            left += _drain(pipeline, LONGEST_REDRIVE_SECONDS, progress)
+            cured = _account(pipeline, sources, observing.dead_letters(pipeline), progress)
+            ended = time.monotonic() - began
+    progress.clear()
+
+    doomed = [upload.key for upload in todo if upload.doomed]
+    findings = [
+        *after.findings,
+        *(
+            Finding("wrong end", key, f"{after.ends[key]}, although it kills every worker")
+            for key in doomed
+            if after.ends[key] != "dead letter"
+        ),
+        *cured.findings,
+        *(
+            Finding("lost", key, "still a dead letter after a redrive without faults")
+            for key, end in cured.ends.items()
+            if end == "dead letter"
+        ),
+    ]
+    versions = sum(len(source.versions) for source in sources)
+    ends = Counter[str](after.ends.values())
+    by_bad_luck = ends["dead letter"] - sum(after.ends[key] == "dead letter" for key in doomed)
+    _table("faults", sorted((*faults.injected.items(), *disturber.done.items())))
+    _table("what the worker logged", sorted(outcomes.items()))
+    _table(
+        "ends",
+        [
+            ("uploaded keys", len(sources)),
+            ("uploaded versions", versions),
+            ("thumbnails of the newest version", ends["thumbnails"]),
+            ("rejection of the newest version", ends["rejected"]),
+            ("dead letter: kills every worker", ends["dead letter"] - by_bad_luck),
+            ("dead letter: out of tries", by_bad_luck),
+            ("lost", ends["lost"]),
+            ("dead letters in all, of older versions and copies too", len(dead)),
+            ("after a redrive: thumbnails", Counter(cured.ends.values())["thumbnails"]),
+            ("after a redrive: rejection", Counter(cured.ends.values())["rejected"]),
+            ("left in the queue", left),
+            ("wrong", len(findings)),
+        ],
+    )
+    print(
+        f"\nSeed {seed}: {faults.requests:,} requests; uploaded in {uploaded:.0f} s,"
+        f" drained after {drained:.0f} s, all accounted for after {ended:.0f} s."
+    )
+    for finding in findings[:SHOWN_FINDINGS]:
+        print(finding)
+    if len(findings) > SHOWN_FINDINGS:
+        print(f"… and {len(findings) - SHOWN_FINDINGS:,} more")
+    return 1 if findings or left else 0
+
+
+def _configure(pipeline: Pipeline, proxy: Proxy) -> None:
+    """Put the proxy before the worker's AWS and shorten its times, as an operator could."""
+    client, name = pipeline.emulator.client("lambda"), pipeline.stack.outputs["FunctionName"]
+    environment = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    changed = {"AWS_ENDPOINT_URL": proxy.url, "VISIBILITY_TIMEOUT": str(BACK_OFF_SECONDS)}
+    client.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**environment, **changed}}
+    )
+    (mapping,) = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    client.update_event_source_mapping(
+        UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": CONCURRENCY}
+    )
+    pipeline.sqs.set_queue_attributes(
+        QueueUrl=pipeline.stack.outputs["WorkQueueUrl"],
+        Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)},
+    )
+
+
+def _upload(
+    pipeline: Pipeline,
+    todo: Sequence[Upload],
+    disturber: Disturber,
+    seed: int,
+    progress: Progress,
+) -> list[Source]:
+    """Upload all versions while queue and role are disturbed; return what was uploaded."""
+    order = uploads.schedule(todo, seed)
+    ids: dict[str, list[str]] = {upload.key: [] for upload in todo}
+    stop, may_upload = threading.Event(), threading.Event()
+
+    def stream(number: int) -> None:
+        for upload, index in order:
+            if crc32(upload.key.encode()) % STREAMS == number:
+                may_upload.wait()
+                if stop.is_set():
+                    return
+                ids[upload.key].append(pipeline.upload(upload.key, upload.contents[index].body))
+
+    with ThreadPoolExecutor(STREAMS + 1) as pool:
+        try:
+            disturbance = pool.submit(disturber.disturb_queue, stop)
+            streams = [pool.submit(stream, number) for number in range(STREAMS)]
+            rights = list(LOST_RIGHTS)
+            while not all(future.done() for future in streams):
+                waiting = pipeline.waiting()
+                (may_upload.set if waiting < BACKLOG else may_upload.clear)()
+                done = sum(map(len, ids.values()))
+                progress.update(f"Uploaded {done:,} of {len(order):,}, {waiting} messages wait")
+                # One of three at a quarter, one at a half, one at three quarters of the uploads.
+                if done / len(order) > 1 - len(rights) / (len(LOST_RIGHTS) + 1):
+                    disturber.take_right(rights.pop(0))
+                time.sleep(POLL_SECONDS)
+            for right in rights:  # a short run is over before its turn
+                disturber.take_right(right)
+        finally:
+            stop.set()
+            may_upload.set()
+        for future in (*streams, disturbance):
+            future.result()
+    return [
+        Source(
+            upload.key,
+            tuple(
+                Version(version, content.colour, content.reason)
+                for version, content in zip(ids[upload.key], upload.contents, strict=True)
+            ),
+        )
+        for upload in todo
+    ]
+
+
+def _drain(pipeline: Pipeline, seconds: float, progress: Progress) -> int:
+    """Wait until the work queue is empty, at most so long; return how many messages it holds."""
+    deadline = time.monotonic() + seconds
+    quiet = waiting = 0
+    while quiet < QUIET_POLLS and time.monotonic() < deadline:
+        waiting = pipeline.waiting()
+        quiet = quiet + 1 if waiting == 0 else 0
+        progress.update(
+            f"{waiting} messages wait, {pipeline.waiting('DeadLetterQueueUrl')} are dead letters"
+        )
+        time.sleep(POLL_SECONDS)
+    return waiting
+
+
+@dataclass(frozen=True)
+class Account:
+    """How each key's newest version ended, and everything that is wrong."""
+
+    ends: dict[str, End]
+    findings: list[Finding]
+
+
+def _account(
+    pipeline: Pipeline,
+    sources: Sequence[Source],
+    dead: Iterable[DeadLetter],
+    progress: Progress,
+) -> Account:
+    found, findings = observing.observe(pipeline, sources, dead, progress=progress)
+    ends: dict[str, End] = {}
+    for source in sources:
+        ends[source.key], wrong = account(source, found[source.key], pipeline.variant_names)
+        findings += wrong
+    return Account(ends, findings)
+
+
+def _redrive(pipeline: Pipeline, dead: Iterable[DeadLetter]) -> None:
+    """Send dead letters back to where they came from, as an operator does after a repair."""
+    for letter in dead:
+        pipeline.send(letter.body)
+        pipeline.sqs.delete_message(
+            QueueUrl=pipeline.stack.outputs["DeadLetterQueueUrl"], ReceiptHandle=letter.receipt
+        )
+
+
+def _outcomes(pipeline: Pipeline) -> Counter[str]:
+    """Count the worker's log lines by outcome, and the work that it did more than once."""
+    outcomes: Counter[str] = Counter()
+    written: Counter[tuple[str, str]] = Counter()
+    for line in pipeline.log_lines():
+        if "outcome" in line:
+            outcomes[line["outcome"]] += 1
+            if line["outcome"] in {"written", "rejected"}:
+                written[line["key"], line["version"]] += 1
+    outcomes["written or rejected again, for a duplicate"] = sum(written.values()) - len(written)
+    return outcomes
+
+
+def _table(title: str, rows: Iterable[tuple[str, int]]) -> None:
+    print(f"\n| {title} | |\n|---|--:|")
+    for name, number in rows:
+        print(f"| {name} | {number:,} |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""A TLS proxy on loopback between the worker and the embedded AWS that does a plan's faults."""
+
+import http.client
+import os
+import select
+import signal
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import psutil
+
+from ops.emulator import HOST, Emulator
+from tests.soak.faults import Fault, Plan
+
+SLOW_SECONDS = 1.5  # a slow answer, in PIECES
+PIECES = 6
+HANG_SECONDS = 15.0  # longer than the function may run
+
+# Of one hop only: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1; and what the proxy decides.
+OWN_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
+
+ERROR = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>injected</Message></Error>'
+
+
+class Proxy:
+    """`with Proxy(emulator, plan) as proxy:` give the worker `proxy.url` as its AWS."""
+
+    def __init__(self, emulator: Emulator, plan: Plan) -> None:
+        """Prepare one in front of `emulator`; nothing listens yet."""
+        self._emulator = emulator
+        self._plan = plan
+
+    def __enter__(self) -> Self:
+        """Listens, with the emulator's certificate: the worker trusts that one already."""
+        certificate = self._emulator.certificate
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+        self._server = _Server((HOST, 0), _Handler)
+        self._server.plan = self._plan
+        self._server.upstream = urlsplit(self._emulator.url)
+        self._server.trust = ssl.create_default_context(cafile=certificate)
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops listening; connections that are open end with this program."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Where the worker finds it."""
+        return f"https://{HOST}:{self._server.server_address[1]}"
+
+
+class _Server(ThreadingHTTPServer):
+    plan: Plan
+    upstream: Any
+    trust: ssl.SSLContext
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: workers that are killed break connections off, that is the point."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of one worker, and one of its own to the embedded AWS behind it."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        address = self.server.upstream
+        self._upstream = http.client.HTTPSConnection(
+            address.hostname, address.port, context=self.server.trust, timeout=60
+        )
+
+    def finish(self) -> None:
+        self._upstream.close()
+        super().finish()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: one line a request helps nobody."""
+
+    def _relay(self) -> None:
+        body = self._request_body()
+        fault = self.server.plan.draw(self.command, unquote(self.path.partition("?")[0]))
+        if fault == "no answer until the time-out":
+            self._wait_until_the_client_leaves()
+        elif fault == "connection closed without an answer":
+            self._hang_up()
+        elif fault == "worker killed before its request":
+            self._kill_the_client()
+        elif fault == "500 instead of an answer":
+            self._refuse(500, b"InternalError")
+        elif fault == "503 SlowDown":
+            self._refuse(503, b"SlowDown")
+        else:
+            answer = self._ask(body)
+            content = answer.read()
+            if fault == "500 after the work was done":
+                self._refuse(500, b"InternalError")
+            elif fault == "worker killed after its request":
+                self._kill_the_client()
+            else:
+                self._answer(answer, content, fault)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _relay  # noqa: N815 -- http.server's names
+
+    def _request_body(self) -> bytes:
+        """Read all of the body: by its length, or in the chunks that botocore uploads in."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return body
+
+    def _ask(self, body: bytes) -> http.client.HTTPResponse:
+        """Pass the request on as it is: its signature covers path, query, host and headers."""
+        for is_last in (False, True):
+            try:
+                self._upstream.putrequest(
+                    self.command, self.path, skip_host=True, skip_accept_encoding=True
+                )
+                for name, value in self.headers.items():
+                    if name.lower() not in OWN_HEADERS:
+                        self._upstream.putheader(name, value)
+                self._upstream.putheader("Content-Length", str(len(body)))
+                self._upstream.endheaders(body)
+                return self._upstream.getresponse()
+            except (http.client.RemoteDisconnected, ConnectionError):
+                self._upstream.close()  # it had been idle for too long
+                if is_last:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _answer(
+        self, answer: http.client.HTTPResponse, content: bytes, fault: Fault | None
+    ) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in OWN_HEADERS:
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else len(content)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if fault == "answer broken off half way":
+            self.wfile.write(content[: len(content) // 2])
+            self._hang_up()
+        elif fault == "answer slow":
+            size = max(1, -(-len(content) // PIECES))
+            for start in range(0, max(1, len(content)), size):
+                time.sleep(SLOW_SECONDS / PIECES)
+                self.wfile.write(content[start : start + size])
+        else:
+            self.wfile.write(content)
+
+    def _refuse(self, status: int, code: bytes) -> None:
+        content = b"" if self.command == "HEAD" else ERROR % code
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _wait_until_the_client_leaves(self) -> None:
+        select.select([self.connection], [], [], HANG_SECONDS)
+        self._hang_up()
+
+    def _kill_the_client(self) -> None:
+        """End the worker process at the other end of this connection, as lost memory would."""
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if any(
+                    connection.laddr == self.client_address
+                    for connection in process.net_connections("tcp")
+                ):
+                    os.kill(process.pid, signal.SIGKILL)
+        self._hang_up()
