@@ -18,6 +18,7 @@ class SourceObject:
 
     `key` is decoded text. `version` is absent in a bucket without versions, `sequencer` where the
     message does not come from an S3 event. `size` is in bytes, `time` is ISO 8601 in UTC.
+    `removed` marks the announcement of an object's end: of its version, or of all of it.
     """
 
     bucket: str
@@ -27,6 +28,7 @@ class SourceObject:
     sequencer: str | None = None
     size: int | None = None
     time: str | None = None
+    removed: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,10 @@ def _collect(records: list[Any], read: Callable[[Any], SourceObject]) -> Announc
 def _from_notification(record: Any) -> SourceObject:
     name = _text(record["eventName"])
     # Through SNS and in old configurations the name may carry its service's prefix.
-    if not name.removeprefix("s3:").startswith("ObjectCreated:"):
-        raise ValueError(f"event {name} does not announce an object")
+    kind = name.removeprefix("s3:")
+    removed = kind.startswith(("ObjectRemoved:", "LifecycleExpiration:"))
+    if not removed and not kind.startswith("ObjectCreated:"):
+        raise ValueError(f"event {name} announces neither an object nor its end")
     details = record["s3"]["object"]
     return _source(
         bucket=record["s3"]["bucket"]["name"],
@@ -118,22 +122,28 @@ def _from_notification(record: Any) -> SourceObject:
         sequencer=details.get("sequencer"),
         size=details.get("size"),
         time=record.get("eventTime"),
+        removed=removed,
+        expired=kind == "LifecycleExpiration:Delete",
     )
 
 
 def _from_event(event: Any) -> SourceObject:
     kind = _text(event["detail-type"])
-    if kind != "Object Created":
-        raise ValueError(f"event {kind} does not announce an object")
-    details = event["detail"]["object"]
+    if kind not in ("Object Created", "Object Deleted"):
+        raise ValueError(f"event {kind} announces neither an object nor its end")
+    detail = event["detail"]
+    details = detail["object"]
     return _source(
-        bucket=event["detail"]["bucket"]["name"],
+        bucket=detail["bucket"]["name"],
         key=_text(details["key"]),  # EventBridge passes the key as it is
         version=details.get("version-id"),
         etag=details.get("etag"),
         sequencer=details.get("sequencer"),
         size=details.get("size"),
         time=event.get("time"),
+        removed=kind == "Object Deleted",
+        expired=detail.get("reason") == "Lifecycle Expiration"
+        and detail.get("deletion-type") == "Permanently Deleted",
     )
 
 
@@ -146,12 +156,18 @@ def _source(
     sequencer: object,
     size: object,
     time: object,
+    removed: bool,
+    expired: bool,
 ) -> SourceObject:
     order_text = _optional_text(sequencer)
     if order_text is not None and not _HEXADECIMAL.fullmatch(order_text):
         raise ValueError(f"sequencer {order_text!r} is not hexadecimal")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         raise ValueError(f"size {size!r} is not a number of bytes")
+    if expired and version:
+        # Where there are versions, lifecycle rules delete for good only what is not current any
+        # more: that changes nothing, so it has no place in the order of what does.
+        order_text = None
     return SourceObject(
         bucket=_text(bucket),
         key=_text(key),
@@ -160,6 +176,7 @@ def _source(
         sequencer=order_text,
         size=size,
         time=_optional_text(time),
+        removed=removed,
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal
 from urllib.parse import quote
 
@@ -18,11 +19,10 @@ from botocore.exceptions import (
 from worker.events import SourceObject, order
 from worker.results import Output, Rejection
 
-Written = Literal["written", "stale", "duplicate"]
-
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 _DELETE_MARKER = "MethodNotAllowed"  # what reading a delete marker's version answers
-_CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_CHANGED = frozenset({"PreconditionFailed", "412"})
+_CONFLICT = _CHANGED | {"ConditionalRequestConflict", "409"}
 _BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 _READS = 2
 _TRIES = 8
@@ -37,7 +37,7 @@ class SupersededError(Exception):
 
 
 class ContentionError(Exception):
-    """Too many workers wrote one output at once; later there will be fewer."""
+    """Too many workers were at one key at once; later there will be fewer."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,37 @@ class Destination:
 
     bucket: str
     encryption_key_arn: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object of ours in the destination, and what its metadata say of its source."""
+
+    key: str
+    etag: str
+    metadata: Mapping[str, str]
+
+    @property
+    def sequencer(self) -> str | None:
+        """Return the sequencer of the version that it comes from."""
+        return self.metadata.get("source-sequencer")
+
+
+def current(client: Any, source: SourceObject) -> SourceObject | None:
+    """Return the source as its bucket has it now, announced as `source` is; None if it is gone."""
+    try:
+        found = client.head_object(Bucket=source.bucket, Key=source.key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        return None
+    return replace(
+        source,
+        version=found.get("VersionId"),
+        etag=found["ETag"].strip('"'),
+        size=found["ContentLength"],
+        removed=False,
+    )
 
 
 def read(client: Any, source: SourceObject, *, limit: int) -> BinaryIO:
@@ -72,7 +103,7 @@ def _read_once(client: Any, source: SourceObject, *, limit: int) -> BinaryIO:
             raise Rejection("deleted", "The object was deleted before it could be read.") from error
         if code == "InvalidObjectState":
             raise Rejection("archived", "The object is in an archive storage class.") from error
-        if code in _CONFLICT and source.version is None:
+        if code in _CHANGED and source.version is None:
             raise SupersededError(source.key) from error
         raise
     size: int = response["ContentLength"]
@@ -93,13 +124,15 @@ def write(
     output: Output,
     source: SourceObject,
     cache_control: str,
-) -> Written:
+) -> Stored | None:
     """Store an output unless the one in its place comes from a newer version of the source.
 
+    Returns what is there now, from this version; None if it is from a newer one.
+
     The first write needs no look at what is there. Where something is, its metadata say which
-    version it comes from, and If-Match makes looking and replacing one step. "duplicate": the same
-    version's output is there already; "stale": a newer one's.
+    version it comes from, and If-Match makes looking and replacing one step.
     """
+    metadata = {**output.metadata, **identity(source)}
     put = {
         "Bucket": destination.bucket,
         "Key": key,
@@ -108,31 +141,61 @@ def write(
         "CacheControl": cache_control,
         "ServerSideEncryption": "aws:kms",
         "SSEKMSKeyId": destination.encryption_key_arn,
-        "Metadata": {**output.metadata, **identity(source)},
+        "Metadata": metadata,
     }
     condition = {"IfNoneMatch": "*"}
     for _ in range(_TRIES):
         try:
-            client.put_object(**put, **condition)
+            answer = client.put_object(**put, **condition)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             # If-Match on an object deleted since we looked answers 404.
             if code not in _CONFLICT and code not in _GONE:
                 raise
         else:
-            return "written"
-        try:
-            present = client.head_object(Bucket=destination.bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _GONE:
-                raise
+            return Stored(key, answer["ETag"], metadata)
+        present = look(client, destination.bucket, key)
+        if present is None:
             condition = {"IfNoneMatch": "*"}
             continue
-        standing = compare(present["Metadata"], source)
+        standing = compare(present.metadata, source)
         if standing != "older":
-            return "duplicate" if standing == "same" else "stale"
-        condition = {"IfMatch": present["ETag"]}
+            return present if standing == "same" else None
+        condition = {"IfMatch": present.etag}
     raise ContentionError(f"{key}: lost {_TRIES} conditional writes in a row")
+
+
+def look(client: Any, bucket: str, key: str) -> Stored | None:
+    """Return the object at a key, without its bytes; None if there is none."""
+    try:
+        present = client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        return None
+    return Stored(key, present["ETag"], present["Metadata"])
+
+
+def listed(client: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
+    """Return keys and entity tags of what lies right under a prefix that ends in `/`."""
+    found: list[tuple[str, str]] = []
+    # Below a further `/` lie the outputs of sources whose keys go on where this one's ends.
+    arguments = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/"}
+    while True:
+        page = client.list_objects_v2(**arguments)
+        found += [(entry["Key"], entry["ETag"]) for entry in page.get("Contents", ())]
+        if not page["IsTruncated"]:
+            return found
+        arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def remove(client: Any, bucket: str, stored: Stored) -> None:
+    """Delete exactly what was looked at; what is gone or another object by now is left alone."""
+    try:
+        client.delete_object(Bucket=bucket, Key=stored.key, IfMatch=stored.etag)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _CHANGED | _GONE:
+            raise
 
 
 def identity(source: SourceObject) -> dict[str, str]:
@@ -148,20 +211,25 @@ def identity(source: SourceObject) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def compare(metadata: dict[str, str], source: SourceObject) -> Literal["older", "same", "newer"]:
+def compare(metadata: Mapping[str, str], source: SourceObject) -> Literal["older", "same", "newer"]:
     """Tell how the output with this metadata stands to the version at hand.
 
-    Without sequencers on both sides there is no order between two versions: what comes later wins.
+    A version without a sequencer has no place in the order: any that has one wins over it, and of
+    two without one what comes later does.
     """
     present, offered = order(metadata.get("source-sequencer")), order(source.sequencer)
-    same_version = (
+    if present != offered:
+        return "newer" if present > offered else "older"
+    return "same" if present or is_of(metadata, source) else "older"
+
+
+def is_of(metadata: Mapping[str, str], source: SourceObject) -> bool:
+    """Tell whether an output is of this very version, whichever event announced it."""
+    return (
         source.version is not None
         and metadata.get("source-version") == source.version
         and metadata.get("source-etag") == source.etag
     )
-    if same_version or present == offered != "":
-        return "same"
-    return "newer" if present > offered else "older"
 
 
 def _which(source: SourceObject) -> dict[str, str]:

@@ -39,24 +39,44 @@ def refusal(operation: str, code: str, status: int) -> ClientError:
 
 @dataclass
 class MemoryS3:
-    """The three calls that the worker makes; `before` runs ahead of each and may raise."""
+    """The calls that the worker makes; `before` runs ahead of each and may raise.
 
-    versions: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    A source's versions are in the order of their uploads, None is a delete marker.
+    """
+
+    versions: dict[tuple[str, str, str], bytes | None] = field(default_factory=dict)
     objects: dict[str, Stored] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     before: Callable[[str, dict[str, Any]], None] = lambda _operation, _arguments: None
+    page: int = 1000
+    """Entries in one answer to a list."""
+    sources: set[str] = field(default_factory=set)
+    writes: int = 0
 
-    def upload(self, bucket: str, key: str, version: str, body: bytes) -> None:
-        """Put a version of a source there."""
+    def upload(self, bucket: str, key: str, version: str, body: bytes | None) -> None:
+        """Put a version of a source there, or a delete marker."""
         self.versions[bucket, key, version] = body
+        self.sources.add(bucket)
+
+    def current(self, bucket: str, key: str) -> str | None:
+        """Tell the version that a source has now."""
+        for (at_bucket, at_key, version), body in reversed(self.versions.items()):
+            if (at_bucket, at_key) == (bucket, key):
+                return None if body is None else version
+        return None
 
     def get_object(self, **arguments: Any) -> dict[str, Any]:
         """Read one version of a source."""
         self._called("GetObject", arguments)
-        place = arguments["Bucket"], arguments["Key"], arguments.get("VersionId", "null")
-        if place not in self.versions:
+        place = arguments["Bucket"], arguments["Key"]
+        version = arguments.get("VersionId") or self.current(*place)
+        if version is None:
+            raise refusal("GetObject", "NoSuchKey", 404)
+        if (*place, version) not in self.versions:
             raise refusal("GetObject", "NoSuchVersion", 404)
-        body = self.versions[place]
+        body = self.versions[*place, version]
+        if body is None:
+            raise refusal("GetObject", "MethodNotAllowed", 405)
         if arguments.get("IfMatch", _etag(body)).strip('"') != _etag(body).strip('"'):
             raise refusal("GetObject", "PreconditionFailed", 412)
         return {
@@ -73,26 +93,64 @@ class MemoryS3:
         if arguments.get("IfNoneMatch") == "*" and present:
             raise refusal("PutObject", "PreconditionFailed", 412)
         if "IfMatch" in arguments:
-            if present is None:
-                raise refusal("PutObject", "NoSuchKey", 404)
-            if present.etag != arguments["IfMatch"]:
-                raise refusal("PutObject", "PreconditionFailed", 412)
+            self._match("PutObject", key, arguments["IfMatch"])
         # Under SSE-KMS the entity tag is not a digest of the bytes: here, of the write.
-        etag = _etag(body + str(len(self.calls)).encode())
+        self.writes += 1
+        etag = _etag(body + str(self.writes).encode())
         self.objects[key] = Stored(body, etag, arguments)
         return {"ETag": etag}
 
     def head_object(self, **arguments: Any) -> dict[str, Any]:
-        """Look at an output."""
+        """Look at an output, or at a source's current version."""
         self._called("HeadObject", arguments)
+        if arguments["Bucket"] in self.sources:
+            place = arguments["Bucket"], arguments["Key"]
+            version = self.current(*place)
+            body = None if version is None else self.versions[*place, version]
+            if body is None:
+                raise refusal("HeadObject", "404", 404)
+            return {"ETag": _etag(body), "VersionId": version, "ContentLength": len(body)}
         present = self.objects.get(arguments["Key"])
         if present is None:
             raise refusal("HeadObject", "404", 404)
         return {"ETag": present.etag, "Metadata": dict(present.metadata)}
 
+    def list_objects_v2(self, **arguments: Any) -> dict[str, Any]:
+        """List what is under a prefix, what lies deeper rolled up, a page at a time."""
+        self._called("ListObjectsV2", arguments)
+        prefix, delimiter = arguments["Prefix"], arguments.get("Delimiter", "")
+        entries: dict[str, bool] = {}
+        for key in sorted(self.objects):
+            if key.startswith(prefix):
+                head, deeper, _ = key[len(prefix) :].partition(delimiter or "\0")
+                entries[prefix + head + deeper] = bool(deeper)
+        # As in S3, a page goes on behind a name: what is deleted meanwhile moves nothing.
+        left = [name for name in entries if name > arguments.get("ContinuationToken", "")]
+        names = left[: self.page]
+        answer: dict[str, Any] = {"IsTruncated": left != names}
+        if answer["IsTruncated"]:
+            answer["NextContinuationToken"] = names[-1]
+        contents = [{"Key": n, "ETag": self.objects[n].etag} for n in names if not entries[n]]
+        return answer | ({"Contents": contents} if contents else {})
+
+    def delete_object(self, **arguments: Any) -> dict[str, Any]:
+        """Delete an output if the condition holds."""
+        self._called("DeleteObject", arguments)
+        if "IfMatch" in arguments:
+            self._match("DeleteObject", arguments["Key"], arguments["IfMatch"])
+        self.objects.pop(arguments["Key"], None)
+        return {}
+
     def count(self, operation: str) -> int:
         """Tell how often an operation was called."""
         return sum(called == operation for called, _ in self.calls)
+
+    def _match(self, operation: str, key: str, etag: str) -> None:
+        present = self.objects.get(key)
+        if present is None:
+            raise refusal(operation, "NoSuchKey", 404)
+        if present.etag != etag:
+            raise refusal(operation, "PreconditionFailed", 412)
 
     def _called(self, operation: str, arguments: dict[str, Any]) -> None:
         self.before(operation, arguments)

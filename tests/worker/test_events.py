@@ -117,11 +117,58 @@ def test_a_subscription_to_confirm_is_an_error() -> None:
         parse(recorded("sns-subscription-confirmation"))
 
 
-def test_a_removal_is_not_taken_for_an_upload() -> None:
-    """Trap 10: nor is it dropped as if it had been worked on."""
-    found = parse(recorded("s3-object-removed"))
-    assert found.objects == ()
-    assert "ObjectRemoved:DeleteMarkerCreated" in found.problems[0]
+@pytest.mark.parametrize("name", ["s3-object-removed", "eventbridge-object-deleted"])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_removal_is_told_from_an_upload(name: str, wrap: bool) -> None:
+    """T5: in every envelope; which of the two it is decides between making and deleting."""
+    body = json.loads(recorded(name))
+    (found,) = parse(json.dumps(through_sns(body) if wrap else body)).objects
+    assert found.removed
+    assert (found.bucket, found.key) == ("uploads-bucket", "uploads/a.jpg")
+    assert (found.version, found.sequencer) == ("marker-1", "0055AED6DCD90281E5")
+    assert not parse(recorded("s3-notification")).objects[0].removed
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ObjectRemoved:Delete",
+        "ObjectRemoved:DeleteMarkerCreated",
+        "s3:ObjectRemoved:Delete",
+        "LifecycleExpiration:DeleteMarkerCreated",
+    ],
+)
+def test_each_kind_of_removal_has_its_place(name: str) -> None:
+    """P6: all but one may change what the bucket has."""
+    body = json.loads(recorded("s3-object-removed"))
+    body["Records"][0]["eventName"] = name
+    (found,) = parse(json.dumps(body)).objects
+    assert (found.removed, found.sequencer) == (True, "0055AED6DCD90281E5")
+
+
+@pytest.mark.parametrize("version", ["v1", None])
+def test_an_expired_version_was_not_the_current_one(version: str | None) -> None:
+    """P6: it changes nothing, unless there are no versions."""
+    body = json.loads(recorded("s3-object-removed"))
+    body["Records"][0]["eventName"] = "LifecycleExpiration:Delete"
+    body["Records"][0]["s3"]["object"]["versionId"] = version
+    event = json.loads(recorded("eventbridge-object-deleted"))
+    event["detail"] |= {"reason": "Lifecycle Expiration", "deletion-type": "Permanently Deleted"}
+    event["detail"]["object"]["version-id"] = version
+    for each in (body, event):
+        (found,) = parse(json.dumps(each)).objects
+        assert (found.removed, found.sequencer is None) == (True, version is not None)
+
+
+@pytest.mark.parametrize(
+    "name", ["ObjectTagging:Put", "ObjectRestore:Completed", "LifecycleTransition"]
+)
+def test_other_events_are_reported(name: str) -> None:
+    """Trap 10: nobody asked for them, so nobody knows what to do."""
+    body = json.loads(recorded("s3-object-removed"))
+    body["Records"][0]["eventName"] = name
+    assert parse(json.dumps(body)).objects == ()
+    assert name in parse(json.dumps(body)).problems[0]
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ def test_a_picture_ends_as_its_thumbnails(worker: Worker, s3: MemoryS3, log: io.
     assert stored.metadata == {
         "width": "40",
         "height": "20",
+        "outputs": "4",
         "source-bucket": SETTINGS.upload_bucket,
         "source-key": "uploads/a%20b.jpg",
         "source-version": "v1",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.keys import LONGEST_KEY, output_key, rejection_key
+from worker.keys import LONGEST_KEY, LONGEST_NAME, output_key, output_prefix, rejection_key
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1024).filter(
     lambda key: len(key.encode()) <= LONGEST_KEY
@@ -46,7 +46,8 @@ def test_a_key_that_is_too_long_is_cut_and_marked(letter: str) -> None:
     """P2: cut between characters, and kept apart by the source's hash."""
     key = letter * (LONGEST_KEY // len(letter.encode()))
     made = output_key(key, "w400")
-    assert LONGEST_KEY - len("😀".encode()) < len(made.encode()) <= LONGEST_KEY
+    longest = LONGEST_KEY - LONGEST_NAME + len("w400")
+    assert longest - len("😀".encode()) < len(made.encode()) <= longest
     assert made.endswith(f"{letter}~{sha256(key.encode()).hexdigest()}/w400")
     assert output_key(key[:-1] + "b", "w400") != made
 
@@ -56,3 +57,16 @@ def test_nobody_can_upload_onto_a_cut_key() -> None:
     long_key = "a" * LONGEST_KEY
     cut = output_key(long_key, "w400").removeprefix("thumbnails/").removesuffix("/w400")
     assert output_key(cut, "w400") != output_key(long_key, "w400")
+
+
+@given(KEYS, st.text("abc.漢", min_size=1, max_size=LONGEST_NAME // 3))
+def test_all_outputs_of_a_source_lie_together(key: str, name: str) -> None:
+    """P6: where its key is cut does not depend on the output, or some would not be found."""
+    assert output_key(key, name) == output_prefix(key) + name
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a" * (LONGEST_NAME + 1), "漢" * 22])
+def test_a_name_that_would_not_be_found_is_refused(name: str) -> None:
+    """P2: one level, and short enough for the longest source."""
+    with pytest.raises(ValueError, match="name"):
+        output_key("uploads/a.jpg", name)

@@ -68,6 +68,15 @@ def test_limits_are_whole_numbers(name: str, value: str) -> None:
         parse(ENVIRONMENT | {name: value})
 
 
+def test_removals_are_followed_only_where_it_says_so() -> None:
+    """P6: off by default, and a slip of the pen is neither on nor off."""
+    assert not parse(ENVIRONMENT).follow_deletes
+    assert not parse(ENVIRONMENT | {"FOLLOW_DELETES": "false"}).follow_deletes
+    assert parse(ENVIRONMENT | {"FOLLOW_DELETES": "true"}).follow_deletes
+    with pytest.raises(SettingsError, match="FOLLOW_DELETES is 'yes'; true or false"):
+        parse(ENVIRONMENT | {"FOLLOW_DELETES": "yes"})
+
+
 @pytest.mark.parametrize(
     "value",
     [

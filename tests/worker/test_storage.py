@@ -21,7 +21,7 @@ from tests.worker.memory_s3 import MemoryS3, Stepped, refusal
 from worker import storage
 from worker.events import SourceObject
 from worker.results import Output, Rejection
-from worker.storage import ContentionError, Destination, SupersededError, Written
+from worker.storage import ContentionError, Destination, Stored, SupersededError
 
 SOURCE = SourceObject(bucket="uploads", key="uploads/é b.jpg", version="v1", sequencer="0A")
 DESTINATION = Destination(bucket="thumbnails", encryption_key_arn="arn:aws:kms:::key/k")
@@ -45,7 +45,7 @@ def version(number: int, sequencer: str | None = None) -> SourceObject:
     )
 
 
-def write(s3: Any, source: SourceObject, body: bytes = b"bytes", key: str = "out") -> Written:
+def write(s3: Any, source: SourceObject, body: bytes = b"bytes", key: str = "out") -> Stored | None:
     return storage.write(
         s3,
         DESTINATION,
@@ -181,10 +181,11 @@ def test_a_write_asks_for_everything_that_it_should() -> None:
         aws_secret_access_key="test",
         config=Config(s3={"addressing_style": "path"}),
     )
+    identity = storage.identity(SOURCE)
     with Stubber(client) as stub:
         stub.add_response(
             "put_object",
-            {},
+            {"ETag": '"tag"'},
             {
                 "Bucket": "thumbnails",
                 "Key": "out",
@@ -193,7 +194,7 @@ def test_a_write_asks_for_everything_that_it_should() -> None:
                 "CacheControl": "public",
                 "ServerSideEncryption": "aws:kms",
                 "SSEKMSKeyId": DESTINATION.encryption_key_arn,
-                "Metadata": {"width": "400", "height": "9", **storage.identity(SOURCE)},
+                "Metadata": {"width": "400", "height": "9", **identity},
                 "IfNoneMatch": "*",
             },
         )
@@ -207,35 +208,44 @@ def test_a_write_asks_for_everything_that_it_should() -> None:
         )
         stub.assert_no_pending_responses()
     client.close()
-    assert written == "written"
+    assert written == Stored("out", '"tag"', {"width": "400", "height": "9"} | identity)
 
 
 def test_an_older_version_never_overwrites_a_newer_one(s3: MemoryS3) -> None:
     """P6, trap 14: whichever comes first."""
-    assert write(s3, version(2), b"new") == "written"
-    assert write(s3, version(1), b"old") == "stale"
+    write(s3, version(2), b"new")
+    assert write(s3, version(1), b"old") is None
     assert s3.objects["out"].body == b"new"
-    assert write(s3, version(3), b"newest") == "written"
+    written = write(s3, version(3), b"newest")
     assert s3.objects["out"].body == b"newest"
     assert s3.objects["out"].metadata["source-version"] == "v3"
+    assert written == storage.look(s3, "thumbnails", "out")
 
 
 def test_a_duplicate_leaves_what_is_there(s3: MemoryS3) -> None:
     """P6, trap 51: at-least-once delivery must not pile up versions of one thumbnail."""
-    assert write(s3, version(1)) == "written"
+    written = write(s3, version(1))
     first = s3.objects["out"]
-    assert write(s3, version(1)) == "duplicate"
-    assert write(s3, SourceObject("uploads", SOURCE.key, "v1", "e1")) == "duplicate"  # back-filled
+    assert write(s3, version(1)) == written
     assert s3.objects["out"] is first
+
+
+def test_one_version_has_several_events(s3: MemoryS3) -> None:
+    """P6: its removal for good comes after its upload, whatever they have in common."""
+    write(s3, version(1, sequencer="01"), b"uploaded")
+    write(s3, version(1, sequencer="02"), b"removed")
+    assert write(s3, version(1, sequencer="01"), b"uploaded") is None
+    assert s3.objects["out"].body == b"removed"
 
 
 def test_without_sequencers_the_last_one_stays(s3: MemoryS3) -> None:
     """P6: no order is known, and a known one wins over none."""
     first, second = (SourceObject("uploads", "k", name, name) for name in ("x", "y"))
-    assert write(s3, first) == "written"
-    assert write(s3, second) == "written"
-    assert write(s3, version(1)) == "written"
-    assert write(s3, first) == "stale"
+    write(s3, first)
+    assert write(s3, second) == write(s3, second)
+    assert s3.objects["out"].metadata["source-version"] == "y"
+    write(s3, version(1))
+    assert write(s3, first) is None
 
 
 def test_a_write_that_is_overtaken_looks_again(s3: MemoryS3) -> None:
@@ -250,7 +260,7 @@ def test_a_write_that_is_overtaken_looks_again(s3: MemoryS3) -> None:
             s3.before = overtake
 
     s3.before = overtake
-    assert write(s3, version(3)) == "stale"
+    assert write(s3, version(3)) is None
     assert s3.objects["out"].metadata["source-version"] == "v4"
 
 
@@ -263,7 +273,7 @@ def test_an_output_deleted_meanwhile_is_written_anew(s3: MemoryS3) -> None:
             s3.objects.clear()
 
     s3.before = delete
-    assert write(s3, version(2)) == "written"
+    write(s3, version(2))
     assert s3.objects["out"].metadata["source-version"] == "v2"
 
 
@@ -281,6 +291,67 @@ def test_a_refused_write_is_an_error(s3: MemoryS3, code: str, status: int) -> No
     s3.before = raising(code, status)
     with pytest.raises(ClientError, match=code):
         write(s3, version(1))
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_one_level_is_listed_page_by_page(s3: MemoryS3, page: int) -> None:
+    """P6: what is missed would stay, what is another source's would be taken for this one's."""
+    s3.page = page
+    tags = {}
+    for key in ("t/a/w1", "t/a/w2", "t/a/b/w1", "t/a/b/w2", "t/a.jpg/w1", "t/a", "t/a/x"):
+        write(s3, version(1), key=key)
+        tags[key] = s3.objects[key].etag
+    found = storage.listed(s3, "thumbnails", "t/a/")
+    assert sorted(found) == [(key, tags[key]) for key in ("t/a/w1", "t/a/w2", "t/a/x")]
+
+
+def test_only_what_was_looked_at_is_removed(s3: MemoryS3) -> None:
+    """P6: in between, a newer version may have come, or somebody else may have removed it."""
+    old = write(s3, version(1))
+    new = write(s3, version(2))
+    assert old is not None
+    assert new is not None
+    storage.remove(s3, "thumbnails", old)
+    assert s3.objects["out"].etag == new.etag
+    storage.remove(s3, "thumbnails", new)
+    assert s3.objects == {}
+    storage.remove(s3, "thumbnails", new)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("AccessDenied", 403), ("ConditionalRequestConflict", 409)]
+)
+def test_a_refused_removal_is_an_error(s3: MemoryS3, code: str, status: int) -> None:
+    """P6: it may still be there, and nobody else needs to come by."""
+    old = write(s3, version(1))
+    assert old is not None
+    s3.before = raising(code, status)
+    with pytest.raises(ClientError, match=code):
+        storage.remove(s3, "thumbnails", old)
+
+
+def test_the_current_version_is_told(s3: MemoryS3) -> None:
+    """P6: whatever a removal left, with the names that its outputs will carry."""
+    gone = SourceObject("uploads", "k", "v2", sequencer="0B", removed=True)
+    assert storage.current(s3, gone) is None
+    s3.upload("uploads", "k", "v1", b"one")
+    found = storage.current(s3, gone)
+    assert found is not None
+    assert (found.version, found.sequencer, found.size) == ("v1", "0B", 3)
+    assert not found.removed
+    assert '"' not in (found.etag or '"')
+    s3.upload("uploads", "k", "v2", None)
+    assert storage.current(s3, gone) is None
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "403", "SlowDown"])
+def test_not_knowing_is_not_gone(s3: MemoryS3, code: str) -> None:
+    """R2: an answer that says nothing of the object deletes nothing."""
+    s3.before = raising(code, 403)
+    with pytest.raises(ClientError):
+        storage.current(s3, SOURCE)
+    with pytest.raises(ClientError):
+        storage.look(s3, "thumbnails", "out")
 
 
 @given(st.permutations([1, 2, 3, 4, 2, 4]))
