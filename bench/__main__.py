@@ -148,10 +148,9 @@ def _plan(*, quick: bool) -> Sequence[tuple[str, str, Sequence[str] | None, int]
             ("d", SHIPPED, FEW[:1], 1),
         )
     return (
-        ("b", BASELINE, None, 5),
+        ("b", BASELINE, None, 4),
         ("b", SHIPPED, None, 3),
-        ("a", BASELINE, None, 7),
-        ("a", SHIPPED, None, 3),
+        ("a", BASELINE, None, 5),
         ("c", SHIPPED, FEW, 3),
         ("d", SHIPPED, FEW, 3),
     )

@@ -155,7 +155,8 @@ def floor(data: bytes, task: Task) -> Job:
         needed = task.widths[0] / upright.width
         for width in task.widths:
             size = width, max(1, round(upright.height * width / upright.width))
-            ready.append(upright.resize(size, Image.Resampling.LANCZOS))
+            shrunk = upright.resize(size, Image.Resampling.LANCZOS)
+            ready.append(_in_srgb(shrunk, picture.info.get("icc_profile")))
 
     def job() -> Outputs:
         decode_scaled(data, needed)
@@ -286,7 +287,9 @@ def _vips_thumbnail(data: bytes, width: int) -> Any:
     pyvips.cache_set_max(0)  # otherwise the second round would be free
     header = pyvips.Image.new_from_buffer(data, "")
     # Without a profile to convert from, asking for one would only take longer.
-    profile = {"output_profile": "srgb"} if header.get_typeof("icc-profile-data") else {}
+    has_profile = header.get_typeof("icc-profile-data") != 0
+    # Pillow's and sharp's default intent, so that likeness compares the same conversion.
+    profile = {"output_profile": "srgb", "intent": "perceptual"} if has_profile else {}
     return pyvips.Image.thumbnail_buffer(data, width, height=10**7, size="down", **profile)
 
 
