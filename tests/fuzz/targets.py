@@ -1,0 +1,135 @@
+"""What is fuzzed: each takes any bytes, and raises only if the worker breaks a promise."""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tests.worker import corpus
+from worker import events, thumbnails
+from worker.keys import LONGEST_KEY, output_key, rejection_key
+from worker.results import Rejection
+from worker.settings import Variants
+
+VARIANTS = Variants(widths=(32, 8), formats={"jpeg": 80, "webp": 70}, max_pixels=250_000)
+LONGEST_SEED = 20_000
+"""Bytes: what is longer is changed where it does not matter, and slow."""
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EVENTS = Path(corpus.__file__).parent / "events"
+
+
+def picture(data: bytes) -> None:
+    """Every variant, or a rejection with its sentence; never another exception."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about what is odd in a file
+        try:
+            outputs = thumbnails.make(io.BytesIO(data), VARIANTS)
+        except Rejection as rejection:
+            assert rejection.detail  # noqa: PT017 -- this is no test, but what one runs
+            return
+    wanted = product(VARIANTS.widths, ("", ".webp"))
+    assert [output.name for output in outputs] == [f"w{width}{end}" for width, end in wanted]
+    for output in outputs:
+        image = Image.open(io.BytesIO(output.body), formats=("JPEG", "PNG", "WEBP"))
+        assert Image.MIME[image.format or ""] == output.content_type
+        size = {"width": str(image.width), "height": str(image.height)}
+        assert dict(output.metadata) == size
+        assert not {"exif", "icc_profile", "comment", "xmp"} & set(image.info)
+
+
+def event(data: bytes) -> None:
+    """Objects and problems, or the parser's own error; nothing passed over in silence."""
+    body = data.decode(errors="replace")
+    try:
+        found = events.parse(body)
+    except events.UnreadableMessageError:
+        return
+    assert found.objects or found.problems or _is_test_event(json.loads(body))
+    for source in found.objects:
+        assert source.bucket
+        assert source.key
+        events.order(source.sequencer)
+        for key in (output_key(source.key, "w1200.webp"), rejection_key(source.key)):
+            assert len(key.encode()) <= LONGEST_KEY
+
+
+def _is_test_event(message: Any) -> bool:
+    if "TopicArn" in message:
+        message = json.loads(message["Message"])
+    return bool(message["Event"] == "s3:TestEvent")
+
+
+def resealed(data: bytes) -> bytes:
+    """Return a PNG whose check sums are right again, so that what is behind them is reached."""
+    if not data.startswith(_PNG_SIGNATURE):
+        return data
+    sealed, position = bytearray(data), len(_PNG_SIGNATURE)
+    while position + 12 <= len(sealed):
+        end = position + 8 + int.from_bytes(sealed[position : position + 4])
+        sealed[end : end + 4] = zlib.crc32(sealed[position + 4 : end]).to_bytes(4)[
+            : max(0, len(sealed) - end)
+        ]
+        position = end + 4
+    return bytes(sealed)
+
+
+def _pictures() -> Iterator[bytes]:
+    for specimen in corpus.SPECIMENS:
+        data = specimen.make()
+        if len(data) <= LONGEST_SEED:
+            yield data
+
+
+def _messages() -> Iterator[bytes]:
+    for path in sorted(_EVENTS.glob("*.json")):
+        yield path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function to be fuzzed, what to start from, and what to put in.
+
+    `repaired` is applied to what was changed; `words` are what no random change would come upon.
+    """
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], Iterable[bytes]]
+    repaired: Callable[[bytes], bytes]
+    words: Sequence[bytes]
+
+
+TARGETS = {
+    "picture": Target(
+        run=picture,
+        seeds=_pictures,
+        repaired=resealed,
+        words=[
+            *(bytes([0xFF, marker]) for marker in (0xC0, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD, 0xE1, 0xE2)),
+            *(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"eXIf"),
+            *(b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ftypavif", b"ispe", b"av1C"),
+            *(b"II*\x00", b"MM\x00*", b"Exif\x00\x00", b"MPF\x00", b"Adobe", b"ICC_PROFILE\x00"),
+            *(b"GIF89a", b"\x21\xf9\x04", b"\x21\xfe", b"BM"),
+        ],
+    ),
+    "event": Target(
+        run=event,
+        seeds=_messages,
+        repaired=bytes,
+        words=[
+            *(b'"Records":[', b'"TopicArn":"', b'"Message":"', b'"Type":"Notification"'),
+            *(b'"source":"aws.s3"', b'"detail-type":"Object Deleted"', b'"eventName":"'),
+            *(b"ObjectRemoved:", b"LifecycleExpiration:", b"\\ud800", b"%FF", b"NaN", b"1e999"),
+            *(b'"sequencer":"', b'"size":', b'"versionId":', b'"deletion-type":"', b"[[[[", b"{}"),
+        ],
+    ),
+}

@@ -1,0 +1,94 @@
+"""tests/fuzz: the harness itself, without its fuzzer."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz import __main__ as fuzzing
+from tests.fuzz.targets import TARGETS, resealed
+from tests.worker.corpus import quarters, saved
+
+ROUNDS = 200
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_few_hundred_inputs_break_no_promise(name: str) -> None:
+    """P5: seeds as they are and with some bytes changed, the same ones each time."""
+    target, chance = TARGETS[name], random.Random(name)  # noqa: S311 -- repeatable
+    seeds = list(target.seeds())
+    assert seeds
+    for _ in range(ROUNDS):
+        data = bytearray(chance.choice(seeds))
+        for _ in range(chance.randrange(4)):
+            place = chance.randrange(len(data) + 1)
+            data[place : place + chance.randrange(9)] = chance.choice(target.words)
+        target.run(target.repaired(bytes(data)))
+
+
+def test_check_sums_are_mended() -> None:
+    """P5: else a PNG decoder would never see what was changed."""
+    data = saved(quarters())
+    assert resealed(data) == data
+    broken = data[:29] + b"\x00\x00\x00\x00" + data[33:]
+    assert resealed(broken) == data
+    assert resealed(data[:-2]) == data[:-2]
+    assert resealed(b"GIF89a") == b"GIF89a"
+
+
+@pytest.fixture
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: True)
+
+
+def instead(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(_name: str, folder: Path, _seconds: int) -> Sequence[str]:
+        return [sys.executable, "-c", code, str(folder / "findings" / "crash-1")]
+
+    monkeypatch.setattr(fuzzing, "command", command)
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("print('#500 DONE cov: 77 ft: 9')", 0, "500 inputs, 77 places reached"),
+        ("print('#500'); open(sys.argv[1], 'w'); sys.exit(77)", 1, "crash-1"),
+        ("sys.exit(1)", 1, "the fuzzer itself failed"),
+        ("", 1, "the fuzzer itself failed"),
+    ],
+    ids=["clean", "found", "broken", "nothing run"],
+)
+def test_what_was_found_fails_the_run(
+    code: str,
+    status: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """P5: and so does a run that did not take place."""
+    instead(f"import sys; {code}", monkeypatch)
+    assert fuzzing.main(["event", "--seconds", "1"]) == status
+    assert said in capsys.readouterr().out
+
+
+def test_without_the_fuzzer_the_run_is_skipped_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P5: its wheels do not exist for each interpreter."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert fuzzing.main([]) == 0
+    assert "atheris" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["--seconds", "0"]])
+def test_what_cannot_be_fuzzed_is_a_usage_error(arguments: list[str]) -> None:
+    """The exit status is 2, and the allowed names are said."""
+    with pytest.raises(SystemExit) as ended:
+        fuzzing.main(arguments)
+    assert ended.value.code == 2
