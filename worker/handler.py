@@ -16,6 +16,7 @@ import botocore.session
 from botocore.config import Config
 
 from worker import events, logs, settlement, storage
+from worker.deadline import no_request_after
 from worker.events import SourceObject
 from worker.logs import LOGGER, fields
 from worker.memory import Memory, divided
@@ -31,6 +32,10 @@ _LONGEST_DELAY = 43_200 - 900
 
 _CONNECTIONS = 10
 """Requests to S3 at once, each over a connection that is kept."""
+
+_CONNECT_TIMEOUT = 2
+_READ_TIMEOUT = 5
+"""Seconds without a byte; S3 mostly answers within a tenth of one."""
 
 _SPARE_TIME = 2.0
 """How many times the longest message so far must fit into the time left to begin another one."""
@@ -64,9 +69,9 @@ def _worker() -> Worker:
     session = botocore.session.get_session()
     config = Config(
         # Throttling and time-outs are tried again here first, well within one invocation.
-        connect_timeout=2,
-        read_timeout=10,
-        retries={"mode": "standard", "max_attempts": 3},
+        connect_timeout=_CONNECT_TIMEOUT,
+        read_timeout=_READ_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=_CONNECTIONS,
         # A gateway endpoint is a way to its own region alone, not to s3.amazonaws.com.
         s3={"us_east_1_regional_endpoint": "regional"},
@@ -92,7 +97,10 @@ class Worker:
 
     def work(self, messages: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
         """Return the partial batch response: the messages that are not done, and only those."""
-        with ThreadPoolExecutor(_CONNECTIONS) as requests:
+        left = context.get_remaining_time_in_millis() / 1000
+        # One that hangs must still end in time; where time is short anyway, the risk is worth it.
+        last = time.monotonic() + left - min(_CONNECT_TIMEOUT + _READ_TIMEOUT, left / 4)
+        with no_request_after(last, self.s3), ThreadPoolExecutor(_CONNECTIONS) as requests:
             return self._work(messages, context, requests)
 
     def _work(

@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -52,6 +53,17 @@ class MemoryS3:
     """Entries in one answer to a list."""
     sources: set[str] = field(default_factory=set)
     writes: int = 0
+    hooks: list[Callable[..., None]] = field(default_factory=list)
+    """What `client.meta.events` would call ahead of each request."""
+
+    @property
+    def meta(self) -> Any:
+        """Return the part of botocore's that is used: hooks on requests."""
+        events = SimpleNamespace(
+            register=lambda _name, hook: self.hooks.append(hook),
+            unregister=lambda _name, hook: self.hooks.remove(hook),
+        )
+        return SimpleNamespace(events=events, service_model=SimpleNamespace(service_name="s3"))
 
     def upload(self, bucket: str, key: str, version: str, body: bytes | None) -> None:
         """Put a version of a source there, or a delete marker."""
@@ -153,6 +165,8 @@ class MemoryS3:
             raise refusal(operation, "PreconditionFailed", 412)
 
     def _called(self, operation: str, arguments: dict[str, Any]) -> None:
+        for hook in self.hooks:
+            hook()
         self.before(operation, arguments)
         self.calls.append((operation, arguments))
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -436,15 +437,33 @@ def test_near_the_end_nothing_more_is_begun(
     """R2: a message that would be cut off is handed back at once, untouched."""
     s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
     batch = [message("m1", record()), message("m2", record()), message("m3", record())]
-    assert failures(worker.work(batch, Clock([60_000, 60_000, 0]))) == ["m3"]
+    assert failures(worker.work(batch, Clock([60_000, 60_000, 60_000, 0]))) == ["m3"]
     assert queue.waits == {"handle of m3": 0}
     assert lines(log)[-1]["outcome"] == "retry"
+
+
+def test_a_request_near_the_end_is_not_begun(
+    worker: Worker, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R2: the message is handed back in time, and the next invocation starts afresh."""
+    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    now = time.monotonic()
+
+    def process_for_long(*_arguments: object) -> list[Output]:
+        monkeypatch.setattr("time.monotonic", lambda: now + 55)
+        return [Output("w1", b"", "text/plain")]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handler, "process", process_for_long)
+        assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    assert s3.count("PutObject") == 0
+    assert failures(worker.work([message("m1", record())], Clock())) == []
 
 
 def test_the_first_message_is_always_begun(worker: Worker, s3: MemoryS3) -> None:
     """R2: a function with a short timeout still gets on."""
     s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
-    assert failures(worker.work([message("m1", record())], Clock([1]))) == []
+    assert failures(worker.work([message("m1", record())], Clock([2_000]))) == []
 
 
 def test_importing_calls_nothing_and_needs_no_environment() -> None:

@@ -1,0 +1,32 @@
+"""No request to a service is begun that may outlast the invocation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class OutOfTimeError(Exception):
+    """Too little of the invocation is left for another request."""
+
+
+@contextmanager
+def no_request_after(moment: float, client: Any) -> Iterator[None]:
+    """Refuse, from this moment of `time.monotonic()` on, this client's requests and their retries.
+
+    They raise OutOfTimeError, which botocore does not try again. So what hangs ends as a message
+    that is handed back, not as an invocation that is cut off with its whole batch.
+    """
+
+    def check(**_: object) -> None:
+        if time.monotonic() > moment:
+            raise OutOfTimeError("too little time left for another request")
+
+    events, name = client.meta.events, f"before-send.{client.meta.service_model.service_name}"
+    events.register(name, check)
+    try:
+        yield
+    finally:
+        events.unregister(name, check)
