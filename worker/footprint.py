@@ -10,10 +10,13 @@ from typing import Final
 
 from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
 
-from worker import jpeg
+from worker import jpeg, png
 
-_FIXED: Final = 32_000_000
-"""Rows that are converted at a time, blocks read from the file, tables of the decoders."""
+_FIXED: Final = 8_000_000
+"""Blocks read from the file, the decoders' tables."""
+
+_FOR_A_PIXEL_OF_A_BAND: Final = 24
+"""Rows that are converted at a time: as they were, as RGBA, with their alpha multiplied in …"""
 
 _FOR_A_THUMBNAIL_PIXEL: Final = 32
 """What AVIF's encoder takes; shrinking to the widest variant takes up to 28, other encoders 25."""
@@ -30,11 +33,14 @@ _BITS_PER_SAMPLE: Final = 258
 """TIFF's tag."""
 
 
-def of_decoding(picture: ImageFile.ImageFile, thumbnail: tuple[int, int]) -> int:
+def of_decoding(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], band_rows: int) -> int:
     """Return the bytes that an opened picture takes until it has shrunk to its widest variant."""
-    pixels = math.prod(picture.size) * of_a_pixel(picture)
-    copied = len(jpeg.content(picture)) if isinstance(picture, JpegImagePlugin.JpegImageFile) else 0
-    return math.ceil(pixels) + copied + of_encoding(thumbnail)
+    pixels = math.ceil(math.prod(picture.size) * of_a_pixel(picture))
+    if isinstance(picture, JpegImagePlugin.JpegImageFile):
+        besides = len(jpeg.content(picture))
+    else:
+        besides = picture.width * band_rows * _FOR_A_PIXEL_OF_A_BAND
+    return pixels + besides + of_encoding(thumbnail)
 
 
 def of_encoding(thumbnail: tuple[int, int]) -> int:
@@ -49,6 +55,8 @@ def of_a_pixel(picture: ImageFile.ImageFile) -> float:
     """
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         return _BESIDES_COEFFICIENTS + _coefficients(picture)
+    if png.has_strips(picture):
+        return 0  # it is there some rows at a time only
     if picture.format in _FOR_A_PIXEL:
         return _FOR_A_PIXEL[picture.format]
     return _SMALL_MODES.get(picture.mode, 4) + _strip(picture)

@@ -25,7 +25,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from worker import footprint, jpeg
+from worker import footprint, jpeg, png
 from worker.memory import Memory
 from worker.results import Output, Rejection
 from worker.settings import WIDEST, Variants
@@ -54,8 +54,8 @@ _MOST_SCANS: Final = 100
 _REDUCING_GAP: Final = 1.5
 """See PIL.Image.Image.resize: a box filter does the first part of a large step."""
 
-_BAND_PIXELS: Final = 1 << 20
-"""Pixels converted at a time: some megabytes, in reach of the processor's cache."""
+_BAND_PIXELS: Final = 1 << 18
+"""Pixels converted at a time: a megabyte, in reach of the processor's cache."""
 
 _LONGEST_SIDE: Final = WIDEST
 """WebP's limit, for each format so that the variants of a picture agree in size."""
@@ -132,7 +132,8 @@ def _widest(
     with _rejecting_damage(variants.max_pixels), _open(source, variants.max_pixels) as picture:
         orientation = _orientation(picture)
         sizes = _sizes(picture.size, orientation, variants.widths)
-        needed = footprint.of_decoding(picture, sizes[0])
+        _, rows = _reduction(picture.size, sizes[0])
+        needed = footprint.of_decoding(picture, sizes[0], rows)
         if not memory.holds(needed):
             raise _too_large_for(memory, picture, needed)
         with memory.reserved(needed):
@@ -178,14 +179,16 @@ def _open(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
 
 def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) -> Rejection:
     width, height = picture.size
-    excess = needed - (memory.capacity or 0)
-    allowed = max(0, width * height - excess / footprint.of_a_pixel(picture))
-    return Rejection(
-        "too_many_pixels",
+    room = memory.capacity or 0
+    detail = (
         f"{width} × {height} pixels of {picture.format} ({picture.mode}) take"
-        f" {needed / 1e6:,.0f} MB to decode; the function's memory allows"
-        f" {allowed / 1e6:,.1f} million pixels.",
+        f" {needed / 1e6:,.0f} MB to decode; this function's memory leaves {room / 1e6:,.0f} MB"
     )
+    each = footprint.of_a_pixel(picture)
+    allowed = max(0.0, width * height - (needed - room) / each) if each else 0
+    if allowed:
+        detail += f", enough for {allowed / 1e6:,.1f} million such pixels"
+    return Rejection("too_many_pixels", f"{detail}.")
 
 
 def _check_scans(data: bytes) -> None:
@@ -216,7 +219,10 @@ def _orientation(picture: ImageFile.ImageFile) -> int:
     if picture.format == "TIFF":
         return 1  # here it is no EXIF tag but part of the format, and Pillow applies it
     try:
-        value = picture.getexif().get(_EXIF_ORIENTATION, 1)
+        if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
+            picture.info["exif"] = png.late_exif(picture)
+        # Not the PNG plugin's own, which decodes all pixels to see what may come after them.
+        value = Image.Image.getexif(picture).get(_EXIF_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 -- damaged EXIF data are no reason to refuse good pixels
         return 1
     return value if value in _TRANSPOSITIONS else 1
@@ -242,7 +248,6 @@ def _decoded(picture: ImageFile.ImageFile, size: tuple[int, int]) -> Image.Image
         wanted = math.ceil(size[0] * _DECODE_MARGIN), math.ceil(size[1] * _DECODE_MARGIN)
         box = _set_scale(picture, wanted)
         picture.decodermaxblock = 1 << 24  # fewer, larger reads: 3 % faster
-    picture.load()
     return _in_srgb(_shrunk(picture, size, box), picture.info.get("icc_profile"))
 
 
@@ -303,27 +308,32 @@ def _decodes_at_three_eighths() -> bool:
 
 
 def _shrunk(
-    picture: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None
+    picture: ImageFile.ImageFile,
+    size: tuple[int, int],
+    box: tuple[float, float, float, float] | None,
 ) -> Image.Image:
     """Return the picture at this size, in a mode that has channels and eight bits for each.
 
-    Where the values have to be converted first, that happens to some rows at a time: a second copy
-    of a large picture, and a third, is what would decide how much memory the function needs.
+    Where the values have to be converted first, that happens to some rows at a time, and most PNGs
+    are decoded so too: a large picture, and a second copy of it, and a third, is what would decide
+    how much memory the function needs.
     """
+    in_strips = png.has_strips(picture)
+    if not in_strips:
+        picture.load()
     prepare = _preparation(picture)
-    if prepare is None:
+    if prepare is None and not in_strips:
         image = picture.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=_REDUCING_GAP)
         image.info = {}  # savers would copy comments, profiles and more from here
         return image
     width, height = picture.size
-    # The same factors that Image.resize takes from a reducing gap.
-    across = int(width / size[0] / _REDUCING_GAP) or 1
-    down = int(height / size[1] / _REDUCING_GAP) or 1
-    rows = max(_BAND_PIXELS // width // down, 1) * down
+    (across, down), rows = _reduction(picture.size, size)
     reduced: Image.Image | None = None
     opaque = True
-    for top in range(0, height, rows):
-        band = prepare(picture.crop((0, top, width, min(top + rows, height))))
+    bands = png.strips(picture, rows) if in_strips else _bands(picture, rows)
+    for number, band in enumerate(bands):
+        if prepare:
+            band = prepare(band)
         if band.mode == "RGBA":
             opaque = opaque and band.getchannel("A").getextrema() == (255, 255)
             # With its colours multiplied by it, what is transparent has no say in an average.
@@ -331,7 +341,7 @@ def _shrunk(
         band = band.reduce((across, down))
         if reduced is None:
             reduced = Image.new(band.mode, (-(-width // across), -(-height // down)))
-        reduced.paste(band, (0, top // down))
+        reduced.paste(band, (0, number * rows // down))
     if reduced is None:
         raise ValueError("a picture without rows")
     within = (0, 0, width / across, height / down)
@@ -340,6 +350,20 @@ def _shrunk(
         return image
     # An alpha channel that hides nothing would cost the picture its JPEG.
     return image.convert("RGBA").convert("RGB") if opaque else image.convert("RGBA")
+
+
+def _bands(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
+    width, height = picture.size
+    for top in range(0, height, rows):
+        yield picture.crop((0, top, width, min(top + rows, height)))
+
+
+def _reduction(full: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[int, int], int]:
+    """Return what a box filter divides the sides by, and how many rows it is given at a time."""
+    # The same factors that Image.resize takes from a reducing gap.
+    across = int(full[0] / size[0] / _REDUCING_GAP) or 1
+    down = int(full[1] / size[1] / _REDUCING_GAP) or 1
+    return (across, down), min(full[1], max(_BAND_PIXELS // full[0] // down, 1) * down)
 
 
 def _preparation(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | None:

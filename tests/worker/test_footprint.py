@@ -26,8 +26,9 @@ variants = Variants((int(width), 10), {format_name: 80}, 12_000_000)
 with open(file, "rb") as opened:
     source = io.BytesIO(opened.read())
 with Image.open(source) as picture:
-    (size, _) = thumbnails._sizes(picture.size, thumbnails._orientation(picture), variants.widths)
-    estimate = footprint.of_decoding(picture, size)
+    size, _ = thumbnails._sizes(picture.size, thumbnails._orientation(picture), variants.widths)
+    _, rows = thumbnails._reduction(picture.size, size)
+    estimate = footprint.of_decoding(picture, size, rows)
 source.seek(0)
 
 def peak():  # getrusage would count what this process's parent had before
