@@ -316,7 +316,7 @@ def _result(
     uploaded: datetime,
 ) -> Result | None:
     """Return how the picture ended, or None if it has not."""
-    folder = keys.output_key(picture.key, "").rpartition("/")[0]
+    folder = keys.output_prefix(picture.key).removesuffix("/")
     rejection = keys.rejection_key(picture.key)
     outputs = found.get(folder, [])
     variants = stack.worker.variants
