@@ -19,6 +19,10 @@ from worker import settings
 # Resource types that the embedded AWS refuses, and what a local run therefore does not show.
 REMOVED_TYPES = {"AWS::EC2::FlowLog": "network flow logs"}
 
+# Parameters that the embedded AWS needs otherwise than a real one: its requests come through no
+# endpoint, so that the perimeter around the worker's role would refuse the worker.
+EMBEDDED_PARAMETERS = {"RequireEndpoint": "false"}
+
 CODE_BUCKET = "darkroom-code"
 
 
@@ -77,8 +81,8 @@ def deploy(
     file.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
     arguments = ["--stack-name", stack_name, "--template-file", str(file)]
     arguments += ["--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"]
-    if parameters:
-        arguments += ["--parameter-overrides", *(f"{key}={v}" for key, v in parameters.items())]
+    given = {**EMBEDDED_PARAMETERS, **parameters}
+    arguments += ["--parameter-overrides", *(f"{key}={value}" for key, value in given.items())]
     try:
         run_cli(emulator, "cloudformation", "deploy", *arguments)
     except UserError as error:

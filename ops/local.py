@@ -226,6 +226,8 @@ def install(
     progress.step(
         f"Template: {len(text.encode()):,} bytes, {len(template['Resources'])} resources{without}"
     )
+    settings = " ".join(f"{key}={v}" for key, v in deployment.EMBEDDED_PARAMETERS.items())
+    progress.step(f"Parameters: {settings}, for the embedded AWS has no VPC endpoints")
     progress.update("Packaging the worker (the first time it downloads its libraries)")
     worker = deployment.package_for_this_host(ROOT / "build")
     progress.step(f"Worker: {worker.path.name}, {worker.size / 1e6:.1f} MB")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from awacs.aws import Statement
-from troposphere import GetAtt, If, Sub, Template
+from troposphere import GetAtt, If, Ref, Sub, Template
 from troposphere.ec2 import VPCEndpoint
 from troposphere.iam import Role
 
@@ -20,13 +20,13 @@ def add_endpoints(
     sqs_grants: Sequence[Statement],
     has_queue_endpoint: str,
     in_china: str,
-) -> None:
-    """Add the doors to S3 and SQS; `role` alone passes, with the grants it also has as identity.
+) -> Ref:
+    """Add the doors to S3, which is returned, and to SQS; `role` alone passes, as it is granted.
 
     No other service is called from inside the network: Lambda polls the queue, ships the logs and
     reads the package from outside of it, and S3 itself uses the key (trap 42).
     """
-    template.add_resource(
+    storage = template.add_resource(
         VPCEndpoint(
             "StorageEndpoint",  # reads uploads, writes thumbnails; no charge
             VpcEndpointType="Gateway",
@@ -55,6 +55,7 @@ def add_endpoints(
             PolicyDocument=_policy(sqs_grants, role),
         )
     )
+    return Ref(storage)
 
 
 def _policy(grants: Sequence[Statement], role: Role) -> object:

@@ -10,6 +10,7 @@ from troposphere import (
     Equals,
     FindInMap,
     If,
+    Join,
     Not,
     NoValue,
     Or,
@@ -101,9 +102,16 @@ class Parameters:
     alarm_email: Ref
     permissions_boundary: If
     environment: Ref
+    upload_ranges: Ref
 
     has_queue_endpoint: str
     """Condition: the network has a door to SQS, so that the worker can ask for back-off."""
+
+    requires_endpoint: str
+    """Condition: the buckets refuse the worker's role outside its network."""
+
+    limits_uploads: str
+    """Condition: uploads come from the given ranges only."""
 
     has_alarm_email: str
     """Condition: alarms go to somebody's mailbox."""
@@ -243,6 +251,18 @@ def add_parameters(template: Template, *, zones: int) -> Parameters:
         Type="CommaDelimitedList",
         Default="*",
     )
+    require_endpoint = controls.add(
+        "RequireEndpoint",
+        "Refuse the worker's role outside of its network, so that stolen credentials are of no use",
+        Default="true",
+        **YES_NO,
+    )
+    upload_ranges = controls.add(
+        "UploadRanges",
+        "Public address ranges that uploads may come from, with commas; empty for any",
+        Type="CommaDelimitedList",
+        Default="",
+    )
     boundary = controls.add(
         "PermissionsBoundaryArn",
         "Permissions boundary on every role; empty for none",
@@ -266,6 +286,13 @@ def add_parameters(template: Template, *, zones: int) -> Parameters:
                 Not(Equals(prefix_list, "")),
                 _contains(list(S3_PREFIX_LISTS), Ref("AWS::Region")),
             ),
+        ),
+    )
+    template.add_rule(
+        "UploadRangesLimit",
+        _rule(
+            "UploadRanges holds a range that is everybody: leave it empty for no limit.",
+            *(Not(_contains(upload_ranges, everybody)) for everybody in ("0.0.0.0/0", "::/0")),
         ),
     )
     template.add_rule("ZonesDiffer", _zones_differ(zone_numbers))
@@ -303,6 +330,11 @@ def add_parameters(template: Template, *, zones: int) -> Parameters:
         alarm_email=email,
         permissions_boundary=_given(template, "HasPermissionsBoundary", boundary),
         environment=environment,
+        upload_ranges=upload_ranges,
+        requires_endpoint=_true(template, "RequiresEndpoint", require_endpoint),
+        limits_uploads=_condition(
+            template, "LimitsUploads", Not(Equals(Join("", upload_ranges), ""))
+        ),
         has_queue_endpoint=_true(template, "HasQueueEndpoint", queue_endpoint),
         has_alarm_email=_condition(template, "HasAlarmEmail", Not(Equals(email, ""))),
         in_china=_condition(template, "InChina", Equals(Ref("AWS::Partition"), "aws-cn")),

@@ -2,7 +2,7 @@
 
 import json
 
-from troposphere import Output, Ref, Tags, Template
+from troposphere import GetAtt, Output, Ref, Tags, Template
 
 from templates import naming, storage
 from templates.alarms import add_alarms
@@ -13,7 +13,7 @@ from templates.network import add_network
 from templates.parameters import add_parameters
 from templates.queues import add_queues
 from templates.specification import Specification
-from templates.storage import add_storage
+from templates.storage import Perimeter, add_bucket_policies, add_storage
 
 
 def build(specification: Specification) -> Template:
@@ -62,7 +62,7 @@ def build(specification: Specification) -> Template:
         permissions_boundary=parameters.permissions_boundary,
         interfaces_owner=identity.role,
     )
-    add_endpoints(
+    storage_endpoint = add_endpoints(
         template,
         network=network,
         role=identity.role,
@@ -70,6 +70,17 @@ def build(specification: Specification) -> Template:
         sqs_grants=sqs_grants,
         has_queue_endpoint=parameters.has_queue_endpoint,
         in_china=parameters.in_china,
+    )
+    add_bucket_policies(
+        template,
+        storage=buckets,
+        perimeter=Perimeter(
+            worker_arn=GetAtt(identity.role, "Arn"),
+            endpoint=storage_endpoint,
+            requires_endpoint=parameters.requires_endpoint,
+            upload_ranges=parameters.upload_ranges,
+            limits_uploads=parameters.limits_uploads,
+        ),
     )
     function = add_function(
         template,

@@ -14,22 +14,25 @@ from awacs.aws import (
     ConditionElement,
     Deny,
     Null,
-    PolicyDocument,
     Principal,
     Statement,
     StringEquals,
     StringNotEquals,
 )
-from troposphere import AWSHelperFn, Ref
+from troposphere import AWSHelperFn, If, Ref
 
 Arn = str | AWSHelperFn
 
 ACCOUNT = Ref("AWS::AccountId")
 
 
-def document(*statements: Statement) -> PolicyDocument:
-    """Return a policy of `statements` with the Version that awacs leaves out unless told."""
-    return PolicyDocument(Version="2012-10-17", Statement=list(statements))
+def document(*statements: Statement | If) -> dict[str, Any]:
+    """Return a policy of `statements`, some of them perhaps there on a condition only.
+
+    A plain dictionary, because awacs' own document knows no conditions; with the Version that awacs
+    leaves out unless told.
+    """
+    return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def allow(

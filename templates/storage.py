@@ -1,12 +1,12 @@
 """The bucket that pictures arrive in, the bucket that thumbnails leave from, and their policies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
-from awacs.aws import Action, Bool, Null, Statement, StringNotEquals
-from troposphere import GetAtt, Join, Ref, Template
+from awacs.aws import Action, Bool, NotIpAddress, Null, Statement, StringNotEquals
+from troposphere import GetAtt, If, Join, NoValue, Ref, Template
 from troposphere.s3 import (
     AbortIncompleteMultipartUpload,
     Bucket,
@@ -102,6 +102,52 @@ class Storage:
         ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Perimeter:
+    """From where the buckets may be used; both limits bind callers of this account alone."""
+
+    worker_arn: Arn
+    endpoint: Ref
+    requires_endpoint: str
+    upload_ranges: Ref
+    limits_uploads: str
+
+    def deny_worker_elsewhere(self, arns: Sequence[Arn]) -> If:
+        """Refuse the worker's role outside its network: stolen credentials are of no use.
+
+        Nobody else is meant, neither AWS's services nor the deployer (trap 7).
+        """
+        return If(
+            self.requires_endpoint,
+            policies.deny(
+                "DenyWorkerElsewhere",
+                EVERYTHING,
+                arns,
+                policies.by_principal(self.worker_arn),
+                StringNotEquals({"aws:SourceVpce": self.endpoint}),
+                principal=policies.anyone(),
+            ),
+            NoValue,
+        )
+
+    def deny_uploads_from_elsewhere(self, objects: Sequence[Arn]) -> If:
+        """Refuse uploads from outside the given ranges: of objects alone, so that nobody who
+        administers the bucket is locked out, and not when AWS acts by itself or for somebody.
+        """
+        return If(
+            self.limits_uploads,
+            policies.deny(
+                "DenyUploadsFromElsewhere",
+                [s3.PutObject],
+                objects,
+                NotIpAddress({"aws:SourceIp": self.upload_ranges}),
+                Bool({"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"}),
+                principal=policies.anyone(),
+            ),
+            NoValue,
+        )
+
+
 def add_storage(
     template: Template,
     *,
@@ -148,6 +194,65 @@ def add_storage(
     )
 
 
+def add_bucket_policies(template: Template, *, storage: Storage, perimeter: Perimeter) -> None:
+    """Add to each bucket who and what it refuses; what is allowed, roles say."""
+    for bucket in (storage.uploads, storage.thumbnails):
+        arns = [GetAtt(bucket, "Arn"), _within(bucket, "*")]
+        refusals: list[Statement | If] = [
+            policies.deny_plaintext(EVERYTHING, arns),
+            policies.deny(
+                "DenyOtherAccounts",
+                EVERYTHING,
+                arns,
+                StringNotEquals({"aws:PrincipalAccount": policies.ACCOUNT}),
+                Bool({"aws:PrincipalIsAWSService": "false"}),
+                principal=policies.anyone(),
+            ),
+            *_deny_other_encryption(arns[1:], storage.encryption),
+            perimeter.deny_worker_elsewhere(arns),
+        ]
+        if bucket is storage.uploads:
+            refusals.append(perimeter.deny_uploads_from_elsewhere(arns[1:]))
+        template.add_resource(
+            BucketPolicy(
+                f"{bucket.title}Policy",
+                Bucket=Ref(bucket),
+                PolicyDocument=policies.document(*refusals),
+            )
+        )
+
+
+def _deny_other_encryption(objects: Sequence[Arn], encryption: Encryption) -> list[Statement]:
+    """Refuse a write that names another encryption, by whichever of S3's three headers.
+
+    One that names none gets the bucket's.
+    """
+    header = "s3:x-amz-server-side-encryption"
+    return [
+        policies.deny(
+            "DenyOtherKeys",
+            [s3.PutObject],
+            objects,
+            *policies.other_than(f"{header}-aws-kms-key-id", encryption.arn),
+            principal=policies.anyone(),
+        ),
+        policies.deny(
+            "DenyOtherEncryption",
+            [s3.PutObject],
+            objects,
+            *policies.other_than(header, "aws:kms"),
+            principal=policies.anyone(),
+        ),
+        policies.deny(
+            "DenyCustomerKeys",
+            [s3.PutObject],
+            objects,
+            Null({f"{header}-customer-algorithm": "false"}),
+            principal=policies.anyone(),
+        ),
+    ]
+
+
 def _add_bucket(
     template: Template,
     title: str,
@@ -156,7 +261,7 @@ def _add_bucket(
     noncurrent_days: Ref,
     **more: Any,
 ) -> Bucket:
-    bucket = template.add_resource(
+    return template.add_resource(
         Bucket(
             title,
             BucketName=naming.bucket_name(role),
@@ -202,51 +307,6 @@ def _add_bucket(
             **more,
         )
     )
-    arns = [GetAtt(bucket, "Arn"), _within(bucket, "*")]
-    objects = arns[1:]
-    template.add_resource(
-        BucketPolicy(
-            f"{title}Policy",
-            Bucket=Ref(bucket),
-            PolicyDocument=policies.document(
-                policies.deny_plaintext(EVERYTHING, arns),
-                policies.deny(
-                    "DenyOtherAccounts",
-                    EVERYTHING,
-                    arns,
-                    StringNotEquals({"aws:PrincipalAccount": policies.ACCOUNT}),
-                    Bool({"aws:PrincipalIsAWSService": "false"}),
-                    principal=policies.anyone(),
-                ),
-                # A request that names no encryption gets the bucket's; one that names another is
-                # refused, whichever of S3's three headers it uses.
-                policies.deny(
-                    "DenyOtherKeys",
-                    [s3.PutObject],
-                    objects,
-                    *policies.other_than(
-                        "s3:x-amz-server-side-encryption-aws-kms-key-id", encryption.arn
-                    ),
-                    principal=policies.anyone(),
-                ),
-                policies.deny(
-                    "DenyOtherEncryption",
-                    [s3.PutObject],
-                    objects,
-                    *policies.other_than("s3:x-amz-server-side-encryption", "aws:kms"),
-                    principal=policies.anyone(),
-                ),
-                policies.deny(
-                    "DenyCustomerKeys",
-                    [s3.PutObject],
-                    objects,
-                    Null({"s3:x-amz-server-side-encryption-customer-algorithm": "false"}),
-                    principal=policies.anyone(),
-                ),
-            ),
-        )
-    )
-    return bucket
 
 
 def _objects(bucket: Bucket, prefixes: Iterable[str]) -> list[Arn]:

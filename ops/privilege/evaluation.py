@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
 Statement = Mapping[str, Any]
@@ -100,6 +101,7 @@ _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "ArnEquals": _like,  # IAM treats both ARN operators alike
     "ArnLike": _like,
     "Bool": lambda expected, actual: expected.lower() == actual.lower(),
+    "IpAddress": lambda expected, actual: ip_address(actual) in ip_network(expected),
 }
 
 

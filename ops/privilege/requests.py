@@ -14,6 +14,9 @@ SSE = "s3:x-amz-server-side-encryption"
 UPLOADS, THUMBNAILS = "<UploadBucket.Arn>", "<ThumbnailBucket.Arn>"
 WORK, DEAD_LETTERS = "<WorkQueue.Arn>", "<DeadLetterQueue.Arn>"
 KEY = "<EncryptionKey.Arn>"
+ENDPOINT = "<StorageEndpoint>"
+OFFICE, INSIDE_OFFICE, ELSEWHERE = "198.51.100.0/24", "198.51.100.7", "203.0.113.9"
+"""Documentation addresses: where uploads come from, in the reading that the proof is over."""
 WORKER, FLOW_LOG = "<WorkerRole.Arn>", "<FlowLogRole.Arn>"
 USER = f"arn:aws:iam::{ACCOUNT}:user/somebody"
 STRANGER = f"arn:aws:iam::{OTHER_ACCOUNT}:user/stranger"
@@ -89,9 +92,10 @@ def worker_calls(prefixes: Sequence[str], *, follow_deletes: bool) -> list[Claim
     """Return the calls of the worker's own code; the end-to-end run records the same set."""
     reads = ["s3:GetObjectVersion", *(["s3:GetObject"] if follow_deletes else [])]
     storage = (IDENTITY, STORAGE_DOOR)
-    written = {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY}
+    inside = {"aws:SourceVpce": ENDPOINT}
+    written = {**inside, SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY}
     claims = [
-        Claim("read an upload", _of_worker(action, f"{UPLOADS}/{prefix}a.jpg"), gates)
+        Claim("read an upload", _of_worker(action, f"{UPLOADS}/{prefix}a.jpg", **inside), gates)
         for gates in [(*storage, UPLOAD_GUARD)]
         for prefix in prefixes
         for action in reads
@@ -99,7 +103,7 @@ def worker_calls(prefixes: Sequence[str], *, follow_deletes: bool) -> list[Claim
     claims.append(
         Claim(
             "tell a deleted upload",
-            _of_worker("s3:ListBucket", UPLOADS),
+            _of_worker("s3:ListBucket", UPLOADS, **inside),
             (*storage, UPLOAD_GUARD),
         )
     )
@@ -108,9 +112,11 @@ def worker_calls(prefixes: Sequence[str], *, follow_deletes: bool) -> list[Claim
     for key in outputs:
         put = _of_worker("s3:PutObject", key, **written)
         claims.append(Claim("write an output", put, gates))
-        claims.append(Claim("compare versions", _of_worker("s3:GetObject", key), gates))
-        claims.append(Claim("remove an older one", _of_worker("s3:DeleteObject", key), gates))
-    find = _of_worker("s3:ListBucket", THUMBNAILS)
+        claims.append(Claim("compare versions", _of_worker("s3:GetObject", key, **inside), gates))
+        claims.append(
+            Claim("remove an older one", _of_worker("s3:DeleteObject", key, **inside), gates)
+        )
+    find = _of_worker("s3:ListBucket", THUMBNAILS, **inside)
     claims.append(Claim("find a key's outputs", find, gates))
     claims += [
         Claim("settle a message", _of_worker(action, WORK), (IDENTITY, QUEUE_DOOR, WORK_GUARD))
@@ -185,8 +191,9 @@ def _by_services(stack: Reading) -> Iterator[Claim]:
 
     # A service acts with no account of its own: the refusal of strangers must not hit it (trap 7).
     for guard, bucket in ((UPLOAD_GUARD, UPLOADS), (THUMBNAIL_GUARD, THUMBNAILS)):
-        request = _service("logging.s3.amazonaws.com", "s3:GetObject", f"{bucket}/any")
-        yield Claim("a service is not locked out", request, (guard,))
+        for action in ("s3:GetObject", "s3:PutObject"):
+            request = _service("logging.s3.amazonaws.com", action, f"{bucket}/any")
+            yield Claim("a service is not locked out", request, (guard,))
 
 
 def _by_people() -> Iterator[Claim]:
@@ -195,6 +202,21 @@ def _by_people() -> Iterator[Claim]:
     upload = f"{UPLOADS}/uploads/a.jpg"
     yield Claim("upload", _of_user("s3:PutObject", upload), (UPLOAD_GUARD,))
     named = {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY}
+    for action, resource in (
+        ("s3:PutBucketPolicy", UPLOADS),
+        ("s3:GetObject", upload),
+        ("s3:DeleteObject", upload),
+        ("s3:ListBucket", UPLOADS),
+    ):
+        afar = _of_user(action, resource, **{"aws:SourceIp": ELSEWHERE})
+        yield Claim("a deployer is not locked out", afar, (UPLOAD_GUARD,))
+    via = {"aws:SourceIp": ELSEWHERE, "aws:ViaAWSService": "true"}
+    copied = _of_user("s3:PutObject", upload, **via)
+    yield Claim("a service that acts for somebody is not locked out", copied, (UPLOAD_GUARD,))
+    other_role = f"arn:aws:iam::{ACCOUNT}:role/other"
+    for arn, guard in ((UPLOADS, UPLOAD_GUARD), (THUMBNAILS, THUMBNAIL_GUARD)):
+        other = _by(other_role, "s3:GetObject", f"{arn}/any")
+        yield Claim("the worker's network is no other role's", other, (guard,))
     put = _of_user("s3:PutObject", upload, **named)
     yield Claim("upload, naming the key", put, (UPLOAD_GUARD,))
     fetch = _of_user("s3:GetObject", f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400")
@@ -359,6 +381,8 @@ def _past_the_guards(stack: Reading) -> Iterator[Claim]:
                 context={
                     "aws:securetransport": "true",
                     "aws:principalisawsservice": "false",
+                    "aws:viaawsservice": "false",
+                    "aws:sourceip": INSIDE_OFFICE,
                 },
             )
             yield Claim("nobody", anonymous, (guard,))
@@ -369,6 +393,17 @@ def _past_the_guards(stack: Reading) -> Iterator[Claim]:
         ):
             put = _of_user("s3:PutObject", f"{arn}/any", **headers)
             yield Claim("another encryption", put, (guard,))
+        for elsewhere in ({}, {"aws:SourceVpce": f"{ENDPOINT}-of-others"}):
+            for action, resource in (
+                ("s3:PutObject", f"{arn}/any"),
+                ("s3:GetObject", f"{arn}/any"),
+                ("s3:ListBucket", arn),
+            ):
+                stolen = _of_worker(action, resource, **elsewhere)
+                yield Claim("the worker's role outside its network", stolen, (guard,))
+    for ip in (ELSEWHERE, "2001:db8::9"):
+        upload = _of_user("s3:PutObject", f"{UPLOADS}/uploads/a.jpg", **{"aws:SourceIp": ip})
+        yield Claim("an upload from elsewhere", upload, (UPLOAD_GUARD,))
     for title, arn in (("WorkQueue", WORK), ("DeadLetterQueue", DEAD_LETTERS)):
         guard = Gate(f"{title}Policy", "guard")
         for action in ("sqs:SendMessage", "sqs:ReceiveMessage"):
@@ -488,6 +523,8 @@ def _by(principal: str, action: str, resource: str, **context: str) -> Request:
             "aws:PrincipalAccount": ACCOUNT,
             "aws:PrincipalArn": principal,
             "aws:PrincipalIsAWSService": "false",
+            "aws:ViaAWSService": "false",
+            "aws:SourceIp": INSIDE_OFFICE,
             **context,
         },
     )
@@ -501,6 +538,7 @@ def _service(name: str, action: str, resource: str, **context: str) -> Request:
         {
             "aws:SecureTransport": "true",
             "aws:PrincipalIsAWSService": "true",
+            "aws:ViaAWSService": "false",
             "aws:SourceAccount": ACCOUNT,
             **context,
         },

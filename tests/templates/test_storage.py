@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from ops.privilege.evaluation import Gate, Request, is_allowed
 from ops.reading import Reading
 from templates import storage
 from tests.templates.conftest import generate
@@ -96,6 +97,63 @@ def test_writes_under_another_key_are_refused(stack: Reading, title: str) -> Non
         assert statement["Action"] == ["s3:PutObject"]
         assert statement["Resource"] == [f"<{title}.Arn>/*"]
         assert statement["Condition"] == condition
+
+
+def test_the_worker_is_refused_outside_its_network_and_nobody_else(stack: Reading) -> None:
+    """S5, S6, trap 7: stolen credentials are of no use; the limit can be taken off."""
+    for title in BUCKETS:
+        statement = stack.statement(f"{title}Policy", "DenyWorkerElsewhere")
+        assert statement["Condition"] == {
+            "ArnEquals": {"aws:PrincipalArn": "<WorkerRole.Arn>"},
+            "StringNotEquals": {"aws:SourceVpce": "<StorageEndpoint>"},
+        }
+        without = stack.given(RequireEndpoint="false").statements(f"{title}Policy")
+        assert "DenyWorkerElsewhere" not in {s["Sid"] for s in without}
+
+
+def test_there_is_no_allow_list_unless_one_is_given(stack: Reading) -> None:
+    """S3: absent by default, and never a range that is everybody."""
+    assert "DenyUploadsFromElsewhere" not in {
+        s["Sid"] for s in stack.statements("UploadBucketPolicy")
+    }
+    for everybody in ("0.0.0.0/0", "::/0"):
+        (sentence,) = stack.given(UploadRanges=["192.0.2.0/24", everybody]).broken_rules()
+        assert "everybody" in sentence
+
+
+@pytest.mark.parametrize(
+    ("action", "ip", "via", "service", "allowed"),
+    [
+        ("s3:PutObject", "198.51.100.7", "false", "false", True),
+        ("s3:PutObject", "192.0.2.200", "false", "false", True),
+        ("s3:PutObject", "203.0.113.9", "false", "false", False),
+        ("s3:PutObject", "2001:db8::9", "false", "false", False),
+        ("s3:PutObject", "203.0.113.9", "true", "false", True),
+        ("s3:PutObject", "203.0.113.9", "false", "true", True),
+        ("s3:GetObject", "203.0.113.9", "false", "false", True),
+        ("s3:PutBucketPolicy", "203.0.113.9", "false", "false", True),
+        ("s3:PutLifecycleConfiguration", "203.0.113.9", "false", "false", True),
+    ],
+)
+def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
+    stack: Reading, action: str, ip: str, via: str, service: str, allowed: bool
+) -> None:
+    """S3, trap 7: not AWS's services, nor who administers the bucket; the worker never uploads."""
+    limited = stack.given(UploadRanges=["198.51.100.0/24", "192.0.2.128/25"])
+    policies = {"UploadBucketPolicy": limited.statements("UploadBucketPolicy")}
+    request = Request(
+        principal="arn:aws:iam::111122223333:user/somebody",
+        action=action,
+        resource="<UploadBucket.Arn>/uploads/a.jpg",
+        context={
+            "aws:securetransport": "true",
+            "aws:principalaccount": "111122223333",
+            "aws:principalisawsservice": service,
+            "aws:viaawsservice": via,
+            "aws:sourceip": ip,
+        },
+    )
+    assert is_allowed(policies, request, [Gate("UploadBucketPolicy", "guard")]) is allowed
 
 
 def test_each_suffix_is_announced_in_both_cases() -> None:

@@ -33,7 +33,7 @@ def proof_with(title: str, sid: str, **changes: Any) -> Proof:
     stack = generate()
     resource = stack.resources[title]
     for statement in _statements(resource):
-        if statement["Sid"] == sid:
+        if statement.get("Sid") == sid:
             for part, value in changes.items():
                 statement[part] = value
     return prove(stack, ("uploads/",), follow_deletes=False)
