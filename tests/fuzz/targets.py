@@ -64,7 +64,7 @@ def event(data: bytes) -> None:
 
 
 def _is_test_event(message: Any) -> bool:
-    if "TopicArn" in message:
+    if "TopicArn" in message and "Message" in message:
         message = json.loads(message["Message"])
     return bool(message["Event"] == "s3:TestEvent")
 

@@ -30,6 +30,11 @@ def test_a_few_hundred_inputs_break_no_promise(name: str) -> None:
         target.run(target.repaired(bytes(data)))
 
 
+def test_a_test_event_that_only_looks_wrapped_is_one() -> None:
+    """Trap 8: the check is no stricter than the parser (found by fuzzing the harness)."""
+    TARGETS["event"].run(b'{"TopicArn": "t", "Event": "s3:TestEvent"}')
+
+
 def test_check_sums_are_mended() -> None:
     """P5: else a PNG decoder would never see what was changed."""
     data = saved(quarters())

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker import events
@@ -224,6 +224,29 @@ def test_any_json_is_read_or_refused_and_never_passed_over(value: Any) -> None:
         except UnreadableMessageError:
             continue
         assert found.objects or found.problems
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("place", ["eventName", "bucket", "key", "versionId", "size", "Records"])
+@settings(max_examples=15)
+@given(depth=st.integers(1, 1_200) | st.integers(1_200, 30_000))
+def test_any_nesting_is_read_or_refused(depth: int, place: str, opening: str, closing: str) -> None:
+    """P5, trap 10: however deep, in whichever field; also where an error has to quote it."""
+    nested = opening * depth + "1" + closing * depth
+    marked = notification()
+    holder = marked["Records"][0]["s3"]
+    if place == "Records":
+        marked["Records"] = "HERE"
+    elif place == "eventName":
+        marked["Records"][0][place] = "HERE"
+    else:
+        (holder if place == "bucket" else holder["object"])[place] = "HERE"
+    body = json.dumps(marked).replace('"HERE"', nested)
+    try:
+        found = parse(body)
+    except UnreadableMessageError:
+        return
+    assert found.problems
 
 
 @given(st.text())
