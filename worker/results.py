@@ -23,7 +23,7 @@ Reason = Literal[
 class Output:
     """One file to store.
 
-    `name` tells it apart from the source's other outputs (`w400.webp`); it must not contain a `/`.
+    `name` tells it apart from the source's other outputs (`w400.webp`): 1 to 64 bytes without `/`.
     `metadata` holds ASCII strings and is stored beside the source's identity.
     """
 

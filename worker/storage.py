@@ -130,7 +130,8 @@ def write(
     Returns what is there now, from this version; None if it is from a newer one.
 
     The first write needs no look at what is there. Where something is, its metadata say which
-    version it comes from, and If-Match makes looking and replacing one step.
+    version it comes from, and If-Match makes looking and replacing one step: under SSE-KMS, an
+    entity tag belongs to one write, not to the bytes.
     """
     metadata = {**output.metadata, **identity(source)}
     put = {
