@@ -47,13 +47,15 @@ class Golden:
     """What a picture looks like upright: its size and the middle of each of its quarters.
 
     Four different `corners` (above left, above right, below left, below right) are its orientation
-    marks, and as it is made of nothing else, their mean is its own.
+    marks, and as it is made of nothing else, their mean is its own. A `grey` one has a single
+    channel, and its thumbnails as well.
     """
 
     size: Size = SIZE
     corners: tuple[Colour, ...] = (RED, GREEN, BLUE, WHITE)
     tolerance: int = 24
     transparent: bool = False
+    grey: bool = False
 
     @property
     def mean(self) -> Colour:
@@ -256,7 +258,14 @@ def _cmyk_with_profile() -> bytes:
     cyan, magenta, yellow, black = quarters(corners=corners).convert("CMYK").split()
     image = Image.merge("CMYK", (magenta, cyan, yellow, black))
     profile = cmyk_profile_with_cyan_and_magenta_swapped()
-    return saved(image, "TIFF", icc_profile=profile)
+    return saved(image, "TIFF", compression="tiff_lzw", icc_profile=profile)
+
+
+def _rgb_with_profile() -> bytes:
+    """Return red and blue exchanged, with a profile that says so."""
+    red, green, blue = quarters().split()
+    profile = profile_with_red_and_blue_swapped()
+    return saved(Image.merge("RGB", (blue, green, red)), icc_profile=profile)
 
 
 def _frames(format_name: str, count: int = 3, **options: Any) -> bytes:
@@ -384,7 +393,7 @@ def _png_with_text(count: int) -> bytes:
 
 def _gradient(mode: str) -> Golden:
     shades = {"1": (255, 0, 0, 255)}.get(mode, (0, 85, 170, 255))
-    return Golden(corners=tuple((shade,) * 3 for shade in shades), tolerance=14)
+    return Golden(corners=tuple((shade,) * 3 for shade in shades), tolerance=14, grey=mode != "LA")
 
 
 FLAT = Golden(corners=(RED,) * 4)
@@ -430,7 +439,7 @@ def _plain() -> list[Specimen]:
 def _broken() -> list[Specimen]:
     """Return each format cut off in its header and in its pixels, and what is no picture."""
     specimens = []
-    for name, percent in product(KINDS, (10, 60)):
+    for name, percent in product(KINDS, (10, 50, 90)):
         specimens.append(
             Specimen(
                 f"{name} cut at {percent} %",
@@ -459,6 +468,7 @@ SPECIMENS: Sequence[Specimen] = (
     Specimen("ycck jpeg", _ycck, LOOSE),
     Specimen("rgb jpeg", _rgb_jpeg, LOOSE),
     Specimen("cmyk with profile", _cmyk_with_profile, PURE),
+    Specimen("png with a wide gamut", _rgb_with_profile, LOOSE),
     Specimen(
         "cmyk with a profile for rgb",
         lambda: saved(
@@ -469,6 +479,11 @@ SPECIMENS: Sequence[Specimen] = (
     Specimen("mpo", lambda: _frames("MPO"), LOOSE),
     # Depths, palettes, transparency, colour spaces.
     Specimen("png 16 bit grey", lambda: saved(_sixteen()), _gradient("I;16")),
+    Specimen(
+        "png 16 bit grey with a transparent one",
+        lambda: saved(_sixteen(), transparency=65_535),
+        _gradient("I;16"),
+    ),
     Specimen("png 16 bit rgb", _sixteen_bit_rgb, LOOSE),
     Specimen("tiff 16 bit grey", lambda: saved(_sixteen(), "TIFF"), _gradient("I;16")),
     Specimen("tiff float", lambda: saved(_ramp("F", (0, 1, 2, 3)), "TIFF"), _gradient("F")),
@@ -491,9 +506,17 @@ SPECIMENS: Sequence[Specimen] = (
     Specimen("png alpha", lambda: saved(_with_alpha(quarters())), SEE_THROUGH),
     Specimen("webp alpha", lambda: saved(_with_alpha(quarters()), "WEBP"), SEE_THROUGH),
     Specimen("avif alpha", lambda: saved(_with_alpha(quarters()), "AVIF"), SEE_THROUGH),
-    Specimen("tiff lab", lambda: saved(in_lab(quarters()), "TIFF"), LOOSE),
-    Specimen("tiff ycbcr", lambda: saved(quarters().convert("YCbCr"), "TIFF"), LOOSE),
-    Specimen("tiff cmyk", lambda: saved(quarters().convert("CMYK"), "TIFF"), LOOSE),
+    Specimen("tiff lab", lambda: saved(in_lab(quarters()), "TIFF", compression="tiff_lzw"), LOOSE),
+    Specimen(
+        "tiff ycbcr",
+        lambda: saved(quarters().convert("YCbCr"), "TIFF", compression="tiff_lzw"),
+        LOOSE,
+    ),
+    Specimen(
+        "tiff cmyk",
+        lambda: saved(quarters().convert("CMYK"), "TIFF", compression="tiff_lzw"),
+        LOOSE,
+    ),
     # Animations and pages: the first frame, however many follow.
     Specimen("animated gif", lambda: _frames("GIF"), LOOSE),
     Specimen("animated webp", lambda: _frames("WEBP"), LOOSE),
@@ -545,11 +568,29 @@ SPECIMENS: Sequence[Specimen] = (
     Specimen("empty", lambda: b"", "not_an_image"),
     Specimen("text", lambda: b"a text, called photo.jpg", "not_an_image"),
     Specimen("html", lambda: b"<!doctype html><title>no</title>", "not_an_image"),
+    Specimen("zeros", lambda: bytes(100), "not_an_image"),
+    Specimen("zip", lambda: b"PK\x03\x04" + bytes(100), "not_an_image"),
+    Specimen(
+        "postscript",
+        lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "not_an_image",
+    ),
     Specimen("executable", lambda: b"\x7fELF" + bytes(99), "not_an_image"),
     *(
         Specimen(f"heif of brand {brand}", partial(_heif, brand), "unsupported_format")
         for brand in ("heic", "heix", "hevc", "mif1", "msf1")
     ),
+    Specimen(
+        "avif that starts as heif does",
+        lambda: _kind("avif").replace(b"ftypavif", b"ftypmif1"),
+        LOOSE,
+    ),
+    Specimen("svg", lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format"),
+    Specimen("photoshop", lambda: b"8BPS\x00\x01" + bytes(40), "unsupported_format"),
+    Specimen("start of a png", lambda: b"\x89PNG\r\n\x1a\n", "corrupt"),
+    Specimen("start of a jpeg", lambda: b"\xff\xd8\xff\xe0\x00", "corrupt"),
+    Specimen("start of a webp", lambda: b"RIFF\x10\x00\x00\x00WEBPVP8 ", "corrupt"),
+    Specimen("start of a gif", lambda: b"GIF89a", "corrupt"),
     Specimen("pdf with a jpeg in it", lambda: b"%PDF-1.7\n" + _kind("jpeg"), "unsupported_format"),
     *(Specimen(f"{name} and a zip", partial(_with_payload, name), LOOSE) for name in KINDS),
     Specimen("gif that is a script", lambda: _gif(blocks=_gif_comment(PAYLOAD)), LOOSE),

@@ -65,7 +65,11 @@ def assert_golden(outputs: list[Output], golden: Golden) -> None:
             image = Image.open(io.BytesIO(output.body))
             assert Image.MIME[image.format or ""] == content_type
             assert image.size == size
+            assert getattr(image, "n_frames", 1) == 1
+            assert not {"exif", "comment", "xmp"} & set(image.info)
             assert image.has_transparency_data == golden.transparent
+            if image.format == "JPEG":
+                assert image.mode == ("L" if golden.grey else "RGB")
             # Chroma of half the resolution bleeds across the whole of anything smaller.
             if min(size) >= SMALLEST_WITH_COLOURS or len(set(golden.corners)) == 1:
                 assert_colours(image, golden)
@@ -137,6 +141,15 @@ def test_a_row_longer_than_pillow_takes_is_rejected() -> None:
         thumbnails.make(io.BytesIO(row), replace(VARIANTS, max_pixels=100_000_000))
 
 
+@pytest.mark.xfail(reason="the conversion leaves its own, with the time of day in it")
+@pytest.mark.parametrize("name", ["tiff lab", "cmyk with profile", "png with a wide gamut"])
+def test_no_profile_comes_along_from_a_conversion(name: str) -> None:
+    """P1: what is sRGB needs none, and the same picture gives the same bytes at any time."""
+    (specimen,) = (specimen for specimen in SPECIMENS if specimen.name == name)
+    for output in thumbnails.make(io.BytesIO(specimen.make()), VARIANTS):
+        assert "icc_profile" not in Image.open(io.BytesIO(output.body)).info
+
+
 @pytest.mark.parametrize("source_key", LONG_NAMES)
 def test_names_of_1024_bytes(source_key: str) -> None:
     """P2: each output and the rejection has a key of its own that S3 takes."""
@@ -149,8 +162,8 @@ def test_names_of_1024_bytes(source_key: str) -> None:
 
 
 FORMATS_OF_MODES = {
-    "1": ("PNG", "TIFF", "BMP", "GIF"),
-    "L": ("PNG", "TIFF", "BMP", "GIF", "JPEG", "WEBP", "AVIF"),
+    "1": ("PNG", "TIFF", "BMP"),
+    "L": ("PNG", "TIFF", "BMP", "JPEG", "WEBP", "AVIF"),
     "P": ("PNG", "TIFF", "BMP", "GIF"),
     "LA": ("PNG", "TIFF"),
     "I;16": ("PNG", "TIFF"),
@@ -182,7 +195,10 @@ def test_any_mode_format_and_size_keeps_its_golden_properties(
     picture = in_mode(quarters(size, corners), mode)
     options = {"quality": 95} if format_name in {"JPEG", "MPO", "WEBP", "AVIF"} else {}
     outputs = thumbnails.make(io.BytesIO(saved(picture, format_name, **options)), VARIANTS)
-    assert_golden(list(outputs), Golden(size, corners, tolerance=40))
+    golden = Golden(
+        size, corners, tolerance=40, grey=not colours and mode != "LA" and format_name != "GIF"
+    )
+    assert_golden(list(outputs), golden)
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:

@@ -7,7 +7,6 @@ import re
 import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
@@ -19,12 +18,23 @@ from PIL import (
     Image,
     ImageChops,
     ImageCms,
-    ImageDraw,
     ImageStat,
     JpegImagePlugin,
     PngImagePlugin,
 )
 
+from tests.worker.corpus import (
+    BLUE,
+    GREEN,
+    RED,
+    WHITE,
+    Colour,
+    grey_profile,
+    png,
+    profile_with_red_and_blue_swapped,
+    quarters,
+    saved,
+)
 from worker import jpeg
 from worker import thumbnails as thumbnails_module
 from worker.memory import Memory
@@ -39,26 +49,6 @@ VARIANTS = Variants(
     widths=(120, 40, 10), formats={"jpeg": 85, "webp": 80, "avif": 70}, max_pixels=1_000_000
 )
 JPEG_ONLY = Variants(widths=(40,), formats={"jpeg": 90}, max_pixels=1_000_000)
-RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (250, 250, 250)
-
-Colour = tuple[int, ...]
-
-
-def quarters(size: tuple[int, int] = (200, 100)) -> Image.Image:
-    """Red and green above blue and white: each turn and mirroring shows."""
-    width, height = size
-    image = Image.new("RGB", size, RED)
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((width // 2, 0, width, height // 2 - 1), GREEN)
-    draw.rectangle((0, height // 2, width // 2 - 1, height), BLUE)
-    draw.rectangle((width // 2, height // 2, width, height), WHITE)
-    return image
-
-
-def saved(image: Image.Image, format_name: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format_name, **options)
-    return buffer.getvalue()
 
 
 def thumbnails(data: bytes, variants: Variants = VARIANTS) -> dict[str, Output]:
@@ -224,30 +214,6 @@ def test_nothing_is_enlarged() -> None:
     }
 
 
-@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied(format_name: str, orientation: int) -> None:
-    """P1: all eight, whichever format carries them, and the tag does not come along."""
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    undone = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }.get(orientation)
-    stored = quarters() if undone is None else quarters().transpose(undone)
-    made = thumbnails(saved(stored, format_name, exif=exif))
-    for name in ("w120", "w40.webp", "w40.avif"):
-        image = pixels(made[name])
-        assert image.size == ((120, 60) if name == "w120" else (40, 20))
-        assert close(corners(image), [RED, GREEN, BLUE, WHITE], 30)
-        assert image.getexif().get(0x0112) is None
-
-
 def _with_comment(image: Image.Image, **options: Any) -> bytes:
     return saved(image, "JPEG", comment=b"SECRET", **options)
 
@@ -354,38 +320,6 @@ def test_wide_gamut_is_converted() -> None:
     assert abs(red - 60) < 15
 
 
-def profile_with_red_and_blue_swapped() -> bytes:
-    """Return an sRGB profile whose primaries' tags are exchanged: what it means is plain to see."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    profile = profile.replace("sRGB".encode("utf-16-be"), "test".encode("utf-16-be"))
-    for tag, other in [(b"rXYZ", b"swap"), (b"bXYZ", b"rXYZ"), (b"swap", b"bXYZ")]:
-        profile = profile.replace(tag, other)
-    return profile
-
-
-def grey_profile(gamma: float) -> bytes:
-    """Return a profile that says how dark each grey is meant, and no more than it has to."""
-
-    def text(kind: bytes, value: str) -> bytes:
-        encoded = value.encode("utf-16-be")
-        return kind + struct.pack(">4xII2s2sII", 1, 12, b"en", b"US", len(encoded), 28) + encoded
-
-    tags = {
-        b"desc": text(b"mluc", "grey"),
-        b"cprt": text(b"mluc", "none"),
-        b"wtpt": b"XYZ " + struct.pack(">4x3i", 63_190, 65_536, 54_061),
-        b"kTRC": b"curv" + struct.pack(">4xIH2x", 1, round(gamma * 256)),
-    }
-    body, table = b"", struct.pack(">I", len(tags))
-    for name, value in tags.items():
-        table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(value))
-        body += value + b"\x00" * (-len(value) % 4)
-    head = struct.pack(">I4sI", 128 + len(table) + len(body), b"none", 0x04300000)
-    head += b"mntrGRAYXYZ " + b"\x00" * 12 + b"acsp" + b"\x00" * 28
-    head += struct.pack(">3i", 63_190, 65_536, 54_061)
-    return head.ljust(128, b"\x00") + table + body
-
-
 def test_a_grey_profile_is_applied_and_grey_stays_grey() -> None:
     """P1: scans and prints have their own tone curve; three equal channels would be waste."""
     found = one(saved(Image.new("L", (200, 100), 55), icc_profile=grey_profile(1.0)))
@@ -406,96 +340,6 @@ def test_a_profile_for_another_kind_of_picture_is_left_alone() -> None:
     found = one(saved(Image.new("L", (200, 100), 99), icc_profile=srgb))
     assert found.mode == "L"
     assert abs(found.getpixel((5, 5)) - 99) < 5  # type: ignore[operator]
-
-
-def _tiff(mode: str) -> bytes:
-    return saved(quarters().convert(mode), "TIFF")
-
-
-def _lab() -> bytes:
-    to_lab = ImageCms.buildTransform(
-        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
-    )
-    image = ImageCms.applyTransform(quarters(), to_lab)
-    assert image is not None
-    return saved(image, "TIFF")
-
-
-@pytest.mark.parametrize(
-    ("data", "tolerance"),
-    [
-        (saved(quarters(), "JPEG", quality=95), 16),
-        (saved(quarters(), "JPEG", quality=95, progressive=True), 16),
-        (saved(quarters().convert("CMYK"), "JPEG", quality=95), 16),
-        (saved(quarters(), "WEBP", quality=95), 20),
-        (saved(quarters(), "AVIF", quality=95), 20),
-        (saved(quarters(), "BMP"), 16),
-        (saved(quarters(), "GIF"), 20),
-        (saved(quarters().quantize(16)), 16),
-        (_tiff("CMYK"), 16),
-        (_tiff("YCbCr"), 16),
-        (_lab(), 16),
-        (saved(quarters(), "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))]), 16),
-    ],
-    ids=[
-        *("jpeg", "progressive", "cmyk", "webp", "avif", "bmp", "gif", "palette"),
-        *("tiff cmyk", "tiff ycbcr", "tiff lab", "mpo"),
-    ],
-)
-def test_colours_come_out_right(data: bytes, tolerance: int) -> None:
-    """P1: each accepted format and colour space."""
-    found = one(data)
-    assert (found.format, found.size) == ("JPEG", (40, 20))
-    assert found.mode == "RGB"
-    assert close(corners(found), [RED, GREEN, BLUE, WHITE], tolerance)
-
-
-def _ramp(mode: str, values: list[float]) -> Image.Image:
-    image = Image.new(mode, (4, 1))
-    for x, value in enumerate(values):
-        image.putpixel((x, 0), value)
-    return image.resize((200, 100), Image.Resampling.NEAREST)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        saved(_ramp("I;16", [0, 21_845, 43_690, 65_535])),
-        saved(_ramp("I;16", [0, 21_845, 43_690, 65_535]), transparency=65_535),
-        saved(_ramp("I;16", [0, 21_845, 43_690, 65_535]), "TIFF"),
-        saved(_ramp("I", [-300_000, -100_000, 100_000, 300_000]), "TIFF"),
-        saved(_ramp("F", [0.0, 1 / 3, 2 / 3, 1.0]), "TIFF"),
-        saved(_ramp("L", [0, 85, 170, 255])),
-    ],
-    ids=["png 16", "png 16 with a transparent grey", "tiff 16", "tiff 32", "tiff float", "png 8"],
-)
-def test_deep_greys_keep_their_shades(data: bytes) -> None:
-    """P1: Pillow's own conversion would cut everything above 255 off to white."""
-    found = one(data)
-    assert found.mode == "L"
-    shades = [found.getpixel((x, 10)) for x in (4, 14, 25, 35)]
-    assert close([tuple(shades)], [(0, 85, 170, 255)], 9)  # type: ignore[arg-type]
-
-
-def test_black_and_white() -> None:
-    """P1: one bit a pixel, and greys between them in the thumbnail."""
-    image = Image.new("1", (200, 100))
-    image.paste(1, (0, 0, 103, 100))
-    found = one(saved(image))
-    assert found.mode == "L"
-    assert found.getpixel((5, 5)) > 240  # type: ignore[operator]
-    assert found.getpixel((35, 5)) < 15  # type: ignore[operator]
-
-
-@pytest.mark.parametrize("format_name", ["GIF", "PNG", "WEBP", "AVIF", "TIFF"])
-def test_of_several_frames_the_first_is_used(format_name: str) -> None:
-    """P1: the stated policy for animations and pages."""
-    frames = [Image.new("RGB", (200, 100), colour) for colour in (RED, GREEN, BLUE)]
-    data = saved(frames[0], format_name, save_all=True, append_images=frames[1:])
-    for output in thumbnails(data).values():
-        found = pixels(output)
-        assert getattr(found, "n_frames", 1) == 1
-        assert close(corners(found)[:1], [RED], 20)
 
 
 def _clouds(mode: str) -> Image.Image:
@@ -598,64 +442,12 @@ def test_odd_shapes(size: tuple[int, int], expected: tuple[int, int]) -> None:
         assert pixels(made[name]).size == expected
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"", "not_an_image"),
-        (b"plain text, whatever its name says", "not_an_image"),
-        (b"\x00" * 100, "not_an_image"),
-        (b"<html><body>no</body></html>", "not_an_image"),
-        (b"PK\x03\x04" + b"\x00" * 100, "not_an_image"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + b"\x00" * 99, "unsupported_format"),
-        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic" + b"\x00" * 99, "unsupported_format"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format"),
-        (b"%PDF-1.7\n", "unsupported_format"),
-        (b"8BPS\x00\x01" + b"\x00" * 40, "unsupported_format"),
-        (b"\x89PNG\r\n\x1a\n", "corrupt"),
-        (b"\xff\xd8\xff\xe0\x00", "corrupt"),
-        (b"RIFF\x10\x00\x00\x00WEBPVP8 ", "corrupt"),
-        (b"GIF89a", "corrupt"),
-    ],
-)
-def test_what_is_no_picture_is_told_from_a_broken_one(data: bytes, reason: str) -> None:
-    """P5: the reason is one that the uploader can act on."""
-    assert rejection(data).reason == reason
-
-
-@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP"])
-def test_a_picture_that_ends_early_is_corrupt(format_name: str) -> None:
-    """P5: at any place; half a picture is never passed off as one."""
-    noise = Image.effect_noise((200, 100), 90).convert("RGB")
-    data = saved(noise, format_name)
-    for part in (0.1, 0.5, 0.9):
-        assert rejection(data[: int(len(data) * part)]).reason == "corrupt"
-
-
-def test_avif_that_starts_as_heif_does_is_avif() -> None:
-    """P1: the brand in front may be the container's; what it holds decides."""
-    data = saved(quarters(), "AVIF").replace(b"ftypavif", b"ftypmif1")
-    assert thumbnails(data)["w40"].content_type == "image/jpeg"
-
-
-def png_header(width: int, height: int) -> bytes:
-    """Return a PNG that claims this size and holds next to nothing."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(name + body))
-        return struct.pack(">I", len(body)) + name + body + check
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = zlib.compress(b"\x00" * 1000)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize(
     "data",
     [
-        png_header(1_001, 1_000),
-        png_header(60_000, 60_000),
+        png((1_001, 1_000), bytes(999)),
+        png((60_000, 60_000), bytes(999)),
         saved(Image.new("1", (1_001, 1_000)), "TIFF", compression="group4"),
         saved(Image.new("L", (1_001, 1_000)), "JPEG"),
         saved(Image.new("L", (1_001, 1_000)), "WEBP", lossless=True),
