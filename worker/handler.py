@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,18 +19,17 @@ from worker.deadline import no_request_after
 from worker.events import SourceObject
 from worker.logs import LOGGER, fields
 from worker.memory import Memory, divided
+from worker.metrics import Metrics
+from worker.redelivery import Message, delay, suspects, tries
 from worker.results import Output
 from worker.settings import Settings, parse
 from worker.workload import process
 
-_FIRST_DELAY = 30
-"""Seconds: the longest wait before the second try; it doubles with each try."""
+_REQUESTS = 10
+"""Requests to S3 at once, besides the downloads, each over a connection that is kept."""
 
-_LONGEST_DELAY = 43_200 - 900
-"""Seconds: SQS hides a message for 12 hours at most, a function's 15 minutes included."""
-
-_CONNECTIONS = 10
-"""Requests to S3 at once, each over a connection that is kept."""
+_THREADS = 2 * (os.cpu_count() or 1)
+"""Messages worked on at once: while one waits for the network, another has the processor."""
 
 _CONNECT_TIMEOUT = 2
 _READ_TIMEOUT = 5
@@ -72,63 +70,97 @@ def _worker() -> Worker:
         connect_timeout=_CONNECT_TIMEOUT,
         read_timeout=_READ_TIMEOUT,
         retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=_CONNECTIONS,
+        max_pool_connections=_REQUESTS + _THREADS,
         # A gateway endpoint is a way to its own region alone, not to s3.amazonaws.com.
         s3={"us_east_1_regional_endpoint": "regional"},
         tcp_keepalive=True,
     )
-    _, memory = divided(settings.memory_megabytes, threads=1, file_bytes=settings.max_object_bytes)
+    threads, memory = divided(
+        settings.memory_megabytes, threads=_THREADS, file_bytes=settings.max_object_bytes
+    )
     return Worker(
         settings=settings,
         s3=session.create_client("s3", config=config),
         sqs=session.create_client("sqs", config=config) if settings.work_queue_url else None,
         memory=memory,
+        threads=threads,
     )
 
 
 @dataclass(frozen=True)
 class Worker:
-    """The settings and the clients that every message needs; `sqs` is None without an endpoint."""
+    """What every batch needs; `sqs` is None without an endpoint, `threads` work beside each other.
+
+    Whatever they decode at the same time fits into `memory`.
+    """
 
     settings: Settings
     s3: Any
     sqs: Any | None
     memory: Memory = field(default_factory=Memory)
+    threads: int = 1
 
-    def work(self, messages: Sequence[Mapping[str, Any]], context: Context) -> dict[str, Any]:
+    def work(self, messages: Sequence[Message], context: Context) -> dict[str, Any]:
         """Return the partial batch response: the messages that are not done, and only those."""
         left = context.get_remaining_time_in_millis() / 1000
         # One that hangs must still end in time; where time is short anyway, the risk is worth it.
         last = time.monotonic() + left - min(_CONNECT_TIMEOUT + _READ_TIMEOUT, left / 4)
-        with no_request_after(last, self.s3), ThreadPoolExecutor(_CONNECTIONS) as requests:
-            return self._work(messages, context, requests)
-
-    def _work(
-        self, messages: Sequence[Mapping[str, Any]], context: Context, requests: Executor
-    ) -> dict[str, Any]:
-        failed: list[str] = []
-        longest = 0.0
-        for message in messages:
-            time_left = context.get_remaining_time_in_millis() / 1000
-            about = {"request_id": context.aws_request_id, "message_id": message["messageId"]}
-            if time_left < longest * _SPARE_TIME:
-                LOGGER.warning(
-                    "too little time left to begin this message",
-                    extra=fields(**about, outcome="retry", time_left=time_left),
-                )
-                self._hide(message, 0, about)
-                failed.append(message["messageId"])
-                continue
-            began = time.monotonic()
-            if not self._is_done(message, about, requests):
-                self._hide(message, self._delay(message), about)
-                failed.append(message["messageId"])
-            longest = max(longest, time.monotonic() - began)
+        with no_request_after(last, self.s3), ThreadPoolExecutor(_REQUESTS) as requests:
+            batch = _Batch(self, context, requests)
+            failed = batch.work(messages)
+        print(batch.metrics.line(), flush=True)
         return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
 
-    def _is_done(
-        self, message: Mapping[str, Any], about: Mapping[str, Any], requests: Executor
-    ) -> bool:
+
+class _Batch:
+    """One invocation's messages, worked on by several threads."""
+
+    def __init__(self, worker: Worker, context: Context, requests: Executor) -> None:
+        self.metrics = Metrics()
+        self._worker = worker
+        self._context = context
+        self._requests = requests
+        self._longest = 0.0
+
+    def work(self, messages: Sequence[Message]) -> list[str]:
+        """Return the ids of those that have to come back."""
+        suspected = suspects(messages)
+        fresh = [message for message in messages if tries(message) < 2]
+        done: dict[str, bool] = {}
+
+        def work(message: Message) -> None:
+            name = message["messageId"]
+            done[name] = self._is_begun(message)
+            if done[name] and suspected:
+                # Should one of the others end this invocation, this one does not come back with it.
+                self._delete(message)
+
+        with ThreadPoolExecutor(self._worker.threads) as pool:
+            list(pool.map(work, fresh))
+        for message in suspected:
+            work(message)
+        return [message["messageId"] for message in messages if not done[message["messageId"]]]
+
+    def _is_begun(self, message: Message) -> bool:
+        """Work on a message if there is time for it; False if it has to come back."""
+        time_left = self._context.get_remaining_time_in_millis() / 1000
+        about = self._about(message)
+        if time_left < self._longest * _SPARE_TIME:
+            LOGGER.warning(
+                "too little time left to begin this message",
+                extra=fields(**about, outcome="retry", time_left=time_left),
+            )
+            self._come_back(message, 0)
+            return False
+        began = time.monotonic()
+        done = self._is_done(message, about)
+        if not done:
+            timeout = self._worker.settings.visibility_timeout
+            self._come_back(message, delay(message, visibility_timeout=timeout))
+        self._longest = max(self._longest, time.monotonic() - began)
+        return done
+
+    def _is_done(self, message: Message, about: Mapping[str, Any]) -> bool:
         """Work on everything that one message announces; False if anything has to be done again."""
         try:
             announcement = events.parse(message["body"])
@@ -141,46 +173,56 @@ class Worker:
             LOGGER.error("unreadable %s", problem, extra=fields(**about, outcome="retry"))
         if not announcement.objects and not announcement.problems:
             LOGGER.info("S3's test event", extra=fields(**about, outcome="test_event"))
-        done = not announcement.problems
-        for source in announcement.objects:
-            where = {**about, "bucket": source.bucket, "key": source.key, "version": source.version}
-            try:
-                ending = settlement.settle(self.s3, self.settings, source, self._make, requests)
-            except Exception:  # noqa: BLE001 -- whatever it is, this message alone goes back
-                LOGGER.exception("this object has to wait", extra=fields(**where, outcome="retry"))
-                done = False
-            else:
-                LOGGER.info(
-                    ending.message,
-                    exc_info=ending.cause,
-                    extra=fields(**where, outcome=ending.outcome, **ending.facts),
-                )
-        return done
+        results = [self._is_settled(source, about) for source in announcement.objects]
+        return all(results) and not announcement.problems
+
+    def _is_settled(self, source: SourceObject, about: Mapping[str, Any]) -> bool:
+        where = {**about, "bucket": source.bucket, "key": source.key, "version": source.version}
+        worker = self._worker
+        try:
+            ending = settlement.settle(
+                worker.s3, worker.settings, source, self._make, self._requests
+            )
+        except Exception:  # noqa: BLE001 -- whatever it is, this message alone goes back
+            LOGGER.exception("this object has to wait", extra=fields(**where, outcome="retry"))
+            return False
+        LOGGER.info(
+            ending.message,
+            exc_info=ending.cause,
+            extra=fields(**where, outcome=ending.outcome, **ending.facts),
+        )
+        self.metrics.end(ending.outcome, ending.facts)
+        return True
 
     def _make(self, source: SourceObject) -> Sequence[Output]:
-        body = storage.read(self.s3, source, limit=self.settings.max_object_bytes)
-        return process(body, self.settings, self.memory)
+        worker = self._worker
+        body = storage.read(worker.s3, source, limit=worker.settings.max_object_bytes)
+        self.metrics.add(BytesIn=body.seek(0, os.SEEK_END))
+        body.seek(0)
+        return process(body, worker.settings, worker.memory)
 
-    def _delay(self, message: Mapping[str, Any]) -> int:
-        """Return seconds to wait before the next try: exponential, with full jitter.
+    def _come_back(self, message: Message, seconds: int) -> None:
+        """Have a message that is not done appear again after these seconds."""
+        self.metrics.add(Retries=1)
+        self._tell_queue(message, "change_message_visibility", VisibilityTimeout=seconds)
 
-        Full jitter (anything from nothing to the ceiling) spreads what failed together best.
-        https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-        """
-        tries = int(message["attributes"]["ApproximateReceiveCount"])
-        first = min(_FIRST_DELAY, self.settings.visibility_timeout)
-        ceiling = min(_LONGEST_DELAY, first * 2 ** min(tries - 1, 16))
-        return random.randint(1, ceiling)  # noqa: S311 -- spreads load, protects nothing
+    def _delete(self, message: Message) -> None:
+        self._tell_queue(message, "delete_message")
 
-    def _hide(self, message: Mapping[str, Any], seconds: int, about: Mapping[str, Any]) -> None:
-        """Have a message that comes back appear after these seconds."""
-        if self.sqs is None:
+    def _tell_queue(self, message: Message, operation: str, **arguments: object) -> None:
+        if self._worker.sqs is None:
             return
         try:
-            self.sqs.change_message_visibility(
-                QueueUrl=self.settings.work_queue_url,
+            getattr(self._worker.sqs, operation)(
+                QueueUrl=self._worker.settings.work_queue_url,
                 ReceiptHandle=message["receiptHandle"],
-                VisibilityTimeout=seconds,
+                **arguments,
             )
-        except Exception:  # noqa: BLE001 -- only the wait is lost, not the message
-            LOGGER.exception("the wait could not be set", extra=fields(**about))
+        except Exception:  # noqa: BLE001 -- the response says the same, only later
+            LOGGER.exception("%s failed", operation, extra=fields(**self._about(message)))
+
+    def _about(self, message: Message) -> dict[str, Any]:
+        return {
+            "request_id": self._context.aws_request_id,
+            "message_id": message["messageId"],
+        }

@@ -57,9 +57,10 @@ class Clock:
 
 @dataclass
 class Queue:
-    """The one call to SQS that the worker makes."""
+    """The two calls to SQS that the worker makes."""
 
     waits: dict[str, int] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
     error: Exception | None = None
 
     def change_message_visibility(self, **arguments: Any) -> None:
@@ -68,6 +69,13 @@ class Queue:
         if self.error:
             raise self.error
         self.waits[arguments["ReceiptHandle"]] = arguments["VisibilityTimeout"]
+
+    def delete_message(self, **arguments: Any) -> None:
+        """Keep what was deleted, or fail as told."""
+        assert arguments["QueueUrl"] == SETTINGS.work_queue_url
+        if self.error:
+            raise self.error
+        self.deleted.append(arguments["ReceiptHandle"].removeprefix("handle of "))
 
 
 @pytest.fixture
@@ -464,6 +472,136 @@ def test_the_first_message_is_always_begun(worker: Worker, s3: MemoryS3) -> None
     """R2: a function with a short timeout still gets on."""
     s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
     assert failures(worker.work([message("m1", record())], Clock([2_000]))) == []
+
+
+def uploads(s3: MemoryS3, count: int) -> list[dict[str, Any]]:
+    """Return a batch of so many messages, each with its picture in place."""
+    for number in range(count):
+        s3.upload(SETTINGS.upload_bucket, f"uploads/{number}.jpg", "v1", picture())
+    return [message(f"m{n}", record(key=f"uploads/{n}.jpg")) for n in range(count)]
+
+
+def test_messages_are_worked_on_at_once(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
+    """P3: one is downloaded while another is decoded; each line is about its own message."""
+    batch = uploads(s3, 3)
+    together = threading.Barrier(3, timeout=5)
+
+    def wait(operation: str, _arguments: dict[str, Any]) -> None:
+        if operation == "GetObject":
+            together.wait()
+
+    s3.before = wait
+    assert failures(replace(worker, threads=3).work(batch, Clock())) == []
+    about = {(line["message_id"], line["key"], line["outcome"]) for line in lines(log)}
+    assert about == {(f"m{n}", f"uploads/{n}.jpg", "written") for n in range(3)}
+
+
+def test_no_more_messages_at_once_than_threads(worker: Worker, s3: MemoryS3) -> None:
+    """P5: each of them holds a file in memory."""
+    batch = uploads(s3, 6)
+    active, most = 0, 0
+    lock = threading.Lock()
+
+    def count(operation: str, _arguments: dict[str, Any]) -> None:
+        nonlocal active, most
+        if operation == "GetObject":
+            with lock:
+                active += 1
+                most = max(most, active)
+            time.sleep(0.02)
+            with lock:
+                active -= 1
+
+    s3.before = count
+    assert failures(replace(worker, threads=2).work(batch, Clock())) == []
+    assert most == 2
+
+
+def test_one_bad_message_of_several_at_once_fails_alone(worker: Worker, s3: MemoryS3) -> None:
+    """T4: whichever thread it is in; what comes back is named in the batch's order."""
+    batch = uploads(s3, 6)
+    batch[1]["body"] = batch[4]["body"] = "unreadable"
+    assert failures(replace(worker, threads=3).work(batch, Clock())) == ["m1", "m4"]
+
+
+def test_what_several_threads_have_not_begun_near_the_end_comes_back(
+    worker: Worker, s3: MemoryS3, queue: Queue
+) -> None:
+    """R2: as with one."""
+    batch = uploads(s3, 5)
+    clock = Clock([60_000, 60_000, 60_000, 0])  # one answer for the batch, two for messages
+    failed = failures(replace(worker, threads=2).work(batch, clock))
+    assert len(failed) == 3
+    assert set(queue.waits.values()) == {0}
+
+
+def test_large_pictures_take_turns(worker: Worker, s3: MemoryS3) -> None:
+    """P5: ten at once are decoded within the memory for one, and all get done."""
+    batch = uploads(s3, 10)
+    memory = Memory(10_000_000)
+    at_once = 0
+
+    def heavy(_source: BinaryIO, _settings: Settings, memory: Memory) -> list[Output]:
+        nonlocal at_once
+        with memory.reserved(6_000_000):
+            at_once += 1
+            time.sleep(0.005)
+            assert at_once == 1
+            at_once -= 1
+        return [Output("out", b"out", "text/plain")]
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(handler, "process", heavy)
+        worker = replace(worker, threads=5, memory=memory)
+        assert failures(worker.work(batch, Clock())) == []
+    assert len(s3.objects) == 10
+
+
+def test_a_batch_of_new_messages_is_left_to_lambda_to_delete(
+    worker: Worker, s3: MemoryS3, queue: Queue
+) -> None:
+    """R2: no call more than needed."""
+    worker.work(uploads(s3, 2), Clock())
+    assert queue.deleted == []
+
+
+def test_what_came_before_goes_last_and_each_is_deleted_when_done(
+    worker: Worker, s3: MemoryS3, queue: Queue
+) -> None:
+    """R2: should it end the invocation, what is done already does not come back with it."""
+    batch = uploads(s3, 4)
+    batch[0]["attributes"]["ApproximateReceiveCount"] = "2"
+    batch[2]["body"] = "unreadable"
+    assert failures(replace(worker, threads=1).work(batch, Clock())) == ["m2"]
+    assert queue.deleted == ["m1", "m3", "m0"]
+
+
+def test_a_message_that_cannot_be_deleted_is_done_all_the_same(
+    worker: Worker, s3: MemoryS3, queue: Queue
+) -> None:
+    """R2: the response still says so to Lambda, which deletes it."""
+    batch = uploads(s3, 1)
+    batch[0]["attributes"]["ApproximateReceiveCount"] = "2"
+    queue.error = TimeoutError("no way there")
+    assert failures(worker.work(batch, Clock())) == []
+
+
+def test_metrics_are_one_line(
+    worker: Worker, s3: MemoryS3, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """O3: of the whole invocation, with no call to CloudWatch."""
+    batch = uploads(s3, 2)
+    s3.upload(SETTINGS.upload_bucket, "uploads/2.jpg", "v1", b"junk")
+    batch += [message("m2", record(key="uploads/2.jpg")), message("m3") | {"body": "unreadable"}]
+    worker.work(batch, Clock())
+    (line,) = capsys.readouterr().out.splitlines()
+    metrics = json.loads(line)
+    expected = {"Pictures": 3, "Variants": 8, "Rejected": 1, "RejectedNotAnImage": 1, "Retries": 1}
+    assert metrics | expected == metrics
+    assert metrics["BytesIn"] == 2 * len(picture()) + len(b"junk")
+    assert metrics["BytesOut"] == sum(
+        len(stored.body) for key, stored in s3.objects.items() if key.startswith("thumbnails/")
+    )
 
 
 def test_importing_calls_nothing_and_needs_no_environment() -> None:

@@ -150,8 +150,8 @@ def _with_a_chunk_between(data: bytes) -> bytes:
 
 
 def _with_another_checksum(data: bytes) -> bytes:
-    end = data.rindex(b"IDAT") + 4 + 100
-    return data[:end] + bytes([data[end] ^ 1]) + data[end + 1 :]
+    last = data.index(b"IDAT", data.index(b"IDAT") + 4) - 5  # of the first chunk with data
+    return data[:last] + bytes([data[last] ^ 1]) + data[last + 1 :]
 
 
 def _with_too_few_rows(data: bytes) -> bytes:
