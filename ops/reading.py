@@ -87,16 +87,16 @@ class Reading:
 
     def condition(self, name: str) -> bool:
         """Return whether the template's condition `name` holds."""
-        holds: bool = self.resolve(self.template["Conditions"][name])
-        return holds
+        return self._holds(self.template["Conditions"][name])
 
     def broken_rules(self) -> list[str]:
         """Return the sentences of the rules that the parameter values break."""
         return [
-            assertion["AssertDescription"]
-            for rule in self.template["Rules"].values()
+            str(assertion.get("AssertDescription", name))
+            for name, rule in self.template.get("Rules", {}).items()
+            if "RuleCondition" not in rule or self._holds(rule["RuleCondition"])
             for assertion in rule["Assertions"]
-            if not self.resolve(assertion["Assert"])
+            if not self._holds(assertion["Assert"])
         ]
 
     def _exists(self, resource: dict[str, Any]) -> bool:
@@ -110,46 +110,74 @@ class Reading:
             return ABSENT
         if name in {**PSEUDO, **self.values}:
             return {**PSEUDO, **self.values}[name]
-        if name in self.template["Parameters"]:
+        if name in self.template.get("Parameters", {}):
             return self.parameter(name)
         return self._physical(name)
 
-    def _getatt(self, path: list[str]) -> str:
-        title, attribute = path
+    def _getatt(self, path: list[str] | str) -> str:
+        title, _, attribute = (path if isinstance(path, str) else ".".join(path)).partition(".")
         return self._physical(title) if attribute == "QueueName" else f"<{title}.{attribute}>"
 
     def _physical(self, title: str) -> str:
         """Return the name that a resource is given, or a stand-in where AWS makes one up."""
-        properties = self.resources[title].get("Properties", {})
+        properties = self.resources.get(title, {}).get("Properties", {})
         for key in ("BucketName", "QueueName", "FunctionName", "LogGroupName", "TopicName"):
             if key in properties:
                 return str(self.resolve(properties[key]))
         return f"<{title}>"
 
-    def _sub(self, text: str) -> str:
-        return re.sub(r"\$\{([^}]+)\}", lambda match: str(self._ref(match[1])), text)
+    def _sub(self, argument: str | list[Any]) -> str:
+        text, given = (argument, {}) if isinstance(argument, str) else argument
+
+        def value(match: re.Match[str]) -> str:
+            name = match[1]
+            if name.startswith("!"):  # how a literal ${} is written
+                return f"${{{name[1:]}}}"
+            if name in given:
+                return str(self.resolve(given[name]))
+            return str(self._getatt(name) if "." in name else self._ref(name))
+
+        return re.sub(r"\$\{([^}]+)\}", value, text)
 
     def _join(self, argument: list[Any]) -> str:
         separator, parts = argument
-        return str(separator).join(self.resolve(parts))
+        return str(separator).join(map(str, self.resolve(parts)))
+
+    def _split(self, argument: list[Any]) -> list[str]:
+        separator, text = argument
+        return str(self.resolve(text)).split(separator)
+
+    def _select(self, argument: list[Any]) -> Any:
+        index, items = self.resolve(argument)
+        if isinstance(items, list) and str(index).isdigit() and int(index) < len(items):
+            return items[int(index)]
+        return {"Fn::Select": [index, items]}  # of what only AWS knows, such as zones
 
     def _if(self, argument: list[Any]) -> Any:
         name, then, otherwise = argument
         return self.resolve(then if self.condition(name) else otherwise)
 
     def _findinmap(self, argument: list[Any]) -> Any:
-        name, first, second = self.resolve(argument)
-        return self.template["Mappings"][name][first][second]
+        name, first, second = self.resolve(argument[:3])
+        table = self.template.get("Mappings", {}).get(name, {}).get(first, {})
+        return table.get(second, f"<{name}.{first}.{second}>")
 
     def _equals(self, pair: list[Any]) -> bool:
         one, other = self.resolve(pair)
         return str(one) == str(other)
 
     def _not(self, argument: list[Any]) -> bool:
-        return not self.resolve(argument[0])
+        return not self._holds(argument[0])
 
     def _or(self, tests: list[Any]) -> bool:
-        return any(self.resolve(tests))
+        return any(map(self._holds, tests))
+
+    def _and(self, tests: list[Any]) -> bool:
+        return all(map(self._holds, tests))
+
+    def _holds(self, test: Any) -> bool:
+        named = isinstance(test, dict) and set(test) == {"Condition"}
+        return bool(self.condition(test["Condition"]) if named else self.resolve(test))
 
     def _contains(self, argument: list[Any]) -> bool:
         values, value = self.resolve(argument)

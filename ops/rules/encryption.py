@@ -1,0 +1,144 @@
+"""Rules about keys: what is encrypted with which, and which service may use it."""
+
+from collections.abc import Iterator
+
+from ops.rules.policy import Request, allowed
+from ops.rules.rule import Problems, rule
+from ops.rules.stack import Stack, key_property
+
+KMS = "https://docs.aws.amazon.com/kms/latest/developerguide"
+SQS_KEY = (
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+    "sqs-key-management.html"
+)
+LOGS_KEY = (
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
+)
+AT_REST = (
+    "S3::Bucket",
+    "SQS::Queue",
+    "SNS::Topic",
+    "Logs::LogGroup",
+    "Lambda::Function",
+    "KinesisFirehose::DeliveryStream",
+)
+# What a log group's key is used for: its documentation asks for each of these, with a star.
+LOG_ACTIONS = (
+    "kms:Encrypt",
+    "kms:Decrypt",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:GenerateDataKey",
+    "kms:DescribeKey",
+)
+
+
+@rule(
+    "Set the resource's key (KmsMasterKeyId, KmsKeyId, KMSMasterKeyID, KmsKeyArn) to a customer"
+    " managed key.",
+    source=SQS_KEY,
+    keeps="S1, S4, trap 3",
+)
+def data_is_under_customer_key(stack: Stack) -> Problems:
+    """AWS's own keys cannot be shared with S3, revoked, audited by use, or kept from an account."""
+    for title, resource in stack.existing():
+        kind = stack.kind(title)
+        properties = stack.properties(title)
+        if kind not in AT_REST:
+            continue
+        if kind == "Lambda::Function" and not properties.get("Environment", {}).get("Variables"):
+            continue
+        if kind == "KinesisFirehose::DeliveryStream" and "KinesisStreamSourceConfiguration" in (
+            resource.get("Properties", {})
+        ):
+            continue  # the stream it reads encrypts
+        value = key_property(kind, properties)
+        if not value:
+            yield title, "is not encrypted with a customer managed key"
+        elif str(value).startswith("alias/aws/") or value == "AWS_OWNED_CMK":
+            yield title, f"is encrypted with {value}, which is AWS's and not yours"
+
+
+@rule("Set EnableKeyRotation to true.", source=f"{KMS}/rotate-keys.html", keeps="S4, trap 30")
+def key_rotates(stack: Stack) -> Problems:
+    """A key that never changes protects ever more data with the same secret."""
+    for title, properties in stack.of_type("KMS::Key").items():
+        symmetric = str(properties.get("KeySpec", "SYMMETRIC_DEFAULT")) == "SYMMETRIC_DEFAULT"
+        if symmetric and str(properties.get("EnableKeyRotation")).lower() != "true":
+            yield title, "does not rotate"
+
+
+@rule(
+    "Allow the account's root kms:PutKeyPolicy, Decrypt and the rest of administration.",
+    source=f"{KMS}/key-policy-default.html",
+    keeps="trap 30",
+)
+def account_administers_key(stack: Stack) -> Problems:
+    """Without the root statement a lost role makes the data unreadable for ever."""
+    for title in stack.of_type("KMS::Key"):
+        root = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:root"
+        for action in ("kms:PutKeyPolicy", "kms:Decrypt", "kms:ScheduleKeyDeletion"):
+            if not allowed(stack.statements(title), Request(action=action, principal=root)):
+                yield title, f"does not let the account {action}"
+
+
+def _feeds(stack: Stack) -> Iterator[tuple[str, str, str, str]]:
+    """Yield service, the ARN it acts for, what it writes to, and that resource's key."""
+    found = [("s3.amazonaws.com", stack.arn(b), queue) for b, _, queue in stack.notifications()]
+    for title, one in stack.of_type("Events::Rule").items():
+        for target in one.get("Targets", []):
+            to = stack.owner(target.get("Arn"), "SQS::Queue", "SNS::Topic")
+            found.append(("events.amazonaws.com", stack.arn(title), to))
+    for one in stack.of_type("SNS::Subscription").values():
+        to = stack.owner(one.get("Endpoint"), "SQS::Queue")
+        found.append(("sns.amazonaws.com", str(one.get("TopicArn")), to))
+    for title, one in stack.of_type("CloudWatch::Alarm").items():
+        for action in [*one.get("AlarmActions", []), *one.get("OKActions", [])]:
+            to = stack.owner(action, "SNS::Topic")
+            found.append(("cloudwatch.amazonaws.com", stack.arn(title), to))
+    for service, source, to in dict.fromkeys(found):
+        if to and (key := stack.key_of(to)):
+            yield service, source, to, key
+
+
+@rule(
+    "Allow the service kms:GenerateDataKey and kms:Decrypt in the key's policy.",
+    source=SQS_KEY,
+    keeps="S4, trap 3, trap 4, trap 47",
+)
+def sender_may_use_key(stack: Stack) -> Problems:
+    """What a service cannot encrypt it drops: uploads, events and alarms vanish in silence."""
+    said = set()
+    for service, source, to, key in _feeds(stack):
+        # EventBridge names no source when it uses a key (trap 47).
+        sent = (
+            {}
+            if service == "events.amazonaws.com"
+            else {"aws:SourceArn": source, "aws:SourceAccount": stack.account}
+        )
+        for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+            request = Request(action=action, principal=service, context=sent)
+            if not allowed(stack.statements(key), request) and (key, service, action) not in said:
+                said.add((key, service, action))
+                yield key, f"does not let {service} {action}, which sends to {to}"
+
+
+@rule(
+    "Allow logs.<region>.<URL suffix> to use the key, with the condition ArnLike"
+    " kms:EncryptionContext:aws:logs:arn the group's ARN.",
+    source=LOGS_KEY,
+    keeps="O1, S4, trap 5",
+)
+def logs_may_use_key(stack: Stack) -> Problems:
+    """A log group whose key CloudWatch Logs may not use cannot be created."""
+    service = f"logs.{stack.pseudo('Region')}.{stack.pseudo('URLSuffix')}"
+    for title in stack.of_type("Logs::LogGroup"):
+        if not (key := stack.key_of(title)):
+            continue
+        group = stack.arn(title).removesuffix(":*")
+        context = {"kms:EncryptionContext:aws:logs:arn": group}
+        for action in LOG_ACTIONS:
+            request = Request(action=action, principal=service, context=context)
+            if not allowed(stack.statements(key), request):
+                yield key, f"does not let {service} {action} for {title}"
+                break

@@ -1,0 +1,294 @@
+"""Rules about alarms, dashboards, logs and where they are delivered."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ops.rules.policy import Request, allowed
+from ops.rules.rule import Problems, rule
+from ops.rules.stack import Stack
+
+ALARMS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring"
+SQS_METRICS = (
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+    "sqs-available-cloudwatch-metrics.html"
+)
+FIREHOSE = "https://docs.aws.amazon.com/firehose/latest/dev"
+
+# The dimension that names the resource, the resource's type, and the metrics that it sends.
+# Sources: the services' pages on their CloudWatch metrics.
+DIMENSIONS = {
+    "AWS/SQS": ("QueueName", "SQS::Queue"),
+    "AWS/Lambda": ("FunctionName", "Lambda::Function"),
+    "AWS/SNS": ("TopicName", "SNS::Topic"),
+    "AWS/Firehose": ("DeliveryStreamName", "KinesisFirehose::DeliveryStream"),
+    "AWS/Logs": ("LogGroupName", "Logs::LogGroup"),
+    "AWS/S3": ("BucketName", "S3::Bucket"),
+    "AWS/Events": ("RuleName", "Events::Rule"),
+}
+METRICS = {
+    "AWS/SQS": {
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesDelayed",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesVisible",
+        "NumberOfEmptyReceives",
+        "NumberOfMessagesDeleted",
+        "NumberOfMessagesReceived",
+        "NumberOfMessagesSent",
+        "SentMessageSize",
+    },
+    "AWS/Lambda": {
+        "AsyncEventAge",
+        "AsyncEventsDropped",
+        "AsyncEventsReceived",
+        "ClaimedAccountConcurrency",
+        "ConcurrentExecutions",
+        "DeadLetterErrors",
+        "DestinationDeliveryFailures",
+        "DroppedEventCount",
+        "Duration",
+        "Errors",
+        "FailedInvokeEventCount",
+        "FilteredOutEventCount",
+        "InvokedEventCount",
+        "Invocations",
+        "OversizedRecordCount",
+        "PolledEventCount",
+        "PostRuntimeExtensionsDuration",
+        "ProvisionedConcurrencyInvocations",
+        "ProvisionedConcurrencySpilloverInvocations",
+        "ProvisionedConcurrencyUtilization",
+        "ProvisionedConcurrentExecutions",
+        "RecursiveInvocationsDropped",
+        "Throttles",
+        "UnreservedConcurrentExecutions",
+    },
+}
+
+
+def _watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield namespace, metric and dimensions of all that an alarm looks at."""
+    for one in [
+        alarm,
+        *(each.get("MetricStat", {}).get("Metric", {}) for each in alarm.get("Metrics", [])),
+    ]:
+        if "Namespace" in one:
+            dimensions = {each["Name"]: str(each["Value"]) for each in one.get("Dimensions", [])}
+            yield str(one["Namespace"]), str(one.get("MetricName")), dimensions
+
+
+def _unreal(
+    stack: Stack, namespace: str, metric: str, dimensions: dict[str, str]
+) -> Iterator[str]:
+    """Yield what is wrong with a metric: unknown to its service, or of no resource."""
+    if namespace not in DIMENSIONS:
+        if namespace.startswith("AWS/") and re.search("sqs|lambda|sns", namespace, re.IGNORECASE):
+            yield f"watches the namespace {namespace}, which does not exist"
+        return
+    if namespace in METRICS and metric not in METRICS[namespace]:
+        yield f"watches {namespace} {metric}, which does not exist"
+    name, kind = DIMENSIONS[namespace]
+    if name not in dimensions:
+        if namespace == "AWS/SQS":  # the only one of these without a sum over all
+            yield f"watches {metric} without {name}, and {namespace} has no such sum"
+        return
+    value = dimensions[name]
+    if value not in {stack.name(title) for title in stack.of_type(kind)}:
+        yield f"watches {metric} of {value}, which no {kind} of the stack is called"
+
+
+@rule(
+    "Name a resource of the stack in the dimension: {Fn::GetAtt: [Queue, QueueName]}, {Ref: …}.",
+    source=SQS_METRICS,
+    keeps="O2",
+)
+def alarm_watches_real_resource(stack: Stack) -> Problems:
+    """A metric that does not exist has no data, and its alarm never fires."""
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        for metric in _watched(alarm):
+            for wrong in _unreal(stack, *metric):
+                yield title, wrong
+
+
+@rule(
+    "State TreatMissingData: notBreaching for counts of faults.",
+    source=f"{ALARMS}/alarms-and-missing-data.html",
+    keeps="O2, trap 33",
+)
+def alarm_states_missing_data(stack: Stack) -> Problems:
+    """The default, missing, leaves an alarm of faults in ALARM or INSUFFICIENT_DATA for ever."""
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        if "TreatMissingData" not in alarm:
+            yield title, "does not say what missing data means"
+        elif alarm["TreatMissingData"] in ("missing", "ignore"):
+            yield title, f"treats missing data as {alarm['TreatMissingData']}"
+
+
+@rule(
+    "Set AlarmActions to a topic that people subscribe to.",
+    source=f"{ALARMS}/Notify_Users_Alarm_Changes.html",
+    keeps="O2, O5",
+)
+def alarm_reaches_somebody(stack: Stack) -> Problems:
+    """An alarm without action is a light in an empty room."""
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        if not alarm.get("AlarmActions") or str(alarm.get("ActionsEnabled")).lower() == "false":
+            yield title, "does nothing when it goes off"
+
+
+@rule(
+    "Allow cloudwatch.amazonaws.com sns:Publish in the topic's policy, for this account's alarms.",
+    source=f"{ALARMS}/Notify_Users_Alarm_Changes.html",
+    keeps="O5, trap 32",
+)
+def alarm_may_publish(stack: Stack) -> Problems:
+    """A topic policy of one's own replaces the default one, which let the account's alarms in."""
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        for action in [*alarm.get("AlarmActions", []), *alarm.get("OKActions", [])]:
+            topic = stack.owner(action, "SNS::Topic")
+            if not topic or not stack.guards(topic):
+                continue
+            request = Request(
+                action="sns:Publish",
+                resource=stack.arn(topic),
+                principal="cloudwatch.amazonaws.com",
+                context={
+                    "aws:SourceArn": stack.arn(title),
+                    "aws:SourceAccount": stack.account,
+                    "aws:SecureTransport": "true",
+                },
+            )
+            if not allowed(stack.guarding(topic), request):
+                yield title, f"may not publish to {topic}"
+                break
+
+
+@rule(
+    "Add an alarm on ApproximateNumberOfMessagesVisible of the dead-letter queue, above 0.",
+    source=SQS_METRICS,
+    keeps="O2, trap 34",
+)
+def dead_letters_are_noticed(stack: Stack) -> Problems:
+    """The queue's age ignores what was received often: dead letters are seen only there."""
+    depth = "ApproximateNumberOfMessagesVisible"
+    seen = {
+        dimensions.get("QueueName")
+        for alarm in stack.of_type("CloudWatch::Alarm").values()
+        for _, metric, dimensions in _watched(alarm)
+        if metric == depth and str(alarm.get("ComparisonOperator")).startswith("Greater")
+    }
+    for title, queue in stack.of_type("SQS::Queue").items():
+        target = stack.owner(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
+        if target and stack.name(target) not in seen:
+            yield target, f"collects dead letters of {title} and no alarm watches its depth"
+
+
+@rule(
+    "Write the body as JSON text whose metrics name resources of the stack.",
+    source=f"{ALARMS}/CloudWatch-Dashboard-Body-Structure.html",
+    keeps="O4",
+)
+def dashboard_shows_real_metrics(stack: Stack) -> Problems:
+    """A body that is no JSON once values are filled in fails the deployment; a wrong name is blank."""
+    for title, properties in stack.of_type("CloudWatch::Dashboard").items():
+        try:
+            body = json.loads(str(properties.get("DashboardBody")))
+        except ValueError as error:
+            yield title, f"has a body that is not JSON: {error}"
+            continue
+        for widget in body.get("widgets", []):
+            for namespace, metric, dimensions in _charted(widget):
+                for wrong in _unreal(stack, namespace, metric, dimensions):
+                    yield title, wrong.replace("watches", "shows", 1)
+
+
+def _charted(widget: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield each metric of a widget; a dot stands for the same as in the line before."""
+    before: list[str] = []
+    for line in widget.get("properties", {}).get("metrics", []):
+        words = [str(one) for one in line if not isinstance(one, dict)]
+        if words[:1] == ["..."]:
+            words = [*before[: len(before) - len(words) + 1], *words[1:]]
+        for index, word in enumerate(words):
+            if word == "." and index < len(before):
+                words[index] = before[index]
+        before = words
+        if len(words) >= 2:
+            yield words[0], words[1], dict(zip(words[2::2], words[3::2], strict=False))
+
+
+@rule(
+    "Set RetentionInDays.",
+    source=(
+        "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/Working-with-log-groups-and-streams.html"
+    ),
+    keeps="O1",
+)
+def logs_expire(stack: Stack) -> Problems:
+    """By default logs are kept, and paid for, for ever."""
+    for title, group in stack.of_type("Logs::LogGroup").items():
+        if "RetentionInDays" not in group:
+            yield title, "keeps its logs for ever"
+
+
+def _delivered(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Return the delivery streams that log groups feed, with their S3 destination."""
+    return {
+        stream: stack.properties(stream).get("ExtendedS3DestinationConfiguration", {})
+        for one in stack.of_type("Logs::SubscriptionFilter").values()
+        if (stream := stack.owner(one.get("DestinationArn"), "KinesisFirehose::DeliveryStream"))
+    }
+
+
+@rule(
+    "Add a Decompression processor and CloudWatchLogProcessing with DataMessageExtraction, and"
+    " CompressionFormat GZIP after them.",
+    source=f"{FIREHOSE}/writing-with-cloudwatch-logs-decompression.html",
+    keeps="O6, trap 48",
+)
+def delivered_logs_are_lines(stack: Stack) -> Problems:
+    """Log events arrive compressed, several in a record: unread objects, or compressed twice."""
+    for stream, destination in _delivered(stack).items():
+        processing = destination.get("ProcessingConfiguration", {})
+        kinds = [one.get("Type") for one in processing.get("Processors", [])]
+        if "Decompression" not in kinds or str(processing.get("Enabled")).lower() != "true":
+            if destination.get("CompressionFormat", "UNCOMPRESSED") != "UNCOMPRESSED":
+                yield stream, "compresses what is compressed already"
+            else:
+                yield stream, "does not decompress the log events it is sent"
+        elif "CloudWatchLogProcessing" not in kinds:
+            yield stream, "does not take the messages out of the log events"
+
+
+@rule(
+    "Set EncryptionConfiguration.KMSEncryptionConfig on the destination, and grant the stream's role"
+    " kms:GenerateDataKey and kms:Decrypt on that key.",
+    source=f"{FIREHOSE}/encryption.html",
+    keeps="O6, S4",
+)
+def delivery_may_encrypt(stack: Stack) -> Problems:
+    """A stream that may not use its bucket's key delivers nothing."""
+    for stream, properties in stack.of_type("KinesisFirehose::DeliveryStream").items():
+        destination = properties.get("ExtendedS3DestinationConfiguration", {})
+        bucket = stack.owner(destination.get("BucketARN"), "S3::Bucket")
+        role = stack.owner(destination.get("RoleARN"), "IAM::Role")
+        if not bucket or not role:
+            continue
+        wants = [("s3:PutObject", f"{stack.arn(bucket)}/x", {})]
+        if key := stack.key_of(bucket):
+            region, partition = stack.pseudo("Region"), stack.pseudo("URLSuffix")
+            context = {
+                "kms:EncryptionContext:aws:s3:arn": stack.arn(bucket),
+                "kms:ViaService": f"s3.{region}.{partition}",
+            }
+            wants.append(("kms:GenerateDataKey", stack.arn(key), context))
+        prefix = str(destination.get("Prefix", "")).partition("!{")[0]
+        for action, resource, context in wants:
+            if action == "s3:PutObject":
+                resource = f"{stack.arn(bucket)}/{prefix}x"
+            if not allowed(
+                stack.granted(role), Request(action=action, resource=resource, context=context)
+            ):
+                yield role, f"lacks {action} for what {stream} delivers to {bucket}"

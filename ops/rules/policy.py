@@ -1,0 +1,117 @@
+"""Decides what a policy document allows, as IAM would, for requests with a known context."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+Statement = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A call: `principal` is an ARN or a service, empty for the identity that holds the policy."""
+
+    action: str
+    resource: str = "*"
+    principal: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+def normal(statement: Statement) -> Statement:
+    """Return the statement with lists wherever IAM takes one value or several."""
+    result = dict(statement)
+    for element in ("Action", "NotAction", "Resource", "NotResource"):
+        if element in result:
+            result[element] = as_list(result[element])
+    for element in ("Principal", "NotPrincipal"):
+        if element in result:
+            given = result[element]
+            given = given if isinstance(given, dict) else {"AWS": given}
+            result[element] = {kind: as_list(names) for kind, names in given.items()}
+    if "Condition" in result:
+        result["Condition"] = {
+            operator: {key: as_list(values) for key, values in test.items()}
+            for operator, test in result["Condition"].items()
+        }
+    return result
+
+
+def allowed(statements: Iterable[Statement], request: Request) -> bool:
+    """Return whether a statement allows the request and none denies it."""
+    effects = {one.get("Effect") for one in statements if applies(one, request)}
+    return effects == {"Allow"}
+
+
+def applies(statement: Statement, request: Request) -> bool:
+    """Return whether a normal statement speaks of the request, whatever its effect."""
+    actions = statement.get("Action", statement.get("NotAction", []))
+    resources = statement.get("Resource", statement.get("NotResource", ["*"]))
+    return (
+        any(like(one, request.action, ignore_case=True) for one in actions)
+        != ("NotAction" in statement)
+        and any(like(one, request.resource) for one in resources) != ("NotResource" in statement)
+        and _is_principal(statement, request.principal)
+        and all(
+            _holds(operator, key, values, request.context)
+            for operator, test in statement.get("Condition", {}).items()
+            for key, values in test.items()
+        )
+    )
+
+
+def like(pattern: Any, value: str, *, ignore_case: bool = False) -> bool:
+    """Return whether `value` matches a pattern with IAM's `*` and `?`."""
+    return bool(_compiled(str(pattern), ignore_case).fullmatch(value))
+
+
+def condition_keys(statement: Statement) -> set[str]:
+    """Return the keys that a statement's condition looks at, in lower case."""
+    return {key.lower() for test in statement.get("Condition", {}).values() for key in test}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return the list that a value or a list of values stands for."""
+    return value if isinstance(value, list) else [value]
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(escaped, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def _is_principal(statement: Statement, principal: str) -> bool:
+    if "NotPrincipal" in statement:
+        return principal not in _names(statement["NotPrincipal"])
+    if "Principal" not in statement:
+        return True
+    return bool({"*", principal} & _names(statement["Principal"]))
+
+
+def _names(principal: Mapping[str, list[Any]]) -> set[str]:
+    return {str(name) for names in principal.values() for name in names}
+
+
+# Negated operators match a request that lacks the key; the others do not.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+def _holds(operator: str, key: str, values: list[Any], context: Mapping[str, str]) -> bool:
+    name = operator.rpartition(":")[2]
+    base = name.removesuffix("IfExists")
+    known = {one.lower(): value for one, value in context.items()}.get(key.lower())
+    wanted = [str(value) for value in values]
+    if base == "Null":
+        return (known is None) == (wanted[0].lower() == "true")
+    negated = "Not" in base
+    if known is None:
+        return negated or name.endswith("IfExists")
+    if base in ("StringLike", "StringNotLike") or base.startswith("Arn"):
+        matches = any(like(one, known) for one in wanted)
+    elif base in ("Bool", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"):
+        matches = known.lower() in [one.lower() for one in wanted]
+    elif base in ("StringEquals", "StringNotEquals"):
+        matches = known in wanted
+    else:
+        return False  # dates, numbers and addresses: no rule asks about requests that have them
+    return matches != negated
