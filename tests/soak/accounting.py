@@ -122,6 +122,8 @@ def account(source: Source, found: Found, names: Sequence[str]) -> tuple[End, li
             note("wrong end", f"{end}, with {newest.reason or 'a picture'} uploaded")
         elif end == "rejected" and record is not None and record.reason != newest.reason:
             note("wrong end", f"rejected as {record.reason}, not {newest.reason}")
+    if len({output.sequencer for output in current.values()}) > 1:
+        note("wrong sequencer", f"a set with {sorted({o.sequencer for o in current.values()})}")
     for name, output in current.items():
         if newest.colour and not _alike(output.colour, newest.colour):
             note("wrong picture", f"{name} has {output.colour}, not {newest.colour}")
@@ -144,7 +146,7 @@ def _check_history(name: str, history: History, note: Note) -> None:
     before: Stored | None = None
     for stored in history:
         if stored is not None and before is not None:
-            if stored.version == before.version:
+            if stored.sequencer == before.sequencer:
                 note("double", f"{name} was written twice for {stored.version}")
             elif order(stored.sequencer) <= order(before.sequencer):
                 note("older on top", f"{name}: {stored.version} over the newer {before.version}")
@@ -152,18 +154,23 @@ def _check_history(name: str, history: History, note: Note) -> None:
 
 
 def _check_sequencers(source: Source, found: Found, note: Note) -> None:
-    """Each version carries one sequencer wherever it left a trace, and they rise."""
+    """Each version carries one sequencer wherever it left a trace, and they rise.
+
+    Where the source was removed once, what it has afterwards may be stored at the removal's place
+    in the order as well as at its own: then they only must not fall.
+    """
     known: dict[str, set[str]] = {}
     for history in [*found.outputs.values(), found.record]:
         for stored in history:
             if stored is not None:
                 known.setdefault(stored.version, set()).add(stored.sequencer)
+    is_removed = any(version.reason == "deleted" for version in source.versions)
     highest = ""
     for version in source.versions:
         sequencers = known.pop(version.id, set())
-        if len(sequencers) > 1:
+        if len(sequencers) > 1 and not is_removed:
             note("wrong sequencer", f"{version.id} is stored with {sorted(sequencers)}")
-        if any(order(sequencer) <= highest for sequencer in sequencers):
+        if sequencers and not is_removed and min(map(order, sequencers)) <= highest:
             note("wrong sequencer", f"{version.id} has {sorted(sequencers)}, not above older ones")
         highest = max([highest, *map(order, sequencers)])
     for stranger in known:

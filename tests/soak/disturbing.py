@@ -4,13 +4,17 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from tests.end_to_end.running import Pipeline
 
 PAUSE_SECONDS = 0.3
-COPIED_SHARE = 0.5  # of the messages taken out of the queue; all come back at another time
+TAKEN_SHARE = 0.4  # messages taken out of the queue for a while, of the number of uploads
+COPIED_SHARE = 0.5  # of those
 LONGEST_DELAY = 5  # seconds
-LATE_COPIES_SHARE = 0.1  # of the messages seen, sent again when all is uploaded
+LATE_COPIES_SHARE = 0.2  # of those copied, copied once more when all is uploaded
+
+OUT_OF_ORDER = "message put back out of order"
 
 LOST_RIGHTS = ("s3:PutObject", "s3:GetObjectVersion", "s3:PutObject")
 WITHOUT_SECONDS = 4.0
@@ -27,13 +31,15 @@ class Disturber:
         self.done: Counter[str] = Counter()
         self._pipeline = pipeline
         self._rng = random.Random(seed)  # noqa: S311 -- chooses faults
-        self._bodies: list[str] = []
+        self._copied: set[str] = set()
 
-    def disturb_queue(self, stop: threading.Event) -> None:
-        """Go on until `stop`, then send copies of messages that came long before."""
+    def disturb_queue(self, stop: threading.Event, uploaded: Callable[[], int]) -> None:
+        """Go on until `stop`, as fast as there are uploads; then copy some of long before."""
         while not stop.wait(PAUSE_SECONDS):
-            self._shuffle()
-        for body in self._rng.sample(self._bodies, int(len(self._bodies) * LATE_COPIES_SHARE)):
+            if self.done[OUT_OF_ORDER] < TAKEN_SHARE * uploaded():
+                self._shuffle()
+        copied = sorted(self._copied)
+        for body in self._rng.sample(copied, int(len(copied) * LATE_COPIES_SHARE)):
             self._pipeline.send(body)
             self.done["message sent again, late"] += 1
 
@@ -43,16 +49,17 @@ class Disturber:
         messages = answer.get("Messages", [])
         self._rng.shuffle(messages)
         for message in messages:
-            if self._rng.random() < COPIED_SHARE:
-                self._pipeline.send(message["Body"])
+            body = message["Body"]
+            if self._rng.random() < COPIED_SHARE and body not in self._copied:
+                self._pipeline.send(body)
                 self.done["message doubled"] += 1
-                self._bodies.append(message["Body"])
+                self._copied.add(body)
             sqs.change_message_visibility(
                 QueueUrl=url,
                 ReceiptHandle=message["ReceiptHandle"],
                 VisibilityTimeout=self._rng.randint(0, LONGEST_DELAY),
             )
-            self.done["message put back out of order"] += 1
+            self.done[OUT_OF_ORDER] += 1
 
     def take_right(self, action: str) -> None:
         """Take one action from the worker's role, and give it back some seconds later."""

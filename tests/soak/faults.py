@@ -41,7 +41,8 @@ class Plan:
     """Draws the fault of each request from the seed, the request and how often it came before.
 
     So the order in which requests happen to arrive changes nothing for any of them. A worker that
-    reads one of `doomed` (decoded paths, `/bucket/key`) is killed each time.
+    reads one of `doomed` (decoded paths, `/bucket/key`) is killed each time; nothing else happens
+    while the plan is not `active`.
     """
 
     seed: int
@@ -58,8 +59,6 @@ class Plan:
         """Return what happens to the next request with this method and decoded path."""
         with self._lock:
             self.requests += 1
-            if not self.active:
-                return None
             self._seen[method, path] += 1
             fault = self._choose(method, path, self._seen[method, path])
             if fault is not None:
@@ -69,6 +68,8 @@ class Plan:
     def _choose(self, method: str, path: str, occurrence: int) -> Fault | None:
         if method == "GET" and path in self.doomed:
             return "worker killed before its request"
+        if not self.active:
+            return None
         # Text as the seed: its digest is used, which is the same on every host.
         drawn = random.Random(f"{self.seed} {occurrence} {method} {path}").random()  # noqa: S311
         rates = {**ANY, **BODIES} if method == "GET" else ANY

@@ -62,6 +62,18 @@ class Proxy:
         return f"https://{HOST}:{self._server.server_address[1]}"
 
 
+def put_before_worker(proxy: Proxy, emulator: Emulator, function: str, **variables: str) -> None:
+    """Have a function use the proxy as its AWS, through its environment, as an operator could.
+
+    `variables` are changed besides. The event source mapping is the emulator's own: it goes past
+    the proxy.
+    """
+    client = emulator.client("lambda")
+    present = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    changed = {**present, **variables, "AWS_ENDPOINT_URL": proxy.url}
+    client.update_function_configuration(FunctionName=function, Environment={"Variables": changed})
+
+
 class _Server(ThreadingHTTPServer):
     plan: Plan
     upstream: Any

@@ -14,6 +14,9 @@ OLD_OUTPUT, NEW_OUTPUT = Stored("v1", "0A1", colour=RED), Stored("v2", "0A2", co
 OLD_RECORD, JUNK_RECORD = Stored("v1", "0A1", reason="empty"), Stored("v3", "0A3", reason="corrupt")
 SOURCE = Source("uploads/a.jpg", (OLD, NEW))
 REJECTED = Source("uploads/a.jpg", (OLD, JUNK))
+REMOVAL = Version("v1d", reason="deleted")
+UPLOADED_AGAIN = Source("uploads/a.jpg", (OLD, REMOVAL, NEW))
+AT_REMOVAL = Stored("v2", "0A15", colour=BLUE)  # by the removal's delivery, which found v2
 
 
 def outputs(*history: Stored | None, **others: tuple[Stored | None, ...]) -> Found:
@@ -35,6 +38,16 @@ RIGHT = {
         SOURCE,
         replace(outputs(NEW_OUTPUT), record=(OLD_RECORD, None)),
         "thumbnails",
+    ),
+    "found by an older removal, then announced itself": (
+        UPLOADED_AGAIN,
+        outputs(OLD_OUTPUT, AT_REMOVAL, NEW_OUTPUT),
+        "thumbnails",
+    ),
+    "a removal": (
+        Source("uploads/a.jpg", (OLD, REMOVAL)),
+        replace(outputs(OLD_OUTPUT, None), record=(Stored("v1d", "0A15", reason="deleted"),)),
+        "rejected",
     ),
     "a dead letter": (SOURCE, replace(outputs(OLD_OUTPUT), dead=frozenset({"v2"})), "dead letter"),
     "half a set whose message is a dead letter": (
@@ -97,10 +110,20 @@ WRONG = {
         Found(record=(replace(JUNK_RECORD, reason="empty"),)),
         "wrong end",
     ),
+    "one set, two sequencers": (
+        UPLOADED_AGAIN,
+        outputs(NEW_OUTPUT, w96=(AT_REMOVAL,)),
+        "wrong sequencer",
+    ),
     "one version, two sequencers": (
         SOURCE,
-        outputs(NEW_OUTPUT, w96=(replace(NEW_OUTPUT, sequencer="0A4"),)),
+        outputs(AT_REMOVAL, NEW_OUTPUT),
         "wrong sequencer",
+    ),
+    "removed, with thumbnails": (
+        Source("uploads/a.jpg", (OLD, REMOVAL)),
+        outputs(OLD_OUTPUT),
+        "lost",
     ),
     "a sequencer that is not above the older version's": (
         SOURCE,

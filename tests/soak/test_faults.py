@@ -43,10 +43,11 @@ def test_a_repeated_request_is_drawn_anew() -> None:
 
 
 def test_the_doomed_kill_every_reader() -> None:
-    """P5: until the faults end."""
+    """P5: whatever else happens or does not."""
     plan = Plan(1, doomed={"/bucket/doomed"})
     assert {plan.draw("GET", "/bucket/doomed") for _ in range(50)} == {
         "worker killed before its request"
     }
     plan.active = False
-    assert plan.draw("GET", "/bucket/doomed") is None
+    assert plan.draw("GET", "/bucket/doomed") == "worker killed before its request"
+    assert plan.draw("PUT", "/bucket/doomed") is None

@@ -17,18 +17,19 @@ SIZE = (360, 240)
 HUES = 24  # colours apart enough to be told apart after any encoder
 
 JUNK_SHARE = 0.08
-SEVERAL_VERSIONS_SHARE = 0.1
+SEVERAL_VERSIONS_SHARE = 0.15
 BURST_SHARE = 0.5  # of those: at once, as a script does; the others spread over the run
 MOST_VERSIONS = 6
+REMOVAL_SHARE = 0.2  # of the later versions; none removes what is removed already
 AWKWARD_SHARE = 0.15
 DOOMED = 3  # pictures that kill every worker that reads them
 
 
 @dataclass(frozen=True)
 class Content:
-    """Bytes to upload and what must become of them: a colour, or a rejection's reason."""
+    """Bytes to upload, or None to delete, and what must become of it: a colour, or a reason."""
 
-    body: bytes
+    body: bytes | None
     colour: Colour | None = None
     reason: str | None = None
 
@@ -77,8 +78,11 @@ def plan(count: int, seed: int) -> list[Upload]:
 def _upload(number: int, rng: random.Random) -> Upload:
     versions = rng.randint(2, MOST_VERSIONS) if rng.random() < SEVERAL_VERSIONS_SHARE else 1
     first = rng.randrange(HUES)  # neighbouring versions are far apart: 7 of 24 hues
-    contents = tuple(_content(first + 7 * version, rng) for version in range(versions))
-    return Upload(_key(number, rng), contents, burst=rng.random() < BURST_SHARE)
+    contents = [_content(first + 7 * version, rng) for version in range(versions)]
+    for index in range(1, versions):
+        if contents[index - 1].body is not None and rng.random() < REMOVAL_SHARE:
+            contents[index] = Content(None, reason="deleted")
+    return Upload(_key(number, rng), tuple(contents), burst=rng.random() < BURST_SHARE)
 
 
 def _content(number: int, rng: random.Random) -> Content:
