@@ -75,8 +75,9 @@ def measure(directory: Path, *, rounds: int) -> Startup:
     with zipfile.ZipFile(built.path) as archive:
         archive.extractall(ours)
     pillow = next(name for name in LOCK.read_text("utf-8").split() if name.startswith("pillow=="))
-    # boto3 and botocore are released together, under one number.
-    _install(stock, runtime, f"boto3=={botocore.__version__}", pillow)
+    version_of_both = botocore.__version__  # they are released together, under one number
+    sdk = [f"{name}=={version_of_both}" for name in ("boto3", "botocore")]
+    _install(stock, runtime, *sdk, pillow)
     shutil.copytree(stock, compiled)
     _compile(compiled, python)
     _install(untrimmed, runtime, "--no-deps", "--requirement", str(LOCK))
