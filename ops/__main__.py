@@ -19,6 +19,7 @@ class Command:
     module: str
     summary: str
     examples: str
+    group: str = "local"  # the dependency group that it needs
 
 
 COMMANDS = {
@@ -40,6 +41,15 @@ COMMANDS = {
   aws cloudformation deploy --template-file stack.json --stack-name darkroom \\
     --capabilities CAPABILITY_IAM \\
     --parameter-overrides $(python -m ops package --upload my-code-bucket)""",
+    ),
+    "validate": Command(
+        module="ops.validate",
+        summary="check a template and its parameter files before they are deployed",
+        group="validate",
+        examples="""\
+  python -m ops validate stack.json params/dev.json params/prod.json
+  python -m ops validate --tools rules theirs.yaml   without cfn-lint and checkov
+  python -m ops validate --format sarif stack.json > validate.sarif""",
     ),
     "privilege": Command(
         module="ops.privilege.command",
@@ -99,7 +109,7 @@ def _load(name: str, command: Command) -> ModuleType:
         raise UserError(
             f"the command {name!r} needs the Python package {missing!r}, which is not installed"
             f" for {sys.executable}; install this project's with:"
-            " python -m pip install --group local"
+            f" python -m pip install --group {command.group}"
         ) from None
 
 

@@ -54,13 +54,13 @@ class Finding:
     given: str = ""
 
 
-def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """Return what our rules find, each problem once, with the first values that show it.
+def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield what our rules find, each problem once, with the first values that show it.
 
     `files` are the values of each parameter file. Beside them and the defaults, each parameter
     goes to its bounds, and each condition is tried both ways.
     """
-    found: dict[tuple[str, str, str], Finding] = {}
+    found: set[tuple[str, str, str]] = set()
     for given, values in _scenarios(content, files):
         stack = Stack(content, dict(values))
         deployable = given in ("", *files)
@@ -70,9 +70,9 @@ def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> li
             for resource, problem in _problems(one, stack):
                 # The same problem with other numbers is the same problem.
                 key = (one.name, resource, re.sub(r"\d+", "", problem))
-                found.setdefault(
-                    key,
-                    Finding(
+                if key not in found:
+                    found.add(key)
+                    yield Finding(
                         tool="rules",
                         rule=one.name,
                         resource=resource,
@@ -82,9 +82,7 @@ def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> li
                         source=one.source,
                         keeps=one.keeps,
                         given=given,
-                    ),
-                )
-    return list(found.values())
+                    )
 
 
 def _stops(stack: Stack) -> bool:

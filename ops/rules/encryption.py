@@ -11,9 +11,7 @@ SQS_KEY = (
     "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
     "sqs-key-management.html"
 )
-LOGS_KEY = (
-    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
-)
+LOGS_KEY = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"
 AT_REST = (
     "S3::Bucket",
     "SQS::Queue",

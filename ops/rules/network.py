@@ -310,9 +310,7 @@ def zones_are_chosen(stack: Stack) -> Problems:
             yield title, f"is always in the zone number {picked}"
     for function, config in _functions(stack):
         subnets = [stack.owner(one, "EC2::Subnet") for one in config["SubnetIds"]]
-        known = [
-            str(stack.properties(one).get("AvailabilityZone", one)) for one in subnets if one
-        ]
+        known = [str(stack.properties(one).get("AvailabilityZone", one)) for one in subnets if one]
         if len(config["SubnetIds"]) < 2 or (all(subnets) and len(set(known)) < 2):
             yield function, "runs in one zone"
 

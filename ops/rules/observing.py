@@ -79,9 +79,7 @@ def _watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]
             yield str(one["Namespace"]), str(one.get("MetricName")), dimensions
 
 
-def _unreal(
-    stack: Stack, namespace: str, metric: str, dimensions: dict[str, str]
-) -> Iterator[str]:
+def _unreal(stack: Stack, namespace: str, metric: str, dimensions: dict[str, str]) -> Iterator[str]:
     """Yield what is wrong with a metric: unknown to its service, or of no resource."""
     if namespace not in DIMENSIONS:
         if namespace.startswith("AWS/") and re.search("sqs|lambda|sns", namespace, re.IGNORECASE):
@@ -191,7 +189,7 @@ def dead_letters_are_noticed(stack: Stack) -> Problems:
     keeps="O4",
 )
 def dashboard_shows_real_metrics(stack: Stack) -> Problems:
-    """A body that is no JSON once values are filled in fails the deployment; a wrong name is blank."""
+    """A body that is no JSON with its values in fails the deployment; a wrong name is blank."""
     for title, properties in stack.of_type("CloudWatch::Dashboard").items():
         try:
             body = json.loads(str(properties.get("DashboardBody")))
@@ -263,8 +261,8 @@ def delivered_logs_are_lines(stack: Stack) -> Problems:
 
 
 @rule(
-    "Set EncryptionConfiguration.KMSEncryptionConfig on the destination, and grant the stream's role"
-    " kms:GenerateDataKey and kms:Decrypt on that key.",
+    "Grant the stream's role s3:PutObject under its prefix, and kms:GenerateDataKey on the bucket's"
+    " key with the bucket's ARN as encryption context.",
     source=f"{FIREHOSE}/encryption.html",
     keeps="O6, S4",
 )
@@ -276,7 +274,9 @@ def delivery_may_encrypt(stack: Stack) -> Problems:
         role = stack.owner(destination.get("RoleARN"), "IAM::Role")
         if not bucket or not role:
             continue
-        wants = [("s3:PutObject", f"{stack.arn(bucket)}/x", {})]
+        wants: list[tuple[str, str, dict[str, str]]] = [
+            ("s3:PutObject", f"{stack.arn(bucket)}/x", {})
+        ]
         if key := stack.key_of(bucket):
             region, partition = stack.pseudo("Region"), stack.pseudo("URLSuffix")
             context = {

@@ -115,7 +115,8 @@ def no_managed_policy(stack: Stack) -> Problems:
 
 
 @rule(
-    "Name the principal, or add a condition on aws:PrincipalArn, PrincipalAccount or PrincipalOrgID.",
+    "Name the principal, or add a condition on aws:PrincipalArn, aws:PrincipalAccount or"
+    " aws:PrincipalOrgID.",
     source=PRACTICES,
     keeps="S2, S6",
 )

@@ -46,8 +46,8 @@ def allowed(statements: Iterable[Statement], request: Request) -> bool:
 
 def applies(statement: Statement, request: Request) -> bool:
     """Return whether a normal statement speaks of the request, whatever its effect."""
-    actions = statement.get("Action", statement.get("NotAction", []))
-    resources = statement.get("Resource", statement.get("NotResource", ["*"]))
+    actions: list[Any] = statement.get("Action") or statement.get("NotAction") or []
+    resources: list[Any] = statement.get("Resource") or statement.get("NotResource") or ["*"]
     return (
         any(like(one, request.action, ignore_case=True) for one in actions)
         != ("NotAction" in statement)

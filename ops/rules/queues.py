@@ -16,9 +16,7 @@ DEAD_LETTERS = (
     "sqs-dead-letter-queues.html"
 )
 SCALING = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"
-NOTIFICATIONS = (
-    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"
-)
+NOTIFICATIONS = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"
 
 # What CloudFormation and SQS take where the template is silent.
 DEFAULT_VISIBILITY = 30
@@ -279,7 +277,8 @@ def queue_admits_exactly_its_bucket(stack: Stack) -> Problems:
 
 
 @rule(
-    "Allow the sender's service sqs:SendMessage on the queue, with aws:SourceArn the rule or topic.",
+    "Allow the sender's service sqs:SendMessage on the queue, with aws:SourceArn the rule or"
+    " topic.",
     source="https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html",
     keeps="T5, trap 32",
 )

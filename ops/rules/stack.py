@@ -49,10 +49,6 @@ class Mapping:
 class Stack(Reading):
     """A reading whose functions resolve to names and ARNs, so that two spellings are one."""
 
-    def __post_init__(self) -> None:
-        """Resolve each resource once."""
-        object.__setattr__(self, "_resolved", {})
-
     def pseudo(self, name: str) -> str:
         """Return the value of the pseudo parameter AWS::`name`."""
         return str(self._ref(f"AWS::{name}"))
@@ -70,11 +66,9 @@ class Stack(Reading):
 
     def properties(self, title: str) -> dict[str, Any]:
         """Return the resolved properties of the resource `title`."""
-        known: dict[str, Any] = self.__dict__["_resolved"]
-        if title not in known:
-            known[title] = super().properties(title)
-        found: dict[str, Any] = known[title]
-        return found
+        if title not in self._resolved:
+            self._resolved[title] = super().properties(title)
+        return self._resolved[title]
 
     def kind(self, title: str) -> str:
         """Return a resource's type without `AWS::`."""
@@ -106,11 +100,13 @@ class Stack(Reading):
 
     def statements(self, title: str) -> list[Statement]:
         """Return all statements of all policies written in the resource `title`, normal."""
-        return [
-            normal(statement)
-            for document in _documents(self.properties(title))
-            for statement in as_list(document["Statement"])
-        ]
+        if title not in self._normal:
+            self._normal[title] = [
+                normal(statement)
+                for document in _documents(self.properties(title))
+                for statement in as_list(document["Statement"])
+            ]
+        return self._normal[title]
 
     def all_statements(self) -> Iterator[tuple[str, Statement]]:
         """Yield logical id and statement, for every policy of resources that exist."""
@@ -175,9 +171,7 @@ class Stack(Reading):
     def key(self, value: Any) -> str:
         """Return the logical id of the key that `value` names, through an alias too."""
         alias = self.owner(value, "KMS::Alias")
-        return self.owner(
-            self.properties(alias).get("TargetKeyId") if alias else value, "KMS::Key"
-        )
+        return self.owner(self.properties(alias).get("TargetKeyId") if alias else value, "KMS::Key")
 
     def notifications(self) -> Iterator[tuple[str, dict[str, Any], str]]:
         """Yield bucket, configuration and queue (or nothing) of each S3 → SQS notification."""
@@ -197,6 +191,15 @@ class Stack(Reading):
                     seen.add(other)
                     pending.append(other)
         return seen
+
+    @cached_property
+    def _resolved(self) -> dict[str, dict[str, Any]]:
+        """What has been resolved so far: each resource once."""
+        return {}
+
+    @cached_property
+    def _normal(self) -> dict[str, list[Statement]]:
+        return {}
 
     @cached_property
     def _needs(self) -> dict[str, set[str]]:

@@ -163,7 +163,9 @@ def bucket_refuses_other_keys(stack: Stack) -> Problems:
             ("SSE-S3", {header: "AES256"}),
             ("a key of the caller's own", {f"{header}-customer-algorithm": "AES256"}),
         ):
-            if not any(applies(one, _put(stack, bucket, context)) for one in _refusals(stack, bucket)):
+            if not any(
+                applies(one, _put(stack, bucket, context)) for one in _refusals(stack, bucket)
+            ):
                 yield bucket, f"takes objects encrypted with {said}"
         if any(applies(one, _put(stack, bucket, {})) for one in _refusals(stack, bucket)):
             yield bucket, "refuses objects that leave encryption to the bucket"
@@ -237,7 +239,7 @@ def old_versions_expire(stack: Stack) -> Problems:
     keeps="T3, trap 1",
 )
 def bucket_waits_for_queue_policy(stack: Stack) -> Problems:
-    """S3 tries the queue when the notification is set: "Unable to validate the … configurations"."""
+    """S3 tries the queue when the notification is set, and fails "Unable to validate …"."""
     for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.notifications() if q):
         for policy in stack.guards(queue):
             if policy not in stack.waits_for(bucket):

@@ -17,7 +17,7 @@ PSEUDO = f"{CLOUDFORMATION}/pseudo-parameter-reference.html"
 DIRECT_LIMIT = 51_200
 RESOURCES, PARAMETERS, OUTPUTS = 500, 200, 200
 BUCKET_NAME = 63
-# The longest values that AWS fills in: twelve digits, `ap-northeast-1` and one to spare, `aws-us-gov`.
+# The longest values that AWS fills in: twelve digits, `ap-northeast-1` and one more, `aws-us-gov`.
 LONGEST = {"AWS::AccountId": 12, "AWS::Region": 15, "AWS::Partition": 10, "AWS::StackName": 128}
 # Characters of a policy, without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and the services' own.
@@ -109,9 +109,7 @@ def bucket_name_fits(stack: Stack) -> Problems:
         text = _flat(given)
         parts = re.findall(r"\$\{([^}]+)\}", text)
         fixed = len(re.sub(r"\$\{[^}]+\}", "", text))
-        lengths = [
-            LONGEST.get(part) or longest(stack.parameters.get(part, {})) for part in parts
-        ]
+        lengths = [LONGEST.get(part) or longest(stack.parameters.get(part, {})) for part in parts]
         if "AWS::StackName" in parts:
             yield title, "is named after the stack, whose name may have capitals and 128 characters"
         elif None in lengths:

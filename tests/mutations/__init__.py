@@ -1,0 +1,1 @@
+"""Single defects in the generated template, and which tool notices each."""

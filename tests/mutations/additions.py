@@ -1,0 +1,167 @@
+"""Sound parts that the default template does not have, for defects to be seeded into."""
+
+import json
+from typing import Any
+
+Template = dict[str, Any]
+
+ACCOUNT = {"Ref": "AWS::AccountId"}
+KEY = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
+
+
+def sub(text: str) -> dict[str, str]:
+    return {"Fn::Sub": text}
+
+
+def arn(title: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [title, "Arn"]}
+
+
+def statements(template: Template, title: str) -> list[dict[str, Any]]:
+    """Return the statements of the only policy of a resource, to be changed in place."""
+    properties = template["Resources"][title]["Properties"]
+    document = properties.get("PolicyDocument") or properties["KeyPolicy"]
+    found: list[dict[str, Any]] = document["Statement"]
+    return found
+
+
+def dashboard(template: Template) -> None:
+    metric = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${NamePrefix}-work"]
+    widget = {
+        "type": "metric",
+        "properties": {"metrics": [metric], "region": "${AWS::Region}", "period": 60},
+    }
+    template["Resources"]["Dashboard"] = {
+        "Type": "AWS::CloudWatch::Dashboard",
+        "Properties": {
+            "DashboardName": sub("${NamePrefix}-overview"),
+            "DashboardBody": sub(json.dumps({"widgets": [widget]})),
+        },
+    }
+
+
+def rule_to_queue(template: Template) -> None:
+    """Existing buckets by EventBridge: the queue admits the rule, and the key EventBridge."""
+    name = "${NamePrefix}-existing"
+    template["Resources"]["ExistingRule"] = {
+        "Type": "AWS::Events::Rule",
+        "Properties": {
+            "Name": sub(name),
+            "EventPattern": {"source": ["aws.s3"], "detail-type": ["Object Created"]},
+            "Targets": [{"Id": "work", "Arn": arn("WorkQueue")}],
+        },
+    }
+    source = sub(f"arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/{name}")
+    statements(template, "WorkQueuePolicy").append(
+        {
+            "Sid": "AnnounceExisting",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn("WorkQueue"),
+            "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+        }
+    )
+    statements(template, "EncryptionKey").append(
+        {
+            "Sid": "AnnounceExisting",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": "*",
+        }
+    )
+
+
+def delivery(template: Template) -> None:
+    """The worker's log to a bucket, through a delivery stream."""
+    resources = template["Resources"]
+    resources["DeliveryRole"] = _role(
+        "firehose.amazonaws.com",
+        {
+            "Action": ["s3:PutObject"],
+            "Resource": {"Fn::Join": ["/", [arn("ThumbnailBucket"), "logs/*"]]},
+        },
+        {
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": KEY,
+            "Condition": {
+                "StringEquals": {"kms:EncryptionContext:aws:s3:arn": arn("ThumbnailBucket")}
+            },
+        },
+    )
+    resources["SubscriptionRole"] = _role(
+        sub("logs.${AWS::Region}.${AWS::URLSuffix}"),
+        {"Action": ["firehose:PutRecord"], "Resource": arn("Delivery")},
+    )
+    resources["Delivery"] = {
+        "Type": "AWS::KinesisFirehose::DeliveryStream",
+        "Properties": {
+            "DeliveryStreamName": sub("${NamePrefix}-logs"),
+            "DeliveryStreamType": "DirectPut",
+            "DeliveryStreamEncryptionConfigurationInput": {
+                "KeyType": "CUSTOMER_MANAGED_CMK",
+                "KeyARN": KEY,
+            },
+            "ExtendedS3DestinationConfiguration": {
+                "BucketARN": arn("ThumbnailBucket"),
+                "RoleARN": arn("DeliveryRole"),
+                "Prefix": "logs/",
+                "CompressionFormat": "GZIP",
+                "ProcessingConfiguration": {
+                    "Enabled": True,
+                    "Processors": [
+                        {"Type": "Decompression"},
+                        {
+                            "Type": "CloudWatchLogProcessing",
+                            "Parameters": [
+                                {
+                                    "ParameterName": "DataMessageExtraction",
+                                    "ParameterValue": "true",
+                                }
+                            ],
+                        },
+                    ],
+                },
+            },
+        },
+    }
+    resources["Subscription"] = {
+        "Type": "AWS::Logs::SubscriptionFilter",
+        "Properties": {
+            "DestinationArn": arn("Delivery"),
+            "FilterPattern": "",
+            "LogGroupName": {"Ref": "WorkerLogGroup"},
+            "RoleArn": arn("SubscriptionRole"),
+        },
+    }
+
+
+def _role(service: Any, *grants: dict[str, Any]) -> dict[str, Any]:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+    }
+    boundary = {
+        "Fn::If": [
+            "HasPermissionsBoundary",
+            {"Ref": "PermissionsBoundaryArn"},
+            {"Ref": "AWS::NoValue"},
+        ]
+    }
+    allowed = [{"Effect": "Allow", **grant} for grant in grants]
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "PermissionsBoundary": boundary,
+            "Policies": [
+                {
+                    "PolicyName": "deliver",
+                    "PolicyDocument": {"Version": "2012-10-17", "Statement": allowed},
+                }
+            ],
+        },
+    }

@@ -1,0 +1,944 @@
+"""The defects: each a small change to the generated template, named after what it breaks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.mutations import additions
+from tests.mutations.additions import Template, arn, statements, sub
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A change in place, and the rule of ours that must notice it."""
+
+    rule: str
+    change: Callable[[Template], None]
+    on: Callable[[Template], None] | None
+
+    @property
+    def name(self) -> str:
+        return self.change.__name__.replace("_", " ")
+
+    def apply(self, template: Template) -> None:
+        if self.on:
+            self.on(template)
+        self.change(template)
+
+
+DEFECTS: list[Defect] = []
+
+
+def defect(
+    rule: str, on: Callable[[Template], None] | None = None
+) -> Callable[[Callable[[Template], None]], Callable[[Template], None]]:
+    def register(change: Callable[[Template], None]) -> Callable[[Template], None]:
+        DEFECTS.append(Defect(rule, change, on))
+        return change
+
+    return register
+
+
+def of(template: Template, title: str) -> dict[str, Any]:
+    found: dict[str, Any] = template["Resources"][title]["Properties"]
+    return found
+
+
+def named(template: Template, title: str, sid: str) -> dict[str, Any]:
+    """Return the statement `sid` of any policy of a resource."""
+    return next(one for one in _all(of(template, title)) if one.get("Sid") == sid)
+
+
+def drop(template: Template, title: str, sid: str) -> None:
+    for found in _lists(of(template, title)):
+        found[:] = [one for one in found if one.get("Sid") != sid]
+
+
+def _lists(value: Any) -> list[list[dict[str, Any]]]:
+    if isinstance(value, list):
+        return [found for item in value for found in _lists(item)]
+    if isinstance(value, dict):
+        here = [value["Statement"]] if isinstance(value.get("Statement"), list) else []
+        return here + [found for item in value.values() for found in _lists(item)]
+    return []
+
+
+def _all(value: Any) -> list[dict[str, Any]]:
+    return [one for found in _lists(value) for one in found]
+
+
+def configurations(template: Template) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = of(template, "UploadBucket")["NotificationConfiguration"][
+        "QueueConfigurations"
+    ]
+    return found
+
+
+def key_filter(configuration: dict[str, Any]) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = configuration["Filter"]["S3Key"]["Rules"]
+    return found
+
+
+# --- Queues and the mapping ---------------------------------------------------------------------
+
+
+@defect("visibility-covers-retries")
+def visibility_of_five_timeouts(t: Template) -> None:
+    of(t, "WorkQueue")["VisibilityTimeout"] = 300
+
+
+@defect("visibility-covers-retries")
+def visibility_left_to_its_default(t: Template) -> None:
+    del of(t, "WorkQueue")["VisibilityTimeout"]
+
+
+@defect("visibility-covers-retries")
+def timeout_raised_alone(t: Template) -> None:
+    of(t, "Worker")["Timeout"] = 120
+
+
+@defect("queue-has-dead-letters")
+def no_dead_letters(t: Template) -> None:
+    del of(t, "WorkQueue")["RedrivePolicy"]
+
+
+@defect("dead-letters-outlive-messages")
+def dead_letters_kept_as_long_as_messages(t: Template) -> None:
+    of(t, "DeadLetterQueue")["MessageRetentionPeriod"] = 345600
+
+
+@defect("dead-letters-outlive-messages")
+def messages_kept_as_long_as_dead_letters(t: Template) -> None:
+    of(t, "WorkQueue")["MessageRetentionPeriod"] = 1209600
+
+
+@defect("message-is-tried-again")
+def one_receive_and_dead(t: Template) -> None:
+    of(t, "WorkQueue")["RedrivePolicy"]["maxReceiveCount"] = 1
+
+
+@defect("message-is-tried-again")
+def more_tries_than_time(t: Template) -> None:
+    of(t, "WorkQueue")["RedrivePolicy"]["maxReceiveCount"] = 1000
+
+
+@defect("dead-letters-name-their-source")
+def dead_letters_of_anybody(t: Template) -> None:
+    del of(t, "DeadLetterQueue")["RedriveAllowPolicy"]
+
+
+@defect("dead-letters-name-their-source")
+def dead_letters_of_another_queue(t: Template) -> None:
+    of(t, "DeadLetterQueue")["RedriveAllowPolicy"]["sourceQueueArns"] = [
+        sub("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${NamePrefix}-works")
+    ]
+
+
+@defect("batch-fails-in-part")
+def no_partial_batch_response(t: Template) -> None:
+    del of(t, "WorkerTrigger")["FunctionResponseTypes"]
+
+
+@defect("mapping-does-not-filter")
+def mapping_filters_events(t: Template) -> None:
+    of(t, "WorkerTrigger")["FilterCriteria"] = {"Filters": [{"Pattern": '{"body":{"Records":[]}}'}]}
+
+
+@defect("mapping-limits-concurrency")
+def no_maximum_concurrency(t: Template) -> None:
+    del of(t, "WorkerTrigger")["ScalingConfig"]
+
+
+@defect("mapping-limits-concurrency")
+def provisioned_pollers_beside_a_maximum(t: Template) -> None:
+    of(t, "WorkerTrigger")["ProvisionedPollerConfig"] = {"MinimumPollers": 2, "MaximumPollers": 10}
+
+
+@defect("mapping-limits-concurrency")
+def maximum_concurrency_may_be_one(t: Template) -> None:
+    t["Parameters"]["MaximumConcurrency"]["MinValue"] = 1
+
+
+@defect("reserved-covers-pollers")
+def reserved_below_the_maximum(t: Template) -> None:
+    of(t, "Worker")["ReservedConcurrentExecutions"] = 5
+
+
+@defect("reserved-covers-pollers")
+def reserved_only_where_asked_and_too_low(t: Template) -> None:
+    reserved = of(t, "Worker")["ReservedConcurrentExecutions"]
+    reserved["Fn::If"][1] = 1
+
+
+@defect("large-batch-has-window")
+def large_batch_without_window(t: Template) -> None:
+    of(t, "WorkerTrigger")["BatchSize"] = 50
+
+
+@defect("function-leaves-dead-letters-to-queue")
+def function_has_its_own_dead_letters(t: Template) -> None:
+    of(t, "Worker")["DeadLetterConfig"] = {"TargetArn": arn("DeadLetterQueue")}
+
+
+@defect("notified-queue-is-standard")
+def fifo_queues(t: Template) -> None:
+    for title in ("WorkQueue", "DeadLetterQueue"):
+        of(t, title)["FifoQueue"] = True
+        of(t, title)["QueueName"]["Fn::Sub"] += ".fifo"
+
+
+@defect("notified-queue-is-standard")
+def dead_letters_of_the_other_kind(t: Template) -> None:
+    of(t, "DeadLetterQueue")["FifoQueue"] = True
+    of(t, "DeadLetterQueue")["QueueName"]["Fn::Sub"] += ".fifo"
+
+
+@defect("queue-admits-exactly-its-bucket")
+def queue_admits_nobody(t: Template) -> None:
+    drop(t, "WorkQueuePolicy", "AnnounceUploads")
+
+
+@defect("queue-admits-exactly-its-bucket")
+def queue_admits_another_bucket(t: Template) -> None:
+    condition = named(t, "WorkQueuePolicy", "AnnounceUploads")["Condition"]
+    condition["ArnLike"]["aws:SourceArn"]["Fn::Sub"] += "-x"
+
+
+@defect("queue-admits-exactly-its-bucket")
+def queue_admits_every_bucket_of_the_account(t: Template) -> None:
+    condition = named(t, "WorkQueuePolicy", "AnnounceUploads")["Condition"]
+    condition["ArnLike"]["aws:SourceArn"] = sub("arn:${AWS::Partition}:s3:::*")
+
+
+@defect("queue-admits-exactly-its-bucket")
+def queue_admits_the_bucket_of_any_account(t: Template) -> None:
+    del named(t, "WorkQueuePolicy", "AnnounceUploads")["Condition"]["StringEquals"]
+
+
+@defect("queue-admits-exactly-its-bucket")
+def queue_policy_on_the_wrong_queue(t: Template) -> None:
+    of(t, "WorkQueuePolicy")["Queues"] = [{"Ref": "DeadLetterQueue"}]
+
+
+@defect("queue-admits-exactly-its-bucket")
+def queue_policy_allows_another_action(t: Template) -> None:
+    named(t, "WorkQueuePolicy", "AnnounceUploads")["Action"] = ["sqs:ReceiveMessage"]
+
+
+@defect("queue-admits-rules-and-topics", on=additions.rule_to_queue)
+def queue_refuses_the_rule(t: Template) -> None:
+    drop(t, "WorkQueuePolicy", "AnnounceExisting")
+
+
+@defect("queue-and-topic-refuse-plain-http")
+def queue_over_plain_http(t: Template) -> None:
+    drop(t, "WorkQueuePolicy", "DenyPlaintext")
+
+
+@defect("queue-and-topic-refuse-plain-http")
+def topic_over_plain_http(t: Template) -> None:
+    named(t, "AlarmTopicPolicy", "DenyPlaintext")["Condition"]["Bool"] = {
+        "aws:SecureTransport": "true"
+    }
+
+
+# --- The function and its role ------------------------------------------------------------------
+
+
+@defect("role-may-poll")
+def role_cannot_receive(t: Template) -> None:
+    named(t, "WorkerRole", "ReceiveWork")["Action"].remove("sqs:ReceiveMessage")
+
+
+@defect("role-may-use-keys")
+def role_cannot_decrypt_messages(t: Template) -> None:
+    drop(t, "WorkerRole", "DecryptWork")
+
+
+@defect("role-may-use-keys")
+def role_cannot_encrypt_outputs(t: Template) -> None:
+    named(t, "WorkerRole", "EncryptOutputs")["Action"].remove("kms:GenerateDataKey")
+
+
+@defect("role-may-use-keys")
+def encryption_context_of_the_objects(t: Template) -> None:
+    condition = named(t, "WorkerRole", "EncryptOutputs")["Condition"]
+    context = {"Fn::Join": ["/", [arn("ThumbnailBucket"), "*"]]}
+    condition["StringLike"]["kms:EncryptionContext:aws:s3:arn"] = [context]
+
+
+@defect("log-group-comes-first")
+def function_without_log_group(t: Template) -> None:
+    del of(t, "Worker")["LoggingConfig"]["LogGroup"]
+
+
+@defect("log-group-comes-first")
+def log_group_by_name_only(t: Template) -> None:
+    of(t, "Worker")["LoggingConfig"]["LogGroup"] = sub("/${NamePrefix}/worker")
+    of(t, "WorkerRole")["Policies"][1]["PolicyDocument"]["Statement"][0]["Resource"] = [
+        sub(
+            "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
+            ":log-group:/${NamePrefix}/worker:*"
+        )
+    ]
+
+
+@defect("role-cannot-create-log-groups")
+def role_creates_log_groups(t: Template) -> None:
+    named(t, "WorkerRole", "WriteLogs")["Action"].append("logs:CreateLogGroup")
+
+
+@defect("role-may-log")
+def role_cannot_log(t: Template) -> None:
+    drop(t, "WorkerRole", "WriteLogs")
+
+
+@defect("role-may-place-interfaces")
+def role_cannot_place_interfaces(t: Template) -> None:
+    named(t, "WorkerRole", "PlaceInterfaces")["Action"].remove("ec2:CreateNetworkInterface")
+
+
+@defect("code-cannot-use-interface-rights")
+def code_may_use_interface_rights(t: Template) -> None:
+    drop(t, "WorkerRole", "DenyInterfacesToCode")
+
+
+@defect("code-cannot-use-interface-rights")
+def refusal_for_another_function(t: Template) -> None:
+    condition = named(t, "WorkerRole", "DenyInterfacesToCode")["Condition"]
+    condition["ArnEquals"]["lambda:SourceFunctionArn"]["Fn::Sub"] += "s"
+
+
+@defect("code-cannot-use-interface-rights")
+def refusal_to_lambda_itself(t: Template) -> None:
+    del named(t, "WorkerRole", "DenyInterfacesToCode")["Condition"]
+
+
+@defect("security-group-goes-before-rights")
+def security_group_without_order(t: Template) -> None:
+    del t["Resources"]["WorkerSecurityGroup"]["DependsOn"]
+
+
+@defect("output-is-not-input")
+def outputs_into_uploads(t: Template) -> None:
+    of(t, "Worker")["Environment"]["Variables"]["THUMBNAIL_BUCKET"] = {"Ref": "UploadBucket"}
+
+
+@defect("output-is-not-input")
+def recursion_allowed(t: Template) -> None:
+    of(t, "Worker")["RecursiveLoop"] = "Allow"
+
+
+@defect("output-is-not-input")
+def role_may_write_uploads(t: Template) -> None:
+    named(t, "WorkerRole", "ReadUploads")["Action"].append("s3:PutObject")
+
+
+@defect("environment-holds-no-secret")
+def secret_in_the_environment(t: Template) -> None:
+    of(t, "Worker")["Environment"]["Variables"]["API_TOKEN"] = "hunter2"
+
+
+@defect("environment-fits")
+def environment_too_large(t: Template) -> None:
+    of(t, "Worker")["Environment"]["Variables"]["NOTES"] = "x" * 4000
+
+
+@defect("code-key-changes-with-code")
+def code_under_a_fixed_key(t: Template) -> None:
+    of(t, "Worker")["Code"]["S3Key"] = "worker.zip"
+
+
+@defect("boundary-is-on-every-role")
+def role_without_boundary(t: Template) -> None:
+    del of(t, "FlowLogRole")["PermissionsBoundary"]
+
+
+@defect("function-role-trusts-lambda")
+def role_trusted_by_another_service(t: Template) -> None:
+    trust = of(t, "WorkerRole")["AssumeRolePolicyDocument"]["Statement"][0]
+    trust["Principal"]["Service"].append("ec2.amazonaws.com")
+
+
+# --- Buckets ------------------------------------------------------------------------------------
+
+
+@defect("bucket-blocks-public-access")
+def public_policies_possible(t: Template) -> None:
+    of(t, "UploadBucket")["PublicAccessBlockConfiguration"]["BlockPublicPolicy"] = False
+
+
+@defect("bucket-blocks-public-access")
+def no_public_access_block(t: Template) -> None:
+    del of(t, "ThumbnailBucket")["PublicAccessBlockConfiguration"]
+
+
+@defect("bucket-has-no-acls")
+def acls_possible(t: Template) -> None:
+    del of(t, "UploadBucket")["OwnershipControls"]
+
+
+@defect("bucket-is-versioned")
+def bucket_without_versions(t: Template) -> None:
+    of(t, "UploadBucket")["VersioningConfiguration"]["Status"] = "Suspended"
+
+
+@defect("bucket-uses-bucket-key")
+def bucket_without_bucket_key(t: Template) -> None:
+    del _encryption(t, "ThumbnailBucket")["BucketKeyEnabled"]
+
+
+def _encryption(t: Template, bucket: str) -> dict[str, Any]:
+    found: dict[str, Any] = of(t, bucket)["BucketEncryption"]["ServerSideEncryptionConfiguration"][
+        0
+    ]
+    return found
+
+
+@defect("data-is-under-customer-key")
+def bucket_under_a_key_of_s3(t: Template) -> None:
+    _encryption(t, "UploadBucket")["ServerSideEncryptionByDefault"] = {"SSEAlgorithm": "AES256"}
+
+
+@defect("bucket-refuses-plain-http")
+def bucket_over_plain_http(t: Template) -> None:
+    drop(t, "UploadBucketPolicy", "DenyPlaintext")
+
+
+@defect("bucket-refuses-plain-http")
+def objects_over_plain_http(t: Template) -> None:
+    named(t, "ThumbnailBucketPolicy", "DenyPlaintext")["Resource"].pop()
+
+
+@defect("bucket-refuses-other-accounts")
+def bucket_open_to_other_accounts(t: Template) -> None:
+    drop(t, "UploadBucketPolicy", "DenyOtherAccounts")
+
+
+@defect("bucket-refuses-other-keys")
+def bucket_takes_other_keys(t: Template) -> None:
+    drop(t, "ThumbnailBucketPolicy", "DenyOtherKeys")
+
+
+@defect("bucket-refuses-other-keys")
+def bucket_refuses_its_own_default(t: Template) -> None:
+    del named(t, "UploadBucketPolicy", "DenyOtherEncryption")["Condition"]["Null"]
+
+
+@defect("refusal-does-not-lock-out-services")
+def refusal_locks_out_services(t: Template) -> None:
+    del named(t, "UploadBucketPolicy", "DenyOtherAccounts")["Condition"]["Bool"]
+
+
+@defect("old-versions-expire")
+def old_versions_for_ever(t: Template) -> None:
+    rule = of(t, "ThumbnailBucket")["LifecycleConfiguration"]["Rules"][0]
+    del rule["NoncurrentVersionExpiration"]
+
+
+@defect("old-versions-expire")
+def unfinished_uploads_for_ever(t: Template) -> None:
+    rule = of(t, "UploadBucket")["LifecycleConfiguration"]["Rules"][0]
+    del rule["AbortIncompleteMultipartUpload"]
+
+
+@defect("old-versions-expire")
+def lifecycle_switched_off(t: Template) -> None:
+    of(t, "UploadBucket")["LifecycleConfiguration"]["Rules"][0]["Status"] = "Disabled"
+
+
+@defect("bucket-waits-for-queue-policy")
+def bucket_before_queue_policy(t: Template) -> None:
+    del t["Resources"]["UploadBucket"]["DependsOn"]
+
+
+@defect("filters-do-not-overlap")
+def filters_overlap(t: Template) -> None:
+    key_filter(configurations(t)[0])[1]["Value"] = ".JPG"
+
+
+@defect("filters-do-not-overlap")
+def prefixes_overlap(t: Template) -> None:
+    key_filter(configurations(t)[0])[0]["Value"] = "uploads/new/"
+    key_filter(configurations(t)[0])[1]["Value"] = ".webp"
+
+
+@defect("suffix-has-its-twin")
+def suffix_in_one_case(t: Template) -> None:
+    del configurations(t)[1]
+
+
+@defect("notification-names-a-folder")
+def whole_bucket_announced(t: Template) -> None:
+    for one in configurations(t):
+        del key_filter(one)[0]
+
+
+@defect("state-outlives-the-stack")
+def bucket_goes_with_the_stack(t: Template) -> None:
+    t["Resources"]["UploadBucket"]["DeletionPolicy"] = "Delete"
+
+
+@defect("state-outlives-the-stack")
+def key_replaced_and_lost(t: Template) -> None:
+    del t["Resources"]["EncryptionKey"]["UpdateReplacePolicy"]
+
+
+# --- Keys ---------------------------------------------------------------------------------------
+
+
+@defect("data-is-under-customer-key")
+def queue_under_the_key_of_sqs(t: Template) -> None:
+    of(t, "WorkQueue")["KmsMasterKeyId"] = "alias/aws/sqs"
+
+
+@defect("data-is-under-customer-key")
+def topic_not_encrypted(t: Template) -> None:
+    del of(t, "AlarmTopic")["KmsMasterKeyId"]
+
+
+@defect("data-is-under-customer-key")
+def log_group_not_encrypted(t: Template) -> None:
+    del of(t, "FlowLogGroup")["KmsKeyId"]
+
+
+@defect("data-is-under-customer-key")
+def environment_not_encrypted(t: Template) -> None:
+    del of(t, "Worker")["KmsKeyArn"]
+
+
+@defect("data-is-under-customer-key", on=additions.delivery)
+def stream_not_encrypted(t: Template) -> None:
+    del of(t, "Delivery")["DeliveryStreamEncryptionConfigurationInput"]
+
+
+@defect("key-rotates")
+def key_without_rotation(t: Template) -> None:
+    of(t, "EncryptionKey")["EnableKeyRotation"] = False
+
+
+@defect("account-administers-key")
+def key_nobody_administers(t: Template) -> None:
+    drop(t, "EncryptionKey", "Administer")
+
+
+@defect("sender-may-use-key")
+def key_keeps_s3_out(t: Template) -> None:
+    drop(t, "EncryptionKey", "AnnounceUploads")
+
+
+@defect("sender-may-use-key")
+def key_gives_s3_half(t: Template) -> None:
+    named(t, "EncryptionKey", "AnnounceUploads")["Action"] = ["kms:GenerateDataKey"]
+
+
+@defect("sender-may-use-key")
+def key_keeps_alarms_out(t: Template) -> None:
+    drop(t, "EncryptionKey", "RaiseAlarms")
+
+
+@defect("sender-may-use-key", on=additions.rule_to_queue)
+def key_keeps_rules_out(t: Template) -> None:
+    drop(t, "EncryptionKey", "AnnounceExisting")
+
+
+@defect("logs-may-use-key")
+def key_keeps_logs_out(t: Template) -> None:
+    drop(t, "EncryptionKey", "EncryptLogs")
+
+
+@defect("logs-may-use-key")
+def key_for_logs_in_one_partition(t: Template) -> None:
+    principal = named(t, "EncryptionKey", "EncryptLogs")["Principal"]
+    principal["Service"] = [sub("logs.${AWS::Region}.amazonaws.com")]
+
+
+@defect("logs-may-use-key")
+def key_for_other_log_groups(t: Template) -> None:
+    condition = named(t, "EncryptionKey", "EncryptLogs")["Condition"]["ArnLike"]
+    condition["kms:EncryptionContext:aws:logs:arn"]["Fn::Sub"] = (
+        "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/*"
+    )
+
+
+# --- Rights -------------------------------------------------------------------------------------
+
+
+@defect("actions-are-named")
+def wildcard_action(t: Template) -> None:
+    named(t, "WorkerRole", "SettleWork")["Action"] = ["sqs:*"]
+
+
+@defect("actions-are-named")
+def action_by_exclusion(t: Template) -> None:
+    statement = named(t, "FlowLogRole", "WriteFlowLog")
+    del statement["Action"]
+    statement["NotAction"] = ["logs:DeleteLogGroup"]
+
+
+@defect("resources-are-named")
+def every_queue(t: Template) -> None:
+    named(t, "WorkerRole", "ReceiveWork")["Resource"] = ["*"]
+
+
+@defect("resources-are-named")
+def every_bucket(t: Template) -> None:
+    for title in ("WorkerRole", "StorageEndpoint"):
+        named(t, title, "FindOutputs")["Resource"] = [sub("arn:${AWS::Partition}:s3:::*")]
+
+
+@defect("no-managed-policy")
+def managed_policy(t: Template) -> None:
+    of(t, "FlowLogRole")["ManagedPolicyArns"] = [
+        sub("arn:${AWS::Partition}:iam::aws:policy/CloudWatchLogsFullAccess")
+    ]
+
+
+@defect("nobody-is-everybody")
+def everybody_may_send(t: Template) -> None:
+    statements(t, "WorkQueuePolicy").append(
+        {
+            "Sid": "Anybody",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": ["sqs:SendMessage"],
+            "Resource": [arn("WorkQueue")],
+        }
+    )
+
+
+@defect("service-acts-for-this-account")
+def key_for_s3_of_anybody(t: Template) -> None:
+    del named(t, "EncryptionKey", "AnnounceUploads")["Condition"]
+
+
+@defect("service-acts-for-this-account")
+def role_for_flow_logs_of_anybody(t: Template) -> None:
+    del of(t, "FlowLogRole")["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]
+
+
+@defect("service-acts-for-this-account")
+def key_for_any_log_group(t: Template) -> None:
+    del named(t, "EncryptionKey", "EncryptLogs")["Condition"]
+
+
+@defect("condition-is-really-sent", on=additions.rule_to_queue)
+def key_asks_rules_for_what_they_do_not_send(t: Template) -> None:
+    named(t, "EncryptionKey", "AnnounceExisting")["Condition"] = {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    }
+
+
+@defect("source-condition-means-this-account")
+def alarms_of_every_account(t: Template) -> None:
+    condition = named(t, "AlarmTopicPolicy", "RaiseAlarms")["Condition"]
+    del condition["StringEquals"]
+    condition["ArnLike"]["aws:SourceArn"] = sub("arn:${AWS::Partition}:cloudwatch:*:*:alarm:*")
+
+
+# --- The network --------------------------------------------------------------------------------
+
+
+@defect("endpoint-has-policy")
+def endpoint_without_policy(t: Template) -> None:
+    del of(t, "StorageEndpoint")["PolicyDocument"]
+
+
+@defect("endpoint-admits-functions-calls")
+def endpoint_refuses_writes(t: Template) -> None:
+    drop(t, "StorageEndpoint", "WriteOutputs")
+
+
+@defect("endpoint-admits-functions-calls")
+def endpoint_refuses_back_off(t: Template) -> None:
+    statement = named(t, "WorkQueueEndpoint", "SettleWork")
+    statement["Action"] = ["sqs:DeleteMessage"]
+
+
+@defect("endpoint-admits-functions-calls")
+def endpoint_admits_another_role(t: Template) -> None:
+    condition = named(t, "StorageEndpoint", "ReadUploads")["Condition"]
+    condition["ArnEquals"]["aws:PrincipalArn"] = arn("FlowLogRole")
+
+
+@defect("endpoint-admits-functions-calls")
+def no_endpoint_for_storage(t: Template) -> None:
+    del t["Resources"]["StorageEndpoint"]
+
+
+@defect("endpoint-admits-no-more")
+def endpoint_admits_another_bucket(t: Template) -> None:
+    named(t, "StorageEndpoint", "WriteOutputs")["Resource"].append(
+        sub("arn:${AWS::Partition}:s3:::somebody-elses/*")
+    )
+
+
+@defect("nobody-is-everybody")
+def endpoint_admits_everybody(t: Template) -> None:
+    del named(t, "StorageEndpoint", "ReadUploads")["Condition"]
+
+
+@defect("network-has-no-road-out")
+def internet_gateway(t: Template) -> None:
+    t["Resources"]["Internet"] = {"Type": "AWS::EC2::InternetGateway"}
+
+
+@defect("network-has-no-road-out")
+def default_route(t: Template) -> None:
+    t["Resources"]["DefaultRoute"] = {
+        "Type": "AWS::EC2::Route",
+        "Properties": {
+            "RouteTableId": {"Ref": "PrivateRouteTable"},
+            "DestinationCidrBlock": "0.0.0.0/0",
+            "TransitGatewayId": {"Ref": "Environment"},
+        },
+    }
+
+
+@defect("network-has-no-road-out")
+def public_addresses(t: Template) -> None:
+    of(t, "PrivateSubnetA")["MapPublicIpOnLaunch"] = True
+
+
+@defect("egress-leads-to-endpoints-only")
+def open_egress(t: Template) -> None:
+    rule = of(t, "WorkerSecurityGroup")["SecurityGroupEgress"][0]
+    del rule["DestinationPrefixListId"]
+    rule["CidrIp"] = "0.0.0.0/0"
+
+
+@defect("egress-leads-to-endpoints-only")
+def egress_not_stated(t: Template) -> None:
+    del of(t, "EndpointSecurityGroup")["SecurityGroupEgress"]
+
+
+@defect("egress-leads-to-endpoints-only")
+def egress_of_every_port(t: Template) -> None:
+    of(t, "WorkerSecurityGroup")["SecurityGroupEgress"][0]["ToPort"] = 65535
+
+
+@defect("function-reaches-endpoints")
+def no_egress_to_the_queue_endpoint(t: Template) -> None:
+    of(t, "WorkerSecurityGroup")["SecurityGroupEgress"].pop()
+
+
+@defect("function-reaches-endpoints")
+def endpoint_lets_nobody_in(t: Template) -> None:
+    del of(t, "EndpointSecurityGroup")["SecurityGroupIngress"]
+
+
+@defect("ingress-is-from-the-network")
+def ingress_from_everywhere(t: Template) -> None:
+    of(t, "EndpointSecurityGroup")["SecurityGroupIngress"][0]["CidrIp"] = "0.0.0.0/0"
+
+
+@defect("ingress-is-from-the-network")
+def ingress_to_the_function(t: Template) -> None:
+    of(t, "WorkerSecurityGroup")["SecurityGroupIngress"] = [
+        {
+            "IpProtocol": "tcp",
+            "FromPort": 443,
+            "ToPort": 443,
+            "CidrIp": {"Ref": "VpcCidr"},
+            "Description": "Nobody needs this",
+        }
+    ]
+
+
+@defect("names-resolve-to-endpoints")
+def no_dns_host_names(t: Template) -> None:
+    del of(t, "Vpc")["EnableDnsHostnames"]
+
+
+@defect("names-resolve-to-endpoints")
+def no_private_dns(t: Template) -> None:
+    of(t, "WorkQueueEndpoint")["PrivateDnsEnabled"] = False
+
+
+@defect("gateway-is-on-every-route-table")
+def subnet_on_another_route_table(t: Template) -> None:
+    t["Resources"]["OtherTable"] = {
+        "Type": "AWS::EC2::RouteTable",
+        "Properties": {"VpcId": {"Ref": "Vpc"}},
+    }
+    of(t, "PrivateRouteB")["RouteTableId"] = {"Ref": "OtherTable"}
+
+
+@defect("zones-are-chosen")
+def zone_by_letter(t: Template) -> None:
+    of(t, "PrivateSubnetA")["AvailabilityZone"] = sub("${AWS::Region}a")
+
+
+@defect("zones-are-chosen")
+def one_zone(t: Template) -> None:
+    of(t, "PrivateSubnetB")["AvailabilityZone"] = of(t, "PrivateSubnetA")["AvailabilityZone"]
+
+
+@defect("prefix-list-follows-region")
+def prefix_list_of_one_region(t: Template) -> None:
+    rule = of(t, "WorkerSecurityGroup")["SecurityGroupEgress"][0]
+    rule["DestinationPrefixListId"] = "pl-6da54004"
+
+
+# --- Alarms, logs, delivery ---------------------------------------------------------------------
+
+
+@defect("alarm-watches-real-resource")
+def alarm_of_the_url(t: Template) -> None:
+    of(t, "QueueAgeAlarm")["Dimensions"][0]["Value"] = {"Ref": "WorkQueue"}
+
+
+@defect("alarm-watches-real-resource")
+def alarm_of_an_unknown_metric(t: Template) -> None:
+    of(t, "WorkerErrorAlarm")["MetricName"] = "Error"
+
+
+@defect("alarm-watches-real-resource")
+def alarm_of_another_name(t: Template) -> None:
+    of(t, "WorkerThrottleAlarm")["Dimensions"][0]["Value"] = sub("${NamePrefix}-workers")
+
+
+@defect("alarm-watches-real-resource")
+def alarm_without_dimension(t: Template) -> None:
+    del of(t, "QueueAgeAlarm")["Dimensions"]
+
+
+@defect("alarm-states-missing-data")
+def missing_data_not_stated(t: Template) -> None:
+    del of(t, "WorkerErrorAlarm")["TreatMissingData"]
+
+
+@defect("alarm-reaches-somebody")
+def alarm_without_action(t: Template) -> None:
+    of(t, "DeadLetterAlarm")["AlarmActions"] = []
+
+
+@defect("alarm-may-publish")
+def topic_refuses_alarms(t: Template) -> None:
+    drop(t, "AlarmTopicPolicy", "RaiseAlarms")
+
+
+@defect("alarm-may-publish")
+def topic_admits_other_alarms(t: Template) -> None:
+    condition = named(t, "AlarmTopicPolicy", "RaiseAlarms")["Condition"]["ArnLike"]
+    condition["aws:SourceArn"]["Fn::Sub"] = (
+        "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:other-*"
+    )
+
+
+@defect("dead-letters-are-noticed")
+def no_alarm_of_dead_letters(t: Template) -> None:
+    del t["Resources"]["DeadLetterAlarm"]
+
+
+@defect("dead-letters-are-noticed")
+def alarm_of_the_wrong_queue(t: Template) -> None:
+    of(t, "DeadLetterAlarm")["Dimensions"][0]["Value"] = {"Fn::GetAtt": ["WorkQueue", "QueueName"]}
+
+
+@defect("dashboard-shows-real-metrics", on=additions.dashboard)
+def dashboard_is_no_json(t: Template) -> None:
+    body = of(t, "Dashboard")["DashboardBody"]
+    body["Fn::Sub"] = body["Fn::Sub"].replace('"${NamePrefix}-work"', "${NamePrefix}-work")
+
+
+@defect("dashboard-shows-real-metrics", on=additions.dashboard)
+def dashboard_of_another_queue(t: Template) -> None:
+    body = of(t, "Dashboard")["DashboardBody"]
+    body["Fn::Sub"] = body["Fn::Sub"].replace("-work", "-jobs")
+
+
+@defect("logs-expire")
+def logs_for_ever(t: Template) -> None:
+    del of(t, "WorkerLogGroup")["RetentionInDays"]
+
+
+@defect("delivered-logs-are-lines", on=additions.delivery)
+def logs_compressed_twice(t: Template) -> None:
+    del of(t, "Delivery")["ExtendedS3DestinationConfiguration"]["ProcessingConfiguration"]
+
+
+@defect("delivery-may-encrypt", on=additions.delivery)
+def delivery_cannot_use_the_key(t: Template) -> None:
+    of(t, "DeliveryRole")["Policies"][0]["PolicyDocument"]["Statement"].pop()
+
+
+# --- The template as a whole --------------------------------------------------------------------
+
+
+@defect("template-fits")
+def template_too_large(t: Template) -> None:
+    t["Metadata"]["Notes"] = "x" * 20_000
+
+
+@defect("policies-fit")
+def policy_too_large(t: Template) -> None:
+    resources = named(t, "WorkerRole", "ReadUploads")["Resource"]
+    more = [{"Fn::Join": ["/", [arn("UploadBucket"), f"uploads/{n:0400}/*"]]} for n in range(20)]
+    resources.extend(more)
+    named(t, "StorageEndpoint", "ReadUploads")["Resource"].extend(more)
+
+
+@defect("names-differ-by-stack")
+def fixed_name(t: Template) -> None:
+    of(t, "DeadLetterAlarm")["AlarmName"] = "dead-letters"
+
+
+@defect("names-differ-by-stack")
+def fixed_alias(t: Template) -> None:
+    of(t, "EncryptionKeyAlias")["AliasName"] = "alias/darkroom"
+
+
+@defect("bucket-name-fits")
+def name_prefix_too_long(t: Template) -> None:
+    t["Parameters"]["NamePrefix"]["MaxLength"] = 30
+
+
+@defect("bucket-name-fits")
+def name_prefix_with_capitals(t: Template) -> None:
+    t["Parameters"]["NamePrefix"]["AllowedPattern"] = "^[A-Za-z][A-Za-z0-9-]*$"
+
+
+@defect("bucket-name-fits")
+def bucket_named_without_account(t: Template) -> None:
+    name = "${NamePrefix}-thumbnails-${AWS::Region}"
+    of(t, "ThumbnailBucket")["BucketName"] = sub(name)
+
+
+@defect("place-is-not-typed")
+def typed_account(t: Template) -> None:
+    condition = named(t, "EncryptionKey", "RaiseAlarms")["Condition"]
+    condition["StringEquals"]["aws:SourceAccount"] = "111122223333"
+
+
+@defect("place-is-not-typed")
+def typed_region(t: Template) -> None:
+    of(t, "StorageEndpoint")["ServiceName"] = "com.amazonaws.eu-west-1.s3"
+
+
+@defect("place-is-not-typed")
+def typed_partition(t: Template) -> None:
+    condition = named(t, "WorkQueuePolicy", "AnnounceUploads")["Condition"]
+    condition["ArnLike"]["aws:SourceArn"] = sub(
+        "arn:aws:s3:::${NamePrefix}-uploads-${AWS::AccountId}-${AWS::Region}"
+    )
+
+
+@defect("default-is-allowed")
+def default_out_of_bounds(t: Template) -> None:
+    t["Parameters"]["MemorySize"]["Default"] = 256
+
+
+@defect("parameter-is-bounded")
+def parameter_without_bounds(t: Template) -> None:
+    del t["Parameters"]["MaximumConcurrency"]["MaxValue"]
+
+
+@defect("defaults-can-be-deployed")
+def defaults_break_a_rule(t: Template) -> None:
+    t["Parameters"]["ZoneB"]["Default"] = 0
+
+
+@defect("defaults-can-be-deployed")
+def prefix_list_is_everywhere(t: Template) -> None:
+    t["Mappings"]["S3PrefixLists"]["af-south-1"]["Id"] = "0.0.0.0/0"
