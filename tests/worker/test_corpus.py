@@ -163,7 +163,7 @@ def test_names_of_1024_bytes(source_key: str) -> None:
 
 FORMATS_OF_MODES = {
     "1": ("PNG", "TIFF", "BMP"),
-    "L": ("PNG", "TIFF", "BMP", "JPEG", "WEBP", "AVIF"),
+    "L": ("PNG", "TIFF", "BMP", "JPEG"),
     "P": ("PNG", "TIFF", "BMP", "GIF"),
     "LA": ("PNG", "TIFF"),
     "I;16": ("PNG", "TIFF"),
