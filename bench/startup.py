@@ -49,7 +49,7 @@ class Context:
 handle({"Records": []}, Context())
 """
 _STOCK = """
-import botocore
+import boto3
 from PIL import Image
 boto3.client("s3"), boto3.client("sqs")
 """
