@@ -30,17 +30,27 @@ _SMALL_MODES: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2
 _COEFFICIENT: Final = 2
 _BESIDES_COEFFICIENTS: Final = 0.2
 _BITS_PER_SAMPLE: Final = 258
-"""TIFF's tag."""
+_TILE_WIDTH: Final = 322
+_TILE_LENGTH: Final = 323
+"""TIFF's tags."""
 
 
 def of_decoding(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], band_rows: int) -> int:
     """Return the bytes that an opened picture takes until it has shrunk to its widest variant."""
-    pixels = math.ceil(math.prod(picture.size) * of_a_pixel(picture))
+    pixels = math.ceil(pixels_at_once(picture) * of_a_pixel(picture))
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         besides = len(jpeg.content(picture))
     else:
         besides = picture.width * band_rows * _FOR_A_PIXEL_OF_A_BAND
     return pixels + besides + of_encoding(thumbnail)
+
+
+def pixels_at_once(picture: ImageFile.ImageFile) -> int:
+    """Return the pixels that are decoded in one piece: of a TIFF perhaps a tile larger than it."""
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        tile = picture.tag_v2.get(_TILE_WIDTH, 1) * picture.tag_v2.get(_TILE_LENGTH, 1)
+        return max(math.prod(picture.size), tile)
+    return math.prod(picture.size)
 
 
 def of_encoding(thumbnail: tuple[int, int]) -> int:

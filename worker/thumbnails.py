@@ -68,6 +68,12 @@ _AVIF_SPEED: Final = 9
 
 UNBOUNDED: Final = Memory()
 
+_LONGEST_ROW: Final = 2**31 // 64
+"""Pillow counts a row's bits, up to 64 a pixel, in 31 bits, and calls more a lack of memory."""
+
+_LONGEST_EXIF: Final = 65_536
+"""Bytes; a JPEG cannot hold more. Pillow makes an object of every number in it."""
+
 _EXIF_ORIENTATION: Final = 0x0112
 _TRANSPOSITIONS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -167,7 +173,7 @@ def _open(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
         source.seek(0)
         raise _unidentified(source.read(16)) from error
     width, height = picture.size
-    if width * height > max_pixels:
+    if footprint.pixels_at_once(picture) > max_pixels or max(width, height) > _LONGEST_ROW:
         raise Rejection(
             "too_many_pixels",
             f"{width} × {height} pixels; at most {max_pixels:,} in all are allowed.",
@@ -221,6 +227,8 @@ def _orientation(picture: ImageFile.ImageFile) -> int:
     try:
         if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
             picture.info["exif"] = png.late_exif(picture)
+        if len(picture.info.get("exif") or b"") > _LONGEST_EXIF:
+            return 1
         # Not the PNG plugin's own, which decodes all pixels to see what may come after them.
         value = Image.Image.getexif(picture).get(_EXIF_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 -- damaged EXIF data are no reason to refuse good pixels
@@ -409,6 +417,7 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         converted = ImageCms.applyTransform(image, transform)
         if converted is None:  # only in-place conversion returns nothing
             raise AssertionError
+        converted.info = {}  # savers would copy the new profile, with the time it was made
         # Grey goes through the profile as RGB and comes back, with equal channels, as one.
         return converted.getchannel("G") if image.mode == "L" else converted
     if image.mode in {"L", "RGB", "RGBA"}:

@@ -41,9 +41,6 @@ pytestmark = [
 ]
 UNBOUNDED_STILL = {
     "pixels of an avif's frame": "the container's size is believed; the frame's is decoded",
-    "pixels of a tiff's tile": "a tile is decoded whole, however few of its pixels are shown",
-    "orientation of many numbers": "every number of the tag becomes an object",
-    "orientation of many fractions": "every number of the tag becomes an object",
 }
 SMALLEST_WITH_COLOURS = 12
 TYPES = {"": "image/jpeg", ".webp": "image/webp", ".avif": "image/avif"}
@@ -66,7 +63,7 @@ def assert_golden(outputs: list[Output], golden: Golden) -> None:
             assert Image.MIME[image.format or ""] == content_type
             assert image.size == size
             assert getattr(image, "n_frames", 1) == 1
-            assert not {"exif", "comment", "xmp"} & set(image.info)
+            assert not {"exif", "comment", "icc_profile", "xmp"} & set(image.info)
             assert image.has_transparency_data == golden.transparent
             if image.format == "JPEG":
                 assert image.mode == ("L" if golden.grey else "RGB")
@@ -133,7 +130,6 @@ def test_the_bounds_hold() -> None:
     assert "SIGXCPU" in stopped.error
 
 
-@pytest.mark.xfail(reason="Pillow calls it a lack of memory, and the message comes back")
 def test_a_row_longer_than_pillow_takes_is_rejected() -> None:
     """P5: within the limit of pixels, and yet no other try would end otherwise."""
     row = png((100_000_000, 1), bytes(999), interlaced=True)
@@ -141,7 +137,6 @@ def test_a_row_longer_than_pillow_takes_is_rejected() -> None:
         thumbnails.make(io.BytesIO(row), replace(VARIANTS, max_pixels=100_000_000))
 
 
-@pytest.mark.xfail(reason="the conversion leaves its own, with the time of day in it")
 @pytest.mark.parametrize("name", ["tiff lab", "cmyk with profile", "png with a wide gamut"])
 def test_no_profile_comes_along_from_a_conversion(name: str) -> None:
     """P1: what is sRGB needs none, and the same picture gives the same bytes at any time."""
