@@ -48,7 +48,7 @@ def of_decoding(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], band_r
 def pixels_at_once(picture: ImageFile.ImageFile) -> int:
     """Return the pixels that are decoded in one piece: of a TIFF perhaps a tile larger than it."""
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        tile = picture.tag_v2.get(_TILE_WIDTH, 1) * picture.tag_v2.get(_TILE_LENGTH, 1)
+        tile: int = picture.tag_v2.get(_TILE_WIDTH, 1) * picture.tag_v2.get(_TILE_LENGTH, 1)
         return max(math.prod(picture.size), tile)
     return math.prod(picture.size)
 
