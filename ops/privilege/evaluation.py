@@ -59,10 +59,10 @@ def is_allowed(policies: Policies, request: Request, gates: Sequence[Gate]) -> b
 def _matches(statement: Statement, request: Request) -> bool:
     return (
         _is_named(statement.get("Principal", "*"), request)
-        and any(_like(action, request.action, ignore_case=True) for action in statement["Action"])
-        and any(_like(name, request.resource) for name in statement.get("Resource", ["*"]))
+        and any(like(action, request.action, ignore_case=True) for action in statement["Action"])
+        and any(like(name, request.resource) for name in statement.get("Resource", ["*"]))
         and all(
-            _holds(operator, request.context.get(key.lower()), expected)
+            holds(operator, request.context.get(key.lower()), expected)
             for operator, keys in statement.get("Condition", {}).items()
             for key, expected in keys.items()
         )
@@ -87,7 +87,8 @@ def _pattern(pattern: str, ignore_case: bool) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
-def _like(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
+def like(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
+    """Return whether `value` matches a pattern with IAM's `*` and `?`."""
     return _pattern(pattern, ignore_case).fullmatch(value) is not None
 
 
@@ -95,17 +96,18 @@ def _equals(expected: str, actual: str) -> bool:
     return expected == actual
 
 
-_OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
+OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "StringEquals": _equals,
-    "StringLike": _like,
-    "ArnEquals": _like,  # IAM treats both ARN operators alike
-    "ArnLike": _like,
+    "StringLike": like,
+    "ArnEquals": like,  # IAM treats both ARN operators alike
+    "ArnLike": like,
     "Bool": lambda expected, actual: expected.lower() == actual.lower(),
     "IpAddress": lambda expected, actual: ip_address(actual) in ip_network(expected),
 }
 
 
-def _holds(operator: str, actual: str | None, expected: Any) -> bool:
+def holds(operator: str, actual: str | None, expected: Any) -> bool:
+    """Return whether a condition's operator holds for a key's value, None when it is not sent."""
     values = [str(value) for value in (expected if isinstance(expected, list) else [expected])]
     if operator == "Null":
         return (actual is None) is (values == ["true"])
@@ -113,4 +115,4 @@ def _holds(operator: str, actual: str | None, expected: Any) -> bool:
     positive = name.replace("Not", "")
     if actual is None:  # only a negation, and what is optional, holds for a key that is not sent
         return bool(optional) or positive != name
-    return any(_OPERATORS[positive](value, actual) for value in values) is (positive == name)
+    return any(OPERATORS[positive](value, actual) for value in values) is (positive == name)

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from ops.rules.policy import Request, Statement, allowed, applies, as_list, like
+from ops.privilege.evaluation import like
+from ops.rules.policy import Request, Statement, allowed, applies, as_list
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 
@@ -112,7 +113,10 @@ def _reaches(granted: list[Statement], action: str, bucket_arn: str) -> bool:
     return any(
         one["Effect"] == "Allow"
         and any(like(each, action, ignore_case=True) for each in one.get("Action", []))
-        and any(str(each).startswith(bucket_arn + "/") for each in one.get("Resource", []))
+        and any(
+            str(each).startswith(f"{bucket_arn}/") or like(str(each), f"{bucket_arn}/x")
+            for each in one.get("Resource", [])
+        )
         for one in granted
     )
 

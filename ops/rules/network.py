@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ops.rules.policy import Request, allowed, like
+from ops.privilege.evaluation import like
+from ops.rules.policy import Request, allowed
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 

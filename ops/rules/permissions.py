@@ -1,6 +1,7 @@
 """Rules about what every policy in a template allows, to whom, and on what."""
 
-from ops.rules.policy import Statement, as_list, condition_keys, like
+from ops.privilege.evaluation import like
+from ops.rules.policy import Statement, as_list, condition_keys
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 
@@ -79,8 +80,12 @@ def actions_are_named(stack: Stack) -> Problems:
 def resources_are_named(stack: Stack) -> Problems:
     """A right to everything reaches what the stack does not own."""
     for title, one in stack.all_statements():
-        # In a key's policy `*` is that key and nothing else.
-        if not _allows(one) or stack.kind(title) == "KMS::Key":
+        # In the policy of a key, a queue or a topic `*` is that one and nothing else.
+        if not _allows(one) or stack.kind(title) in (
+            "KMS::Key",
+            "SNS::TopicPolicy",
+            "SQS::QueuePolicy",
+        ):
             continue
         broad = [str(each) for each in one.get("Resource", []) if _is_everything(str(each))]
         needless = [

@@ -1,10 +1,11 @@
-"""Decides what a policy document allows, as IAM would, for requests with a known context."""
+"""Reads policies as anybody may write them, for the evaluation of requests with a known context."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
+
+from ops.privilege import evaluation
+from ops.privilege.evaluation import like
 
 Statement = dict[str, Any]
 
@@ -49,9 +50,10 @@ def applies(statement: Statement, request: Request) -> bool:
     actions: list[Any] = statement.get("Action") or statement.get("NotAction") or []
     resources: list[Any] = statement.get("Resource") or statement.get("NotResource") or ["*"]
     return (
-        any(like(one, request.action, ignore_case=True) for one in actions)
+        any(like(str(one), request.action, ignore_case=True) for one in actions)
         != ("NotAction" in statement)
-        and any(like(one, request.resource) for one in resources) != ("NotResource" in statement)
+        and any(like(str(one), request.resource) for one in resources)
+        != ("NotResource" in statement)
         and _is_principal(statement, request.principal)
         and all(
             _holds(operator, key, values, request.context)
@@ -59,11 +61,6 @@ def applies(statement: Statement, request: Request) -> bool:
             for key, values in test.items()
         )
     )
-
-
-def like(pattern: Any, value: str, *, ignore_case: bool = False) -> bool:
-    """Return whether `value` matches a pattern with IAM's `*` and `?`."""
-    return bool(_compiled(str(pattern), ignore_case).fullmatch(value))
 
 
 def condition_keys(statement: Statement) -> set[str]:
@@ -74,12 +71,6 @@ def condition_keys(statement: Statement) -> set[str]:
 def as_list(value: Any) -> list[Any]:
     """Return the list that a value or a list of values stands for."""
     return value if isinstance(value, list) else [value]
-
-
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.compile(escaped, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
 def _is_principal(statement: Statement, principal: str) -> bool:
@@ -94,24 +85,11 @@ def _names(principal: Mapping[str, list[Any]]) -> set[str]:
     return {str(name) for names in principal.values() for name in names}
 
 
-# Negated operators match a request that lacks the key; the others do not.
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 def _holds(operator: str, key: str, values: list[Any], context: Mapping[str, str]) -> bool:
-    name = operator.rpartition(":")[2]
-    base = name.removesuffix("IfExists")
     known = {one.lower(): value for one, value in context.items()}.get(key.lower())
-    wanted = [str(value) for value in values]
-    if base == "Null":
-        return (known is None) == (wanted[0].lower() == "true")
-    negated = "Not" in base
-    if known is None:
-        return negated or name.endswith("IfExists")
-    if base in ("StringLike", "StringNotLike") or base.startswith("Arn"):
-        matches = any(like(one, known) for one in wanted)
-    elif base in ("Bool", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"):
-        matches = known.lower() in [one.lower() for one in wanted]
-    elif base in ("StringEquals", "StringNotEquals"):
-        matches = known in wanted
-    else:
-        return False  # dates, numbers and addresses: no rule asks about requests that have them
-    return matches != negated
+    name = operator.rpartition(":")[2]  # without ForAnyValue: and ForAllValues:
+    positive = name.removesuffix("IfExists").replace("Not", "")
+    if name != "Null" and positive not in evaluation.OPERATORS:
+        return False  # numbers and dates: no rule asks about requests that have them
+    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    return evaluation.holds(name, known, texts)
