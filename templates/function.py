@@ -22,6 +22,7 @@ from troposphere.logs import LogGroup
 
 from templates import naming, policies
 from templates.encryption import Encryption
+from templates.exceptions import except_for
 from templates.log_groups import add_log_group
 from templates.network import Network
 from templates.parameters import Parameters
@@ -134,6 +135,10 @@ def add_function(
             Runtime=parameters.runtime,
             Architectures=[parameters.architecture],
             Handler=HANDLER,
+            Metadata=except_for(
+                CKV_AWS_116="What SQS brings fails into the queue's redrive policy, never into the"
+                " function's own dead-letter queue"
+            ),
             Code=Code(S3Bucket=parameters.code_bucket, S3Key=parameters.code_key),
             CodeSigningConfigArn=parameters.code_signing,
             Role=GetAtt(identity.role, "Arn"),

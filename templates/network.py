@@ -19,6 +19,7 @@ from troposphere.iam import Policy, Role
 
 from templates import policies
 from templates.encryption import Encryption
+from templates.exceptions import except_for
 from templates.log_groups import add_log_group
 
 HTTPS: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
@@ -126,6 +127,10 @@ def add_network(
                 ),
             ],
             DependsOn=[interfaces_owner],
+            Metadata=except_for(
+                CKV_AWS_23="Every rule is described; one is behind Fn::If, which the check cannot"
+                " read"
+            ),
         )
     )
     _add_flow_log(template, vpc, encryption, log_retention_days, permissions_boundary)

@@ -30,6 +30,7 @@ from troposphere.s3 import (
 
 from templates import naming, policies
 from templates.encryption import Encryption
+from templates.exceptions import except_for
 from templates.policies import Arn
 from templates.queues import Queues
 from templates.specification import Uploads
@@ -301,6 +302,11 @@ def _add_bucket(
                 RestrictPublicBuckets=True,
             ),
             VersioningConfiguration=VersioningConfiguration(Status="Enabled"),
+            Metadata=except_for(
+                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
+                CKV_AWS_18="CloudTrail's data events record access, where the account wants them;"
+                " the bucket of an access log cannot be under a customer managed key"
+            ),
             # Data outlives the stack; a create that failed leaves no name behind (trap 29).
             DeletionPolicy="RetainExceptOnCreate",
             UpdateReplacePolicy="Retain",
