@@ -18,7 +18,7 @@ from worker import events, logs, settlement, storage
 from worker.deadline import no_request_after
 from worker.events import SourceObject
 from worker.logs import LOGGER, fields
-from worker.memory import Memory, divided
+from worker.memory import Memory, divided, return_what_is_freed
 from worker.metrics import Metrics
 from worker.redelivery import Message, delay, suspects, tries
 from worker.results import Output
@@ -62,6 +62,7 @@ def _worker() -> Worker:
     """Set up once per execution environment: at the first event, so that importing needs no AWS."""
     settings = parse(os.environ)
     logs.configure(settings.log_level)
+    return_what_is_freed()
     # Pillow warns of odd metadata in people's files; on standard error that would be loose text.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     session = botocore.session.get_session()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,13 @@ _MEGABYTE = 1 << 20
 
 _BASE = 160 * _MEGABYTE
 """Interpreter, libraries, clients, threads (100 MB measured), and what malloc does not return."""
+
+# glibc's mallopt(3): block sizes from which memory comes from the system and goes back to it, and
+# how much may stay free at the end of the heap. Left alone, glibc raises both with each large block
+# that is freed, and 635 MB were in use where 304 are now; these also cost 3 % less time.
+_ARENA_MAX, _ONE_ARENA = -8, 1
+_MMAP_THRESHOLD, _LARGE_BLOCK = -3, 1_000_000
+_TRIM_THRESHOLD, _KEPT_FREE = -1, 16_000_000
 
 _PART_FOR_FILES = 3
 """One part in so many may go to downloaded files that wait for their turn."""
@@ -45,6 +53,15 @@ class Memory:
             with self._changed:
                 self._taken -= size
                 self._changed.notify_all()
+
+
+def return_what_is_freed() -> None:
+    """Have the C library give memory back to the system, where it is one that can be told to."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(_ARENA_MAX, _ONE_ARENA)
+        mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
+        mallopt(_TRIM_THRESHOLD, _KEPT_FREE)
 
 
 def divided(megabytes: int | None, *, threads: int, file_bytes: int) -> tuple[int, Memory]:

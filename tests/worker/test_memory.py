@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -83,3 +85,39 @@ def test_the_smallest_function_takes_the_pictures_that_cameras_make() -> None:
     """P5: 512 MB, 50 MB files: 12 megapixels of WebP, the hungriest format, at 1200 pixels."""
     _, memory = divided(512, threads=4, file_bytes=50_000_000)
     assert memory.holds(12_000_000 * 19 + 1_200 * 900 * 32 - 32_000_000)
+
+
+BATCHES = """
+import io, re
+from tests.worker.memory_s3 import MemoryS3
+from tests.worker.test_handler import SETTINGS, Clock, replace, uploads
+from PIL import Image
+from worker import handler, memory
+from worker.settings import Variants
+
+memory.return_what_is_freed()
+variants = Variants((400,), {"jpeg": 80}, 9_000_000)
+settings = replace(SETTINGS, max_object_bytes=1_000_000, variants=variants)
+_, room = memory.divided(400, threads=8, file_bytes=settings.max_object_bytes)
+picture = io.BytesIO()
+Image.linear_gradient("L").resize((3_000, 2_000)).convert("RGB").save(picture, "WEBP", method=0)
+s3 = MemoryS3()
+worker = handler.Worker(settings=settings, s3=s3, sqs=None, memory=room, threads=8)
+for _ in range(3):
+    batch = uploads(s3, 8)
+    for place in s3.versions:
+        s3.versions[place] = picture.getvalue()
+    s3.objects.clear()
+    assert worker.work(batch, Clock()) == {"batchItemFailures": []}
+    assert not [key for key in s3.objects if key.startswith("rejected/")]
+with open("/proc/self/status") as status:
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1]) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
+def test_batches_of_large_pictures_stay_within_the_function() -> None:
+    """P5: eight at once, each a third of it, again and again: what was freed is not held."""
+    command = [sys.executable, "-c", BATCHES]
+    child = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert 100 < int(child.stdout.splitlines()[-1]) < 400
