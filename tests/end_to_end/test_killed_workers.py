@@ -40,7 +40,6 @@ def doomed(emulator: Emulator, package_parameters: dict[str, str]) -> Iterator[P
         yield pipeline
 
 
-@pytest.mark.xfail(reason="the worker does not delete messages one by one yet")
 def test_a_picture_that_kills_its_worker_ends_alone(doomed: Pipeline) -> None:
     """T4, P5, R1, R2: its batch-mates get their thumbnails; only its own message is dead."""
     client = doomed.emulator.client("lambda")

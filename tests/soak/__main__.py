@@ -17,7 +17,7 @@ from ops.progress import Progress
 from templates import specification
 from tests.end_to_end.running import Pipeline
 from tests.soak import observing, uploads
-from tests.soak.accounting import End, Finding, Source, Version, account
+from tests.soak.accounting import End, Finding, Source, Version, account, story
 from tests.soak.disturbing import LOST_RIGHTS, Disturber
 from tests.soak.faults import Plan
 from tests.soak.observing import DeadLetter
@@ -44,6 +44,7 @@ QUIET_POLLS = 4  # so often in a row the queue is empty before it counts as drai
 LONGEST_SECONDS = 900.0  # from the first upload until the queue must be empty, on a busy machine
 LONGEST_REDRIVE_SECONDS = 120.0
 SHOWN_FINDINGS = 40
+SHOWN_STORIES = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -144,6 +145,8 @@ def run(count: int, seed: int) -> int:
     )
     for finding in findings[:SHOWN_FINDINGS]:
         print(finding)
+    for key, told in [*after.stories.items(), *cured.stories.items()][:SHOWN_STORIES]:
+        print(f"\n{key}\n{told}")
     if len(findings) > SHOWN_FINDINGS:
         print(f"… and {len(findings) - SHOWN_FINDINGS:,} more")
     return 1 if findings or left else 0
@@ -252,6 +255,7 @@ class Account:
 
     ends: dict[str, End]
     findings: list[Finding]
+    stories: dict[str, str]
 
 
 def _account(
@@ -262,10 +266,20 @@ def _account(
 ) -> Account:
     found, findings = observing.observe(pipeline, sources, dead, progress=progress)
     ends: dict[str, End] = {}
+    stories = {}
     for source in sources:
         ends[source.key], wrong = account(source, found[source.key], pipeline.variant_names)
         findings += wrong
-    return Account(ends, findings)
+        if wrong:
+            stories[source.key] = story(source, found[source.key])
+    if stories:
+        for line in pipeline.log_lines():
+            if line.get("key") in stories:
+                error = line.get("traceback", "").rstrip().rpartition("\n")[2]
+                stories[line["key"]] += (
+                    f"\n  {line['timestamp']} {line['version']}: {line['message']} {error}"
+                )
+    return Account(ends, findings, stories)
 
 
 def _redrive(pipeline: Pipeline, dead: Iterable[DeadLetter]) -> None:

@@ -68,6 +68,21 @@ class Found:
     dead: frozenset[str] = frozenset()
 
 
+def story(source: Source, found: Found) -> str:
+    """Return lines that tell what happened to one source, for who looks into a finding."""
+    numbers = {version.id: str(number) for number, version in enumerate(source.versions, start=1)}
+    uploads = [version.reason or f"picture {version.colour}" for version in source.versions]
+    dead = sorted(numbers.get(version, version) for version in found.dead)
+    lines = [f"versions: {', '.join(uploads)}; dead letters: {', '.join(dead) or 'none'}"]
+    for name, history in [*sorted(found.outputs.items()), ("record", found.record)]:
+        steps = [
+            "deleted" if step is None else f"{numbers.get(step.version)} at {step.sequencer}"
+            for step in history
+        ]
+        lines.append(f"{name}: {', '.join(steps)}")
+    return "\n".join(f"  {line}" for line in lines)
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something that must not be."""
