@@ -38,14 +38,16 @@ def without_skips(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "Resources": resources, **({"Metadata": metadata} if metadata else {})}
 
 
-def run_cfn_lint(contents: Sequence[dict[str, Any]]) -> list[list[Finding]]:
-    """Return cfn-lint's findings for each template: informational too, in every region."""
+def run_cfn_lint(
+    contents: Sequence[dict[str, Any]], *, regions: Sequence[str] = tuple(REGIONS)
+) -> list[list[Finding]]:
+    """Return cfn-lint's findings for each template: informational too, in all `regions`."""
     settings = ManualArgs(
         include_checks=["I"],
         include_experimental=True,
         mandatory_checks=["E"],
         ignore_checks=IGNORED,
-        regions=list(REGIONS),
+        regions=list(regions),
     )
     return [
         [

@@ -67,6 +67,22 @@ def key_rotates(stack: Stack) -> Problems:
 
 
 @rule(
+    "Add an AWS::KMS::Alias for the key.",
+    source=f"{KMS}/kms-alias.html",
+    keeps="trap 30",
+)
+def key_has_alias(stack: Stack) -> Problems:
+    """Nobody recognises a key by its id, and so keys in use get scheduled for deletion."""
+    known = {
+        stack.owner(one.get("TargetKeyId"), "KMS::Key")
+        for one in stack.of_type("KMS::Alias").values()
+    }
+    for title in stack.of_type("KMS::Key"):
+        if title not in known:
+            yield title, "has no alias"
+
+
+@rule(
     "Allow the account's root kms:PutKeyPolicy, Decrypt and the rest of administration.",
     source=f"{KMS}/key-policy-default.html",
     keeps="trap 30",

@@ -109,8 +109,10 @@ def endpoint_admits_functions_calls(stack: Stack) -> Problems:
                     continue
                 if action in POLLED:
                     continue
+                if not stack.properties(doors[service]).get("PolicyDocument"):
+                    continue  # full access, which another rule minds
                 policy = stack.statements(doors[service])
-                for resource in one.get("Resource", []) if policy else ():
+                for resource in one.get("Resource", []):
                     request = Request(
                         action=str(action),
                         resource=str(resource),
@@ -295,6 +297,89 @@ def gateway_is_on_every_route_table(stack: Stack) -> Problems:
 
 
 @rule(
+    "Set VpcConfig with the stack's private subnets and security group.",
+    source=LAMBDA_VPC,
+    keeps="S6",
+)
+def function_is_in_the_network(stack: Stack) -> Problems:
+    """A function without VpcConfig runs in a network of Lambda's, with the internet at hand."""
+    inside = {function for function, _ in _functions(stack)}
+    for function in stack.of_type("Lambda::Function") if stack.of_type("EC2::Subnet") else ():
+        if function not in inside:
+            yield function, "runs outside of the stack's network"
+
+
+@rule(
+    "Add an interface endpoint for the service, or take the name out of the environment.",
+    source=f"{PRIVATELINK}/create-interface-endpoint.html",
+    keeps="S6, trap 42",
+)
+def named_services_have_endpoints(stack: Stack) -> Problems:
+    """A function that is told of a queue calls it, and without a way hangs to its time-out."""
+    doors = {service for _, _, service in _endpoints(stack)}
+    kinds = {"SQS::Queue": "sqs", "SNS::Topic": "sns", "S3::Bucket": "s3"}
+    for function, _ in _functions(stack):
+        if _has_road(stack):
+            continue
+        variables = stack.properties(function).get("Environment", {}).get("Variables", {})
+        for name, value in variables.items():
+            title = stack.owner(value, *kinds)
+            if title and (service := kinds[stack.kind(title)]) not in doors:
+                yield function, f"has {title} in {name}, and the network no endpoint for {service}"
+
+
+@rule(
+    "Put the endpoint into every subnet of the function, each in a zone of its own.",
+    source=f"{PRIVATELINK}/create-interface-endpoint.html",
+    keeps="R3",
+)
+def endpoint_is_in_every_zone(stack: Stack) -> Problems:
+    """When the only zone with the endpoint fails, the function in the others fails with it."""
+    for title in _interfaces(stack):
+        reached = {stack.owner(one) for one in stack.properties(title).get("SubnetIds", [])}
+        for function, config in _functions(stack):
+            for subnet in filter(None, (stack.owner(one) for one in config["SubnetIds"])):
+                if subnet not in reached:
+                    yield title, f"has no interface in {subnet}, where {function} runs"
+
+
+@rule(
+    "Add an AWS::EC2::FlowLog for the network, with a role that vpc-flow-logs.amazonaws.com may"
+    " assume and that may write to the log group.",
+    source=f"{VPC}/flow-logs-iam-role.html",
+    keeps="S6",
+)
+def traffic_is_recorded(stack: Stack) -> Problems:
+    """What tried to leave is known only where it was written down; without rights nothing is."""
+    logs = stack.of_type("EC2::FlowLog")
+    watched = {stack.owner(one.get("ResourceId"), "EC2::VPC") for one in logs.values()}
+    for network in stack.of_type("EC2::VPC") if any(True for _ in _functions(stack)) else ():
+        if network not in watched:
+            yield network, "has no flow log"
+    for title, one in logs.items():
+        role = stack.owner(one.get("DeliverLogsPermissionArn"), "IAM::Role")
+        group = stack.owner(one.get("LogGroupName", one.get("LogDestination")), "Logs::LogGroup")
+        if not role or not group:
+            continue
+        assume = Request(
+            action="sts:AssumeRole",
+            principal="vpc-flow-logs.amazonaws.com",
+            context={"aws:SourceArn": stack.arn(title), "aws:SourceAccount": stack.account},
+        )
+        if not allowed((s for s in stack.statements(role) if "Principal" in s), assume):
+            yield role, f"does not trust vpc-flow-logs.amazonaws.com for {title}"
+        here = f"{stack.arn(group).removesuffix('*')}log-stream:x"
+        for action, resource in (
+            ("logs:CreateLogStream", here),
+            ("logs:PutLogEvents", here),
+            ("logs:DescribeLogStreams", stack.arn(group)),
+            ("logs:DescribeLogGroups", stack.arn(group)),
+        ):
+            if not allowed(stack.granted(role), Request(action=action, resource=resource)):
+                yield role, f"lacks {action} for {title}"
+
+
+@rule(
     "Choose zones by Fn::Select over Fn::GetAZs with a parameter, and put the function in two.",
     source=f"{PRIVATELINK}/create-interface-endpoint.html",
     keeps="R3, D2, trap 24",
@@ -303,6 +388,8 @@ def zones_are_chosen(stack: Stack) -> Problems:
     """Zone letters differ by region and account, and not every zone has every endpoint service."""
     for title in stack.of_type("EC2::Subnet"):
         zone = stack.resources[title]["Properties"].get("AvailabilityZone")
+        if zone is None:
+            yield title, "is in whichever zone AWS picks"
         text = zone.get("Fn::Sub") if isinstance(zone, dict) else zone
         if isinstance(text, str) and re.search(r"([0-9]|\$\{AWS::Region\})[a-f]$", text):
             yield title, f"is always in the zone {text}"

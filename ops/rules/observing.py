@@ -89,8 +89,8 @@ def _unreal(stack: Stack, namespace: str, metric: str, dimensions: dict[str, str
         yield f"watches {namespace} {metric}, which does not exist"
     name, kind = DIMENSIONS[namespace]
     if name not in dimensions:
-        if namespace == "AWS/SQS":  # the only one of these without a sum over all
-            yield f"watches {metric} without {name}, and {namespace} has no such sum"
+        # SQS has no such sum; the others sum over the account, other stacks included.
+        yield f"watches {metric} without {name}"
         return
     value = dimensions[name]
     if value not in {stack.name(title) for title in stack.of_type(kind)}:
@@ -181,6 +181,28 @@ def dead_letters_are_noticed(stack: Stack) -> Problems:
         target = stack.owner(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
         if target and stack.name(target) not in seen:
             yield target, f"collects dead letters of {title} and no alarm watches its depth"
+
+
+@rule(
+    "Add alarms on the queue's ApproximateAgeOfOldestMessage and on the function's Errors.",
+    source="https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
+    keeps="O2",
+)
+def trouble_is_noticed(stack: Stack) -> Problems:
+    """Work that waits or fails is noticed by those who miss its result, days later."""
+    seen = {
+        (metric, value)
+        for alarm in stack.of_type("CloudWatch::Alarm").values()
+        for _, metric, dimensions in _watched(alarm)
+        for value in dimensions.values()
+    }
+    for one in stack.mappings():
+        for title, metric in (
+            (one.queue, "ApproximateAgeOfOldestMessage"),
+            (one.function, "Errors"),
+        ):
+            if title and (metric, stack.name(title)) not in seen:
+                yield title, f"has no alarm on {metric}"
 
 
 @rule(

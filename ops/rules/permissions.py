@@ -55,6 +55,45 @@ def _services(statement: Statement) -> list[str]:
 
 
 @rule(
+    "Give each statement Effect, Action and Resource, and a Principal in the policy of a resource.",
+    source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html",
+    keeps="S5",
+)
+def statement_is_complete(stack: Stack) -> Problems:
+    """A policy that lacks an element, or has it empty, is refused when it is deployed."""
+    for title, _ in stack.existing():
+        kind = stack.kind(title)
+        for one in stack.statements(title):
+            trust = kind == "IAM::Role" and "Principal" in one
+            needed = [("Action", "NotAction")]
+            if not trust:
+                needed.append(("Resource", "NotResource"))
+            if not kind.startswith("IAM::"):
+                needed.append(("Principal", "NotPrincipal"))
+            for element, negation in needed:
+                if not one.get(element) and not one.get(negation):
+                    yield title, f"has no {element} {_said(one)}"
+            if one.get("Effect") not in ("Allow", "Deny"):
+                yield title, f"neither allows nor denies {_said(one)}"
+        for document in stack.documents(title):
+            if not document["Statement"]:
+                yield title, "has a policy without statements"
+
+
+@rule(
+    "Add the condition that the refusal is meant for.",
+    source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
+    keeps="trap 7",
+)
+def refusal_has_a_condition(stack: Stack) -> Problems:
+    """A refusal to everybody without a condition refuses everybody, whatever they are granted."""
+    for title, one in stack.all_statements():
+        names = [str(name) for group in one.get("Principal", {}).values() for name in group]
+        if one["Effect"] == "Deny" and "*" in names and not condition_keys(one):
+            yield title, f"refuses everybody {_said(one)}"
+
+
+@rule(
     "Name the actions that are used, one by one.",
     source=PRACTICES,
     keeps="S5",

@@ -100,6 +100,8 @@ def message_is_tried_again(stack: Stack) -> Problems:
     """One throttled or interrupted try must not make a dead letter, and the last must come."""
     for title, _, _ in _dead_letters(stack):
         queue = stack.properties(title)
+        if "maxReceiveCount" not in queue["RedrivePolicy"]:
+            yield title, "does not say after how many receives a message is dead"
         count = number(queue["RedrivePolicy"].get("maxReceiveCount"))
         hidden = number(queue.get("VisibilityTimeout", DEFAULT_VISIBILITY))
         kept = number(queue.get("MessageRetentionPeriod", DEFAULT_RETENTION))
@@ -274,6 +276,27 @@ def queue_admits_exactly_its_bucket(stack: Stack) -> Problems:
             )
             if allowed(guard, other):
                 yield holder, f"lets {name} send to {queue}"
+
+
+@rule(
+    "Name the queue in the bucket's NotificationConfiguration, or drop its right to send; read an"
+    " announced queue by an event source mapping.",
+    source=NOTIFICATIONS,
+    keeps="T1",
+)
+def announcements_arrive(stack: Stack) -> Problems:
+    """A right without its notification, or a queue without its reader, is a chain torn in two."""
+    announced = {(bucket, queue) for bucket, _, queue in stack.notifications() if queue}
+    read = {one.queue for one in stack.mappings()}
+    for queue in sorted({queue for _, queue in announced} - read):
+        yield queue, "is announced uploads, and no function of the stack reads it"
+    for queue in stack.of_type("SQS::Queue"):
+        for one in stack.guarding(queue):
+            for test in one.get("Condition", {}).values() if one["Effect"] == "Allow" else ():
+                for source in test.get("aws:SourceArn", []):
+                    bucket = stack.owner(source, "S3::Bucket")
+                    if bucket and (bucket, queue) not in announced:
+                        yield bucket, f"may send to {queue}, and announces nothing there"
 
 
 @rule(

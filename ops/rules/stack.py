@@ -103,10 +103,14 @@ class Stack(Reading):
         if title not in self._normal:
             self._normal[title] = [
                 normal(statement)
-                for document in _documents(self.properties(title))
+                for document in self.documents(title)
                 for statement in as_list(document["Statement"])
             ]
         return self._normal[title]
+
+    def documents(self, title: str) -> Iterator[dict[str, Any]]:
+        """Yield the policies written in the resource `title`."""
+        return _documents(self.properties(title))
 
     def all_statements(self) -> Iterator[tuple[str, Statement]]:
         """Yield logical id and statement, for every policy of resources that exist."""

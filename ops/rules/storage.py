@@ -127,18 +127,20 @@ def bucket_refuses_plain_http(stack: Stack) -> Problems:
 def bucket_refuses_other_accounts(stack: Stack) -> Problems:
     """A grant to another account, today or later, would open the data across the boundary."""
     for bucket in stack.of_type("S3::Bucket"):
-        foreign = Request(
-            action="s3:GetObject",
-            resource=f"{stack.arn(bucket)}/x",
-            principal="arn:aws:iam::444455556666:role/any",
-            context={
-                "aws:SecureTransport": "true",
-                "aws:PrincipalAccount": "444455556666",
-                "aws:PrincipalIsAWSService": "false",
-            },
-        )
-        if not any(applies(one, foreign) for one in _refusals(stack, bucket)):
-            yield bucket, "does not refuse principals of other accounts"
+        arn = stack.arn(bucket)
+        for action, resource in (("s3:GetObject", f"{arn}/x"), ("s3:ListBucket", arn)):
+            foreign = Request(
+                action=action,
+                resource=resource,
+                principal="arn:aws:iam::444455556666:role/any",
+                context={
+                    "aws:SecureTransport": "true",
+                    "aws:PrincipalAccount": "444455556666",
+                    "aws:PrincipalIsAWSService": "false",
+                },
+            )
+            if not any(applies(one, foreign) for one in _refusals(stack, bucket)):
+                yield bucket, f"does not refuse {action} to principals of other accounts"
 
 
 @rule(
@@ -167,8 +169,13 @@ def bucket_refuses_other_keys(stack: Stack) -> Problems:
                 applies(one, _put(stack, bucket, context)) for one in _refusals(stack, bucket)
             ):
                 yield bucket, f"takes objects encrypted with {said}"
-        if any(applies(one, _put(stack, bucket, {})) for one in _refusals(stack, bucket)):
-            yield bucket, "refuses objects that leave encryption to the bucket"
+        own = {
+            header: "aws:kms",
+            f"{header}-aws-kms-key-id": stack.arn(stack.key_of(bucket)),
+        }
+        for said, context in (("leave encryption to the bucket", {}), ("name its own key", own)):
+            if any(applies(one, _put(stack, bucket, context)) for one in _refusals(stack, bucket)):
+                yield bucket, f"refuses objects that {said}"
 
 
 def _put(stack: Stack, bucket: str, context: dict[str, str]) -> Request:

@@ -242,6 +242,21 @@ def topic_over_plain_http(t: Template) -> None:
     }
 
 
+@defect("message-is-tried-again")
+def no_count_of_receives(t: Template) -> None:
+    del of(t, "WorkQueue")["RedrivePolicy"]["maxReceiveCount"]
+
+
+@defect("announcements-arrive")
+def nothing_is_announced(t: Template) -> None:
+    del of(t, "UploadBucket")["NotificationConfiguration"]
+
+
+@defect("announcements-arrive")
+def nobody_reads_the_queue(t: Template) -> None:
+    del t["Resources"]["WorkerTrigger"]
+
+
 # --- The function and its role ------------------------------------------------------------------
 
 
@@ -484,6 +499,16 @@ def key_replaced_and_lost(t: Template) -> None:
     del t["Resources"]["EncryptionKey"]["UpdateReplacePolicy"]
 
 
+@defect("bucket-refuses-other-accounts")
+def bucket_lists_for_other_accounts(t: Template) -> None:
+    named(t, "UploadBucketPolicy", "DenyOtherAccounts")["Resource"].pop(0)
+
+
+@defect("bucket-refuses-other-keys")
+def bucket_refuses_its_own_key(t: Template) -> None:
+    del named(t, "UploadBucketPolicy", "DenyOtherKeys")["Condition"]["StringNotEquals"]
+
+
 # --- Keys ---------------------------------------------------------------------------------------
 
 
@@ -561,6 +586,11 @@ def key_for_other_log_groups(t: Template) -> None:
     )
 
 
+@defect("key-has-alias")
+def key_without_alias(t: Template) -> None:
+    del t["Resources"]["EncryptionKeyAlias"]
+
+
 # --- Rights -------------------------------------------------------------------------------------
 
 
@@ -634,6 +664,26 @@ def alarms_of_every_account(t: Template) -> None:
     condition = named(t, "AlarmTopicPolicy", "RaiseAlarms")["Condition"]
     del condition["StringEquals"]
     condition["ArnLike"]["aws:SourceArn"] = sub("arn:${AWS::Partition}:cloudwatch:*:*:alarm:*")
+
+
+@defect("statement-is-complete")
+def statement_without_resource(t: Template) -> None:
+    del named(t, "FlowLogRole", "WriteFlowLog")["Resource"]
+
+
+@defect("statement-is-complete")
+def statement_without_principal(t: Template) -> None:
+    del named(t, "WorkQueueEndpoint", "SettleWork")["Principal"]
+
+
+@defect("statement-is-complete")
+def endpoint_policy_without_statements(t: Template) -> None:
+    of(t, "StorageEndpoint")["PolicyDocument"]["Statement"] = []
+
+
+@defect("refusal-has-a-condition")
+def refusal_of_everybody(t: Template) -> None:
+    del named(t, "DeadLetterQueuePolicy", "DenyPlaintext")["Condition"]
 
 
 # --- The network --------------------------------------------------------------------------------
@@ -780,6 +830,41 @@ def prefix_list_of_one_region(t: Template) -> None:
     rule["DestinationPrefixListId"] = "pl-6da54004"
 
 
+@defect("function-is-in-the-network")
+def function_outside_of_the_network(t: Template) -> None:
+    del of(t, "Worker")["VpcConfig"]
+
+
+@defect("named-services-have-endpoints")
+def no_endpoint_for_the_named_queue(t: Template) -> None:
+    del t["Resources"]["WorkQueueEndpoint"]
+
+
+@defect("endpoint-is-in-every-zone")
+def endpoint_in_one_zone(t: Template) -> None:
+    of(t, "WorkQueueEndpoint")["SubnetIds"].pop()
+
+
+@defect("traffic-is-recorded")
+def no_flow_log(t: Template) -> None:
+    del t["Resources"]["FlowLog"]
+
+
+@defect("traffic-is-recorded")
+def flow_log_cannot_write(t: Template) -> None:
+    named(t, "FlowLogRole", "WriteFlowLog")["Action"].remove("logs:PutLogEvents")
+
+
+@defect("zones-are-chosen")
+def zone_left_to_aws(t: Template) -> None:
+    del of(t, "PrivateSubnetB")["AvailabilityZone"]
+
+
+@defect("role-may-place-interfaces")
+def role_cannot_find_subnets(t: Template) -> None:
+    named(t, "WorkerRole", "FindInterfaces")["Action"].remove("ec2:DescribeSubnets")
+
+
 # --- Alarms, logs, delivery ---------------------------------------------------------------------
 
 
@@ -846,6 +931,21 @@ def dashboard_is_no_json(t: Template) -> None:
 def dashboard_of_another_queue(t: Template) -> None:
     body = of(t, "Dashboard")["DashboardBody"]
     body["Fn::Sub"] = body["Fn::Sub"].replace("-work", "-jobs")
+
+
+@defect("trouble-is-noticed")
+def no_alarm_of_waiting_work(t: Template) -> None:
+    del t["Resources"]["QueueAgeAlarm"]
+
+
+@defect("trouble-is-noticed")
+def no_alarm_of_errors(t: Template) -> None:
+    del t["Resources"]["WorkerErrorAlarm"]
+
+
+@defect("alarm-watches-real-resource")
+def alarm_of_every_function(t: Template) -> None:
+    del of(t, "WorkerErrorAlarm")["Dimensions"]
 
 
 @defect("logs-expire")
