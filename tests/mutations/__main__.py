@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops import linters
+from ops.errors import UserError
 from ops.rules import checking
 from templates import pipeline, specification
 from tests.mutations.defects import DEFECTS, Defect
@@ -56,12 +57,12 @@ def score(content: dict[str, Any], *, jobs: int) -> list[Result]:
     bases = {json.dumps(one): one for one in sound}
     templates = [*bases.values(), *mutants(content)]
     chunks = [templates[at : at + CHUNK] for at in range(0, len(templates), CHUNK)]
-    found: dict[str, list[set[tuple[str, str]]]] = {}
+    # First, for it may be missing; the linter takes minutes.
+    found = {linters.CHECKOV: [_keys(one) for one in linters.run_checkov(templates)]}
     lint = functools.partial(linters.run_cfn_lint, regions=REGIONS)
     with ProcessPoolExecutor(jobs) as pool:
         lints = [one for part in pool.map(lint, chunks) for one in part]
     found[linters.CFN_LINT] = [_keys(one) for one in lints]
-    found[linters.CHECKOV] = [_keys(one) for one in linters.run_checkov(templates)]
     found["rules"] = [_keys(list(checking.check(one, {}))) for one in templates]
     before = {name: index for index, name in enumerate(bases)}
     return [
@@ -106,7 +107,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     arguments = parser.parse_args(argv)
-    results = score(generated(), jobs=arguments.jobs)
+    try:
+        results = score(generated(), jobs=arguments.jobs)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print(table(results))
     return 0 if all(any(one.noticed.values()) for one in results) else 1
 
