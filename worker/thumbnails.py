@@ -48,6 +48,9 @@ ACCEPTED: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
 _DECODE_MARGIN: Final = 1.2
 """How much larger than the widest variant a JPEG is decoded; less costs visible sharpness."""
 
+_LEAST_MARGIN: Final = 1.07
+"""The same where it would else be decoded in full: a third of the time for 0.005 of SSIM."""
+
 _MOST_SCANS: Final = 100
 """Encoders make about ten; 500 in 112 kB of a small picture keep a core busy for 0.6 s."""
 
@@ -62,6 +65,9 @@ _LONGEST_SIDE: Final = WIDEST
 
 _WEBP_METHOD: Final = 2
 """2.2 times faster than the default 4, for 4 % more bytes."""
+
+_PNG_LEVEL: Final = 3
+"""2.5 times faster than the default 6, for 5-8 % more bytes."""
 
 _AVIF_SPEED: Final = 9
 """3.8 times faster than 8, for 2-6 % more bytes at the same likeness."""
@@ -198,8 +204,13 @@ def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) ->
 
 
 def _check_scans(data: bytes) -> None:
-    # The bytes of a marker can stand elsewhere too: counting them is quick and a bound.
-    if data.count(jpeg.SCAN_MARKER) > _MOST_SCANS and jpeg.count_scans(data) > _MOST_SCANS:
+    # Where the first scan holds everything, no other is decoded. The bytes of a marker can stand
+    # elsewhere too: counting them is quick and a bound.
+    if (
+        jpeg.has_partial_scans(data)
+        and data.count(jpeg.SCAN_MARKER) > _MOST_SCANS
+        and jpeg.count_scans(data) > _MOST_SCANS
+    ):
         raise Rejection("too_many_scans", f"At most {_MOST_SCANS} scans are allowed.")
 
 
@@ -253,8 +264,11 @@ def _decoded(picture: ImageFile.ImageFile, size: tuple[int, int]) -> Image.Image
     """Return the picture at this size, in sRGB, without any metadata."""
     box = None
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        wanted = math.ceil(size[0] * _DECODE_MARGIN), math.ceil(size[1] * _DECODE_MARGIN)
-        box = _set_scale(picture, wanted)
+        for margin in (_DECODE_MARGIN, _LEAST_MARGIN):
+            wanted = math.ceil(size[0] * margin), math.ceil(size[1] * margin)
+            box = _set_scale(picture, wanted)
+            if picture.decoderconfig[:1] != (1,):
+                break  # anything but the whole of it
         picture.decodermaxblock = 1 << 24  # fewer, larger reads: 3 % faster
     return _in_srgb(_shrunk(picture, size, box), picture.info.get("icc_profile"))
 
@@ -449,7 +463,7 @@ def _encoded(image: Image.Image, name: str, format_name: str, quality: int) -> O
     buffer = io.BytesIO()
     if format_name == "jpeg" and image.mode == "RGBA":
         content_type = "image/png"
-        image.save(buffer, "PNG")
+        image.save(buffer, "PNG", compress_level=_PNG_LEVEL)
     elif format_name == "jpeg":
         content_type = "image/jpeg"
         image.save(buffer, "JPEG", quality=quality, progressive=True)

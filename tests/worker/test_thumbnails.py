@@ -150,6 +150,17 @@ def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
         assert box[2] / box[3] == pytest.approx(size[0] / size[1])
 
 
+@pytest.mark.parametrize(
+    ("width", "denominator"),
+    [(1_440, 2), (1_296, 2), (1_280, 1), (800, 1)],  # 1.07 times twice the thumbnail: 1284
+)
+def test_a_little_sharpness_goes_before_all_is_decoded(width: int, denominator: int) -> None:
+    """P1: half the size does where it is just larger than the thumbnail."""
+    picture = opened(saved(Image.new("RGB", (width, width)), "JPEG"))
+    assert thumbnails_module._decoded(picture, (600, 600)).size == (600, 600)
+    assert picture.decoderconfig[0] == denominator
+
+
 @pytest.mark.parametrize(("wanted", "shorter"), [((200, 100), True), ((201, 101), False)])
 def test_only_an_eighth_does_without_detail(wanted: tuple[int, int], shorter: bool) -> None:
     """P1: a quarter would show what is missing."""
