@@ -264,11 +264,9 @@ def _decoded(picture: ImageFile.ImageFile, size: tuple[int, int]) -> Image.Image
     """Return the picture at this size, in sRGB, without any metadata."""
     box = None
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        for margin in (_DECODE_MARGIN, _LEAST_MARGIN):
-            wanted = math.ceil(size[0] * margin), math.ceil(size[1] * margin)
-            box = _set_scale(picture, wanted)
-            if picture.decoderconfig[:1] != (1,):
-                break  # anything but the whole of it
+        halves = min(picture.width / size[0], picture.height / size[1]) / 2
+        margin = _DECODE_MARGIN if halves >= _DECODE_MARGIN else _LEAST_MARGIN
+        box = _set_scale(picture, (math.ceil(size[0] * margin), math.ceil(size[1] * margin)))
         picture.decodermaxblock = 1 << 24  # fewer, larger reads: 3 % faster
     return _in_srgb(_shrunk(picture, size, box), picture.info.get("icc_profile"))
 
