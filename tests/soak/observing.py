@@ -124,9 +124,13 @@ def _stored(
     return Stored(version, sequencer, colour=colour, reason=reason)
 
 
-def _middle(body: bytes) -> Colour:
-    with Image.open(io.BytesIO(body)) as image:
-        found = image.convert("RGB").getpixel((image.width // 2, image.height // 2))
+def _middle(body: bytes) -> Colour | None:
+    """Return the colour in the middle; None if this is no picture, which accounting reports."""
+    try:
+        with Image.open(io.BytesIO(body)) as image:
+            found = image.convert("RGB").getpixel((image.width // 2, image.height // 2))
+    except OSError:
+        return None
     assert isinstance(found, tuple)
     red, green, blue = found
     return red, green, blue

@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -83,7 +84,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: workers that are killed break connections off, that is the point."""
+        """Say nothing of connections that workers break off when they die: that is the point."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -135,14 +138,27 @@ class _Handler(BaseHTTPRequestHandler):
     def _request_body(self) -> bytes:
         """Read all of the body: by its length, or in the chunks that botocore uploads in."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return self._exactly(int(self.headers.get("Content-Length", 0)))
         body = b""
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        while self.rfile.readline().strip():
+        while size := int(self._line().partition(b";")[0], 16):
+            body += self._exactly(size)
+            self._line()
+        while self._line().strip():
             pass
         return body
+
+    def _exactly(self, size: int) -> bytes:
+        """Read so many bytes: a part of a request, from a worker that died, is not passed on."""
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionAbortedError
+        return data
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionAbortedError
+        return line
 
     def _ask(self, body: bytes) -> http.client.HTTPResponse:
         """Pass the request on as it is: its signature covers path, query, host and headers."""
