@@ -5,6 +5,7 @@ import copy
 import functools
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -57,12 +58,13 @@ def score(content: dict[str, Any], *, jobs: int) -> list[Result]:
     bases = {json.dumps(one): one for one in sound}
     templates = [*bases.values(), *mutants(content)]
     chunks = [templates[at : at + CHUNK] for at in range(0, len(templates), CHUNK)]
-    # First, for it may be missing; the linter takes minutes.
-    found = {linters.CHECKOV: [_keys(one) for one in linters.run_checkov(templates)]}
     lint = functools.partial(linters.run_cfn_lint, regions=REGIONS)
+    found = {}
     with ProcessPoolExecutor(jobs) as pool:
-        lints = [one for part in pool.map(lint, chunks) for one in part]
-    found[linters.CFN_LINT] = [_keys(one) for one in lints]
+        # checkov first, for it may be missing.
+        for tool, run in ((linters.CHECKOV, linters.run_checkov), (linters.CFN_LINT, lint)):
+            parts = pool.map(run, chunks)
+            found[tool] = [_keys(findings) for part in parts for findings in part]
     found["rules"] = [_keys(list(checking.check(one, {}))) for one in templates]
     before = {name: index for index, name in enumerate(bases)}
     return [
@@ -103,10 +105,48 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
+# What names or describes, and functions' own arguments: taking these away is no defect to find.
+BESIDE = {"Description", "GroupDescription", "Metadata", "PolicyName", "Sid", "Tags", "Type"}
+
+
+def deletions(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the template with each property, list item and resource in turn left out."""
+
+    def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        keys: Iterable[Any] = ()
+        if isinstance(value, dict):
+            keys = (key for key in value if key not in BESIDE | {"Ref"} and "Fn::" not in key)
+        elif isinstance(value, list):
+            keys = range(len(value))
+        for key in keys:
+            yield (*path, key)
+            yield from places(value[key], (*path, key))
+
+    for path in places(content["Resources"]):
+        mutant = copy.deepcopy(content)
+        place = mutant["Resources"]
+        for step in path[:-1]:
+            place = place[step]
+        del place[path[-1]]
+        yield "/".join(map(str, path)), mutant
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
+    parser.add_argument(
+        "--deletions",
+        action="store_true",
+        help="instead, leave out each property in turn, and list what our rules do not notice:"
+        " what is a default, a matter of taste, or what cfn-lint finds missing",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.deletions:
+        left = list(deletions(generated()))
+        kept = [name for name, mutant in left if not any(checking.check(mutant, {}))]
+        print("\n".join(kept))
+        print(f"\nrules: {len(left) - len(kept)} of {len(left)} deletions noticed")
+        return 0
     try:
         results = score(generated(), jobs=arguments.jobs)
     except UserError as error:
