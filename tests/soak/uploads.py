@@ -23,8 +23,8 @@ MOST_VERSIONS = 6
 REMOVAL_SHARE = 0.2
 """Of the keys with several versions: those whose last one is removed. Nothing is uploaded there
 again: a removal that finds an object stores its variants as well, at an earlier place in the order,
-and the emulator gives the same bytes the same entity tag even under SSE-KMS, where S3 gives each
-write its own. So "if it is still what I looked at" would hold there for what has been replaced."""
+and the emulator gives the same bytes the same entity tag even under SSE-KMS, where S3's is no
+digest of the bytes. There, "if it is still what I looked at" would hold for what was replaced."""
 AWKWARD_SHARE = 0.15
 DOOMED = 3  # pictures that kill every worker that reads them
 
