@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
+
+# The same examples each time, whatever the machine's load: new ones are for `tox -e fuzz`.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="module", autouse=True)
