@@ -38,7 +38,7 @@ from templates.specification import Uploads
 UPLOADS = "uploads"
 THUMBNAILS = "thumbnails"
 
-# What the worker writes and where; the same in worker/storage.py, and a test compares them.
+# What the worker writes and where; the same in worker/keys.py, and a test compares them.
 OUTPUT_PREFIXES = ("thumbnails/", "rejected/")
 
 # S3 deletes the parts of an upload that nobody finished.

@@ -6,6 +6,7 @@ from ops.privilege.evaluation import Gate, Request, is_allowed
 from ops.reading import Reading
 from templates import storage
 from tests.templates.conftest import generate
+from worker.keys import output_key, rejection_key
 
 BUCKETS = ("UploadBucket", "ThumbnailBucket")
 
@@ -213,6 +214,12 @@ def test_the_right_to_read_follows_the_prefixes() -> None:
         assert write["Resource"] == [
             f"<ThumbnailBucket.Arn>/{prefix}*" for prefix in storage.OUTPUT_PREFIXES
         ]
+
+
+def test_the_worker_writes_where_it_may() -> None:
+    """P2, S5: the prefixes that are granted are the ones that the worker's keys begin with."""
+    written = {output_key("uploads/a.jpg", "w400"), rejection_key("uploads/a.jpg")}
+    assert {f"{key.split('/')[0]}/" for key in written} == set(storage.OUTPUT_PREFIXES)
 
 
 def test_the_key_is_used_in_the_context_of_the_bucket(stack: Reading) -> None:
