@@ -192,7 +192,7 @@ class _Batch:
             exc_info=ending.cause,
             extra=fields(**where, outcome=ending.outcome, **ending.facts),
         )
-        self.metrics.end(ending.outcome, ending.facts)
+        self.metrics.end(ending.outcome, ending.facts, source.time)
         return True
 
     def _make(self, source: SourceObject) -> Sequence[Output]:
@@ -200,7 +200,11 @@ class _Batch:
         body = storage.read(worker.s3, source, limit=worker.settings.max_object_bytes)
         self.metrics.add(BytesIn=body.seek(0, os.SEEK_END))
         body.seek(0)
-        return process(body, worker.settings, worker.memory)
+        began = time.monotonic()
+        try:
+            return process(body, worker.settings, worker.memory)
+        finally:  # what is rejected took its time as well
+            self.metrics.observe("ProcessingTime", time.monotonic() - began)
 
     def _come_back(self, message: Message, seconds: int) -> None:
         """Have a message that is not done appear again after these seconds."""

@@ -6,8 +6,9 @@ import json
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 _NAMESPACE = "Darkroom"
@@ -24,6 +25,12 @@ _UNITS = {
 }
 """Always there, so that an alarm can tell none from silence. Besides, `Rejected…` by reason."""
 
+_SPREADS = {"EndToEndLatency": "Seconds", "ProcessingTime": "Seconds"}
+"""A value for each picture, so that CloudWatch can tell percentiles; absent where there is none."""
+
+_MOST_VALUES = 100
+"""The format's limit for one metric of one line."""
+
 
 class Metrics:
     """Counts of one invocation, from several threads."""
@@ -31,6 +38,7 @@ class Metrics:
     def __init__(self) -> None:
         """Begin at zero, now."""
         self._counts: Counter[str] = Counter()
+        self._values: defaultdict[str, list[float]] = defaultdict(list)
         self._began = time.monotonic()
         self._lock = threading.Lock()
 
@@ -39,11 +47,22 @@ class Metrics:
         with self._lock:
             self._counts.update(counts)
 
-    def end(self, outcome: str, facts: Mapping[str, Any]) -> None:
-        """Count how an object ended, with the facts that its line in the log has."""
+    def observe(self, name: str, seconds: float) -> None:
+        """Note one picture's value of EndToEndLatency or ProcessingTime."""
+        with self._lock:
+            self._values[name].append(round(seconds, 3))
+
+    def end(self, outcome: str, facts: Mapping[str, Any], announced: str | None = None) -> None:
+        """Count how an object ended, with the facts that its line in the log has.
+
+        `announced` is the event's time as the notification gives it.
+        """
         self.add(Pictures=1)
         if outcome == "written":
             self.add(Variants=facts["outputs"], BytesOut=facts["bytes_out"])
+            since = _seconds_since(announced)
+            if since is not None:
+                self.observe("EndToEndLatency", since)
         elif outcome == "rejected":
             words = "".join(word.capitalize() for word in facts["reason"].split("_"))
             self.add(**{"Rejected": 1, f"Rejected{words}": 1})
@@ -55,14 +74,38 @@ class Metrics:
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
         """
-        seconds = {"Seconds": round(time.monotonic() - self._began, 3)}
-        values = {**dict.fromkeys(_UNITS, 0), **self._counts, **seconds}
+        units = _UNITS | _SPREADS
+        values: dict[str, float | list[float]] = {
+            **dict.fromkeys(_UNITS, 0),
+            **self._counts,
+            "Seconds": round(time.monotonic() - self._began, 3),
+            **{name: _at_most(_MOST_VALUES, found) for name, found in self._values.items()},
+        }
         directive = {
             "Namespace": _NAMESPACE,
             # Each combination of dimensions is a metric of its own and is paid for.
             "Dimensions": [["FunctionName"]],
-            "Metrics": [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in values],
+            "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
         }
         about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
         name = environment.get("AWS_LAMBDA_FUNCTION_NAME", "worker")
         return json.dumps({"_aws": about, "FunctionName": name, **values})
+
+
+def _seconds_since(moment: str | None) -> float | None:
+    """Return the seconds since an ISO 8601 time; None where there is none that can be read."""
+    try:
+        then = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return None
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    # S3's clock may be ahead of this one; nothing is done before it is announced.
+    return max(0.0, (datetime.now(UTC) - then).total_seconds())
+
+
+def _at_most(limit: int, values: list[float]) -> list[float]:
+    """Return the values, or `limit` of them at even ranks: the percentiles stay what they are."""
+    ordered = sorted(values)
+    count = min(limit, len(ordered))
+    return [ordered[(rank + 1) * len(ordered) // count - 1] for rank in range(count)]

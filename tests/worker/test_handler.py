@@ -602,6 +602,10 @@ def test_metrics_are_one_line(
     assert metrics["BytesOut"] == sum(
         len(stored.body) for key, stored in s3.objects.items() if key.startswith("thumbnails/")
     )
+    # A value for each picture that the core was given, and for each one that was written.
+    assert len(metrics["ProcessingTime"]) == 3
+    assert len(metrics["EndToEndLatency"]) == 2
+    assert min(metrics["EndToEndLatency"]) > 86_400  # since the record's time, a fixed day
 
 
 def test_importing_calls_nothing_and_needs_no_environment() -> None:

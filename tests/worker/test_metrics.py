@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,6 +18,9 @@ from worker.metrics import Metrics
 from worker.results import Reason
 
 FUNCTION = {"AWS_LAMBDA_FUNCTION_NAME": "darkroom-worker"}
+WRITTEN = {"outputs": 6, "bytes_out": 1_000, "seconds": 0.1}
+DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
+UNITS = {"Seconds", "Bytes", "Count"}  # of the many that the specification knows
 
 
 class Slow(Counter[str]):
@@ -31,20 +38,72 @@ def written(metrics: Metrics) -> dict[str, Any]:
     return found
 
 
-def test_the_line_has_the_format_that_cloudwatch_reads() -> None:
-    """O3: each metric that is declared has its value beside, a timestamp in milliseconds."""
+def everything(pictures: int = 1) -> Metrics:
+    """Return an invocation in which all that is counted happened."""
     metrics = Metrics()
-    metrics.end("rejected", {"reason": "too_many_pixels"})
+    for reason in get_args(Reason):
+        metrics.end("rejected", {"reason": reason})
+    for _ in range(pictures):
+        metrics.observe("ProcessingTime", 0.1)
+        metrics.end("written", WRITTEN, datetime.now(UTC).isoformat())
+    metrics.end("stale", {})
+    metrics.add(BytesIn=5_000, Retries=1)
+    return metrics
+
+
+def numbers(value: Any) -> list[float]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("metrics", [Metrics(), everything(), everything(pictures=250)])
+def test_the_line_has_the_format_that_cloudwatch_reads(metrics: Metrics) -> None:
+    """O3: the specification's rules; CloudWatch drops in silence what does not keep them.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
     line = written(metrics)
-    assert abs(line["_aws"]["Timestamp"] - time.time() * 1000) < 60_000
-    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert len(json.dumps(line)) < 256 * 1024  # of the limits that were published, the lower
+    about = line["_aws"]
+    assert set(about) == {"Timestamp", "CloudWatchMetrics"}
+    # From two weeks ago to two hours ahead is taken.
+    assert isinstance(about["Timestamp"], int)
+    assert abs(about["Timestamp"] - time.time() * 1000) < 60_000
+    for directive in about["CloudWatchMetrics"]:
+        assert set(directive) == {"Namespace", "Dimensions", "Metrics"}
+        assert re.fullmatch(r"[^:].{0,254}", directive["Namespace"])
+        assert directive["Dimensions"]
+        for dimensions in directive["Dimensions"]:
+            assert len(dimensions) <= 30
+            assert all(isinstance(line[name], str) and line[name] for name in dimensions)
+        names = [metric["Name"] for metric in directive["Metrics"]]
+        assert 1 <= len(set(names)) == len(names) <= 100
+        assert not set(names) & set(directive["Dimensions"][0])
+        for metric in directive["Metrics"]:
+            assert set(metric) == {"Name", "Unit"}
+            assert metric["Unit"] in UNITS
+            values = numbers(line[metric["Name"]])
+            assert 1 <= len(values) <= 100
+            assert all(type(value) in (int, float) and math.isfinite(value) for value in values)
+
+
+def test_a_metric_has_its_name_and_unit() -> None:
+    """O3: what alarms and the dashboard ask for."""
+    (directive,) = written(everything())["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "Darkroom"
-    names = [metric["Name"] for metric in directive["Metrics"]]
-    assert "RejectedTooManyPixels" in names
-    assert len(set(names)) == len(names) <= 100  # the format's own limit
-    assert all(isinstance(line[name], (int, float)) for name in names)
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert units["RejectedTooManyPixels"] == "Count"
     assert (units["BytesIn"], units["Seconds"], units["Rejected"]) == ("Bytes", "Seconds", "Count")
+    assert units["EndToEndLatency"] == units["ProcessingTime"] == "Seconds"
+
+
+def test_the_document_tells_every_metric_and_its_unit() -> None:
+    """O3, C1: a table that is true, with a reason for each rejection."""
+    (directive,) = written(everything())["_aws"]["CloudWatchMetrics"]
+    table = DOCUMENT.read_text(encoding="utf-8").split("## Metrics")[1].split("\n## ")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE))
+    reasons = set(re.findall(r"`(Rejected\w+)`", table)) - set(told)
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert units == told | dict.fromkeys(reasons, "Count")
 
 
 def test_the_functions_name_is_the_only_dimension() -> None:
@@ -60,12 +119,14 @@ def test_what_did_not_happen_is_zero() -> None:
     line = written(Metrics())
     assert [line[name] for name in ("Pictures", "Rejected", "Retries", "Stale")] == [0] * 4
     assert not [name for name in line if name.startswith("Rejected") and name != "Rejected"]
+    # A latency of zero would be a lie, and an empty list is no value.
+    assert not {"EndToEndLatency", "ProcessingTime"} & set(line)
 
 
 def test_each_ending_is_counted_as_what_it_is() -> None:
     """O3: pictures are the sum of all endings."""
     metrics = Metrics()
-    metrics.end("written", {"outputs": 6, "bytes_out": 1_000, "seconds": 0.1})
+    metrics.end("written", WRITTEN)
     metrics.end("written", {"outputs": 3, "bytes_out": 500, "seconds": 0.1})
     for reason in get_args(Reason):
         metrics.end("rejected", {"reason": reason})
@@ -75,6 +136,48 @@ def test_each_ending_is_counted_as_what_it_is() -> None:
     assert line["Pictures"] == 4 + len(get_args(Reason))
     assert (line["Variants"], line["BytesOut"], line["Stale"]) == (9, 1_500, 1)
     assert line["Rejected"] == len(get_args(Reason))
+
+
+def test_latency_is_from_the_event_until_it_is_written() -> None:
+    """O3: a value for each picture, whatever way its time is written; of no other ending."""
+    metrics = Metrics()
+    now = datetime.now(UTC)
+    for seconds, zone in ((3.0, "Z"), (5.0, "+00:00"), (7.0, "")):
+        announced = (now - timedelta(seconds=seconds)).replace(tzinfo=None)
+        metrics.end("written", WRITTEN, announced.isoformat(timespec="milliseconds") + zone)
+    early = (now - timedelta(days=1)).isoformat()
+    metrics.end("rejected", {"reason": "corrupt"}, early)
+    metrics.end("stale", {}, early)
+    assert written(metrics)["EndToEndLatency"] == pytest.approx([3, 5, 7], abs=1)
+
+
+def test_a_clock_that_is_ahead_makes_no_negative_latency() -> None:
+    """O3: S3's clock is not this one."""
+    metrics = Metrics()
+    metrics.end("written", WRITTEN, (datetime.now(UTC) + timedelta(minutes=1)).isoformat())
+    assert written(metrics)["EndToEndLatency"] == [0]
+
+
+@pytest.mark.parametrize("announced", [None, "", "yesterday", "2026-13-01T00:00:00Z", "\0", "1e9"])
+def test_a_time_that_is_missing_or_garbled_has_no_latency(announced: str | None) -> None:
+    """O3, P5: the picture counts all the same."""
+    metrics = Metrics()
+    metrics.end("written", WRITTEN, announced)
+    line = written(metrics)
+    assert "EndToEndLatency" not in line
+    assert line["Pictures"] == 1
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 250, 1_000])
+def test_more_values_than_the_format_takes_keep_their_percentiles(count: int) -> None:
+    """O3: a batch of 100 messages may announce more pictures; the worst is never left out."""
+    metrics = Metrics()
+    for number in range(count, 0, -1):
+        metrics.observe("ProcessingTime", number)
+    values = written(metrics)["ProcessingTime"]
+    assert len(values) == min(count, 100)
+    assert max(values) == count
+    assert values[len(values) // 2 - 1] == pytest.approx(count / 2, abs=max(1, count / 100))
 
 
 def test_threads_lose_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
