@@ -30,6 +30,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 from python_discovery import get_interpreter
 
+from ops import bom
 from ops.errors import UsageError, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -103,8 +104,11 @@ LEFT_OUT = (
 )
 
 # Vulnerability scanners such as Amazon Inspector recognise a package by METADATA; its licence
-# has to go with it. The rest serves installers.
-KEPT_METADATA = ("METADATA", "LICEN[CS]E*", "NOTICE*", "COPYING*", "AUTHORS*", "licenses/*")
+# has to go with it, and what it says of the libraries inside it (PEP 770). The rest serves
+# installers.
+KEPT_METADATA = (
+    *("METADATA", "LICEN[CS]E*", "NOTICE*", "COPYING*", "AUTHORS*", "licenses/*", "sboms/*"),
+)
 
 # Run by an interpreter of the target version. Unchecked: the zip's files have one fixed date, so
 # there is nothing to check a .pyc by, and not looking is faster (trap 50).
@@ -131,6 +135,11 @@ class Package:
         """The object key: it holds the content's hash, so new code is a new key (trap 37)."""
         return self.path.name
 
+    @property
+    def bom(self) -> Path:
+        """The bill of materials, in CycloneDX: scanners know it by its ending."""
+        return self.path.with_suffix(".cdx.json")
+
 
 def build(
     *,
@@ -141,6 +150,8 @@ def build(
     bytecode: bool = True,
 ) -> Package:
     """Build the zip for `runtime` ("python3.13") on `architecture` ("arm64"), or find it built.
+
+    Beside it goes its bill of materials.
 
     The same worker, lock, runtime, architecture and bytecode compiler give the same bytes on any
     host. The compiler is `python`, by default a CPython of the runtime's version that is found on
@@ -163,6 +174,7 @@ def build(
     record = output / f"{stem}.json"
     built = _built_before(record, inputs)
     if built:
+        _write(built.bom, bom.render(built.path, wheels))
         return built
 
     files = {name: data for wheel in wheels for name, data in _unpacked(wheel)} | sources
@@ -187,6 +199,7 @@ def build(
         bytecode=compiler.version if compiler else None,
     )
     _write(package.path, content)
+    _write(package.bom, bom.render(package.path, wheels))
     facts = asdict(package) | {"path": package.path.name, "inputs": inputs}
     _write(record, json.dumps(facts, indent=2).encode() + b"\n")
     return package
@@ -512,7 +525,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         default=Path("build"),
-        help="where the zip goes (default: %(default)s)",
+        help="where the zip and its bill of materials go (default: %(default)s)",
     )
     parser.add_argument(
         "--upload",
@@ -556,6 +569,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{package.path}: {package.size:,} bytes, unpacked {package.unpacked_size:,}, {bytecode}",
         file=sys.stderr,
     )
+    print(f"{package.bom}: what is in it, as CycloneDX", file=sys.stderr)
     if arguments.upload:
         try:
             s3 = botocore.session.get_session().create_client("s3")

@@ -80,6 +80,7 @@ def test_another_host_builds_the_same_bytes(
     )
     assert done.stdout.strip() == default.sha256
     assert [path.name for path in (tmp_path / "out").glob("*.zip")] == [default.key]
+    assert (tmp_path / "out" / default.bom.name).read_bytes() == default.bom.read_bytes()
 
 
 def test_the_name_says_the_content(default: package.Package, checkout: Path) -> None:
@@ -100,6 +101,9 @@ def test_building_again_is_free(default: package.Package, monkeypatch: pytest.Mo
         patch.setattr(package, "_zip", lambda _: pytest.fail("built once more"))
         assert package.build(output=output) == default
     assert time.monotonic() - began < 2
+    default.bom.unlink()
+    package.build(output=output)
+    assert default.bom.exists()
     default.path.write_bytes(b"cut off")
     assert package.build(output=output) == default
     assert hashlib.sha256(default.path.read_bytes()).hexdigest() == default.sha256
@@ -218,6 +222,14 @@ def test_an_interpreter_of_another_version_is_refused(tmp_path: Path) -> None:
     wrong = "python3.12" if HERE != "python3.12" else "python3.14"
     with pytest.raises(UserError, match=rf"{re.escape(sys.executable)} is not a CPython 3\.1"):
         package.build(runtime=wrong, output=tmp_path, python=Path(sys.executable))
+
+
+@pytest.mark.parametrize("architecture", package.MACHINES)
+@pytest.mark.parametrize("runtime", package.RUNTIMES)
+def test_the_lock_is_enough_for_every_target(runtime: str, architecture: str) -> None:
+    """D1: pip takes nothing without a hash, so that the lock has one for each target's wheels."""
+    wheels = package._wheels(runtime, architecture)
+    assert len(wheels) == len(list(package._locked(package.LOCK.read_text())))
 
 
 def test_a_tampered_lock_is_refused(
