@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ops import stack as module
@@ -146,5 +147,5 @@ def test_a_stack_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--stack-name" in capsys.readouterr().err
 
 
-def _impatient() -> module.Config:
-    return module.Config(connect_timeout=2, retries={"total_max_attempts": 1})
+def _impatient() -> Config:
+    return Config(connect_timeout=2, retries={"total_max_attempts": 1})
