@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
+from PIL import AvifImagePlugin, ImageFile, JpegImagePlugin, TiffImagePlugin
 
-from worker import jpeg, png
+from worker import avif, jpeg, png
 
 _FIXED: Final = 8_000_000
 """Blocks read from the file, the decoders' tables."""
@@ -39,18 +39,28 @@ def of_decoding(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], band_r
     """Return the bytes that an opened picture takes until it has shrunk to its widest variant."""
     pixels = math.ceil(pixels_at_once(picture) * of_a_pixel(picture))
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        besides = len(jpeg.content(picture))
+        besides = len(content(picture))
     else:
         besides = picture.width * band_rows * _FOR_A_PIXEL_OF_A_BAND
     return pixels + besides + of_encoding(thumbnail)
 
 
 def pixels_at_once(picture: ImageFile.ImageFile) -> int:
-    """Return the pixels that are decoded in one piece: of a TIFF perhaps a tile larger than it."""
+    """Return the pixels that are decoded in one piece: what is in a file may be larger than it."""
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         tile: int = picture.tag_v2.get(_TILE_WIDTH, 1) * picture.tag_v2.get(_TILE_LENGTH, 1)
         return max(math.prod(picture.size), tile)
+    if isinstance(picture, AvifImagePlugin.AvifImageFile):
+        return max(math.prod(picture.size), avif.pixels_at_once(content(picture)))
     return math.prod(picture.size)
+
+
+def content(picture: ImageFile.ImageFile) -> bytes:
+    """Return the file that a picture is being read from."""
+    if picture.fp is None:
+        raise ValueError("closed")
+    picture.fp.seek(0)
+    return picture.fp.read()
 
 
 def of_encoding(thumbnail: tuple[int, int]) -> int:
@@ -74,7 +84,7 @@ def of_a_pixel(picture: ImageFile.ImageFile) -> float:
 
 def _coefficients(picture: JpegImagePlugin.JpegImageFile) -> float:
     """Return bytes for each pixel that libjpeg keeps until the last scan: none if there is one."""
-    if not jpeg.has_partial_scans(jpeg.content(picture)):
+    if not jpeg.has_partial_scans(content(picture)):
         return 0
     factors = [(across, down) for _, across, down, _ in picture.layer]
     most = max(across for across, _ in factors) * max(down for _, down in factors)

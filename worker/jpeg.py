@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import ImageFile
-
 _START_OF_FRAME_PROGRESSIVE = 0xC2
 _STARTS_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START_OF_SCAN = 0xDA
@@ -26,14 +24,6 @@ class _Segment:
     marker: int
     start: int
     end: int
-
-
-def content(picture: ImageFile.ImageFile) -> bytes:
-    """Return the file that a picture is being read from."""
-    if picture.fp is None:
-        raise ValueError("closed")
-    picture.fp.seek(0)
-    return picture.fp.read()
 
 
 def has_partial_scans(data: bytes) -> bool:

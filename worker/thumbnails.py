@@ -179,13 +179,15 @@ def _open(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
         source.seek(0)
         raise _unidentified(source.read(16)) from error
     width, height = picture.size
-    if footprint.pixels_at_once(picture) > max_pixels or max(width, height) > _LONGEST_ROW:
+    pixels = footprint.pixels_at_once(picture)
+    if pixels > max_pixels or max(width, height) > _LONGEST_ROW:
+        within = f", with {pixels:,} within" if pixels > width * height else ""
         raise Rejection(
             "too_many_pixels",
-            f"{width} × {height} pixels; at most {max_pixels:,} in all are allowed.",
+            f"{width} × {height} pixels{within}; at most {max_pixels:,} in all are allowed.",
         )
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        _check_scans(jpeg.content(picture))
+        _check_scans(footprint.content(picture))
     return picture
 
 
@@ -284,7 +286,7 @@ def _set_scale(
     denominator = picture.decoderconfig[0] if draft else 1
     three_eighths = width * 3 / 8, height * 3 / 8
     if denominator == 8 and picture.format == "JPEG" and picture.info.get("progressive"):
-        picture.fp = io.BytesIO(jpeg.without_fine_detail(jpeg.content(picture)))
+        picture.fp = io.BytesIO(jpeg.without_fine_detail(footprint.content(picture)))
     elif (
         denominator == 2
         and three_eighths[0] >= wanted[0]

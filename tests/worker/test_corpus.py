@@ -39,9 +39,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-UNBOUNDED_STILL = {
-    "pixels of an avif's frame": "the container's size is believed; the frame's is decoded",
-}
 SMALLEST_WITH_COLOURS = 12
 TYPES = {"": "image/jpeg", ".webp": "image/webp", ".avif": "image/avif"}
 
@@ -94,16 +91,7 @@ def is_close(colour: object, wanted: Colour, tolerance: int) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="the bounds are Linux's")
 @pytest.mark.parametrize(
     "specimen",
-    [
-        pytest.param(
-            specimen,
-            id=specimen.name,
-            marks=[pytest.mark.xfail(reason=UNBOUNDED_STILL[specimen.name])]
-            if specimen.name in UNBOUNDED_STILL
-            else [],
-        )
-        for specimen in SPECIMENS
-    ],
+    [pytest.param(specimen, id=specimen.name) for specimen in SPECIMENS],
 )
 def test_every_file_ends_as_it_should(specimen: Specimen) -> None:
     """P1, P5, traps 11, 43: right thumbnails, or the right reason, within time and memory."""

@@ -35,7 +35,7 @@ from tests.worker.corpus import (
     quarters,
     saved,
 )
-from worker import jpeg
+from worker import footprint
 from worker import thumbnails as thumbnails_module
 from worker.memory import Memory
 from worker.results import Output, Rejection
@@ -168,7 +168,7 @@ def test_only_an_eighth_does_without_detail(wanted: tuple[int, int], shorter: bo
     data = saved(noise, "JPEG", progressive=True)
     picture = opened(data)
     thumbnails_module._set_scale(picture, wanted)
-    assert (len(jpeg.content(picture)) < len(data)) == shorter
+    assert (len(footprint.content(picture)) < len(data)) == shorter
 
 
 def test_without_pillows_insides_there_is_still_a_thumbnail(
