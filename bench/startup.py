@@ -23,8 +23,7 @@ from ops.errors import UserError
 from ops.package import LOCK, MACHINES, ROOT, WORKER
 
 _ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "none",
-    "AWS_SECRET_ACCESS_KEY": "none",
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none"),
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "CACHE_CONTROL": "none",

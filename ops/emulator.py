@@ -24,7 +24,7 @@ from ops.errors import UserError
 
 HOST = "127.0.0.1"
 ACCESS_KEY = "test"  # MiniStack's own root caller; means nothing to the real AWS
-SECRET_KEY = "test"  # noqa: S105 - the fake that goes with it
+SECRET_KEY = "test"  # noqa: S105  # nosec B105 # the fake that goes with it
 START_SECONDS = 60.0  # a cold start takes 2 s; a slow disk or a busy machine several times that
 
 # What a child process needs from the caller's environment to start at all: nothing else is passed.

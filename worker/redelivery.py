@@ -28,7 +28,7 @@ def delay(message: Message, *, visibility_timeout: int) -> int:
     """
     first = min(_FIRST_DELAY, visibility_timeout)
     ceiling = min(_LONGEST_DELAY, first * 2 ** min(tries(message) - 1, 16))
-    return random.randint(1, ceiling)  # noqa: S311 -- spreads load, protects nothing
+    return random.randint(1, ceiling)  # noqa: S311  # nosec B311 # spreads load, protects nothing
 
 
 def suspects(messages: Iterable[Message]) -> list[Message]:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from PIL import ExifTags, Image, ImageCms
 
@@ -129,8 +130,5 @@ CASES = [
     Case("uploads/windows.bmp", lambda: encoded(quarters(), "BMP")),
     Case("uploads/modern.avif", lambda: encoded(quarters((800, 500)), "AVIF"), size=(800, 500)),
     Case("uploads/small.png", lambda: encoded(quarters((90, 60)), "PNG"), size=(90, 60)),
-    *(
-        Case(f"uploads/turned-{value}.jpg", lambda value=value: turned(value))  # type: ignore[misc]
-        for value in STORED_AS
-    ),
+    *(Case(f"uploads/turned-{value}.jpg", partial(turned, value)) for value in STORED_AS),
 ]

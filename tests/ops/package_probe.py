@@ -12,11 +12,11 @@ sys.path.insert(0, root)
 sys.dont_write_bytecode = True
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
-import botocore.session  # noqa: E402
-from botocore.awsrequest import AWSResponse  # noqa: E402
-from PIL import Image, ImageCms  # noqa: E402
+import botocore.session  # noqa: E402 -- from the package, which is on the path only now
+from botocore.awsrequest import AWSResponse  # noqa: E402 -- from the package, which is on the path only now
+from PIL import Image, ImageCms  # noqa: E402 -- from the package, which is on the path only now
 
-import worker.handler  # noqa: E402
+import worker.handler  # noqa: E402 -- from the package, which is on the path only now
 
 REGIONS = ("eu-central-1", "us-east-1", "cn-north-1", "us-gov-west-1", "il-central-1")
 

@@ -103,7 +103,7 @@ def test_the_sample_photographs_come_with_their_rights() -> None:
 
 def result(label: str, end: local.End, **more: object) -> Result:
     picture = Picture(Path(label), label, f"uploads/{label}", 1_500_000)
-    return Result(picture, end, **more)  # type: ignore[arg-type]
+    return Result(picture, end, **more)  # type: ignore[arg-type]  # fields by name
 
 
 def test_the_table_lines_up_whatever_the_script() -> None:

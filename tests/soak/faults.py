@@ -71,7 +71,8 @@ class Plan:
         if not self.active:
             return None
         # Text as the seed: its digest is used, which is the same on every host.
-        drawn = random.Random(f"{self.seed} {occurrence} {method} {path}").random()  # noqa: S311
+        seed = f"{self.seed} {occurrence} {method} {path}"
+        drawn = random.Random(seed).random()  # noqa: S311 -- chooses faults
         rates = {**ANY, **BODIES} if method == "GET" else ANY
         for fault, rate in rates.items():
             if drawn < rate:

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from tests.worker.memory_s3 import MemoryS3
@@ -93,10 +94,7 @@ class Delivery:
         def work(number: int, item: object) -> None:
             results[number] = function(item)
 
-        tasks = [
-            Task(self, lambda n=number, item=item: work(n, item), own)  # type: ignore[misc]
-            for number, item in enumerate(items)
-        ]
+        tasks = [Task(self, partial(work, number, item), own) for number, item in enumerate(items)]
         own.children = sum(not task.ended for task in tasks)
         self._tasks += tasks
         if own.children:

@@ -120,7 +120,7 @@ class Model:
                 settings,
                 source,
                 lambda named: make(delivery, named),
-                delivery,  # type: ignore[arg-type]
+                delivery,  # type: ignore[arg-type]  # also its executor
             )
 
         self._note(source, Delivery(self.s3, work))
@@ -200,7 +200,7 @@ class Model:
             source = SourceObject(BUCKET, key, "n", sequencer="00")
             work = Delivery(
                 self.s3,
-                lambda delivery, source=source: settlement.settle(  # type: ignore[misc]
+                lambda delivery, source=source: settlement.settle(  # type: ignore[misc]  # no types in a lambda
                     delivery,
                     settings,
                     source,

@@ -72,7 +72,7 @@ def test_too_large_is_refused_before_the_download(s3: MemoryS3) -> None:
             raise AssertionError("read although it is too large")
 
     body = Unread()
-    s3.get_object = lambda **_: {  # type: ignore[method-assign]
+    s3.get_object = lambda **_: {  # type: ignore[method-assign]  # for this test
         "ContentLength": 5,
         "Body": StreamingBody(body, 5),
     }
@@ -95,7 +95,7 @@ def test_a_download_that_breaks_off_is_tried_again_once(s3: MemoryS3, breaks: in
             answer["Body"] = StreamingBody(io.BytesIO(b"all"), len(b"all of it"))
         return answer
 
-    s3.get_object = get_object  # type: ignore[method-assign]
+    s3.get_object = get_object  # type: ignore[method-assign]  # for this test
     if breaks == 1:
         assert storage.read(s3, SOURCE, limit=9).read() == b"all of it"
     else:

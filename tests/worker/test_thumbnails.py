@@ -275,8 +275,8 @@ def test_transparency_is_kept_as_png() -> None:
     for name, kind in [("w40", "PNG"), ("w40.webp", "WEBP"), ("w40.avif", "AVIF")]:
         found = pixels(made[name])
         assert (found.format, found.mode) == (kind, "RGBA")
-        assert found.getpixel((35, 10))[3] < 12  # type: ignore[index]
-        assert found.getpixel((5, 5))[3] > 243  # type: ignore[index]
+        assert found.getpixel((35, 10))[3] < 12  # type: ignore[index]  # bands
+        assert found.getpixel((5, 5))[3] > 243  # type: ignore[index]  # bands
 
 
 def test_hidden_colours_do_not_bleed() -> None:
@@ -285,7 +285,7 @@ def test_hidden_colours_do_not_bleed() -> None:
     image.paste((255, 0, 0, 255), (0, 0, 99, 100))
     found = one(saved(image))
     for x in range(found.width):
-        red, green, _, alpha = found.getpixel((x, 10))  # type: ignore[misc]
+        red, green, _, alpha = found.getpixel((x, 10))  # type: ignore[misc]  # bands
         assert alpha < 12 or green < 12 < red
 
 
@@ -326,7 +326,7 @@ def test_wide_gamut_is_converted() -> None:
     """P1: a profile's colours come out as sRGB's, within rounding."""
     swapped = profile_with_red_and_blue_swapped()
     found = one(saved(Image.new("RGB", (200, 100), (220, 30, 60)), icc_profile=swapped))
-    red, _, blue = found.convert("RGB").getpixel((10, 10))  # type: ignore[misc]
+    red, _, blue = found.convert("RGB").getpixel((10, 10))  # type: ignore[misc]  # bands
     assert abs(blue - 220) < 15
     assert abs(red - 60) < 15
 
@@ -336,7 +336,7 @@ def test_a_grey_profile_is_applied_and_grey_stays_grey() -> None:
     found = one(saved(Image.new("L", (200, 100), 55), icc_profile=grey_profile(1.0)))
     assert found.mode == "L"
     # A linear 55 of 255 is 21.6 % of the light, which sRGB writes as 128.
-    assert abs(found.getpixel((5, 5)) - 128) < 4  # type: ignore[operator]
+    assert abs(found.getpixel((5, 5)) - 128) < 4  # type: ignore[operator]  # one band
 
 
 def test_a_damaged_profile_does_not_cost_the_picture() -> None:
@@ -350,7 +350,7 @@ def test_a_profile_for_another_kind_of_picture_is_left_alone() -> None:
     srgb = profile_with_red_and_blue_swapped()
     found = one(saved(Image.new("L", (200, 100), 99), icc_profile=srgb))
     assert found.mode == "L"
-    assert abs(found.getpixel((5, 5)) - 99) < 5  # type: ignore[operator]
+    assert abs(found.getpixel((5, 5)) - 99) < 5  # type: ignore[operator]  # one band
 
 
 def _clouds(mode: str) -> Image.Image:
