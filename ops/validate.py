@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from cfnlint.decode import decode
 
@@ -18,6 +19,7 @@ from ops.rules.checking import RULES, Finding
 
 TOOLS = ("rules", *linters.LINTERS)
 OWN = "validate"  # the key of our suppressions in Metadata; checkov's have its own name
+PARAMETER_FILE = "parameter-file"  # the rule about them; its findings' resource is the file
 PARAMETER_FILES = "https://docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/"
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -144,7 +146,7 @@ def validate(
     found = [
         Finding(
             tool="rules",
-            rule="parameter-file",
+            rule=PARAMETER_FILE,
             resource=str(path),
             problem=problem,
             fix="Correct the file, or the parameter's bounds.",
@@ -305,7 +307,7 @@ def _sarif(template: Template, report: Report, _: Sequence[str]) -> str:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": template.path.as_posix()},
+                        "artifactLocation": {"uri": quote(_file(template, one).as_posix())},
                         "region": {"startLine": template.lines.get(one.resource, 1)},
                     },
                     "logicalLocations": [{"name": one.resource}],
@@ -327,6 +329,10 @@ def _sarif(template: Template, report: Report, _: Sequence[str]) -> str:
         indent=2,
         ensure_ascii=False,
     )
+
+
+def _file(template: Template, finding: Finding) -> Path:
+    return Path(finding.resource) if finding.rule == PARAMETER_FILE else template.path
 
 
 FORMATS = {"human": _human, "json": _json, "sarif": _sarif}

@@ -3,9 +3,11 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from ops import __main__ as ops
@@ -286,8 +288,63 @@ def test_json_holds_what_people_read(tmp_path: Path, sound: dict[str, Any], caps
     assert content["justified"] == []
 
 
+@pytest.fixture(scope="module")
+def sarif_schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The schema of SARIF 2.1.0 as Microsoft's object model of it was made from.
+
+    Only the source distribution has it; pip takes that one file, by its hash.
+    """
+    directory = tmp_path_factory.mktemp("sarif")
+    wanted = directory / "requirements.txt"
+    digest = "cd5f416b3083e00d402a92e449a7ff67af46f11241073eea0461802a3b5aef98"
+    wanted.write_text(f"sarif-om==1.0.4 --hash=sha256:{digest}\n")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
+            *("--no-binary", "sarif-om", "--dest", str(directory), "--requirement", str(wanted)),
+        ],
+        check=True,
+    )
+    with tarfile.open(directory / "sarif_om-1.0.4.tar.gz") as archive:
+        member = archive.extractfile("sarif_om-1.0.4/sarif-2.1.0-rtm.4.json")
+        assert member
+        schema: dict[str, Any] = json.load(member)
+    return schema
+
+
+def test_sarif_is_valid_by_its_schema(
+    tmp_path: Path, sound: dict[str, Any], sarif_schema: dict[str, Any], capsys: Any
+) -> None:
+    """D4: findings with a line, without one, in a parameter file, and a justified one."""
+    content = broken(sound, validate=skip("visibility-covers-retries", "Batches take a second."))
+    content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
+    content["Metadata"]["Notes"] = "x" * 20_000
+    folder = tmp_path / "my stacks"
+    folder.mkdir()
+    files = [written(folder, content), written(folder, ["MemorySize=1"], "mine.json")]
+    called = ["validate", "--tools", "rules", "--format", "sarif", *map(str, files)]
+    assert ops.main(called) == 1
+    log = json.loads(capsys.readouterr().out)
+    validator = jsonschema.validators.validator_for(sarif_schema)(
+        sarif_schema, format_checker=jsonschema.FormatChecker(["uri", "uri-reference"])
+    )
+    assert list(validator.iter_errors(log)) == []
+    results = log["runs"][0]["results"]
+    assert {one["ruleId"] for one in results} == {
+        *("key-rotates", "parameter-file", "template-fits", "visibility-covers-retries")
+    }
+    places = {
+        one["ruleId"]: one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for one in results
+    }
+    assert places["key-rotates"].endswith("/my%20stacks/stack.json")
+    assert places["parameter-file"].endswith("/my%20stacks/mine.json")
+    results[0]["level"] = "fatal"
+    assert list(validator.iter_errors(log))  # the schema says no, too
+
+
 def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
-    """D4: by the schema of the standard's members that code hosts require."""
+    """D4: the rule, the line, and the reason of what is justified."""
     content = broken(sound, validate=skip("visibility-covers-retries", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
     path = written(tmp_path, content)
