@@ -28,11 +28,21 @@ CODE_BUCKET = "darkroom-code"
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed pipeline: its outputs by name, and what its worker has been told."""
+    """A deployed pipeline: its outputs by name, and what its workers are told of each bucket."""
 
     name: str
     outputs: Mapping[str, str]
-    worker: settings.Settings
+    sources: Mapping[str, settings.Source]
+
+    @property
+    def thumbnail_bucket(self) -> str:
+        """Name of the bucket that thumbnails leave from."""
+        return self.outputs["ThumbnailBucketName"]
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Names of the workers, one a lane."""
+        return _functions(self.outputs)
 
 
 def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -112,14 +122,16 @@ def run_cli(emulator: Emulator, *arguments: str) -> str:
 def _describe(emulator: Emulator, stack_name: str) -> Stack:
     (stack,) = emulator.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    function = emulator.client("lambda").get_function_configuration(
-        FunctionName=outputs["FunctionName"]
-    )
-    return Stack(
-        name=stack_name,
-        outputs=outputs,
-        worker=settings.parse(function["Environment"]["Variables"]),
-    )
+    client = emulator.client("lambda")
+    sources: dict[str, settings.Source] = {}
+    for name in _functions(outputs):
+        function = client.get_function_configuration(FunctionName=name)
+        sources |= settings.parse(function["Environment"]["Variables"]).sources
+    return Stack(name=stack_name, outputs=outputs, sources=sources)
+
+
+def _functions(outputs: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(value for key, value in outputs.items() if key.endswith("FunctionName"))
 
 
 def _correct_concurrency(emulator: Emulator, stack: Stack) -> None:
@@ -128,12 +140,13 @@ def _correct_concurrency(emulator: Emulator, stack: Stack) -> None:
     CloudFormation's parameters are text and the real one converts them; the embedded one does not.
     """
     client = emulator.client("lambda")
-    mappings = client.list_event_source_mappings(FunctionName=stack.outputs["FunctionName"])
-    for mapping in mappings["EventSourceMappings"]:
-        maximum = mapping["ScalingConfig"]["MaximumConcurrency"]
-        client.update_event_source_mapping(
-            UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(maximum)}
-        )
+    for function in stack.functions:
+        mappings = client.list_event_source_mappings(FunctionName=function)
+        for mapping in mappings["EventSourceMappings"]:
+            if maximum := mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
+                client.update_event_source_mapping(
+                    UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(maximum)}
+                )
 
 
 def _failures(emulator: Emulator, stack_name: str) -> str:

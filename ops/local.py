@@ -18,8 +18,8 @@ from ops import deployment, gallery
 from ops.emulator import Emulator
 from ops.errors import UsageError, UserError
 from ops.progress import Progress
-from templates import pipeline, specification
-from worker import events, keys
+from templates import naming, pipeline, specification
+from worker import events, keys, settings
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "params" / "pipeline.toml"
@@ -65,6 +65,15 @@ class Result:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Door:
+    """Where pictures are put, what the worker is told of it, and where its failures end."""
+
+    bucket: str
+    source: settings.Source
+    dead_letters: str
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
@@ -95,12 +104,16 @@ def run(arguments: argparse.Namespace) -> int:
         plan = specification.load(PIPELINE)
     except specification.SpecificationError as error:
         raise UserError(str(error)) from None
-    prefix = plan.uploads.prefixes[0]
+    own = [name for name, source in plan.sources.items() if source.type == "bucket"]
+    if not own:
+        raise UserError(f"{PIPELINE}: no source has a bucket of the stack's own to upload to")
+    source = plan.sources[own[0]]
+    prefix = source.prefixes[0]
     pictures = collect(arguments.pictures or sample_photographs(), prefix=prefix)
-    filters = plan.uploads.notification_filters()
+    filters = source.filters()
     watched = [picture for picture in pictures if _is_watched(picture.key, filters)]
     if not watched:
-        suffixes = ", ".join(plan.uploads.suffixes)
+        suffixes = ", ".join(source.suffixes)
         raise UsageError(
             f"None of these files would be picked up. Names that end in {suffixes}"
             " are, in lower or in upper case."
@@ -111,7 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
         progress.step(f"Embedded AWS at {emulator.url}")
         stack = install(emulator, plan, progress=progress)
         began = time.monotonic()
-        ended = process(emulator, stack, watched, progress=progress)
+        door = _door(stack, own[0], lane=source.lane)
+        ended = process(emulator, stack, door, watched, progress=progress)
         seconds = time.monotonic() - began
         results = [
             ended.get(picture.key) or Result(picture, "not watched", detail=UNWATCHED)
@@ -125,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
         if unfinished := [result for result in results if result.end not in ACCOUNTED_FOR]:
             print(f"\nThe worker's last complaints:\n{complaints(emulator, stack)}")
         if arguments.keep:
-            _keep(emulator, stack, prefix=prefix)
+            _keep(emulator, stack, door, prefix=prefix)
     return 1 if unfinished else 0
 
 
@@ -243,8 +257,22 @@ def install(
     return stack
 
 
+def _door(stack: deployment.Stack, source: str, *, lane: str) -> Door:
+    bucket = stack.outputs[naming.title(source, "UploadBucketName")]
+    return Door(
+        bucket=bucket,
+        source=stack.sources[bucket],
+        dead_letters=stack.outputs[naming.title(lane, "DeadLetterQueueUrl")],
+    )
+
+
 def process(
-    emulator: Emulator, stack: deployment.Stack, pictures: Sequence[Picture], *, progress: Progress
+    emulator: Emulator,
+    stack: deployment.Stack,
+    door: Door,
+    pictures: Sequence[Picture],
+    *,
+    progress: Progress,
 ) -> dict[str, Result]:
     """Upload pictures and wait until each has ended, or none for STALL_SECONDS; key → result."""
     s3, sqs = emulator.client("s3"), emulator.client("sqs")
@@ -253,7 +281,7 @@ def process(
     def upload(picture: Picture) -> None:
         uploaded[picture.key] = datetime.now(UTC)
         with picture.path.open("rb") as body:
-            s3.put_object(Bucket=stack.worker.upload_bucket, Key=picture.key, Body=body)
+            s3.put_object(Bucket=door.bucket, Key=picture.key, Body=body)
 
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         for count, _ in enumerate(pool.map(upload, pictures), start=1):
@@ -265,9 +293,9 @@ def process(
     while True:
         began = time.monotonic()
         found = _outputs(s3, stack)
-        dead = dead_letters(sqs, stack)
+        dead = dead_letters(sqs, door)
         for picture in list(pending.values()):
-            result = _result(s3, stack, picture, found, dead, uploaded[picture.key])
+            result = _result(s3, stack, door, picture, found, dead, uploaded[picture.key])
             if result:
                 results[picture.key] = result
                 del pending[picture.key]
@@ -290,19 +318,18 @@ def process(
 def _outputs(s3: Any, stack: deployment.Stack) -> dict[str, list[Output]]:
     """Return the thumbnail bucket's objects by their keys' last folder."""
     found: dict[str, list[Output]] = {}
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=stack.worker.thumbnail_bucket):
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=stack.thumbnail_bucket):
         for item in page.get("Contents", []):
             output = Output(item["Key"], item["Size"], item["LastModified"])
             found.setdefault(item["Key"].rpartition("/")[0], []).append(output)
     return found
 
 
-def dead_letters(sqs: Any, stack: deployment.Stack) -> set[str]:
+def dead_letters(sqs: Any, door: Door) -> set[str]:
     """Return the keys of the objects that messages in the dead-letter queue announce."""
-    url = stack.outputs["DeadLetterQueueUrl"]
     found = set()
     while messages := sqs.receive_message(
-        QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=5
+        QueueUrl=door.dead_letters, MaxNumberOfMessages=10, VisibilityTimeout=5
     ).get("Messages"):
         for message in messages:
             found |= {source.key for source in events.parse(message["Body"]).objects}
@@ -312,22 +339,23 @@ def dead_letters(sqs: Any, stack: deployment.Stack) -> set[str]:
 def _result(
     s3: Any,
     stack: deployment.Stack,
+    door: Door,
     picture: Picture,
     found: dict[str, list[Output]],
     dead: set[str],
     uploaded: datetime,
 ) -> Result | None:
     """Return how the picture ended, or None if it has not."""
-    folder = keys.output_prefix(picture.key).removesuffix("/")
-    rejection = keys.rejection_key(picture.key)
+    folder = keys.output_prefix(picture.key, door.source.folder).removesuffix("/")
+    rejection = keys.rejection_key(picture.key, door.source.folder)
     outputs = found.get(folder, [])
-    variants = stack.worker.variants
+    variants = door.source.variants
     if len(outputs) == len(variants.widths) * len(variants.formats):
         seconds = (max(output.modified for output in outputs) - uploaded).total_seconds()
         return Result(picture, "thumbnails", seconds, tuple(outputs))
     for output in found.get(rejection.rpartition("/")[0], []):
         if output.key == rejection:
-            body = s3.get_object(Bucket=stack.worker.thumbnail_bucket, Key=rejection)["Body"]
+            body = s3.get_object(Bucket=stack.thumbnail_bucket, Key=rejection)["Body"]
             record = json.load(body)
             seconds = (output.modified - uploaded).total_seconds()
             detail = f"{record['reason']}: {record['detail']}"
@@ -346,7 +374,7 @@ def _shown(
         shown = result.outputs if number < gallery.PICTURES_WITH_IMAGES else ()
         variants = []
         for output in sorted(shown, key=lambda output: output.key):
-            answer = s3.get_object(Bucket=stack.worker.thumbnail_bucket, Key=output.key)
+            answer = s3.get_object(Bucket=stack.thumbnail_bucket, Key=output.key)
             variants.append(gallery.Picture(answer["Body"].read(), answer["ContentType"]))
         yield gallery.Shown(
             name=result.picture.label,
@@ -415,7 +443,7 @@ def complaints(emulator: Emulator, stack: deployment.Stack) -> str:
     return "\n".join(different[-5:]) or emulator.log_tail(lines=5, about="ambda")
 
 
-def _keep(emulator: Emulator, stack: deployment.Stack, *, prefix: str) -> None:
+def _keep(emulator: Emulator, stack: deployment.Stack, door: Door, *, prefix: str) -> None:
     """Say how to use the running stack, and wait for Ctrl-C."""
     exports = "\n".join(
         f"  export {name}={shlex.quote(value)}" for name, value in emulator.settings.items()
@@ -423,8 +451,8 @@ def _keep(emulator: Emulator, stack: deployment.Stack, *, prefix: str) -> None:
     try:
         print(
             f"\nThe embedded AWS keeps running. To use it from another terminal:\n{exports}\n"
-            f"  aws s3 cp PICTURE s3://{stack.worker.upload_bucket}/{prefix}\n"
-            f"  aws s3 ls --recursive s3://{stack.worker.thumbnail_bucket}/\n"
+            f"  aws s3 cp PICTURE s3://{door.bucket}/{prefix}\n"
+            f"  aws s3 ls --recursive s3://{stack.thumbnail_bucket}/\n"
             "Ctrl-C stops it and removes everything in it.",
             flush=True,
         )

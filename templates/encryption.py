@@ -1,6 +1,6 @@
 """The key of everything at rest, who may use it and for what."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import awacs.kms as kms
@@ -50,6 +50,18 @@ EXCHANGE = [kms.Decrypt, kms.GenerateDataKey]
 # In a key's policy `*` means this key and nothing else.
 THIS_KEY = ["*"]
 
+# None of them can put work on an encrypted queue without the key (trap 3). Whose work it is, the
+# queue's own policy checks. S3 sends its account; EventBridge sends no source with its use of the
+# key, and a topic may be of another account (trap 47): there the queue in the encryption context
+# is the limit.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+_TO_OUR_QUEUES = StringLike({"kms:EncryptionContext:aws:sqs:arn": naming.queue_arn("*")})
+ANNOUNCERS = {
+    "s3.amazonaws.com": ("AnnounceUploads", policies.from_this_account()),
+    "events.amazonaws.com": ("AnnounceByRule", _TO_OUR_QUEUES),
+    "sns.amazonaws.com": ("AnnounceByTopic", _TO_OUR_QUEUES),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encryption:
@@ -67,8 +79,11 @@ class Encryption:
         return policies.allow(sid, EXCHANGE, [self.arn], _context(context, values))
 
 
-def add_encryption(template: Template) -> Encryption:
-    """Add the key with its yearly rotation and its alias."""
+def add_encryption(template: Template, *, announcers: Collection[str]) -> Encryption:
+    """Add the key with its yearly rotation and its alias.
+
+    `announcers` are the services that put work on the queues, e.g. `s3.amazonaws.com`.
+    """
     key = template.add_resource(
         Key(
             "EncryptionKey",
@@ -83,14 +98,16 @@ def add_encryption(template: Template) -> Encryption:
                         "AWS", [Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")]
                     ),
                 ),
-                # S3 cannot announce uploads on an encrypted queue without this (trap 3). It sends
-                # the account; the bucket is checked by the queue's own policy.
-                policies.allow(
-                    "AnnounceUploads",
-                    EXCHANGE,
-                    THIS_KEY,
-                    policies.from_this_account(),
-                    principal=policies.service("s3.amazonaws.com"),
+                *(
+                    policies.allow(
+                        sid,
+                        EXCHANGE,
+                        THIS_KEY,
+                        condition,
+                        principal=policies.service(service),
+                    )
+                    for service, (sid, condition) in ANNOUNCERS.items()
+                    if service in announcers
                 ),
                 # Alarms to an encrypted topic vanish in silence without this (trap 4).
                 policies.allow(

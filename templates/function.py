@@ -1,7 +1,7 @@
 """The function, what it may do, where it logs and what wakes it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import awacs.ec2 as ec2
@@ -14,7 +14,6 @@ from troposphere.awslambda import (
     EventSourceMapping,
     Function,
     LoggingConfig,
-    ScalingConfig,
     VPCConfig,
 )
 from troposphere.iam import Policy, Role
@@ -27,8 +26,8 @@ from templates.log_groups import add_log_group
 from templates.network import Network
 from templates.parameters import Parameters
 from templates.queues import Queues
-from templates.specification import Processing, Thumbnails
-from templates.storage import Storage
+from templates.sources import Origin
+from templates.specification import DEFAULT, Lane, Specification
 
 WORKER = "worker"
 HANDLER = "worker.handler.handle"
@@ -55,14 +54,19 @@ class Identity:
 def add_identity(
     template: Template,
     *,
-    grants: Sequence[Statement],
+    lanes: Iterable[str],
+    grants: Sequence[Statement | If],
     encryption: Encryption,
     log_retention_days: Ref,
     permissions_boundary: AWSHelperFn,
 ) -> Identity:
-    """Add the function's role, with `grants` and what Lambda itself needs, and its log group."""
+    """Add the functions' role, with `grants` and what Lambda itself needs, and their log group.
+
+    All lanes share both: they do the same for the same data, each at its own pace.
+    """
     # The function has no right to create its log group: it would come without key and retention,
     # and be in the way of the next deployment (trap 27).
+    functions = [function_arn(lane) for lane in lanes]
     log_group = add_log_group(
         template, "WorkerLogGroup", WORKER, encryption=encryption, retention_days=log_retention_days
     )
@@ -86,7 +90,7 @@ def add_identity(
                         encryption.decrypt(
                             "DecryptEnvironment",
                             "aws:lambda:FunctionArn",
-                            naming.function_arn(WORKER),
+                            *functions,
                         ),
                         policies.allow(
                             "PlaceInterfaces",
@@ -105,7 +109,7 @@ def add_identity(
                             "DenyInterfacesToCode",
                             [*PLACE_INTERFACES, *FIND_INTERFACES],
                             ["*"],  # a refusal: all of them
-                            ArnEquals({"lambda:SourceFunctionArn": naming.function_arn(WORKER)}),
+                            ArnEquals({"lambda:SourceFunctionArn": functions}),
                         ),
                     ),
                 ),
@@ -115,23 +119,31 @@ def add_identity(
     return Identity(role=role, log_group=log_group)
 
 
+def function_arn(lane: str) -> Sub:
+    """Return the ARN of the function of `lane`, which needs not be there yet."""
+    return naming.function_arn(naming.role(lane, WORKER))
+
+
 def add_function(
     template: Template,
     *,
+    lane: str,
+    settings: Lane,
     identity: Identity,
     parameters: Parameters,
     network: Network,
     encryption: Encryption,
     queues: Queues,
-    storage: Storage,
-    thumbnails: Thumbnails,
-    processing: Processing,
+    thumbnail_bucket: Ref,
+    origins: Sequence[Origin],
+    specification: Specification,
 ) -> Function:
-    """Add the function and the mapping that feeds it from the work queue."""
+    """Add the function of a lane, for the pictures of `origins`, and the mapping that feeds it."""
+    capacity = parameters.capacity[lane]
     function = template.add_resource(
         Function(
-            "Worker",
-            FunctionName=naming.name(WORKER),
+            naming.title(lane, "Worker"),
+            FunctionName=naming.name(naming.role(lane, WORKER)),
             Runtime=parameters.runtime,
             Architectures=[parameters.architecture],
             Handler=HANDLER,
@@ -142,9 +154,9 @@ def add_function(
             Code=Code(S3Bucket=parameters.code_bucket, S3Key=parameters.code_key),
             CodeSigningConfigArn=parameters.code_signing,
             Role=GetAtt(identity.role, "Arn"),
-            MemorySize=parameters.memory_megabytes,
-            Timeout=processing.timeout_seconds,
-            ReservedConcurrentExecutions=parameters.reserved_concurrency,
+            MemorySize=capacity.memory_megabytes,
+            Timeout=settings.timeout_seconds,
+            ReservedConcurrentExecutions=capacity.reserved_concurrency,
             RecursiveLoop="Terminate",  # should output ever come back as input (trap 16)
             KmsKeyArn=encryption.arn,
             VpcConfig=VPCConfig(
@@ -154,20 +166,15 @@ def add_function(
             LoggingConfig=LoggingConfig(LogGroup=Ref(identity.log_group), LogFormat="JSON"),
             Environment=Environment(
                 Variables={
-                    "UPLOAD_BUCKET": Ref(storage.uploads),
-                    "THUMBNAIL_BUCKET": Ref(storage.thumbnails),
+                    "SOURCES": _sources(origins, specification),
+                    "THUMBNAIL_BUCKET": thumbnail_bucket,
                     "ENCRYPTION_KEY_ARN": encryption.arn,
                     # Without a door to SQS the call would hang to its time-out.
                     "WORK_QUEUE_URL": If(parameters.has_queue_endpoint, Ref(queues.work), ""),
-                    "VISIBILITY_TIMEOUT": str(processing.visibility_seconds),
-                    "VARIANTS": json.dumps(
-                        {"widths": thumbnails.widths, "formats": thumbnails.formats},
-                        separators=(",", ":"),
-                    ),
-                    "CACHE_CONTROL": thumbnails.cache_control,
-                    "MAX_OBJECT_BYTES": str(processing.maximum_megabytes * 10**6),
-                    "MAX_PIXELS": str(processing.maximum_megapixels * 10**6),
-                    "FOLLOW_DELETES": "true" if storage.follow_deletes else "false",
+                    "VISIBILITY_TIMEOUT": str(settings.visibility_seconds),
+                    "VARIANTS": _variants(origins, specification),
+                    "MAX_OBJECT_BYTES": str(settings.maximum_megabytes * 10**6),
+                    "MAX_PIXELS": str(settings.maximum_megapixels * 10**6),
                     "LOG_LEVEL": "INFO",
                 }
             ),
@@ -175,14 +182,41 @@ def add_function(
     )
     template.add_resource(
         EventSourceMapping(
-            "WorkerTrigger",
+            naming.title(lane, "WorkerTrigger"),
             EventSourceArn=queues.work_arn,
             FunctionName=Ref(function),
-            BatchSize=processing.batch_size,
-            MaximumBatchingWindowInSeconds=processing.batching_window_seconds,
+            BatchSize=settings.batch_size,
+            MaximumBatchingWindowInSeconds=settings.batching_window_seconds,
             # One bad message fails alone (T4).
             FunctionResponseTypes=["ReportBatchItemFailures"],
-            ScalingConfig=ScalingConfig(MaximumConcurrency=parameters.maximum_concurrency),
+            **capacity.scaling,
         )
     )
     return function
+
+
+def _sources(origins: Sequence[Origin], specification: Specification) -> Sub:
+    """Return, as JSON, what the worker is told of each bucket; what is left out has its default."""
+    table: dict[str, dict[str, object]] = {}
+    for origin in origins:
+        settings = origin.settings
+        about: dict[str, object] = {"name": origin.name}
+        if folder := specification.folder(origin.name):
+            about["folder"] = folder
+        if settings.variants != DEFAULT:
+            about["variants"] = settings.variants
+        if settings.follow_deletes:
+            about["follow_deletes"] = True
+        if settings.type == "topic":  # what a topic passes on, nobody has filtered
+            about |= {"prefixes": settings.prefixes, "suffixes": settings.suffixes}
+        table[f"${{{origin.bucket.data['Ref']}}}"] = about
+    return Sub(_compact(table))
+
+
+def _variants(origins: Sequence[Origin], specification: Specification) -> str:
+    used = {origin.settings.variants: None for origin in origins}
+    return _compact({name: specification.variants[name].model_dump() for name in used})
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

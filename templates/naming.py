@@ -2,11 +2,25 @@
 
 from troposphere import Sub
 
+from templates.specification import DEFAULT
+
 # The parameter that every name of the stack begins with, so that two stacks live side by side
 # (trap 52) and the longest bucket name still fits 63 characters (trap 44):
 # 20 (prefix) + 1 + 10 (role) + 1 + 12 (account) + 1 + 15 (longest region so far) = 60.
 NAME_PREFIX = "NamePrefix"
 NAME_PREFIX_LENGTH = 20
+
+
+def title(owner: str, noun: str) -> str:
+    """Return the logical id of the `noun` of a source or lane, e.g. `BulkWorkQueue`."""
+    if owner == DEFAULT:
+        return noun
+    return "".join(word.capitalize() for word in owner.split("-")) + noun
+
+
+def role(owner: str, noun: str) -> str:
+    """Return the role of the `noun` of a source or lane, for its name, e.g. `bulk-work`."""
+    return noun if owner == DEFAULT else f"{owner}-{noun}"
 
 
 def name(role: str, *, lead: str = "") -> Sub:
@@ -27,6 +41,11 @@ def bucket_arn(role: str) -> Sub:
 def queue_arn(role: str) -> Sub:
     """Return the ARN of the queue that `name(role)` names."""
     return _regional("sqs", f"${{{NAME_PREFIX}}}-{role}")
+
+
+def rule_arn(role: str) -> Sub:
+    """Return the ARN of the EventBridge rule that `name(role)` names."""
+    return _regional("events", f"rule/${{{NAME_PREFIX}}}-{role}")
 
 
 def function_arn(role: str) -> Sub:

@@ -1,6 +1,6 @@
 """What an operator may set, what follows from it, the rules it must satisfy, its console groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -18,8 +18,10 @@ from troposphere import (
     Ref,
     Template,
 )
+from troposphere.awslambda import ProvisionedPollerConfig, ScalingConfig
 
 from templates import naming
+from templates.specification import Lane, Source
 
 # The S3 prefix lists that two independent public sources agree on (trap 25); CloudFormation cannot
 # look them up. Elsewhere the operator gives the id; `aws ec2 describe-managed-prefix-lists` shows
@@ -83,6 +85,30 @@ YES_NO = {"AllowedValues": ["true", "false"]}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """How much of one lane's work is done at once, and with what memory each."""
+
+    memory_megabytes: Ref
+    scaling: dict[str, Any]
+    """What the event source mapping is told: a maximum, or pollers that stand ready."""
+
+    reserved_concurrency: AWSHelperFn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreign:
+    """A bucket that is not the stack's own, and what the stack is told of it."""
+
+    bucket: Ref
+    key_arn: Ref
+    has_key: str
+    """Condition: the bucket is under a customer managed key."""
+
+    topic_arn: Ref | None
+    """Of a topic that passes the bucket's notifications on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parameters:
     """References to the parameters, and what is drawn from them."""
 
@@ -91,9 +117,12 @@ class Parameters:
     runtime: Ref
     architecture: Ref
     code_signing: If
-    memory_megabytes: Ref
-    maximum_concurrency: Ref
-    reserved_concurrency: If
+    capacity: Mapping[str, Capacity]
+    """By lane."""
+
+    foreign: Mapping[str, Foreign]
+    """By source, for those whose bucket is not the stack's own."""
+
     vpc_cidr: Ref
     zone_numbers: tuple[Ref, ...]
     s3_prefix_list: If
@@ -120,11 +149,14 @@ class Parameters:
     """Condition: the partition whose interface endpoints carry another name."""
 
 
-def add_parameters(template: Template, *, zones: int) -> Parameters:
+def add_parameters(
+    template: Template, *, zones: int, lanes: Mapping[str, Lane], sources: Mapping[str, Source]
+) -> Parameters:
     """Add parameters, conditions, rules and console groups; `zones` is how many to choose."""
     general = _Group(template, "General")
     code = _Group(template, "Function package (python -m ops package prints both)")
     capacity = _Group(template, "Capacity")
+    existing = _Group(template, "Sources that are there already")
     network = _Group(template, "Network")
     keeping = _Group(template, "Retention and alarms")
     controls = _Group(template, "Account controls")
@@ -171,28 +203,18 @@ def add_parameters(template: Template, *, zones: int) -> Parameters:
         Default="",
         AllowedPattern=r"^$|^arn:[a-z-]+:lambda:.+:code-signing-config:csc-[a-z0-9]{17}$",
     )
-    memory = capacity.add(
-        "MemorySize",
-        "Megabytes for the function; 1769 are one processor core",
-        Type="Number",
-        Default=1792,
-        MinValue=512,
-        MaxValue=10240,
-    )
-    concurrency = capacity.add(
-        "MaximumConcurrency",
-        "Batches worked on at once, 2 to 1000",
-        Type="Number",
-        Default=10,
-        MinValue=2,
-        MaxValue=1000,
-    )
     reserve = capacity.add(
         "ReserveConcurrency",
-        "Reserve that many for this function; fails in accounts with a quota of 10 in all",
+        "Reserve that many for the function; fails in accounts with a quota of 10 in all",
         Default="false",
         **YES_NO,
     )
+    reserves = _true(template, "ReservesConcurrency", reserve)
+    foreign = {
+        name: _add_foreign(template, existing, name, source)
+        for name, source in sources.items()
+        if source.type != "bucket"
+    }
     cidr = network.add(
         "VpcCidr",
         "Private address range of the network, /16 to /24",
@@ -295,7 +317,18 @@ def add_parameters(template: Template, *, zones: int) -> Parameters:
             *(Not(_contains(upload_ranges, everybody)) for everybody in ("0.0.0.0/0", "::/0")),
         ),
     )
-    template.add_rule("ZonesDiffer", _zones_differ(zone_numbers))
+    template.add_rule(
+        "ZonesDiffer",
+        _differ("Two Zone parameters name the same Availability Zone.", zone_numbers),
+    )
+    if len(foreign) > 1:
+        template.add_rule(
+            "SourcesDiffer",
+            _differ(
+                "Two sources name the same bucket; give one source both prefixes.",
+                [one.bucket for one in foreign.values()],
+            ),
+        )
     template.add_mapping(
         PREFIX_LIST_MAPPING,
         {
@@ -310,13 +343,10 @@ def add_parameters(template: Template, *, zones: int) -> Parameters:
         runtime=runtime,
         architecture=architecture,
         code_signing=_given(template, "HasCodeSigning", signing),
-        memory_megabytes=memory,
-        maximum_concurrency=concurrency,
-        # The same number, so that it is never below what the pollers ask for (trap 17); unset
-        # unless asked for, because it fails in new accounts (trap 18).
-        reserved_concurrency=If(
-            _true(template, "ReservesConcurrency", reserve), concurrency, NoValue
-        ),
+        capacity={
+            name: _add_capacity(capacity, name, lane, reserves) for name, lane in lanes.items()
+        },
+        foreign=foreign,
         vpc_cidr=cidr,
         zone_numbers=zone_numbers,
         s3_prefix_list=_given(
@@ -355,6 +385,85 @@ class _Group:
         return Ref(parameter)
 
 
+def _add_capacity(group: _Group, lane: str, settings: Lane, reserves: str) -> Capacity:
+    memory = group.add(
+        naming.title(lane, "MemorySize"),
+        "Megabytes for the function; 1769 are one processor core",
+        Type="Number",
+        Default=1792,
+        MinValue=512,
+        MaxValue=10240,
+    )
+    if settings.provisioned_pollers:
+        # Lambda takes either a maximum or pollers (trap 17). What these may call for at once is
+        # not a number to reserve.
+        return Capacity(
+            memory_megabytes=memory,
+            scaling={
+                "ProvisionedPollerConfig": ProvisionedPollerConfig(
+                    MinimumPollers=group.add(
+                        naming.title(lane, "MinimumPollers"),
+                        "Pollers that stand ready, 2 to 200; each is paid for by the hour",
+                        Type="Number",
+                        Default=2,
+                        MinValue=2,
+                        MaxValue=200,
+                    ),
+                    MaximumPollers=group.add(
+                        naming.title(lane, "MaximumPollers"),
+                        "Pollers at most, 2 to 2000; each takes up to 10 batches at once",
+                        Type="Number",
+                        Default=10,
+                        MinValue=2,
+                        MaxValue=2000,
+                    ),
+                )
+            },
+            reserved_concurrency=NoValue,
+        )
+    concurrency = group.add(
+        naming.title(lane, "MaximumConcurrency"),
+        "Batches worked on at once, 2 to 1000",
+        Type="Number",
+        Default=10,
+        MinValue=2,
+        MaxValue=1000,
+    )
+    return Capacity(
+        memory_megabytes=memory,
+        scaling={"ScalingConfig": ScalingConfig(MaximumConcurrency=concurrency)},
+        # The same number, so that it is never below what the pollers ask for (trap 17); unset
+        # unless asked for, because it fails in new accounts (trap 18).
+        reserved_concurrency=If(reserves, concurrency, NoValue),
+    )
+
+
+def _add_foreign(template: Template, group: _Group, name: str, source: Source) -> Foreign:
+    key = group.add(
+        naming.title(name, "KeyArn"),
+        f"Customer managed key of the bucket of source {name}; empty for none",
+        Default="",
+        AllowedPattern=r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+$",
+    )
+    topic = None
+    if source.type == "topic":
+        topic = group.add(
+            naming.title(name, "TopicArn"),
+            f"Topic of source {name}, which passes the bucket's notifications on",
+            AllowedPattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$",
+        )
+    return Foreign(
+        bucket=group.add(
+            naming.title(name, "BucketName"),
+            f"Bucket of source {name}, in this region",
+            AllowedPattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        ),
+        key_arn=key,
+        has_key=_condition(template, naming.title(name, "HasKey"), Not(Equals(key, ""))),
+        topic_arn=topic,
+    )
+
+
 def _condition(template: Template, title: str, test: AWSHelperFn) -> str:
     template.add_condition(title, test)
     return title
@@ -379,8 +488,5 @@ def _contains(values: Any, value: Any) -> dict[str, Any]:
     return {"Fn::Contains": [values, value]}
 
 
-def _zones_differ(numbers: Sequence[Ref]) -> dict[str, Any]:
-    return _rule(
-        "Two Zone parameters name the same Availability Zone.",
-        *(Not(Equals(one, other)) for one, other in combinations(numbers, 2)),
-    )
+def _differ(sentence: str, values: Sequence[Ref]) -> dict[str, Any]:
+    return _rule(sentence, *(Not(Equals(one, other)) for one, other in combinations(values, 2)))

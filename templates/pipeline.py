@@ -1,10 +1,12 @@
 """What there is and what each part is given: the whole stack on one page."""
 
 import json
+from typing import Any
 
-from troposphere import GetAtt, Output, Ref, Tags, Template
+from awacs.aws import Statement
+from troposphere import GetAtt, If, Output, Ref, Tags, Template
 
-from templates import naming, storage
+from templates import naming
 from templates.alarms import add_alarms
 from templates.encryption import add_encryption
 from templates.endpoints import add_endpoints
@@ -12,7 +14,8 @@ from templates.function import add_function, add_identity
 from templates.network import add_network
 from templates.parameters import add_parameters
 from templates.queues import add_queues
-from templates.specification import Specification
+from templates.sources import add_sources, sender
+from templates.specification import DEFAULT, Specification
 from templates.storage import Perimeter, add_bucket_policies, add_storage
 
 
@@ -20,32 +23,57 @@ def build(specification: Specification) -> Template:
     """Return the template of the stack that `specification` describes; the same each time."""
     template = Template(Description="Pictures in, thumbnails out, in a network without a road out")
     template.set_version()
-    uploads, processing = specification.uploads, specification.processing
+    lanes, sources = specification.lanes, specification.sources
 
-    parameters = add_parameters(template, zones=specification.network.zones)
-    encryption = add_encryption(template)
-    queues = add_queues(
-        template,
-        encryption=encryption,
-        visibility_seconds=processing.visibility_seconds,
-        maximum_receives=processing.maximum_receives,
-        uploads_arn=naming.bucket_arn(storage.UPLOADS),
+    parameters = add_parameters(
+        template, zones=specification.network.zones, lanes=lanes, sources=sources
     )
+    senders = {name: sender(name, parameters.foreign.get(name)) for name in sources}
+    encryption = add_encryption(template, announcers={one.service for one in senders.values()})
+    queues = {
+        lane: add_queues(
+            template,
+            lane=lane,
+            settings=settings,
+            encryption=encryption,
+            senders=[senders[name] for name in sources if sources[name].lane == lane],
+        )
+        for lane, settings in lanes.items()
+    }
     buckets = add_storage(
         template,
         encryption=encryption,
         queues=queues,
-        announced=uploads,
+        sources=sources,
         noncurrent_days=parameters.noncurrent_days,
+    )
+    origins = add_sources(
+        template,
+        sources=sources,
+        own=buckets.uploads,
+        foreign=parameters.foreign,
+        queues=queues,
     )
 
     # What the worker's code does through a door, and what is done for it from outside.
-    s3_grants = [*buckets.read_uploads(), *buckets.write_thumbnails()]
-    sqs_grants = queues.settle()
-    outside_grants = [queues.receive(), queues.use_key(encryption), *buckets.use_key()]
+    s3_grants: list[Statement] = [
+        *(grant for origin in origins for grant in origin.read()),
+        *buckets.write_thumbnails(),
+    ]
+    sqs_grants = [grant for lane in queues.values() for grant in lane.settle()]
+    outside_grants: list[Statement | If] = [
+        *(
+            grant
+            for lane in queues.values()
+            for grant in (lane.receive(), lane.use_key(encryption))
+        ),
+        *buckets.use_key(),
+        *(grant for origin in origins for grant in origin.use_key()),
+    ]
 
     identity = add_identity(
         template,
+        lanes=lanes,
         grants=[*s3_grants, *sqs_grants, *outside_grants],
         encryption=encryption,
         log_retention_days=parameters.log_retention_days,
@@ -82,38 +110,52 @@ def build(specification: Specification) -> Template:
             limits_uploads=parameters.limits_uploads,
         ),
     )
-    function = add_function(
-        template,
-        identity=identity,
-        parameters=parameters,
-        network=network,
-        encryption=encryption,
-        queues=queues,
-        storage=buckets,
-        thumbnails=specification.thumbnails,
-        processing=processing,
-    )
+    functions = {
+        lane: add_function(
+            template,
+            lane=lane,
+            settings=settings,
+            identity=identity,
+            parameters=parameters,
+            network=network,
+            encryption=encryption,
+            queues=queues[lane],
+            thumbnail_bucket=Ref(buckets.thumbnails),
+            origins=[origin for origin in origins if origin.settings.lane == lane],
+            specification=specification,
+        )
+        for lane, settings in lanes.items()
+    }
     alarms = add_alarms(
         template,
         encryption=encryption,
-        queues=queues,
-        function=function,
-        visibility_seconds=processing.visibility_seconds,
+        queues=queues[DEFAULT],
+        function=functions[DEFAULT],
+        visibility_seconds=lanes[DEFAULT].visibility_seconds,
         email=parameters.alarm_email,
         has_email=parameters.has_alarm_email,
     )
 
-    for title, description, value in (
-        ("UploadBucketName", "Pictures go here", Ref(buckets.uploads)),
-        ("UploadPrefixes", "Under one of these prefixes", ",".join(uploads.prefixes)),
+    outputs: list[tuple[str, str, Any]] = [
         ("ThumbnailBucketName", "Thumbnails and rejections come out here", Ref(buckets.thumbnails)),
-        ("WorkQueueUrl", "Work that waits", Ref(queues.work)),
-        ("DeadLetterQueueUrl", "Work that failed every try", Ref(queues.dead_letters)),
-        ("FunctionName", "The worker", Ref(function)),
         ("LogGroupName", "The worker's log", Ref(identity.log_group)),
         ("AlarmTopicArn", "Where alarms go", Ref(alarms.topic)),
         ("EncryptionKeyArn", "The key of everything at rest", encryption.arn),
-    ):
+    ]
+    for one in origins:
+        prefixes = ",".join(one.settings.prefixes)
+        outputs += [
+            (naming.title(one.name, "UploadBucketName"), "Pictures go here", one.bucket),
+            (naming.title(one.name, "UploadPrefixes"), "Under one of these prefixes", prefixes),
+        ]
+    for lane, waiting in queues.items():
+        dead = Ref(waiting.dead_letters)
+        outputs += [
+            (naming.title(lane, "WorkQueueUrl"), "Work that waits", Ref(waiting.work)),
+            (naming.title(lane, "DeadLetterQueueUrl"), "Work that failed every try", dead),
+            (naming.title(lane, "FunctionName"), "The worker", Ref(functions[lane])),
+        ]
+    for title, description, value in outputs:
         template.add_output(Output(title, Description=description, Value=value))
 
     _tag_everything(template, environment=parameters.environment)

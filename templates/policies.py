@@ -19,7 +19,7 @@ from awacs.aws import (
     StringEquals,
     StringNotEquals,
 )
-from troposphere import AWSHelperFn, If, Ref
+from troposphere import AWSHelperFn, If, Join, Ref
 
 Arn = str | AWSHelperFn
 
@@ -74,6 +74,11 @@ def deny_plaintext(actions: Sequence[Action], resources: Sequence[Arn]) -> State
         Bool({"aws:SecureTransport": "false"}),
         principal=anyone(),
     )
+
+
+def within(bucket: Arn, pattern: str) -> Join:
+    """Return the ARN of the objects of the bucket with the ARN `bucket` that match `pattern`."""
+    return Join("/", [bucket, pattern])
 
 
 def anyone() -> Principal:

@@ -1,16 +1,18 @@
 """The work queue, where its failures end, and who may send."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import awacs.sqs as sqs
-from awacs.aws import Action, Statement
+from awacs.aws import Action, ConditionElement, Statement
 from troposphere import GetAtt, Ref, Template
 from troposphere.sqs import Queue, QueuePolicy, RedrivePolicy
 
 from templates import naming, policies
 from templates.encryption import Encryption
 from templates.policies import Arn
+from templates.specification import Lane
 
 WORK = "work"
 DEAD_LETTERS = "dead-letters"
@@ -29,9 +31,21 @@ EVERYTHING = [Action("sqs", "*")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queues:
-    """The work queue and its dead-letter queue."""
+class Sender:
+    """An AWS service that may put work on a queue, on behalf of one resource."""
 
+    sid: str
+    service: str
+    arn: Arn
+    conditions: tuple[ConditionElement, ...] = ()
+    """Besides the one that it acts for `arn`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queues:
+    """The work queue of a lane and its dead-letter queue."""
+
+    lane: str
     work: Queue
     work_policy: QueuePolicy
     dead_letters: Queue
@@ -44,12 +58,16 @@ class Queues:
     def receive(self) -> Statement:
         """Return the rights that only the event source mapping uses, as the function's role."""
         return policies.allow(
-            "ReceiveWork", [sqs.GetQueueAttributes, sqs.ReceiveMessage], [self.work_arn]
+            naming.title(self.lane, "ReceiveWork"),
+            [sqs.GetQueueAttributes, sqs.ReceiveMessage],
+            [self.work_arn],
         )
 
     def use_key(self, encryption: Encryption) -> Statement:
         """Return the right to the key that reading encrypted messages takes."""
-        return encryption.decrypt("DecryptWork", "aws:sqs:arn", self.work_arn)
+        return encryption.decrypt(
+            naming.title(self.lane, "DecryptWork"), "aws:sqs:arn", self.work_arn
+        )
 
     def settle(self) -> list[Statement]:
         """Return the rights to end a message or put off its next try, in role and endpoint.
@@ -59,7 +77,9 @@ class Queues:
         """
         return [
             policies.allow(
-                "SettleWork", [sqs.ChangeMessageVisibility, sqs.DeleteMessage], [self.work_arn]
+                naming.title(self.lane, "SettleWork"),
+                [sqs.ChangeMessageVisibility, sqs.DeleteMessage],
+                [self.work_arn],
             )
         ]
 
@@ -67,12 +87,13 @@ class Queues:
 def add_queues(
     template: Template,
     *,
+    lane: str,
+    settings: Lane,
     encryption: Encryption,
-    visibility_seconds: int,
-    maximum_receives: int,
-    uploads_arn: Arn,
+    senders: Sequence[Sender],
 ) -> Queues:
-    """Add both queues; only the bucket `uploads_arn` may send, and S3 only for this account."""
+    """Add both queues of a lane; nobody but `senders` may put work on it."""
+    work_role = naming.role(lane, WORK)
     common: dict[str, Any] = {
         "KmsMasterKeyId": encryption.arn,
         "KmsDataKeyReusePeriodSeconds": DATA_KEY_SECONDS,
@@ -82,42 +103,46 @@ def add_queues(
     }
     dead_letters = template.add_resource(
         Queue(
-            "DeadLetterQueue",
-            QueueName=naming.name(DEAD_LETTERS),
+            naming.title(lane, "DeadLetterQueue"),
+            QueueName=naming.name(naming.role(lane, DEAD_LETTERS)),
             MessageRetentionPeriod=DEAD_LETTER_RETENTION_SECONDS,
             # By name: a reference would close a cycle with the work queue's redrive (trap 2).
             RedriveAllowPolicy={
                 "redrivePermission": "byQueue",
-                "sourceQueueArns": [naming.queue_arn(WORK)],
+                "sourceQueueArns": [naming.queue_arn(work_role)],
             },
             **common,
         )
     )
     work = template.add_resource(
         Queue(
-            "WorkQueue",
-            QueueName=naming.name(WORK),
-            VisibilityTimeout=visibility_seconds,
+            naming.title(lane, "WorkQueue"),
+            QueueName=naming.name(work_role),
+            VisibilityTimeout=settings.visibility_seconds,
             MessageRetentionPeriod=WORK_RETENTION_SECONDS,
             ReceiveMessageWaitTimeSeconds=20,  # long polling: fewer empty, paid receives
             RedrivePolicy=RedrivePolicy(
-                deadLetterTargetArn=GetAtt(dead_letters, "Arn"), maxReceiveCount=maximum_receives
+                deadLetterTargetArn=GetAtt(dead_letters, "Arn"),
+                maxReceiveCount=settings.maximum_receives,
             ),
             **common,
         )
     )
     work_policy = template.add_resource(
         QueuePolicy(
-            "WorkQueuePolicy",
+            naming.title(lane, "WorkQueuePolicy"),
             Queues=[Ref(work)],
             PolicyDocument=policies.document(
-                policies.allow(
-                    "AnnounceUploads",
-                    [sqs.SendMessage],
-                    [GetAtt(work, "Arn")],
-                    policies.on_behalf_of(uploads_arn),
-                    policies.from_this_account(),  # a deleted bucket's name may be taken by others
-                    principal=policies.service("s3.amazonaws.com"),
+                *(
+                    policies.allow(
+                        sender.sid,
+                        [sqs.SendMessage],
+                        [GetAtt(work, "Arn")],
+                        policies.on_behalf_of(sender.arn),
+                        *sender.conditions,
+                        principal=policies.service(sender.service),
+                    )
+                    for sender in senders
                 ),
                 policies.deny_plaintext(EVERYTHING, [GetAtt(work, "Arn")]),
             ),
@@ -125,11 +150,11 @@ def add_queues(
     )
     template.add_resource(
         QueuePolicy(
-            "DeadLetterQueuePolicy",
+            naming.title(lane, "DeadLetterQueuePolicy"),
             Queues=[Ref(dead_letters)],
             PolicyDocument=policies.document(
                 policies.deny_plaintext(EVERYTHING, [GetAtt(dead_letters, "Arn")])
             ),
         )
     )
-    return Queues(work=work, work_policy=work_policy, dead_letters=dead_letters)
+    return Queues(lane=lane, work=work, work_policy=work_policy, dead_letters=dead_letters)

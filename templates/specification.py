@@ -1,8 +1,10 @@
 """What the stack is made of: frozen, validated, every error names file, key and what is allowed."""
 
+import re
 import tomllib
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +19,15 @@ from pydantic import (
 # S3 takes at most 100 notification configurations a bucket.
 # https://docs.aws.amazon.com/general/latest/gr/s3.html
 MAXIMUM_NOTIFICATIONS = 100
+
+DEFAULT = "default"
+"""The name of the source, lane or variants whose resources have no name in their own."""
+
+# A source's name stands in its bucket's, which may have 63 characters: see templates/naming.py.
+LONGEST_NAME = 10
+
+# Roles of buckets and queues that are there whatever a specification says.
+TAKEN_NAMES = ("access", "alarms", "logs", "thumbnails", "tickets", "uploads", "worker")
 
 
 class SpecificationError(Exception):
@@ -43,6 +54,19 @@ def _usable_suffix(suffix: str) -> str:
     return suffix
 
 
+def _usable_name(name: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"must be lower-case letters, digits and hyphens, at most {LONGEST_NAME}, like 'scans'"
+        )
+    if name in TAKEN_NAMES:
+        raise ValueError(f"is a name that the stack itself uses; so are {', '.join(TAKEN_NAMES)}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_usable_name)]
+
+
 class Network(_Table):
     """The private network."""
 
@@ -50,32 +74,52 @@ class Network(_Table):
     """Availability Zones, each with a subnet; two is the least that survives losing one (R3)."""
 
 
-class Uploads(_Table):
-    """What is announced: every object under one of `prefixes` that ends with one of `suffixes`."""
+class Source(_Table):
+    """Where pictures come from: each object under one of `prefixes` with one of `suffixes`.
 
+    `type` says who announces it: "bucket" is made by the stack, "existing-bucket" announces through
+    EventBridge, "topic" is an SNS topic, also of another account, that passes a bucket's
+    notifications on. Names and ARNs of what is not the stack's own are parameters.
+    """
+
+    type: Literal["bucket", "existing-bucket", "topic"] = "bucket"
     prefixes: Annotated[
         tuple[Annotated[str, AfterValidator(_usable_prefix)], ...], Field(min_length=1)
     ] = ("uploads/",)
     suffixes: Annotated[
         tuple[Annotated[str, AfterValidator(_usable_suffix)], ...], Field(min_length=1)
     ] = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp")
-
     follow_deletes: bool = False
     """Whether deleting an upload removes its thumbnails."""
 
+    lane: str = DEFAULT
+    """Which of the lanes its pictures queue in."""
+
+    variants: str = DEFAULT
+    """Which of the variants are made of them."""
+
+    folder: Annotated[str, AfterValidator(_usable_prefix)] | None = None
+    """Below `thumbnails/` and `rejected/`; otherwise the source's name, and none for the default's.
+    """
+
+    raw_delivery: bool = False
+    """Of a topic: whether its messages come without the topic's envelope."""
+
     @model_validator(mode="after")
-    def _no_overlap(self) -> Self:
-        """S3 refuses at deploy time what it could announce twice (trap 12)."""
+    def _consistent(self) -> Self:
         for kind, values, contains in (
             ("prefixes", self.prefixes, str.startswith),
             ("suffixes", self.suffixes, str.endswith),
         ):
             for index, value in enumerate(values):
                 for other in values[:index] + values[index + 1 :]:
+                    # S3 refuses at deploy time what it could announce twice (trap 12).
                     if contains(value, other):
                         raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
+        if self.raw_delivery and self.type != "topic":
+            raise ValueError(f'raw_delivery is for type "topic", not {self.type!r}')
         count = len(self.notifications())
-        if count > MAXIMUM_NOTIFICATIONS:
+        if self.type == "bucket" and count > MAXIMUM_NOTIFICATIONS:
             raise ValueError(
                 f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in both cases"
                 f" and for {len(self.events())} kinds of event, need {count} notifications;"
@@ -92,12 +136,10 @@ class Uploads(_Table):
     def notifications(self) -> tuple[tuple[str, str, str], ...]:
         """Return event, prefix and suffix of each notification configuration."""
         return tuple(
-            (event, prefix, suffix)
-            for event in self.events()
-            for prefix, suffix in self.notification_filters()
+            (event, prefix, suffix) for event in self.events() for prefix, suffix in self.filters()
         )
 
-    def notification_filters(self) -> tuple[tuple[str, str], ...]:
+    def filters(self) -> tuple[tuple[str, str], ...]:
         """Return each prefix with each suffix in lower and in upper case (trap 11)."""
         return tuple(
             (prefix, cased)
@@ -107,8 +149,8 @@ class Uploads(_Table):
         )
 
 
-class Thumbnails(_Table):
-    """The variants of each picture: every width in every format."""
+class Variants(_Table):
+    """The thumbnails of each picture: every width in every format."""
 
     widths: Annotated[
         tuple[Annotated[int, Field(ge=16, le=8192)], ...], Field(min_length=1, max_length=8)
@@ -133,8 +175,11 @@ class Thumbnails(_Table):
         return widths
 
 
-class Processing(_Table):
-    """How the work is cut, how long it may take and how often it is tried."""
+class Lane(_Table):
+    """A queue with its own function: how work is cut, how long it may take, how often it is tried.
+
+    Lanes do not wait for each other: each has its own concurrency, which is a parameter.
+    """
 
     timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60
     """Of one invocation, that is of one batch."""
@@ -149,6 +194,9 @@ class Processing(_Table):
 
     maximum_megapixels: Annotated[int, Field(ge=1, le=1000)] = 100
     """Of a picture, checked before it is decoded (trap 43)."""
+
+    provisioned_pollers: bool = False
+    """Whether pollers stand ready, for a charge, in place of a maximum of concurrency (trap 17)."""
 
     @property
     def visibility_seconds(self) -> int:
@@ -167,12 +215,55 @@ class Processing(_Table):
 
 
 class Specification(_Table):
-    """What shapes the stack; what differs by environment is a CloudFormation parameter."""
+    """What shapes the stack; what differs by environment is a CloudFormation parameter.
+
+    Of sources, lanes and variants there may be several, each with a name; the one named "default"
+    gives its resources the plain names.
+    """
 
     network: Network = Network()
-    uploads: Uploads = Uploads()
-    thumbnails: Thumbnails = Thumbnails()
-    processing: Processing = Processing()
+    sources: Annotated[dict[Name, Source], Field(min_length=1)] = {DEFAULT: Source()}
+    lanes: Annotated[dict[Name, Lane], Field(min_length=1)] = {DEFAULT: Lane()}
+    variants: Annotated[dict[Name, Variants], Field(min_length=1)] = {DEFAULT: Variants()}
+
+    def folder(self, name: str) -> str:
+        """Return where below `thumbnails/` and `rejected/` the outputs of a source lie."""
+        return self.sources[name].folder or ("" if name == DEFAULT else f"{name}/")
+
+    @model_validator(mode="after")
+    def _related(self) -> Self:
+        for name, source in self.sources.items():
+            for kind, wanted, given in (
+                ("lane", source.lane, self.lanes),
+                ("variants", source.variants, self.variants),
+            ):
+                if wanted not in given:
+                    raise ValueError(
+                        f"sources.{name}.{kind}: there is no {wanted!r};"
+                        f" there is: {', '.join(given)}"
+                    )
+        for kind, given in (("lane", self.lanes), ("variants", self.variants)):
+            used = {getattr(source, kind) for source in self.sources.values()}
+            for name in given:
+                if name not in used:
+                    table = "lanes" if kind == "lane" else kind
+                    raise ValueError(f"{table}.{name}: no source names it; leave it out")
+        self._refuse_clashes()
+        return self
+
+    def _refuse_clashes(self) -> None:
+        """Two sources must never write one key: outputs lie at folder and key of the upload."""
+        places = [
+            (name, self.folder(name) + prefix)
+            for name, source in self.sources.items()
+            for prefix in source.prefixes
+        ]
+        for (one, place), (other, elsewhere) in combinations(places, 2):
+            if one != other and (place.startswith(elsewhere) or elsewhere.startswith(place)):
+                raise ValueError(
+                    f"sources.{one} and sources.{other} would both write below"
+                    f" thumbnails/{max(place, elsewhere, key=len)}; give one another folder"
+                )
 
 
 def load(path: Path) -> Specification:
@@ -232,7 +323,12 @@ def _fault(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         table: Any = Specification
         for part in fault["loc"][:-1]:
-            table = table.model_fields[part].annotation
+            # A table of named tables: the name stands for itself.
+            table = (
+                table.model_fields[part].annotation
+                if hasattr(table, "model_fields")
+                else (get_args(table)[1])
+            )
         return f"{where}: is not a setting; allowed: {', '.join(table.model_fields)}"
     if fault["type"] == "model_type":
         return f"{where}: should be a table"
@@ -241,4 +337,5 @@ def _fault(fault: Any) -> str:
     says = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     says = says.replace("Tuple", "the list").replace("Dictionary", "the table")
     given = fault["input"]
-    return f"{where}: {says}" + (f" (given: {given!r})" if isinstance(given, str | int) else "")
+    lead = f"{where}: " if where else ""  # what concerns several tables names them itself
+    return f"{lead}{says}" + (f" (given: {given!r})" if isinstance(given, str | int) else "")

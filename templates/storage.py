@@ -1,12 +1,12 @@
-"""The bucket that pictures arrive in, the bucket that thumbnails leave from, and their policies."""
+"""The buckets that pictures arrive in, the one that thumbnails leave from, and their policies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
 from awacs.aws import Action, Bool, NotIpAddress, Null, Statement, StringNotEquals
-from troposphere import GetAtt, If, Join, NoValue, Ref, Template
+from troposphere import GetAtt, If, NoValue, Ref, Template
 from troposphere.s3 import (
     AbortIncompleteMultipartUpload,
     Bucket,
@@ -33,7 +33,7 @@ from templates.encryption import Encryption
 from templates.exceptions import except_for
 from templates.policies import Arn
 from templates.queues import Queues
-from templates.specification import Uploads
+from templates.specification import DEFAULT, Source
 
 UPLOADS = "uploads"
 THUMBNAILS = "thumbnails"
@@ -50,32 +50,14 @@ EVERYTHING = [Action("s3", "*")]
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Both buckets."""
+    """The stack's own buckets: those of sources that have one, by source, and the thumbnails'."""
 
-    uploads: Bucket
+    uploads: Mapping[str, Bucket]
     thumbnails: Bucket
-    upload_prefixes: tuple[str, ...]
-    follow_deletes: bool
     encryption: Encryption
 
-    def read_uploads(self) -> list[Statement]:
-        """Return the rights to read a version of an upload, in buckets and in S3's endpoint."""
-        return [
-            policies.allow(
-                "ReadUploads",
-                # The current version only to tell whether one is left after a deletion.
-                [s3.GetObject, s3.GetObjectVersion]
-                if self.follow_deletes
-                else [s3.GetObjectVersion],
-                _objects(self.uploads, self.upload_prefixes),
-            ),
-            # Without it a deleted upload answers 403 instead of 404, and could not be told from a
-            # fault. It cannot be narrowed by prefix: the read that fails carries none.
-            policies.allow("TellDeletedUploads", [s3.ListBucket], [GetAtt(self.uploads, "Arn")]),
-        ]
-
     def write_thumbnails(self) -> list[Statement]:
-        """Return the rights to write an output and to remove an older one, likewise."""
+        """Return the rights to write an output and to remove an older one, in role and endpoint."""
         return [
             policies.allow(
                 "WriteOutputs",
@@ -90,13 +72,16 @@ class Storage:
 
     def use_key(self) -> list[Statement]:
         """Return the rights to the key that reading uploads and writing outputs takes."""
-        uploads = GetAtt(self.uploads, "Arn")
+        # With bucket keys the context is the bucket (trap 6); an uploader may turn that off
+        # for an object, and then it is the object.
+        contexts = [
+            context
+            for bucket in self.uploads.values()
+            for context in (GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*"))
+        ]
+        reading = [self.encryption.decrypt("DecryptUploads", "aws:s3:arn", *contexts)]
         return [
-            # With bucket keys the context is the bucket (trap 6); an uploader may turn that off
-            # for an object, and then it is the object.
-            self.encryption.decrypt(
-                "DecryptUploads", "aws:s3:arn", uploads, _within(self.uploads, "*")
-            ),
+            *(reading if contexts else []),
             self.encryption.exchange(
                 "EncryptOutputs", "aws:s3:arn", GetAtt(self.thumbnails, "Arn")
             ),
@@ -153,12 +138,44 @@ def add_storage(
     template: Template,
     *,
     encryption: Encryption,
-    queues: Queues,
-    announced: Uploads,
+    queues: Mapping[str, Queues],
+    sources: Mapping[str, Source],
     noncurrent_days: Ref,
 ) -> Storage:
-    """Add both buckets; what is `announced` reaches the work queue."""
-    notifications = NotificationConfiguration(
+    """Add a bucket for each of `sources` that is to have one, and one for the thumbnails.
+
+    What is uploaded reaches the queue, of those in `queues`, of its source's lane.
+    """
+    return Storage(
+        uploads={
+            name: _add_bucket(
+                template,
+                naming.title(name, "UploadBucket"),
+                upload_role(name),
+                encryption,
+                noncurrent_days,
+                NotificationConfiguration=_notifications(source, queues[source.lane]),
+                # S3 tries the queue when the notification is set: its policy must be there
+                # (trap 1).
+                DependsOn=[queues[source.lane].work_policy.title],
+            )
+            for name, source in sources.items()
+            if source.type == "bucket"
+        },
+        thumbnails=_add_bucket(
+            template, "ThumbnailBucket", THUMBNAILS, encryption, noncurrent_days
+        ),
+        encryption=encryption,
+    )
+
+
+def upload_role(source: str) -> str:
+    """Return the role, in its name, of the bucket of `source`: the source's own name."""
+    return UPLOADS if source == DEFAULT else source
+
+
+def _notifications(source: Source, queues: Queues) -> NotificationConfiguration:
+    return NotificationConfiguration(
         QueueConfigurations=[
             QueueConfigurations(
                 Event=event,
@@ -172,33 +189,15 @@ def add_storage(
                     )
                 ),
             )
-            for event, prefix, suffix in announced.notifications()
+            for event, prefix, suffix in source.notifications()
         ]
-    )
-    return Storage(
-        uploads=_add_bucket(
-            template,
-            "UploadBucket",
-            UPLOADS,
-            encryption,
-            noncurrent_days,
-            NotificationConfiguration=notifications,
-            # S3 tries the queue when the notification is set: its policy must be there (trap 1).
-            DependsOn=[queues.work_policy.title],
-        ),
-        thumbnails=_add_bucket(
-            template, "ThumbnailBucket", THUMBNAILS, encryption, noncurrent_days
-        ),
-        upload_prefixes=announced.prefixes,
-        follow_deletes=announced.follow_deletes,
-        encryption=encryption,
     )
 
 
 def add_bucket_policies(template: Template, *, storage: Storage, perimeter: Perimeter) -> None:
     """Add to each bucket who and what it refuses; what is allowed, roles say."""
-    for bucket in (storage.uploads, storage.thumbnails):
-        arns = [GetAtt(bucket, "Arn"), _within(bucket, "*")]
+    for bucket in (*storage.uploads.values(), storage.thumbnails):
+        arns = [GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*")]
         refusals: list[Statement | If] = [
             policies.deny_plaintext(EVERYTHING, arns),
             policies.deny(
@@ -212,7 +211,7 @@ def add_bucket_policies(template: Template, *, storage: Storage, perimeter: Peri
             *_deny_other_encryption(arns[1:], storage.encryption),
             perimeter.deny_worker_elsewhere(arns),
         ]
-        if bucket is storage.uploads:
+        if bucket is not storage.thumbnails:
             refusals.append(perimeter.deny_uploads_from_elsewhere(arns[1:]))
         template.add_resource(
             BucketPolicy(
@@ -316,8 +315,4 @@ def _add_bucket(
 
 
 def _objects(bucket: Bucket, prefixes: Iterable[str]) -> list[Arn]:
-    return [_within(bucket, f"{prefix}*") for prefix in prefixes]
-
-
-def _within(bucket: Bucket, pattern: str) -> Join:
-    return Join("/", [GetAtt(bucket, "Arn"), pattern])
+    return [policies.within(GetAtt(bucket, "Arn"), f"{prefix}*") for prefix in prefixes]

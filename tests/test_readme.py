@@ -26,7 +26,9 @@ def keys(model: BaseModel, lead: str = "") -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in model:
         if isinstance(value, BaseModel):
-            found |= keys(value, f"{name}.")
+            found |= keys(value, f"{lead}{name}.")
+        elif isinstance(value, dict) and isinstance(value.get("default"), BaseModel):
+            found |= keys(value["default"], f"{lead}{name}.default.")
         else:
             found[lead + name] = value
     return found
@@ -41,7 +43,7 @@ def test_the_readme_tells_every_key_and_its_default(key: str, default: object) -
         if isinstance(default, dict)
         else map(str, default)
         if isinstance(default, tuple)
-        else [str(default)]
+        else ["none" if default is None else str(default)]
     )
     assert [part for part in expected if part not in told] == []
 

@@ -202,7 +202,7 @@ class _Batch:
         body.seek(0)
         began = time.monotonic()
         try:
-            return process(body, worker.settings, worker.memory)
+            return process(body, worker.settings.sources[source.bucket], worker.memory)
         finally:  # what is rejected took its time as well
             self.metrics.observe("ProcessingTime", time.monotonic() - began)
 

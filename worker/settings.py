@@ -31,49 +31,68 @@ class Variants:
 
 
 @dataclass(frozen=True)
+class Source:
+    """One bucket that pictures come from, and what is made of them.
+
+    `folder` is where below `thumbnails/` and `rejected/` its outputs lie: empty, or ending in `/`.
+    `prefixes` and `suffixes` (in lower case) are those of the keys that are meant; empty for a
+    source that announces no others.
+    """
+
+    name: str
+    variants: Variants
+    cache_control: str
+    folder: str = ""
+    follow_deletes: bool = False
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+
+    def means(self, key: str) -> bool:
+        """Tell whether the object at `key` is to be worked on."""
+        return (not self.prefixes or key.startswith(self.prefixes)) and (
+            not self.suffixes or key.lower().endswith(self.suffixes)
+        )
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the worker is told; sizes in bytes unless named otherwise, times in seconds.
 
-    `work_queue_url` is None where the network has no way to the queue's API: then a message that
-    failed waits its visibility timeout instead of a back-off of its own. `memory_megabytes` is
-    None outside of Lambda, which sets it: then memory has no bound.
+    `sources` has what is known of each bucket by its name. `work_queue_url` is None where the
+    network has no way to the queue's API: then a message that failed waits its visibility timeout
+    instead of a back-off of its own. `memory_megabytes` is None outside of Lambda, which sets it:
+    then memory has no bound.
     """
 
-    upload_bucket: str
+    sources: Mapping[str, Source]
     thumbnail_bucket: str
     encryption_key_arn: str
     work_queue_url: str | None
-    variants: Variants
-    cache_control: str
     max_object_bytes: int
     visibility_timeout: int
     log_level: str
-    follow_deletes: bool = False
     memory_megabytes: int | None = None
 
 
 def parse(environment: Mapping[str, str]) -> Settings:
     """Read the settings; raises SettingsError with a sentence that names the variable."""
     settings = Settings(
-        upload_bucket=_text(environment, "UPLOAD_BUCKET"),
+        sources=_sources(environment, _variants(environment)),
         thumbnail_bucket=_text(environment, "THUMBNAIL_BUCKET"),
         encryption_key_arn=_text(environment, "ENCRYPTION_KEY_ARN"),
         work_queue_url=environment.get("WORK_QUEUE_URL") or None,
-        variants=_variants(environment),
-        cache_control=_text(environment, "CACHE_CONTROL"),
         max_object_bytes=_number(environment, "MAX_OBJECT_BYTES"),
         visibility_timeout=_number(environment, "VISIBILITY_TIMEOUT"),
         log_level=_text(environment, "LOG_LEVEL"),
-        follow_deletes=_flag(environment, "FOLLOW_DELETES"),
         memory_megabytes=(
             _number(environment, _MEMORY_SIZE) if environment.get(_MEMORY_SIZE) else None
         ),
     )
-    if settings.upload_bucket == settings.thumbnail_bucket:
+    if settings.thumbnail_bucket in settings.sources:
         # Each thumbnail would announce itself as an upload and be thumbnailed, for ever.
         raise SettingsError(
-            "UPLOAD_BUCKET and THUMBNAIL_BUCKET are both "
-            f"{settings.upload_bucket!r}; they must be two buckets"
+            f"THUMBNAIL_BUCKET, {settings.thumbnail_bucket!r}, is also among the SOURCES;"
+            " it must be another bucket"
         )
     return settings
 
@@ -85,13 +104,6 @@ def _text(environment: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _flag(environment: Mapping[str, str], name: str) -> bool:
-    value = environment.get(name) or "false"
-    if value not in ("true", "false"):
-        raise SettingsError(f"{name} is {value!r}; true or false is allowed")
-    return value == "true"
-
-
 def _number(environment: Mapping[str, str], name: str) -> int:
     value = _text(environment, name)
     if not value.isascii() or not value.isdigit() or int(value) == 0:
@@ -99,15 +111,36 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(value)
 
 
-def _variants(environment: Mapping[str, str]) -> Variants:
-    text = _text(environment, "VARIANTS")
-    try:
-        value: Any = json.loads(text)
-        widths, formats = value["widths"], value["formats"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(
-            f'VARIANTS is {text!r}; {{"widths": [400], "formats": {{"jpeg": 85}}}} is its shape'
-        ) from error
+def _sources(
+    environment: Mapping[str, str], variants: Mapping[str, tuple[Variants, str]]
+) -> Mapping[str, Source]:
+    """Read the table of buckets; what one leaves out has the default of its field."""
+    found: dict[str, Source] = {}
+    table = _table(environment, "SOURCES", '{"bucket": {"name": "default"}}')
+    for bucket, about in table.items():
+        try:
+            made, cache_control = variants[about.pop("variants", "default")]
+            for lists in {"prefixes", "suffixes"} & about.keys():
+                about[lists] = tuple(about[lists])
+            found[bucket] = Source(variants=made, cache_control=cache_control, **about)
+        except (KeyError, TypeError) as error:
+            raise SettingsError(f"SOURCES has {about!r} for {bucket!r}: {error}") from error
+    return found
+
+
+def _variants(environment: Mapping[str, str]) -> Mapping[str, tuple[Variants, str]]:
+    """Read the table of variants, each with the Cache-Control of what is made."""
+    pixels = _number(environment, "MAX_PIXELS")
+    shape = '{"default": {"widths": [400], "formats": {"jpeg": 85}, "cache_control": "no-cache"}}'
+    return {
+        name: _these(about, pixels)
+        for name, about in _table(environment, "VARIANTS", shape).items()
+    }
+
+
+def _these(about: dict[str, Any], max_pixels: int) -> tuple[Variants, str]:
+    widths: Any = about.get("widths")
+    formats, cache_control = about.get("formats"), about.get("cache_control")
     if not _is_numbers(widths, highest=WIDEST) or len(set(widths)) != len(widths):
         raise SettingsError(
             f"VARIANTS has the widths {widths!r}; "
@@ -119,14 +152,38 @@ def _variants(environment: Mapping[str, str]) -> Variants:
         )
     if not _is_numbers(list(formats.values()), highest=100):
         raise SettingsError(f"VARIANTS has the formats {formats!r}; a quality is from 1 to 100")
-    return Variants(
-        widths=tuple(sorted(widths, reverse=True)),
-        formats=formats,
-        max_pixels=_number(environment, "MAX_PIXELS"),
+    if not isinstance(cache_control, str) or not cache_control:
+        raise SettingsError(f"VARIANTS has the cache_control {cache_control!r}; text is allowed")
+    made = Variants(
+        widths=tuple(sorted(widths, reverse=True)), formats=formats, max_pixels=max_pixels
     )
+    return made, cache_control
 
 
-def _is_numbers(values: object, *, highest: int) -> bool:
+def _table(environment: Mapping[str, str], name: str, shape: str) -> dict[str, dict[str, Any]]:
+    text = _text(environment, name)
+    try:
+        table = json.loads(text, object_pairs_hook=_each_once)
+    except ValueError as error:
+        raise SettingsError(f"{name} is {text!r}, {error}; {shape} is its shape") from error
+    if (
+        not isinstance(table, dict)
+        or not table
+        or not all(isinstance(about, dict) for about in table.values())
+    ):
+        raise SettingsError(f"{name} is {text!r}; {shape} is its shape")
+    return table
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these pairs; two parameters may have been given one bucket's name."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("which names a key twice")
+    return found
+
+
+def _is_numbers(values: Any, *, highest: int) -> bool:
     return (
         isinstance(values, list)
         and bool(values)

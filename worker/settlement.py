@@ -13,7 +13,7 @@ from worker import storage
 from worker.events import SourceObject, order
 from worker.keys import output_key, output_prefix, rejection_key
 from worker.results import Output, Rejection
-from worker.settings import Settings
+from worker.settings import Settings, Source
 from worker.storage import Stored
 
 _OUTPUTS = "outputs"
@@ -68,11 +68,14 @@ def settle(
     other half has become impossible. Who wants a rejected version tried again deletes its record.
     A removal is a version too: of what its bucket has now, which is a record if that is nothing.
     """
-    if source.bucket != settings.upload_bucket:
-        raise MisdirectedError(f"{source.bucket} is not the bucket {settings.upload_bucket}")
-    if source.removed and not settings.follow_deletes:
+    told = settings.sources.get(source.bucket)
+    if told is None:
+        raise MisdirectedError(f"{source.bucket} is none of {', '.join(settings.sources)}")
+    if not told.means(source.key):
+        return Ending("ignored", "not under a prefix, or not with a suffix, of its source")
+    if source.removed and not told.follow_deletes:
         return Ending("ignored", "removals are not followed")
-    place = _Place(client, settings, source.key, requests)
+    place = _Place(client, settings, told, source.key, requests)
     if source.removed:
         return _follow(place, source, make)
     if source.sequencer is None:
@@ -95,8 +98,8 @@ def _bring(
 
     def write(output: Output) -> Stored | None:
         output = replace(output, metadata={**output.metadata, **whole})
-        key = output_key(source.key, output.name)
-        return place.write(key, output, source, place.settings.cache_control)
+        key = output_key(source.key, output.name, place.told.folder)
+        return place.write(key, output, source, place.told.cache_control)
 
     # One by one, waiting for S3 would take longer than the work.
     written = _together(place.requests, write, outputs)
@@ -186,12 +189,13 @@ class _Place:
 
     client: Any
     settings: Settings
+    told: Source
     source_key: str
     requests: Executor
 
     @property
     def record(self) -> str:
-        return rejection_key(self.source_key)
+        return rejection_key(self.source_key, self.told.folder)
 
     def write(
         self, key: str, output: Output, source: SourceObject, cache_control: str
@@ -210,7 +214,8 @@ class _Place:
         """Return all results that are there; `written` saves asking about what is still that."""
         bucket = self.settings.thumbnail_bucket
         known = {(stored.key, stored.etag): stored for stored in written}
-        listed = storage.listed(self.client, bucket, output_prefix(self.source_key))
+        prefix = output_prefix(self.source_key, self.told.folder)
+        listed = storage.listed(self.client, bucket, prefix)
         asked = _together(
             self.requests,
             lambda key: storage.look(self.client, bucket, key),

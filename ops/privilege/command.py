@@ -30,9 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     except specification.SpecificationError as error:
         raise UsageError(str(error)) from None
     stack = Reading(json.loads(pipeline.render(pipeline.build(described))))
-    proof = prove(
-        stack, described.uploads.prefixes, follow_deletes=described.uploads.follow_deletes
-    )
+    source = described.sources[specification.DEFAULT]
+    proof = prove(stack, source.prefixes, follow_deletes=source.follow_deletes)
     noticed = proof.mutations - len(proof.survivors)
     print(f"{proof.required:5} requests that must be allowed")
     print(f"{proof.forbidden:5} requests that must be refused, each at the gate that has to")

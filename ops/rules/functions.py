@@ -270,7 +270,7 @@ def output_is_not_input(stack: Stack) -> Problems:
             if role and _reaches(stack.granted(role), "s3:PutObject", stack.arn(bucket)):
                 yield role, f"may write to {bucket}, whose uploads {one.function} works on"
             variables = properties.get("Environment", {}).get("Variables", {})
-            named = [name for name, v in variables.items() if stack.owner(v) == bucket]
+            named = [name for name, v in variables.items() if stack.mentions(v, bucket)]
             if len(named) > 1:
                 yield one.function, f"has {' and '.join(named)} both naming {bucket}"
 

@@ -98,6 +98,10 @@ class Stack(Reading):
         named = self._owners.get(str(value), [])
         return next((one for one in named if not kinds or self.kind(one) in kinds), "")
 
+    def mentions(self, value: Any, title: str) -> bool:
+        """Tell whether a text holds a name of the resource `title`, perhaps among others."""
+        return any(name in str(value) for name, owners in self._owners.items() if title in owners)
+
     def statements(self, title: str) -> list[Statement]:
         """Return all statements of all policies written in the resource `title`, normal."""
         if title not in self._normal:

@@ -45,7 +45,7 @@ def running(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
 @pytest.fixture(scope="session")
 def impatient(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
     """A second stack beside it, for faults: without back-off, two tries, seconds between them."""
-    plan = specification.parse({"processing": {"maximum_receives": 2}}, origin="test")
+    plan = specification.parse({"lanes": {"default": {"maximum_receives": 2}}}, origin="test")
     stack = deployment.deploy(
         emulator,
         template(plan),

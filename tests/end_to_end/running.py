@@ -58,7 +58,7 @@ class Pipeline:
 
     @property
     def variant_names(self) -> list[str]:
-        variants = self.stack.worker.variants
+        variants = self.stack.sources[self.uploads].variants
         return [
             f"w{width}" + ("" if name == "jpeg" else f".{name}")
             for width in variants.widths

@@ -22,7 +22,7 @@ BATCH_SIZE = 1 + len(MATES)
 @pytest.fixture
 def doomed(emulator: Emulator, package_parameters: dict[str, str]) -> Iterator[Pipeline]:
     """A stack whose worker dies, as if out of memory, whenever it reads the object KILLER."""
-    plan = specification.parse({"processing": {"batch_size": BATCH_SIZE}}, origin="test")
+    plan = specification.parse({"lanes": {"default": {"batch_size": BATCH_SIZE}}}, origin="test")
     stack = deployment.deploy(
         emulator,
         template(plan),

@@ -15,7 +15,7 @@ from worker import keys
 def following(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
     """A third stack, with one suffix and `follow_deletes`."""
     plan = specification.parse(
-        {"uploads": {"suffixes": [".jpg"], "follow_deletes": True}}, origin="test"
+        {"sources": {"default": {"suffixes": [".jpg"], "follow_deletes": True}}}, origin="test"
     )
     stack = deployment.deploy(
         emulator,

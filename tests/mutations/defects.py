@@ -321,7 +321,7 @@ def code_may_use_interface_rights(t: Template) -> None:
 @defect("code-cannot-use-interface-rights")
 def refusal_for_another_function(t: Template) -> None:
     condition = named(t, "WorkerRole", "DenyInterfacesToCode")["Condition"]
-    condition["ArnEquals"]["lambda:SourceFunctionArn"]["Fn::Sub"] += "s"
+    condition["ArnEquals"]["lambda:SourceFunctionArn"][0]["Fn::Sub"] += "s"
 
 
 @defect("code-cannot-use-interface-rights")

@@ -69,9 +69,21 @@ def told(content: dict[str, Any]) -> list[str]:
     "tables",
     [
         {},
-        {"uploads": {"follow_deletes": True, "prefixes": ["in/"], "suffixes": [".jpg"]}},
+        {
+            "sources": {
+                "default": {"follow_deletes": True, "prefixes": ["in/"], "suffixes": [".jpg"]}
+            }
+        },
         {"network": {"zones": 4}},
-        {"processing": {"batch_size": 50, "batching_window_seconds": 20, "timeout_seconds": 900}},
+        {
+            "lanes": {
+                "default": {
+                    "batch_size": 50,
+                    "batching_window_seconds": 20,
+                    "timeout_seconds": 900,
+                }
+            }
+        },
     ],
     ids=["default", "deletes", "zones", "batches"],
 )

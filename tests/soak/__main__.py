@@ -27,9 +27,9 @@ from tests.soak.uploads import Upload
 # Times as short as the specification allows, so that a lost invocation is noticed within the run;
 # tries enough for a message to outlive bad luck. Small widths: the faults are the work here.
 SPECIFICATION = {
-    "uploads": {"follow_deletes": True},
-    "thumbnails": {"widths": [240, 96]},
-    "processing": {"timeout_seconds": 10, "maximum_receives": 8},
+    "sources": {"default": {"follow_deletes": True}},
+    "variants": {"default": {"widths": [240, 96]}},
+    "lanes": {"default": {"timeout_seconds": 10, "maximum_receives": 8}},
 }
 # Six time-outs by construction; here a batch comes back as soon as its worker cannot be alive.
 VISIBILITY_SECONDS = 12

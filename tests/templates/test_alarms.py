@@ -38,7 +38,7 @@ def test_an_alarm_names_a_real_resource_and_reaches_the_topic(stack: Reading, ti
 
 def test_the_age_threshold_follows_the_retries() -> None:
     """R4, O2: derived from the visibility timeout, so that one retry is no alarm."""
-    stack = generate(processing={"timeout_seconds": 100})
+    stack = generate(lanes={"default": {"timeout_seconds": 100}})
     assert stack.properties("QueueAgeAlarm")["Threshold"] == 3 * 600
 
 

@@ -42,7 +42,7 @@ def test_reserved_concurrency_is_never_below_the_pollers_appetite(stack: Reading
 
 def test_a_large_batch_has_its_window() -> None:
     """Trap 49: the specification's relation reaches the mapping."""
-    stack = generate(processing={"batch_size": 50, "batching_window_seconds": 3})
+    stack = generate(lanes={"default": {"batch_size": 50, "batching_window_seconds": 3}})
     mapping = stack.properties("WorkerTrigger")
     assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (50, 3)
 
@@ -51,7 +51,7 @@ def test_a_loop_is_stopped(stack: Reading) -> None:
     """Trap 16, R5: should output ever come back as input."""
     assert stack.properties("Worker")["RecursiveLoop"] == "Terminate"
     variables = stack.properties("Worker")["Environment"]["Variables"]
-    assert variables["UPLOAD_BUCKET"] != variables["THUMBNAIL_BUCKET"]
+    assert variables["THUMBNAIL_BUCKET"] not in variables["SOURCES"]
 
 
 def test_the_function_lives_in_the_private_subnets(stack: Reading) -> None:
@@ -85,7 +85,7 @@ def test_code_cannot_use_the_interface_rights(stack: Reading) -> None:
     assert refusal["Effect"] == "Deny"
     assert set(refusal["Action"]) == granted
     assert refusal["Resource"] == ["*"]
-    assert refusal["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": arn}}
+    assert refusal["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": [arn]}}
 
 
 def test_the_role_is_exactly_this(stack: Reading) -> None:
@@ -121,15 +121,17 @@ def test_the_role_is_exactly_this(stack: Reading) -> None:
     }
 
 
+VARIANTS = {"widths": [640, 320], "formats": {"avif": 60}, "cache_control": "no-store"}
+
+
 def test_the_environment_says_what_the_specification_says() -> None:
     """P1, trap 43: variants and limits reach the worker."""
     stack = generate(
-        thumbnails={"widths": [640, 320], "formats": {"avif": 60}, "cache_control": "no-store"},
-        processing={"maximum_megabytes": 20, "maximum_megapixels": 30},
+        variants={"default": VARIANTS},
+        lanes={"default": {"maximum_megabytes": 20, "maximum_megapixels": 30}},
     )
     variables = stack.properties("Worker")["Environment"]["Variables"]
-    assert json.loads(variables["VARIANTS"]) == {"widths": [640, 320], "formats": {"avif": 60}}
-    assert variables["CACHE_CONTROL"] == "no-store"
+    assert json.loads(variables["VARIANTS"]) == {"default": VARIANTS}
     assert variables["MAX_OBJECT_BYTES"] == "20000000"
     assert variables["MAX_PIXELS"] == "30000000"
 
@@ -137,10 +139,12 @@ def test_the_environment_says_what_the_specification_says() -> None:
 def test_the_fullest_environment_fits() -> None:
     """Trap 31: Lambda takes 4,096 bytes of environment."""
     stack = generate(
-        thumbnails={
-            "widths": list(range(8185, 8193)),
-            "formats": {"jpeg": 100, "webp": 100, "avif": 100},
-            "cache_control": "x" * 200,
+        variants={
+            "default": {
+                "widths": list(range(8185, 8193)),
+                "formats": {"jpeg": 100, "webp": 100, "avif": 100},
+                "cache_control": "x" * 200,
+            }
         }
     )
     longest = stack.given(NamePrefix="x" * 20, **{"AWS::Region": "ap-southeast-1"})

@@ -215,17 +215,21 @@ def tables() -> st.SearchStrategy[dict[str, Any]]:
     folder = st.from_regex(r"[a-z]{1,8}/", fullmatch=True)
     ending = st.from_regex(r"\.[a-z]{2,4}", fullmatch=True)
     quality = st.integers(1, 100)
+
+    def default(fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+        return st.fixed_dictionaries({"default": st.fixed_dictionaries(fields)})
+
     return st.fixed_dictionaries(
         {},
         optional={
             "network": st.fixed_dictionaries({"zones": st.integers(2, 4)}),
-            "uploads": st.fixed_dictionaries(
+            "sources": default(
                 {
                     "prefixes": st.lists(folder, min_size=1, max_size=3),
                     "suffixes": st.lists(ending, min_size=1, max_size=4),
                 }
             ),
-            "thumbnails": st.fixed_dictionaries(
+            "variants": default(
                 {
                     "widths": st.lists(st.integers(16, 8192), min_size=1, max_size=8, unique=True),
                     "formats": st.dictionaries(
@@ -233,7 +237,7 @@ def tables() -> st.SearchStrategy[dict[str, Any]]:
                     ),
                 }
             ),
-            "processing": st.fixed_dictionaries(
+            "lanes": default(
                 {
                     "timeout_seconds": st.integers(10, 900),
                     "batch_size": st.integers(1, 10),

@@ -32,7 +32,7 @@ def test_a_dead_letter_can_still_be_read_days_after_it_died(stack: Reading) -> N
 
 def test_a_message_outlives_all_its_tries() -> None:
     """R1: the slowest pipeline's tries fit the work queue's retention."""
-    stack = generate(processing={"timeout_seconds": 900, "maximum_receives": 60})
+    stack = generate(lanes={"default": {"timeout_seconds": 900, "maximum_receives": 60}})
     work = stack.properties("WorkQueue")
     tries = work["RedrivePolicy"]["maxReceiveCount"] * work["VisibilityTimeout"]
     assert tries <= work["MessageRetentionPeriod"]
@@ -41,7 +41,7 @@ def test_a_message_outlives_all_its_tries() -> None:
 @pytest.mark.parametrize("timeout", [10, 60, 900])
 def test_visibility_is_six_timeouts(timeout: int) -> None:
     """Trap 41, R4: a longer function timeout would make the mapping fail."""
-    stack = generate(processing={"timeout_seconds": timeout, "batching_window_seconds": 5})
+    stack = generate(lanes={"default": {"timeout_seconds": timeout, "batching_window_seconds": 5}})
     assert stack.properties("WorkQueue")["VisibilityTimeout"] == 6 * timeout + 5
     assert stack.properties("Worker")["Timeout"] == timeout
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from templates import specification
-from templates.specification import Processing, Specification, SpecificationError
+from templates.specification import Lane, Specification, SpecificationError
 
 SHIPPED = Path(__file__).parents[2] / "params" / "pipeline.toml"
 
@@ -23,24 +23,55 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ({"network": {"zones": 5}}, "network.zones", "less than or equal to 4"),
         ({"network": {"zones": "2"}}, "network.zones", "integer"),
         ({"network": 2}, "network", "table"),
-        ({"netwrk": {}}, "netwrk", "network, uploads, thumbnails, processing"),
-        ({"uploads": {"prefix": []}}, "uploads.prefix", "prefixes, suffixes, follow_deletes"),
-        ({"uploads": {"prefixes": "a/"}}, "uploads.prefixes", "list"),
-        ({"uploads": {"prefixes": []}}, "uploads.prefixes", "at least 1"),
-        ({"uploads": {"prefixes": [""]}}, "uploads.prefixes[0]", "empty"),
-        ({"uploads": {"prefixes": ["a"]}}, "uploads.prefixes[0]", "'uploads/'"),
-        ({"uploads": {"prefixes": ["/a/"]}}, "uploads.prefixes[0]", "'uploads/'"),
-        ({"uploads": {"prefixes": ["*/"]}}, "uploads.prefixes[0]", "'*'"),
-        ({"uploads": {"suffixes": ["jpg"]}}, "uploads.suffixes[0]", "'.jpg'"),
-        ({"uploads": {"suffixes": [".Jpg"]}}, "uploads.suffixes[0]", "'.jpg'"),
-        ({"thumbnails": {"widths": []}}, "thumbnails.widths", "at least 1"),
-        ({"thumbnails": {"widths": [9, 90]}}, "thumbnails.widths[0]", "16"),
-        ({"thumbnails": {"widths": [90, 90]}}, "thumbnails.widths", "twice"),
-        ({"thumbnails": {"formats": {}}}, "thumbnails.formats", "at least 1"),
-        ({"thumbnails": {"formats": {"gif": 1}}}, "thumbnails.formats.gif", "'avif'"),
-        ({"thumbnails": {"formats": {"webp": 101}}}, "thumbnails.formats.webp", "100"),
-        ({"processing": {"timeout_seconds": 901}}, "processing.timeout_seconds", "900"),
-        ({"processing": {"maximum_receives": 1}}, "processing.maximum_receives", "2"),
+        ({"netwrk": {}}, "netwrk", "network, sources, lanes, variants"),
+        (
+            {"sources": {"default": {"prefix": []}}},
+            "sources.default.prefix",
+            "type, prefixes, suffixes, follow_deletes",
+        ),
+        ({"sources": {"default": {"prefixes": "a/"}}}, "sources.default.prefixes", "list"),
+        ({"sources": {"default": {"prefixes": []}}}, "sources.default.prefixes", "at least 1"),
+        ({"sources": {"default": {"prefixes": [""]}}}, "sources.default.prefixes[0]", "empty"),
+        (
+            {"sources": {"default": {"prefixes": ["a"]}}},
+            "sources.default.prefixes[0]",
+            "'uploads/'",
+        ),
+        (
+            {"sources": {"default": {"prefixes": ["/a/"]}}},
+            "sources.default.prefixes[0]",
+            "'uploads/'",
+        ),
+        ({"sources": {"default": {"prefixes": ["*/"]}}}, "sources.default.prefixes[0]", "'*'"),
+        ({"sources": {"default": {"suffixes": ["jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
+        ({"sources": {"default": {"suffixes": [".Jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
+        ({"variants": {"default": {"widths": []}}}, "variants.default.widths", "at least 1"),
+        ({"variants": {"default": {"widths": [9, 90]}}}, "variants.default.widths[0]", "16"),
+        ({"variants": {"default": {"widths": [90, 90]}}}, "variants.default.widths", "twice"),
+        ({"variants": {"default": {"formats": {}}}}, "variants.default.formats", "at least 1"),
+        (
+            {"variants": {"default": {"formats": {"gif": 1}}}},
+            "variants.default.formats.gif",
+            "'avif'",
+        ),
+        (
+            {"variants": {"default": {"formats": {"webp": 101}}}},
+            "variants.default.formats.webp",
+            "100",
+        ),
+        ({"lanes": {"default": {"timeout_seconds": 901}}}, "lanes.default.timeout_seconds", "900"),
+        ({"sources": {}}, "sources", "at least 1"),
+        ({"sources": {"Scans": {}}}, "sources.Scans", "lower-case letters"),
+        ({"sources": {"a-long-name": {}}}, "sources.a-long-name", "at most 10"),
+        ({"sources": {"uploads": {}}}, "sources.uploads", "the stack itself uses"),
+        ({"sources": {"scans": 1}}, "sources.scans", "table"),
+        ({"sources": {"default": {"type": "ftp"}}}, "sources.default.type", "'existing-bucket'"),
+        ({"sources": {"default": {"raw_delivery": True}}}, "sources.default", '"topic"'),
+        ({"sources": {"default": {"lane": "fast"}}}, "sources.default.lane", "there is: default"),
+        ({"sources": {"default": {"variants": "x"}}}, "sources.default.variants", "is: default"),
+        ({"lanes": {"default": {}, "bulk": {}}}, "lanes.bulk", "no source names it"),
+        ({"variants": {"default": {}, "small": {}}}, "variants.small", "no source names it"),
+        ({"lanes": {"default": {"maximum_receives": 1}}}, "lanes.default.maximum_receives", "2"),
     ],
 )
 def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
@@ -65,22 +96,48 @@ def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
 )
 def test_overlapping_filters_are_refused_by_name(uploads: dict[str, Any]) -> None:
     """Trap 12, T2: S3 would refuse them at deploy time."""
-    with pytest.raises(SpecificationError, match=r"uploads: .*overlap"):
-        specification.parse({"uploads": uploads}, origin="mine.toml")
+    with pytest.raises(SpecificationError, match=r"sources\.default: .*overlap"):
+        specification.parse({"sources": {"default": uploads}}, origin="mine.toml")
 
 
 def test_more_notifications_than_s3_takes_are_refused() -> None:
     """T2: 100 configurations a bucket."""
     prefixes = [f"p{number}/" for number in range(6)]
     with pytest.raises(SpecificationError, match="need 108 notifications; S3 takes 100"):
-        specification.parse({"uploads": {"prefixes": prefixes}}, origin="mine.toml")
+        specification.parse({"sources": {"default": {"prefixes": prefixes}}}, origin="mine.toml")
     deletes = {"prefixes": prefixes[:2], "follow_deletes": True}
     with pytest.raises(SpecificationError, match="3 kinds of event, need 108"):
-        specification.parse({"uploads": deletes}, origin="mine.toml")
+        specification.parse({"sources": {"default": deletes}}, origin="mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("scans", "clashes"),
+    [
+        ({"prefixes": ["in/"]}, False),  # below scans/in/
+        ({"prefixes": ["in/"], "folder": "uploads/"}, True),
+        ({"prefixes": ["uploads/"], "folder": "scans/"}, False),
+        ({"prefixes": ["a/"], "folder": "uploads/b/"}, True),
+    ],
+)
+def test_two_sources_never_write_one_key(scans: dict[str, Any], clashes: bool) -> None:
+    """P2, T5: outputs lie at folder and key, so that these must not meet."""
+    content = {"sources": {"default": {}, "scans": scans}}
+    if not clashes:
+        specification.parse(content, origin="mine.toml")
+        return
+    with pytest.raises(SpecificationError, match=r"default and sources\.scans would both write"):
+        specification.parse(content, origin="mine.toml")
+
+
+def test_a_default_source_may_be_absent() -> None:
+    """T5: any number and mix, under any names."""
+    plan = specification.parse({"sources": {"scans": {}}}, origin="mine.toml")
+    assert plan.folder("scans") == "scans/"
+    assert Specification().folder("default") == ""
 
 
 def test_every_fault_is_told_at_once() -> None:
-    content = {"network": {"zones": 9}, "processing": {"batch_size": 0}}
+    content = {"network": {"zones": 9}, "lanes": {"default": {"batch_size": 0}}}
     with pytest.raises(SpecificationError) as caught:
         specification.parse(content, origin="mine.toml")
     assert len(str(caught.value).splitlines()) == 2
@@ -89,17 +146,18 @@ def test_every_fault_is_told_at_once() -> None:
 def test_a_large_batch_needs_a_window() -> None:
     """Trap 49: Lambda refuses more than ten messages without one."""
     with pytest.raises(SpecificationError, match="batching_window_seconds of at least 1"):
-        specification.parse({"processing": {"batch_size": 11}}, origin="mine.toml")
+        specification.parse({"lanes": {"default": {"batch_size": 11}}}, origin="mine.toml")
     specification.parse(
-        {"processing": {"batch_size": 11, "batching_window_seconds": 1}}, origin="mine.toml"
+        {"lanes": {"default": {"batch_size": 11, "batching_window_seconds": 1}}},
+        origin="mine.toml",
     )
 
 
 @given(st.integers(10, 900), st.integers(0, 300))
 def test_visibility_covers_six_timeouts_and_the_window(timeout: int, window: int) -> None:
     """Trap 41, R4: derived, not typed twice, and within SQS's twelve hours."""
-    processing = Processing(timeout_seconds=timeout, batching_window_seconds=window)
-    assert 6 * timeout + window <= processing.visibility_seconds <= 43_200
+    lane = Lane(timeout_seconds=timeout, batching_window_seconds=window)
+    assert 6 * timeout + window <= lane.visibility_seconds <= 43_200
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,9 @@ def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
 
 def test_each_suffix_is_announced_in_both_cases() -> None:
     """Trap 11, T2: filters are case-sensitive, without wildcards, one each."""
-    stack = generate(uploads={"prefixes": ["in/", "out/"], "suffixes": [".jpg", ".png"]})
+    stack = generate(
+        sources={"default": {"prefixes": ["in/", "out/"], "suffixes": [".jpg", ".png"]}}
+    )
     configurations = stack.properties("UploadBucket")["NotificationConfiguration"][
         "QueueConfigurations"
     ]
@@ -175,7 +177,7 @@ def test_each_suffix_is_announced_in_both_cases() -> None:
 
 def test_deletions_are_announced_only_when_asked_for() -> None:
     """P6: deleting an upload removes its thumbnails when the specification says so."""
-    stack = generate(uploads={"suffixes": [".jpg"], "follow_deletes": True})
+    stack = generate(sources={"default": {"suffixes": [".jpg"], "follow_deletes": True}})
     configurations = stack.properties("UploadBucket")["NotificationConfiguration"][
         "QueueConfigurations"
     ]
@@ -185,7 +187,7 @@ def test_deletions_are_announced_only_when_asked_for() -> None:
         for suffix in (".jpg", ".JPG")
     }
     variables = stack.properties("Worker")["Environment"]["Variables"]
-    assert variables["FOLLOW_DELETES"] == "true"
+    assert '"follow_deletes":true' in variables["SOURCES"]
     for title in ("WorkerRole", "StorageEndpoint"):
         read = stack.statement(title, "ReadUploads")
         assert read["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
@@ -205,7 +207,7 @@ def test_only_the_upload_bucket_announces(stack: Reading) -> None:
 
 def test_the_right_to_read_follows_the_prefixes() -> None:
     """S5: exact prefixes, in the role and in the endpoint's policy alike."""
-    stack = generate(uploads={"prefixes": ["in/", "raw/"]})
+    stack = generate(sources={"default": {"prefixes": ["in/", "raw/"]}})
     for title in ("WorkerRole", "StorageEndpoint"):
         read = stack.statement(title, "ReadUploads")
         assert read["Action"] == ["s3:GetObjectVersion"]

@@ -53,11 +53,12 @@ def client(answers: list[bytes | float], monkeypatch: pytest.MonkeyPatch) -> Ite
     server = ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
     environment = {
-        "UPLOAD_BUCKET": "uploads-bucket",
+        "SOURCES": '{"uploads-bucket":{"name":"default"}}',
         "THUMBNAIL_BUCKET": "thumbnails-bucket",
         "ENCRYPTION_KEY_ARN": "arn:aws:kms:xx-test-1:111122223333:key/k",
-        "VARIANTS": '{"widths":[40],"formats":{"jpeg":85}}',
-        "CACHE_CONTROL": "no-cache",
+        "VARIANTS": (
+            '{"default":{"widths":[40],"formats":{"jpeg":85},"cache_control":"no-cache"}}'
+        ),
         "MAX_OBJECT_BYTES": "1000",
         "MAX_PIXELS": "1000",
         "VISIBILITY_TIMEOUT": "360",

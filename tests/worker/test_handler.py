@@ -21,15 +21,20 @@ from worker import handler, logs
 from worker.handler import Worker
 from worker.memory import Memory
 from worker.results import Output, Rejection
-from worker.settings import Settings, Variants
+from worker.settings import Settings, Source, Variants
 
+UPLOADS = "uploads-bucket"
 SETTINGS = Settings(
-    upload_bucket="uploads-bucket",
+    sources={
+        UPLOADS: Source(
+            "default",
+            Variants(widths=(40, 10), formats={"jpeg": 85, "webp": 80}, max_pixels=10_000),
+            "public, max-age=60",
+        )
+    },
     thumbnail_bucket="thumbnails-bucket",
     encryption_key_arn="arn:aws:kms:xx-test-1:111122223333:key/k",
     work_queue_url="https://sqs.invalid/work",
-    variants=Variants(widths=(40, 10), formats={"jpeg": 85, "webp": 80}, max_pixels=10_000),
-    cache_control="public, max-age=60",
     max_object_bytes=100_000,
     visibility_timeout=360,
     log_level="INFO",
@@ -118,7 +123,7 @@ def record(
         "eventName": "ObjectCreated:Put",
         "eventTime": "2026-01-01T00:00:00.000Z",
         "s3": {
-            "bucket": {"name": bucket or SETTINGS.upload_bucket},
+            "bucket": {"name": bucket or UPLOADS},
             "object": {"key": key, "versionId": version, "sequencer": sequencer, "eTag": version},
         },
     }
@@ -143,7 +148,7 @@ def lines(log: io.StringIO) -> list[dict[str, Any]]:
 
 def test_a_picture_ends_as_its_thumbnails(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
     """P1, P3: every variant is stored, typed, cached, encrypted, and says where it comes from."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
     assert failures(worker.work([message("m1", record())], Clock())) == []
     assert set(s3.objects) == OUTPUTS
     stored = s3.objects["thumbnails/uploads/a b.jpg/w40.webp"]
@@ -157,7 +162,7 @@ def test_a_picture_ends_as_its_thumbnails(worker: Worker, s3: MemoryS3, log: io.
         "width": "40",
         "height": "20",
         "outputs": "4",
-        "source-bucket": SETTINGS.upload_bucket,
+        "source-bucket": UPLOADS,
         "source-key": "uploads/a%20b.jpg",
         "source-version": "v1",
         "source-etag": "v1",
@@ -166,20 +171,20 @@ def test_a_picture_ends_as_its_thumbnails(worker: Worker, s3: MemoryS3, log: io.
     (line,) = lines(log)
     assert line["outcome"] == "written"
     assert (line["request_id"], line["message_id"]) == ("request-1", "m1")
-    assert (line["bucket"], line["key"], line["version"]) == (SETTINGS.upload_bucket, KEY, "v1")
+    assert (line["bucket"], line["key"], line["version"]) == (UPLOADS, KEY, "v1")
 
 
 def test_junk_ends_as_a_rejection(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
     """P5, R2: what will never work is recorded with its reason and burns no retry."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", b"no picture at all")
+    s3.upload(UPLOADS, KEY, "v1", b"no picture at all")
     assert failures(worker.work([message("m1", record())], Clock())) == []
     assert set(s3.objects) == {"rejected/uploads/a b.jpg.json"}
     stored = s3.objects["rejected/uploads/a b.jpg.json"]
     written = json.loads(stored.body)
     assert written["reason"] == "not_an_image"
-    assert (written["bucket"], written["key"]) == (SETTINGS.upload_bucket, KEY)
+    assert (written["bucket"], written["key"]) == (UPLOADS, KEY)
     assert (written["version"], written["sequencer"]) == ("v1", "0A")
     assert stored.arguments["ContentType"] == "application/json"
     assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
@@ -192,7 +197,7 @@ def test_a_fault_goes_back_to_the_queue_with_its_traceback(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
     """R2: what may work later is neither recorded nor lost, and the log says where it broke."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
 
     def deny(operation: str, _arguments: dict[str, Any]) -> None:
         if operation == "PutObject":
@@ -211,7 +216,7 @@ def test_a_fault_goes_back_to_the_queue_with_its_traceback(
 def test_each_record_of_each_message_is_worked_on(worker: Worker, s3: MemoryS3) -> None:
     """T4: not the first record alone, not the first message alone."""
     for name in "abc":
-        s3.upload(SETTINGS.upload_bucket, f"uploads/{name}.jpg", "v1", picture())
+        s3.upload(UPLOADS, f"uploads/{name}.jpg", "v1", picture())
     batch = [
         message("m1", record(key="uploads/a.jpg"), record(key="uploads/b.jpg")),
         message("m2", record(key="uploads/c.jpg")),
@@ -222,7 +227,7 @@ def test_each_record_of_each_message_is_worked_on(worker: Worker, s3: MemoryS3) 
 
 def test_a_bad_record_fails_its_message_and_no_other(worker: Worker, s3: MemoryS3) -> None:
     """T4: the good record beside it is still worked on."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
     batch = [
         message("bad", {"eventName": "ObjectCreated:Put"}, record()),
         message("good", record()),
@@ -233,7 +238,7 @@ def test_a_bad_record_fails_its_message_and_no_other(worker: Worker, s3: MemoryS
 
 def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: MemoryS3) -> None:
     """R2: a message with one object still to do must not be deleted."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
 
     def fail(operation: str, arguments: dict[str, Any]) -> None:
         if operation == "GetObject" and arguments["Key"] == "uploads/slow.jpg":
@@ -261,7 +266,7 @@ def test_an_unreadable_message_is_a_failure(worker: Worker, body: str) -> None:
 
 def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
     """P3: waiting for one after the other would cost more than making them."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
     together = threading.Barrier(len(OUTPUTS), timeout=5)
 
     def wait(operation: str, _arguments: dict[str, Any]) -> None:
@@ -274,7 +279,7 @@ def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
 
 def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) -> None:
     """R2: the other outputs are there by then; the next try finds them and adds the last."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
     last = "thumbnails/uploads/a b.jpg/w10.webp"
 
     def fail(operation: str, arguments: dict[str, Any]) -> None:
@@ -296,12 +301,13 @@ def test_setting_up_calls_nothing(queue_url: str, monkeypatch: pytest.MonkeyPatc
     Trap 46: in the one region whose name S3's endpoint used to leave out, it is the regional one.
     """
     environment = {
-        "UPLOAD_BUCKET": "uploads-bucket",
+        "SOURCES": '{"uploads-bucket":{"name":"default"}}',
         "THUMBNAIL_BUCKET": "thumbnails-bucket",
         "ENCRYPTION_KEY_ARN": SETTINGS.encryption_key_arn,
         "WORK_QUEUE_URL": queue_url,
-        "VARIANTS": '{"widths":[40],"formats":{"jpeg":85}}',
-        "CACHE_CONTROL": "no-cache",
+        "VARIANTS": (
+            '{"default":{"widths":[40],"formats":{"jpeg":85},"cache_control":"no-cache"}}'
+        ),
         "MAX_OBJECT_BYTES": "1000",
         "MAX_PIXELS": "1000",
         "VISIBILITY_TIMEOUT": "360",
@@ -353,16 +359,16 @@ def test_another_workload_replaces_one_function(
 ) -> None:
     """C1: bytes and settings in, named outputs out; the rest does not know what they are."""
 
-    def shout(source: BinaryIO, settings: Settings, memory: Memory) -> list[Output]:
-        assert (settings, memory) == (SETTINGS, worker.memory)
-        text = source.read()
+    def shout(body: BinaryIO, source: Source, memory: Memory) -> list[Output]:
+        assert (source, memory) == (SETTINGS.sources[UPLOADS], worker.memory)
+        text = body.read()
         if not text.isascii():
             raise Rejection("unsupported_format", "Only ASCII.")
         return [Output("shouted.txt", text.upper(), "text/plain")]
 
     monkeypatch.setattr(handler, "process", shout)
-    s3.upload(SETTINGS.upload_bucket, "uploads/a.txt", "v1", b"hey")
-    s3.upload(SETTINGS.upload_bucket, "uploads/b.txt", "v1", b"\xff")
+    s3.upload(UPLOADS, "uploads/a.txt", "v1", b"hey")
+    s3.upload(UPLOADS, "uploads/b.txt", "v1", b"\xff")
     batch = [message(f"m{n}", record(key=f"uploads/{n}.txt")) for n in "ab"]
     assert failures(worker.work(batch, Clock())) == []
     assert s3.objects["thumbnails/uploads/a.txt/shouted.txt"].body == b"HEY"
@@ -401,8 +407,8 @@ def test_an_older_version_leaves_the_newer_ones_outputs(
     worker: Worker, s3: MemoryS3, log: io.StringIO
 ) -> None:
     """P6: it is done, says so, and stops at the first output that is newer."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture("red"))
-    s3.upload(SETTINGS.upload_bucket, KEY, "v2", picture("blue"))
+    s3.upload(UPLOADS, KEY, "v1", picture("red"))
+    s3.upload(UPLOADS, KEY, "v2", picture("blue"))
     newer, older = record(version="v2", sequencer="0B"), record(version="v1", sequencer="0A")
     worker.work([message("m1", newer)], Clock())
     before = dict(s3.objects)
@@ -415,8 +421,8 @@ def test_an_older_versions_rejection_leaves_the_newer_ones(
     worker: Worker, s3: MemoryS3, log: io.StringIO
 ) -> None:
     """P6: records of rejections are ordered as thumbnails are."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", b"")
-    s3.upload(SETTINGS.upload_bucket, KEY, "v2", b"junk")
+    s3.upload(UPLOADS, KEY, "v1", b"")
+    s3.upload(UPLOADS, KEY, "v2", b"junk")
     for version, sequencer in [("v2", "0B"), ("v1", "0A"), ("v2", "0B")]:
         worker.work([message("m", record(version=version, sequencer=sequencer))], Clock())
     (stored,) = s3.objects.values()
@@ -443,7 +449,7 @@ def test_near_the_end_nothing_more_is_begun(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
     """R2: a message that would be cut off is handed back at once, untouched."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
     batch = [message("m1", record()), message("m2", record()), message("m3", record())]
     assert failures(worker.work(batch, Clock([60_000, 60_000, 60_000, 0]))) == ["m3"]
     assert queue.waits == {"handle of m3": 0}
@@ -454,7 +460,7 @@ def test_a_request_near_the_end_is_not_begun(
     worker: Worker, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R2: the message is handed back in time, and the next invocation starts afresh."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
     now = time.monotonic()
 
     def process_for_long(*_arguments: object) -> list[Output]:
@@ -470,14 +476,14 @@ def test_a_request_near_the_end_is_not_begun(
 
 def test_the_first_message_is_always_begun(worker: Worker, s3: MemoryS3) -> None:
     """R2: a function with a short timeout still gets on."""
-    s3.upload(SETTINGS.upload_bucket, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", picture())
     assert failures(worker.work([message("m1", record())], Clock([2_000]))) == []
 
 
 def uploads(s3: MemoryS3, count: int) -> list[dict[str, Any]]:
     """Return a batch of so many messages, each with its picture in place."""
     for number in range(count):
-        s3.upload(SETTINGS.upload_bucket, f"uploads/{number}.jpg", "v1", picture())
+        s3.upload(UPLOADS, f"uploads/{number}.jpg", "v1", picture())
     return [message(f"m{n}", record(key=f"uploads/{n}.jpg")) for n in range(count)]
 
 
@@ -591,7 +597,7 @@ def test_metrics_are_one_line(
 ) -> None:
     """O3: of the whole invocation, with no call to CloudWatch."""
     batch = uploads(s3, 2)
-    s3.upload(SETTINGS.upload_bucket, "uploads/2.jpg", "v1", b"junk")
+    s3.upload(UPLOADS, "uploads/2.jpg", "v1", b"junk")
     batch += [message("m2", record(key="uploads/2.jpg")), message("m3") | {"body": "unreadable"}]
     worker.work(batch, Clock())
     (line,) = capsys.readouterr().out.splitlines()

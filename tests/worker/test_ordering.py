@@ -19,20 +19,29 @@ from worker import settlement, storage
 from worker.events import SourceObject, order
 from worker.keys import output_prefix, rejection_key
 from worker.results import Output, Rejection
-from worker.settings import Settings, Variants
+from worker.settings import Settings, Source, Variants
 
 BUCKET = "uploads"
 SETTINGS = Settings(
-    upload_bucket=BUCKET,
+    sources={
+        BUCKET: Source(
+            "default", Variants(widths=(1,), formats={"jpeg": 1}, max_pixels=1), "no-cache"
+        )
+    },
     thumbnail_bucket="thumbnails",
     encryption_key_arn="arn:aws:kms:xx-test-1:111122223333:key/k",
     work_queue_url=None,
-    variants=Variants(widths=(1,), formats={"jpeg": 1}, max_pixels=1),
-    cache_control="no-cache",
     max_object_bytes=100,
     visibility_timeout=1,
     log_level="INFO",
 )
+
+
+def told(*, follow_deletes: bool) -> Settings:
+    source = replace(SETTINGS.sources[BUCKET], follow_deletes=follow_deletes)
+    return replace(SETTINGS, sources={BUCKET: source})
+
+
 KEYS = ("uploads/a.jpg", "uploads/" + "é" * 500)
 EVENTS = ("one output", "two outputs", "three outputs", "junk", "delete", "erase", "expire")
 CRASHES = 3
@@ -62,7 +71,7 @@ class Model:
 
     def run(self, names: Sequence[str]) -> None:
         """Let it all happen, then check what is there."""
-        settings = replace(SETTINGS, follow_deletes=self.follow)
+        settings = told(follow_deletes=self.follow)
         others = self._neighbours(settings)
         self.s3.before = self._watch
         left = list(names)

@@ -16,7 +16,7 @@ MAXIMUM_RECEIVES = 5
 INVOCATION = """
 import json, os, signal, sys
 from tests.worker.memory_s3 import MemoryS3
-from tests.worker.test_handler import SETTINGS, Clock, Queue
+from tests.worker.test_handler import SETTINGS, UPLOADS, Clock, Queue
 from worker import handler
 from worker.results import Output
 
@@ -35,7 +35,7 @@ s3 = MemoryS3()
 batch = json.loads(sys.argv[1])
 for message in batch:
     key = json.loads(message["body"])["Records"][0]["s3"]["object"]["key"]
-    s3.upload(SETTINGS.upload_bucket, key, "v1", key.rpartition("-")[2].encode())
+    s3.upload(UPLOADS, key, "v1", key.rpartition("-")[2].encode())
 worker = handler.Worker(settings=SETTINGS, s3=s3, sqs=Told(), threads=2)
 print("response", json.dumps(worker.work(batch, Clock())), flush=True)
 """

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from worker.settings import Settings, SettingsError, Variants, parse
+from worker.settings import Settings, SettingsError, Source, Variants, parse
 
 MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 ENVIRONMENT = {
-    "UPLOAD_BUCKET": "uploads-bucket",
+    "SOURCES": '{"uploads-bucket":{"name":"default"}}',
     "THUMBNAIL_BUCKET": "thumbnails-bucket",
     "ENCRYPTION_KEY_ARN": "arn:aws:kms:xx-test-1:111122223333:key/k",
     "WORK_QUEUE_URL": "https://sqs.invalid/work",
-    "VARIANTS": '{"widths":[128,1200],"formats":{"jpeg":85,"webp":80}}',
-    "CACHE_CONTROL": "public, max-age=60",
+    "VARIANTS": (
+        '{"default":{"widths":[128,1200],"formats":{"jpeg":85,"webp":80},'
+        '"cache_control":"public, max-age=60"}}'
+    ),
     "MAX_OBJECT_BYTES": "52428800",
     "MAX_PIXELS": "100000000",
     "VISIBILITY_TIMEOUT": "360",
     "LOG_LEVEL": "INFO",
 }
+SOURCE = Source(
+    name="default",
+    variants=Variants(widths=(1200, 128), formats={"jpeg": 85, "webp": 80}, max_pixels=100_000_000),
+    cache_control="public, max-age=60",
+)
 
 
 def test_the_environment_becomes_settings() -> None:
     """P1: what the template passes is what the worker uses, widest variant first."""
     assert parse(ENVIRONMENT) == Settings(
-        upload_bucket="uploads-bucket",
+        sources={"uploads-bucket": SOURCE},
         thumbnail_bucket="thumbnails-bucket",
         encryption_key_arn="arn:aws:kms:xx-test-1:111122223333:key/k",
         work_queue_url="https://sqs.invalid/work",
-        variants=Variants(
-            widths=(1200, 128), formats={"jpeg": 85, "webp": 80}, max_pixels=100_000_000
-        ),
-        cache_control="public, max-age=60",
         max_object_bytes=52_428_800,
         visibility_timeout=360,
         log_level="INFO",
@@ -40,7 +45,7 @@ def test_the_environment_becomes_settings() -> None:
 
 def test_source_and_destination_must_differ() -> None:
     """R5, trap 16: one bucket for both would make thumbnails of thumbnails for ever."""
-    with pytest.raises(SettingsError, match="must be two buckets"):
+    with pytest.raises(SettingsError, match="must be another bucket"):
         parse(ENVIRONMENT | {"THUMBNAIL_BUCKET": "uploads-bucket"})
 
 
@@ -68,13 +73,56 @@ def test_limits_are_whole_numbers(name: str, value: str) -> None:
         parse(ENVIRONMENT | {name: value})
 
 
-def test_removals_are_followed_only_where_it_says_so() -> None:
-    """P6: off by default, and a slip of the pen is neither on nor off."""
-    assert not parse(ENVIRONMENT).follow_deletes
-    assert not parse(ENVIRONMENT | {"FOLLOW_DELETES": "false"}).follow_deletes
-    assert parse(ENVIRONMENT | {"FOLLOW_DELETES": "true"}).follow_deletes
-    with pytest.raises(SettingsError, match="FOLLOW_DELETES is 'yes'; true or false"):
-        parse(ENVIRONMENT | {"FOLLOW_DELETES": "yes"})
+def test_each_bucket_is_told_apart() -> None:
+    """T5: every source has its folder, its variants and its own answer to removals."""
+    variants = json.loads(ENVIRONMENT["VARIANTS"])
+    variants["small"] = {"widths": [64], "formats": {"avif": 50}, "cache_control": "no-cache"}
+    scans = {
+        "name": "scans",
+        "folder": "scans/",
+        "variants": "small",
+        "follow_deletes": True,
+        "prefixes": ["in/", "new/"],
+        "suffixes": [".jpg"],
+    }
+    sources = {"uploads-bucket": {"name": "default"}, "scans-bucket": scans}
+    told = {"VARIANTS": json.dumps(variants), "SOURCES": json.dumps(sources)}
+    found = parse(ENVIRONMENT | told).sources
+    assert found == {
+        "uploads-bucket": SOURCE,
+        "scans-bucket": Source(
+            name="scans",
+            variants=Variants(widths=(64,), formats={"avif": 50}, max_pixels=100_000_000),
+            cache_control="no-cache",
+            folder="scans/",
+            follow_deletes=True,
+            prefixes=("in/", "new/"),
+            suffixes=(".jpg",),
+        ),
+    }
+    assert found["scans-bucket"].means("new/A.JPG")
+    assert not found["scans-bucket"].means("old/a.jpg")
+    assert not found["scans-bucket"].means("new/a.txt")
+    assert found["uploads-bucket"].means("anything")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"b":7}',
+        '{"b":{}}',
+        '{"b":{"name":"default"},"b":{"name":"scans"}}',
+        '{"b":{"name":"default","variants":"none"}}',
+        '{"b":{"name":"default","colour":"red"}}',
+    ],
+)
+def test_sources_have_a_shape(value: str) -> None:
+    """T5: two parameters with one bucket's name, for one, are found before the first picture."""
+    with pytest.raises(SettingsError, match="SOURCES"):
+        parse(ENVIRONMENT | {"SOURCES": value})
 
 
 @pytest.mark.parametrize(
@@ -84,17 +132,19 @@ def test_removals_are_followed_only_where_it_says_so() -> None:
         "[]",
         "7",
         "{}",
-        '{"widths":[],"formats":{"jpeg":85}}',
-        '{"widths":[0],"formats":{"jpeg":85}}',
-        '{"widths":[true],"formats":{"jpeg":85}}',
-        '{"widths":[16384],"formats":{"jpeg":85}}',
-        '{"widths":[400,400],"formats":{"jpeg":85}}',
-        '{"widths":[400],"formats":{}}',
-        '{"widths":[400],"formats":["jpeg"]}',
-        '{"widths":[400],"formats":{"gif":85}}',
-        '{"widths":[400],"formats":{"jpeg":0}}',
-        '{"widths":[400],"formats":{"jpeg":101}}',
-        '{"widths":[400],"formats":{"jpeg":"85"}}',
+        '{"default":{"widths":[],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[0],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[true],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[16384],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[400,400],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":["jpeg"],"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"gif":85},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":0},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":101},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":"85"},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":85}}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":85},"cache_control":""}}',
     ],
 )
 def test_variants_have_a_shape(value: str) -> None:

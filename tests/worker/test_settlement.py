@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.worker.memory_s3 import MemoryS3, Stored
-from tests.worker.test_ordering import BUCKET, SETTINGS, make
+from tests.worker.test_ordering import BUCKET, SETTINGS, make, told
 from worker import settlement, storage
 from worker.events import SourceObject
 from worker.results import Output
@@ -20,7 +20,7 @@ from worker.settlement import Ending
 KEY = "uploads/a.jpg"
 RECORD = "rejected/uploads/a.jpg.json"
 OUTPUTS = ["thumbnails/uploads/a.jpg/w0", "thumbnails/uploads/a.jpg/w1"]
-FOLLOWING = replace(SETTINGS, follow_deletes=True)
+FOLLOWING = told(follow_deletes=True)
 
 Settle = Callable[..., Ending]
 

@@ -19,7 +19,7 @@ from tests.templates.conftest import generate
 )
 def test_what_is_granted_is_what_is_needed(prefixes: list[str], follow_deletes: bool) -> None:
     """S5: removing any right breaks a claim, and so does any right more."""
-    stack = generate(uploads={"prefixes": prefixes, "follow_deletes": follow_deletes})
+    stack = generate(sources={"default": {"prefixes": prefixes, "follow_deletes": follow_deletes}})
     proof = prove(stack, prefixes, follow_deletes=follow_deletes)
     assert proof.broken == ()
     assert proof.survivors == ()

@@ -1,0 +1,169 @@
+"""Where pictures come from: who announces them, and what reading them takes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import awacs.kms as kms
+import awacs.s3 as s3
+from awacs.aws import Statement
+from troposphere import GetAtt, If, NoValue, Ref, Sub, Template
+from troposphere.events import Rule, Target
+from troposphere.s3 import Bucket
+from troposphere.sns import SubscriptionResource
+
+from templates import naming, policies, storage
+from templates.parameters import Foreign
+from templates.policies import Arn
+from templates.queues import Queues, Sender
+from templates.specification import Source
+
+ANNOUNCE = "announce"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """A source with the bucket that its pictures lie in: the stack's own, or somebody's."""
+
+    name: str
+    settings: Source
+    bucket: Ref
+    bucket_arn: Arn
+    foreign: Foreign | None
+
+    def read(self) -> list[Statement]:
+        """Return the rights to read a version of an upload, in buckets and in S3's endpoint."""
+        return [
+            policies.allow(
+                naming.title(self.name, "ReadUploads"),
+                # The current version only to tell whether one is left after a deletion.
+                [s3.GetObject, s3.GetObjectVersion]
+                if self._reads_current
+                else [s3.GetObjectVersion],
+                [
+                    policies.within(self.bucket_arn, f"{prefix}*")
+                    for prefix in self.settings.prefixes
+                ],
+            ),
+            # Without it a deleted upload answers 403 instead of 404, and could not be told from a
+            # fault. It cannot be narrowed by prefix: the read that fails carries none.
+            policies.allow(
+                naming.title(self.name, "TellDeletedUploads"), [s3.ListBucket], [self.bucket_arn]
+            ),
+        ]
+
+    def use_key(self) -> list[If]:
+        """Return the right to the key of a bucket that is somebody's, where it has one."""
+        if self.foreign is None:
+            return []
+        decrypt = policies.allow(
+            naming.title(self.name, "DecryptUploads"), [kms.Decrypt], [self.foreign.key_arn]
+        )
+        return [If(self.foreign.has_key, decrypt, NoValue)]
+
+    @property
+    def _reads_current(self) -> bool:
+        # Somebody's bucket may keep no versions, and then there is only the current one to read.
+        return self.settings.follow_deletes or self.foreign is not None
+
+
+def sender(name: str, foreign: Foreign | None) -> Sender:
+    """Return who puts the work of a source on its queue."""
+    if foreign is None:
+        return Sender(
+            sid=naming.title(name, "AnnounceUploads"),
+            service="s3.amazonaws.com",
+            # By name: a reference would close a cycle with the bucket's notifications (trap 1).
+            arn=naming.bucket_arn(storage.upload_role(name)),
+            # A deleted bucket's name may be taken by others.
+            conditions=(policies.from_this_account(),),
+        )
+    if foreign.topic_arn is None:
+        return Sender(
+            sid=naming.title(name, "AnnounceUploads"),
+            service="events.amazonaws.com",
+            arn=naming.rule_arn(naming.role(name, ANNOUNCE)),
+            conditions=(policies.from_this_account(),),
+        )
+    return Sender(
+        sid=naming.title(name, "AnnounceUploads"),
+        service="sns.amazonaws.com",
+        arn=foreign.topic_arn,
+    )
+
+
+def add_sources(
+    template: Template,
+    *,
+    sources: Mapping[str, Source],
+    own: Mapping[str, Bucket],
+    foreign: Mapping[str, Foreign],
+    queues: Mapping[str, Queues],
+) -> tuple[Origin, ...]:
+    """Add what announces uploads to buckets that are not the stack's own; return all sources."""
+    for name, source in sources.items():
+        work = queues[source.lane]
+        if source.type == "existing-bucket":
+            _add_rule(template, name, source, foreign[name], work)
+        elif source.type == "topic":
+            template.add_resource(
+                SubscriptionResource(
+                    naming.title(name, "Subscription"),
+                    TopicArn=foreign[name].topic_arn,
+                    Protocol="sqs",
+                    Endpoint=work.work_arn,
+                    RawMessageDelivery=source.raw_delivery,
+                    # No filter: what does not match one is lost without a trace (trap 9).
+                    DependsOn=[work.work_policy.title],
+                )
+            )
+    return tuple(_origin(name, source, own, foreign) for name, source in sources.items())
+
+
+def _origin(
+    name: str, source: Source, own: Mapping[str, Bucket], foreign: Mapping[str, Foreign]
+) -> Origin:
+    if name in own:
+        return Origin(
+            name=name,
+            settings=source,
+            bucket=Ref(own[name]),
+            bucket_arn=GetAtt(own[name], "Arn"),
+            foreign=None,
+        )
+    bucket = foreign[name].bucket
+    return Origin(
+        name=name,
+        settings=source,
+        bucket=bucket,
+        bucket_arn=Sub(f"arn:${{AWS::Partition}}:s3:::${{{bucket.data['Ref']}}}"),
+        foreign=foreign[name],
+    )
+
+
+def _add_rule(
+    template: Template, name: str, source: Source, foreign: Foreign, work: Queues
+) -> None:
+    kinds = ["Object Created", *(["Object Deleted"] if source.follow_deletes else [])]
+    template.add_resource(
+        Rule(
+            naming.title(name, "AnnounceRule"),
+            Name=naming.name(naming.role(name, ANNOUNCE)),
+            Description="Uploads to a bucket that is not the stack's own",
+            EventPattern={
+                "source": ["aws.s3"],
+                "detail-type": kinds,
+                "detail": {
+                    "bucket": {"name": [foreign.bucket]},
+                    "object": {"key": list(_patterns(source.filters()))},
+                },
+            },
+            Targets=[Target(Id="work", Arn=work.work_arn)],
+            DependsOn=[work.work_policy.title],
+        )
+    )
+
+
+def _patterns(filters: Iterable[tuple[str, str]]) -> Iterable[dict[str, Any]]:
+    for prefix, suffix in filters:
+        yield {"wildcard": f"{prefix}*{suffix}"}
