@@ -90,14 +90,15 @@ def test_the_smallest_function_takes_the_pictures_that_cameras_make() -> None:
 BATCHES = """
 import io, re
 from tests.worker.memory_s3 import MemoryS3
-from tests.worker.test_handler import SETTINGS, Clock, replace, uploads
+from tests.worker.test_handler import SETTINGS, UPLOADS, Clock, replace, uploads
 from PIL import Image
 from worker import handler, memory
-from worker.settings import Variants
+from worker.settings import Source, Variants
 
 memory.return_what_is_freed()
 variants = Variants((400,), {"jpeg": 80}, 9_000_000)
-settings = replace(SETTINGS, max_object_bytes=1_000_000, variants=variants)
+sources = {UPLOADS: Source("default", variants, "no-cache")}
+settings = replace(SETTINGS, max_object_bytes=1_000_000, sources=sources)
 _, room = memory.divided(400, threads=8, file_bytes=settings.max_object_bytes)
 picture = io.BytesIO()
 Image.linear_gradient("L").resize((3_000, 2_000)).convert("RGB").save(picture, "WEBP", method=0)
