@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _START_OF_FRAME_PROGRESSIVE = 0xC2
+_STARTS_OF_DCT_FRAME = frozenset({0xC0, 0xC1, _START_OF_FRAME_PROGRESSIVE})
 _STARTS_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START_OF_SCAN = 0xDA
+_ADOBE = 0xEE
 SCAN_MARKER = bytes([0xFF, _START_OF_SCAN])
 # Markers with nothing behind them; before the end of the image none of them starts a segment.
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA), 0xFF})
@@ -32,13 +34,25 @@ def has_partial_scans(data: bytes) -> bool:
     So in a progressive file, and in one with the components one after the other.
     """
     progressive, components = False, 0
-    for segment in _segments(data):
+    for segment in _segments(data, scans=False):
         if segment.marker in _STARTS_OF_FRAME:
             progressive = segment.marker & 3 == 2
             components = data[segment.start + 9]
         elif segment.marker == _START_OF_SCAN:
             return progressive or data[segment.start + 4] < components
     return False
+
+
+def holds_luma_and_chroma(data: bytes) -> bool:
+    """Tell whether a picture is stored as YCbCr, by the rules of libjpeg; False if in doubt."""
+    names = b""
+    for segment in _segments(data, scans=False):
+        body = data[segment.start + 4 : segment.end]
+        if segment.marker in _STARTS_OF_DCT_FRAME:
+            names = body[6::3]
+        elif segment.marker == _ADOBE and body.startswith(b"Adobe") and body[11:12] == b"\0":
+            return False
+    return len(names) == 3 and names != b"RGB"
 
 
 def count_scans(data: bytes) -> int:
@@ -74,14 +88,20 @@ def without_fine_detail(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _segments(data: bytes) -> Iterator[_Segment]:
-    """Yield the segments up to the end of the image, or to where the file makes no more sense."""
+def _segments(data: bytes, *, scans: bool = True) -> Iterator[_Segment]:
+    """Yield the segments up to the end of the image, or to where the file makes no more sense.
+
+    Without `scans`, up to the head of the first: the rest of the file is not looked at.
+    """
     position = 2  # behind the start-of-image marker
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker in _WITHOUT_LENGTH:
             return
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
+        if marker == _START_OF_SCAN and not scans:
+            yield _Segment(marker, position, end)
+            return
         if marker == _START_OF_SCAN:
             found = _NEXT_MARKER.search(data, end)
             end = found.start() if found else len(data)

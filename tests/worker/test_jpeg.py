@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from worker.jpeg import count_scans, has_partial_scans, without_fine_detail
+from worker.jpeg import (
+    count_scans,
+    has_partial_scans,
+    holds_luma_and_chroma,
+    without_fine_detail,
+)
 
 
 def photograph(mode: str = "RGB", size: tuple[int, int] = (321, 203)) -> Image.Image:
@@ -80,6 +85,23 @@ def test_scans_that_are_kept_until_the_last_are_known() -> None:
     assert has_partial_scans(bytes(interleaved))
 
 
+def test_what_is_stored_as_luma_and_chroma_is_known() -> None:
+    """P1: libjpeg cannot give them of others, so that in doubt the answer is no."""
+    buffer = io.BytesIO()
+    photograph().save(buffer, "JPEG", keep_rgb=True)
+    rgb, ycbcr = buffer.getvalue(), saved(photograph(), progressive=False)
+    assert holds_luma_and_chroma(ycbcr)
+    assert holds_luma_and_chroma(saved(photograph()))
+    assert not holds_luma_and_chroma(rgb)
+    marker = rgb.index(b"\xff\xee")
+    assert not holds_luma_and_chroma(rgb[:marker] + rgb[marker + 16 :])  # the names say it too
+    assert not holds_luma_and_chroma(rgb.replace(b"R\x11", b"\1\x11").replace(b"G\x11", b"\2\x11"))
+    assert not holds_luma_and_chroma(saved(photograph("L")))
+    assert not holds_luma_and_chroma(saved(photograph("CMYK")))
+    assert not holds_luma_and_chroma(ycbcr.replace(b"\xff\xc0", b"\xff\xc3"))  # lossless
+    assert not holds_luma_and_chroma(b"")
+
+
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=6)), max_size=6))
 def test_any_damage_is_survived(patches: list[tuple[int, bytes]]) -> None:
     """P5: no exception, no endless loop, nothing added."""
@@ -89,6 +111,7 @@ def test_any_damage_is_survived(patches: list[tuple[int, bytes]]) -> None:
         data[at : at + len(patch)] = patch
     assert len(without_fine_detail(bytes(data))) <= len(data)
     has_partial_scans(bytes(data))
+    holds_luma_and_chroma(bytes(data))
 
 
 PROGRESSIVE = saved(photograph())
