@@ -156,3 +156,32 @@ def logs_may_use_key(stack: Stack) -> Problems:
             if not allowed(stack.statements(key), request):
                 yield key, f"does not let {service} {action} for {title}"
                 break
+
+
+@rule(
+    "Allow cloudfront.amazonaws.com kms:Decrypt in the key's policy with ArnLike aws:SourceArn"
+    " arn:<partition>:cloudfront::<account>:distribution/*, not with the distribution's own id.",
+    source="https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/"
+    "private-content-restricting-access-to-s3.html",
+    keeps="P4, S4, trap 40",
+)
+def distribution_may_use_key(stack: Stack) -> Problems:
+    """CloudFront answers 403 for what it cannot decrypt; a key that waits for it is a circle."""
+    for title, properties in stack.of_type("CloudFront::Distribution").items():
+        source = (
+            f"arn:{stack.pseudo('Partition')}:cloudfront::{stack.account}:distribution/<{title}>"
+        )
+        request = Request(
+            action="kms:Decrypt",
+            principal="cloudfront.amazonaws.com",
+            context={"aws:SourceArn": source},
+        )
+        for origin in properties.get("DistributionConfig", {}).get("Origins", []):
+            bucket = str(origin.get("DomainName")).strip("<>").partition(".")[0]
+            key = stack.key_of(bucket) if bucket in stack.resources else ""
+            if not key or not origin.get("OriginAccessControlId"):
+                continue
+            if not allowed(stack.statements(key), request):
+                yield key, f"does not let {title} read what is in {bucket}"
+            if title in stack.waits_for(key):
+                yield key, f"waits for {title}, which waits for the key"

@@ -16,29 +16,44 @@ LAMBDA_VPC = "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.htm
 
 # A gateway of any kind, or an address of one's own, is a road.
 ROADS = (
+    "DirectConnect::PrivateVirtualInterface",
     "EC2::CarrierGateway",
     "EC2::ClientVpnEndpoint",
     "EC2::CustomerGateway",
     "EC2::EgressOnlyInternetGateway",
     "EC2::EIP",
+    "EC2::EIPAssociation",
+    "EC2::InstanceConnectEndpoint",
     "EC2::InternetGateway",
+    "EC2::LocalGatewayRouteTableVPCAssociation",
     "EC2::NatGateway",
+    "EC2::TransitGateway",
     "EC2::TransitGatewayAttachment",
     "EC2::TransitGatewayVpcAttachment",
     "EC2::VPCGatewayAttachment",
     "EC2::VPCPeeringConnection",
     "EC2::VPNConnection",
     "EC2::VPNGateway",
+    "EC2::VPNGatewayRoutePropagation",
+    "NetworkManager::VpcAttachment",
+    "VpcLattice::ServiceNetworkVpcAssociation",
 )
-ROUTE_TARGETS = (
-    "CarrierGatewayId",
-    "EgressOnlyInternetGatewayId",
-    "GatewayId",
-    "InstanceId",
-    "NatGatewayId",
-    "NetworkInterfaceId",
-    "TransitGatewayId",
-    "VpcPeeringConnectionId",
+# What a route has beside its target. The network's own range needs no route.
+ROUTED = (
+    "RouteTableId",
+    "DestinationCidrBlock",
+    "DestinationIpv6CidrBlock",
+    "DestinationPrefixListId",
+)
+# Addresses that the internet can answer to; every IPv6 address is one.
+PUBLIC = (
+    "AmazonProvidedIpv6CidrBlock",
+    "AssignIpv6AddressOnCreation",
+    "AssociatePublicIpAddress",
+    "Ipv6CidrBlock",
+    "Ipv6IpamPoolId",
+    "Ipv6Native",
+    "MapPublicIpOnLaunch",
 )
 # What Lambda, CloudWatch Logs and the services themselves call from outside the network for a
 # function: its code needs no door for these (trap 42).
@@ -163,12 +178,26 @@ def network_has_no_road_out(stack: Stack) -> Problems:
         for title in stack.of_type(kind):
             yield title, f"is a road out of the network ({kind})"
     for title, route in stack.of_type("EC2::Route").items():
-        for target in ROUTE_TARGETS:
-            if target in route:
-                yield title, f"leads out of the network by {target}"
-    for title, subnet in stack.of_type("EC2::Subnet").items():
-        if str(subnet.get("MapPublicIpOnLaunch")).lower() == "true":
-            yield title, "gives public addresses"
+        for target in route.keys() - set(ROUTED):
+            yield title, f"leads out of the network by {target}"
+    for title, _ in stack.existing():
+        for name in PUBLIC if stack.kind(title).startswith("EC2::") else ():
+            if any(str(one).lower() != "false" for one in _values(stack.properties(title), name)):
+                yield title, f"gives public addresses by {name}"
+
+
+@rule(
+    "Remove it; an endpoint of AWS's own services is of type Gateway or Interface.",
+    source=f"{PRIVATELINK}/create-endpoint-service.html",
+    keeps="S6",
+)
+def endpoint_leads_to_aws(stack: Stack) -> Problems:
+    """An endpoint of somebody's service, resource or appliance is a road to that somebody."""
+    for title, properties, _ in _endpoints(stack) if any(True for _ in _functions(stack)) else ():
+        service = str(properties.get("ServiceName", ""))
+        kind = properties.get("VpcEndpointType", "Gateway")
+        if kind not in ("Gateway", "Interface") or ".vpce." in service or not service:
+            yield title, f"leads to {service or kind}, which is not AWS's own"
 
 
 @rule(

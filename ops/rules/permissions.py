@@ -1,7 +1,7 @@
 """Rules about what every policy in a template allows, to whom, and on what."""
 
 from ops.privilege.evaluation import like
-from ops.rules.policy import Statement, as_list, condition_keys
+from ops.rules.policy import Request, Statement, applies, as_list, condition_keys
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 
@@ -30,6 +30,15 @@ SOURCE_KEYS = {
     "aws:sourceorgid",
     "aws:sourceorgpaths",
     "sts:externalid",
+}
+# What says from where a request comes.
+PLACE_KEYS = {"aws:sourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"}
+# How a policy is mended, by what it guards.
+ADMINISTRATION = {
+    "KMS::Key": "kms:PutKeyPolicy",
+    "S3::Bucket": "s3:PutBucketPolicy",
+    "SNS::Topic": "sns:SetTopicAttributes",
+    "SQS::Queue": "sqs:SetQueueAttributes",
 }
 CALLER_KEYS = {
     "aws:principalaccount",
@@ -91,6 +100,33 @@ def refusal_has_a_condition(stack: Stack) -> Problems:
         names = [str(name) for group in one.get("Principal", {}).values() for name in group]
         if one["Effect"] == "Deny" and "*" in names and not condition_keys(one):
             yield title, f"refuses everybody {_said(one)}"
+
+
+@rule(
+    "Deny the actions on data alone, or only to the principals that are meant.",
+    source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html",
+    keeps="trap 7",
+)
+def refusal_leaves_administrators_in(stack: Stack) -> Problems:
+    """A Deny by address or endpoint on everything also keeps out whoever would have to mend it."""
+    for kind, action in ADMINISTRATION.items():
+        for title in stack.of_type(kind):
+            principal = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:role/administrator"
+            mend = Request(
+                action=action,
+                resource=stack.arn(title),
+                principal=principal,
+                context={
+                    "aws:PrincipalAccount": stack.account,
+                    "aws:PrincipalArn": principal,
+                    "aws:PrincipalIsAWSService": "false",
+                    "aws:SecureTransport": "true",
+                    "aws:ViaAWSService": "false",
+                },
+            )
+            for one in stack.guarding(title):
+                if not _allows(one) and condition_keys(one) & PLACE_KEYS and applies(one, mend):
+                    yield title, f"refuses administrators {action} from elsewhere {_said(one)}"
 
 
 @rule(

@@ -18,6 +18,9 @@ DEAD_LETTERS = (
 SCALING = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"
 NOTIFICATIONS = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"
 
+# What moving messages takes on the queue that they are in.
+REDRIVE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
 # What CloudFormation and SQS take where the template is silent.
 DEFAULT_VISIBILITY = 30
 DEFAULT_RETENTION = 4 * 24 * 3600
@@ -359,3 +362,39 @@ def queue_and_topic_refuse_plain_http(stack: Stack) -> Problems:
                 one["Effect"] == "Deny" and applies(one, plain) for one in stack.guarding(title)
             ):
                 yield title, "takes requests over plain HTTP"
+
+
+@rule(
+    "Allow sqs:ReceiveMessage, DeleteMessage and GetQueueAttributes on the dead-letter queue,"
+    " sqs:SendMessage on the queue it goes back to, and the keys of both.",
+    source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+    "sqs-configure-dead-letter-queue-redrive.html",
+    keeps="D6, trap 21",
+)
+def redrive_right_is_whole(stack: Stack) -> Problems:
+    """Starting a redrive without these fails, on the day when somebody needs it."""
+    holders = {role: stack.granted(role) for role in stack.of_type("IAM::Role")}
+    holders |= {title: stack.statements(title) for title in stack.of_type("IAM::ManagedPolicy")}
+    for title, granted in holders.items():
+        for source, _, dead in _dead_letters(stack):
+            started = Request(action="sqs:StartMessageMoveTask", resource=stack.arn(dead or source))
+            if not dead or not allowed(granted, started):
+                continue
+            needed = [(action, stack.arn(dead)) for action in REDRIVE]
+            needed.append(("sqs:SendMessage", stack.arn(source)))
+            for queue, action in (
+                (dead, "Decrypt"),
+                (source, "Decrypt"),
+                (source, "GenerateDataKey"),
+            ):
+                if key := stack.key_of(queue):
+                    needed.append((f"kms:{action}", stack.arn(key)))
+            for action, resource in dict.fromkeys(needed):
+                # A key right may be bound to the queues by its encryption context.
+                contexts = [{"kms:EncryptionContext:aws:sqs:arn": stack.arn(dead)}]
+                contexts.append({"kms:EncryptionContext:aws:sqs:arn": stack.arn(source)})
+                if not any(
+                    allowed(granted, Request(action=action, resource=resource, context=one))
+                    for one in contexts
+                ):
+                    yield title, f"may start a redrive of {dead} and lacks {action} on {resource}"

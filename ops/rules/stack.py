@@ -28,6 +28,7 @@ NAMES = {
     "SNS::Topic": ("TopicName", "sns:{here}:{name}"),
     "SQS::Queue": ("QueueName", "sqs:{here}:{name}"),
 }
+IDS = ("GroupId", "RouteTableId", "SubnetId", "VpcId")  # attributes that say what Ref says
 ATTACHED = {
     "S3::BucketPolicy": ("Bucket", "PolicyDocument"),
     "SQS::QueuePolicy": ("Queues", "PolicyDocument"),
@@ -245,6 +246,8 @@ class Stack(Reading):
         if title in self.resources:
             if attribute == "Arn" or attribute.endswith(("TopicArn", "KeyArn")):
                 return self.arn(title)
+            if attribute in IDS:
+                return self._physical(title)
             if attribute and attribute == NAMES.get(self.kind(title), ("", ""))[0]:
                 return self.name(title)
         return f"<{title}.{attribute}>"

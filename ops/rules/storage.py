@@ -211,9 +211,13 @@ def refusal_does_not_lock_out_services(stack: Stack) -> Problems:
                 "aws:SourceAccount": stack.account,
             },
         )
+        through = _put(stack, bucket, {"aws:ViaAWSService": "true"})
         for one in _refusals(stack, bucket):
+            said = one.get("Sid", "a statement")
             if applies(one, service):
-                yield bucket, f"refuses AWS services too, in {one.get('Sid', 'a statement')!r}"
+                yield bucket, f"refuses AWS services too, in {said!r}"
+            elif applies(one, through):
+                yield bucket, f"refuses what AWS does for a caller, in {said!r}"
 
 
 @rule(

@@ -152,7 +152,7 @@ def _texts(value: Any) -> Iterator[str]:
 @rule(
     "Use ${AWS::AccountId}, ${AWS::Region}, ${AWS::Partition} and ${AWS::URLSuffix}.",
     source=PSEUDO,
-    keeps="D2, S7",
+    keeps="D2, S7, trap 46",
 )
 def place_is_not_typed(stack: Stack) -> Problems:
     """A typed account, region or partition works in one place and fails, or leaks, in others."""

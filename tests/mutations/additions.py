@@ -73,6 +73,85 @@ def rule_to_queue(template: Template) -> None:
     )
 
 
+def operator(template: Template) -> None:
+    """Who may move dead letters back to the work queue."""
+    moving = ["sqs:StartMessageMoveTask", "sqs:ReceiveMessage", "sqs:DeleteMessage"]
+    granted = [
+        {
+            "Sid": "MoveDeadLetters",
+            "Action": [*moving, "sqs:GetQueueAttributes"],
+            "Resource": arn("DeadLetterQueue"),
+        },
+        {"Sid": "SendWork", "Action": "sqs:SendMessage", "Resource": arn("WorkQueue")},
+        {"Sid": "UseKey", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": KEY},
+    ]
+    template["Resources"]["OperatorPolicy"] = {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", **one} for one in granted],
+            }
+        },
+    }
+
+
+def distribution(template: Template) -> None:
+    """Thumbnails through CloudFront, which reads the bucket as itself."""
+    resources = template["Resources"]
+    resources["DeliveryAccess"] = {
+        "Type": "AWS::CloudFront::OriginAccessControl",
+        "Properties": {
+            "OriginAccessControlConfig": {
+                "Name": sub("${NamePrefix}-thumbnails"),
+                "OriginAccessControlOriginType": "s3",
+                "SigningBehavior": "always",
+                "SigningProtocol": "sigv4",
+            }
+        },
+    }
+    resources["Website"] = {
+        "Type": "AWS::CloudFront::Distribution",
+        "Properties": {
+            "DistributionConfig": {
+                "Enabled": True,
+                "Origins": [
+                    {
+                        "Id": "thumbnails",
+                        "DomainName": {"Fn::GetAtt": ["ThumbnailBucket", "RegionalDomainName"]},
+                        "OriginAccessControlId": {"Ref": "DeliveryAccess"},
+                        "S3OriginConfig": {"OriginAccessIdentity": ""},
+                    }
+                ],
+                "DefaultCacheBehavior": {
+                    "TargetOriginId": "thumbnails",
+                    "ViewerProtocolPolicy": "https-only",
+                    "CachePolicyId": "658327ea-f89d-4fab-a63d-7e88639e58f6",
+                },
+            }
+        },
+    }
+    any_of_account = sub("arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/*")
+    for title, action, resource in (
+        (
+            "ThumbnailBucketPolicy",
+            "s3:GetObject",
+            {"Fn::Join": ["/", [arn("ThumbnailBucket"), "*"]]},
+        ),
+        ("EncryptionKey", "kms:Decrypt", "*"),
+    ):
+        statements(template, title).append(
+            {
+                "Sid": "Deliver",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudfront.amazonaws.com"},
+                "Action": action,
+                "Resource": resource,
+                "Condition": {"ArnLike": {"aws:SourceArn": any_of_account}},
+            }
+        )
+
+
 def delivery(template: Template) -> None:
     """The worker's log to a bucket, through a delivery stream."""
     resources = template["Resources"]

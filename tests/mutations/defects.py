@@ -1,9 +1,11 @@
 """The defects: each a small change to the generated template, named after what it breaks."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ops.rules import network
 from tests.mutations import additions
 from tests.mutations.additions import Template, arn, statements, sub
 
@@ -257,6 +259,21 @@ def nobody_reads_the_queue(t: Template) -> None:
     del t["Resources"]["WorkerTrigger"]
 
 
+@defect("redrive-right-is-whole", on=additions.operator)
+def operator_cannot_take_dead_letters(t: Template) -> None:
+    named(t, "OperatorPolicy", "MoveDeadLetters")["Action"].remove("sqs:DeleteMessage")
+
+
+@defect("redrive-right-is-whole", on=additions.operator)
+def operator_cannot_send_work(t: Template) -> None:
+    drop(t, "OperatorPolicy", "SendWork")
+
+
+@defect("redrive-right-is-whole", on=additions.operator)
+def operator_cannot_use_the_key(t: Template) -> None:
+    named(t, "OperatorPolicy", "UseKey")["Action"] = ["kms:Decrypt"]
+
+
 # --- The function and its role ------------------------------------------------------------------
 
 
@@ -445,6 +462,55 @@ def refusal_locks_out_services(t: Template) -> None:
     del named(t, "UploadBucketPolicy", "DenyOtherAccounts")["Condition"]["Bool"]
 
 
+def refusal(t: Template, title: str, action: str, **condition: Any) -> None:
+    """Add a Deny to everybody under a condition to the policy `title`."""
+    statements(t, title).append(
+        {
+            "Sid": "Perimeter",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": action,
+            "Resource": statements(t, title)[0]["Resource"],
+            "Condition": condition,
+        }
+    )
+
+
+OUTSIDE = {"aws:SourceVpce": {"Ref": "StorageEndpoint"}}
+
+
+@defect("refusal-does-not-lock-out-services")
+def perimeter_locks_out_services(t: Template) -> None:
+    refusal(t, "ThumbnailBucketPolicy", "s3:PutObject", StringNotEquals=OUTSIDE)
+
+
+@defect("refusal-does-not-lock-out-services")
+def ranges_lock_out_what_aws_does_for_a_caller(t: Template) -> None:
+    refusal(
+        t,
+        "UploadBucketPolicy",
+        "s3:PutObject",
+        NotIpAddress={"aws:SourceIp": ["192.0.2.0/24"]},
+        Bool={"aws:PrincipalIsAWSService": "false"},
+    )
+
+
+@defect("refusal-leaves-administrators-in")
+def perimeter_locks_out_administrators(t: Template) -> None:
+    refusal(
+        t,
+        "ThumbnailBucketPolicy",
+        "s3:*",
+        StringNotEquals=OUTSIDE,
+        Bool={"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"},
+    )
+
+
+@defect("refusal-leaves-administrators-in")
+def ranges_lock_out_the_keys_administrators(t: Template) -> None:
+    refusal(t, "EncryptionKey", "kms:*", NotIpAddress={"aws:SourceIp": ["192.0.2.0/24"]})
+
+
 @defect("old-versions-expire")
 def old_versions_for_ever(t: Template) -> None:
     rule = of(t, "ThumbnailBucket")["LifecycleConfiguration"]["Rules"][0]
@@ -583,6 +649,18 @@ def key_for_other_log_groups(t: Template) -> None:
     condition = named(t, "EncryptionKey", "EncryptLogs")["Condition"]["ArnLike"]
     condition["kms:EncryptionContext:aws:logs:arn"]["Fn::Sub"] = (
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/*"
+    )
+
+
+@defect("distribution-may-use-key", on=additions.distribution)
+def key_keeps_the_distribution_out(t: Template) -> None:
+    drop(t, "EncryptionKey", "Deliver")
+
+
+@defect("distribution-may-use-key", on=additions.distribution)
+def key_waits_for_the_distribution(t: Template) -> None:
+    named(t, "EncryptionKey", "Deliver")["Condition"]["ArnLike"]["aws:SourceArn"] = sub(
+        "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Website}"
     )
 
 
@@ -728,21 +806,83 @@ def endpoint_admits_everybody(t: Template) -> None:
     del named(t, "StorageEndpoint", "ReadUploads")["Condition"]
 
 
-@defect("network-has-no-road-out")
-def internet_gateway(t: Template) -> None:
-    t["Resources"]["Internet"] = {"Type": "AWS::EC2::InternetGateway"}
+def _road(kind: str) -> Callable[[Template], None]:
+    def change(t: Template) -> None:
+        t["Resources"]["Road"] = {"Type": f"AWS::{kind}"}
+
+    change.__name__ = "_".join(re.findall("[A-Z]+[a-z0-9]+|[A-Z]+", kind)).lower()
+    return change
+
+
+for road in network.ROADS:
+    defect("network-has-no-road-out")(_road(road))
+
+
+def _route(target: str, destination: str = "DestinationCidrBlock") -> Callable[[Template], None]:
+    def change(t: Template) -> None:
+        t["Resources"]["DefaultRoute"] = {
+            "Type": "AWS::EC2::Route",
+            "Properties": {
+                "RouteTableId": {"Ref": "PrivateRouteTable"},
+                destination: "::/0" if "6" in destination else "0.0.0.0/0",
+                target: {"Ref": "Environment"},
+            },
+        }
+
+    change.__name__ = f"route_by_{target}"
+    return change
+
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-route.html
+for aim in (
+    *("CarrierGatewayId", "CoreNetworkArn", "GatewayId", "InstanceId", "LocalGatewayId"),
+    *("NatGatewayId", "NetworkInterfaceId", "TransitGatewayId", "VpcEndpointId"),
+    "VpcPeeringConnectionId",
+):
+    defect("network-has-no-road-out")(_route(aim))
+defect("network-has-no-road-out")(_route("EgressOnlyInternetGatewayId", "DestinationIpv6CidrBlock"))
 
 
 @defect("network-has-no-road-out")
-def default_route(t: Template) -> None:
-    t["Resources"]["DefaultRoute"] = {
-        "Type": "AWS::EC2::Route",
+def network_has_ipv6_addresses(t: Template) -> None:
+    t["Resources"]["Addresses"] = {
+        "Type": "AWS::EC2::VPCCidrBlock",
+        "Properties": {"VpcId": {"Ref": "Vpc"}, "AmazonProvidedIpv6CidrBlock": True},
+    }
+
+
+@defect("network-has-no-road-out")
+def subnet_gives_ipv6_addresses(t: Template) -> None:
+    of(t, "PrivateSubnetA")["AssignIpv6AddressOnCreation"] = True
+
+
+@defect("network-has-no-road-out")
+def interface_with_public_address(t: Template) -> None:
+    t["Resources"]["Machine"] = {
+        "Type": "AWS::EC2::Instance",
         "Properties": {
-            "RouteTableId": {"Ref": "PrivateRouteTable"},
-            "DestinationCidrBlock": "0.0.0.0/0",
-            "TransitGatewayId": {"Ref": "Environment"},
+            "ImageId": "{{resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023}}",
+            "NetworkInterfaces": [
+                {
+                    "AssociatePublicIpAddress": True,
+                    "DeviceIndex": "0",
+                    "SubnetId": {"Ref": "PrivateSubnetA"},
+                }
+            ],
         },
     }
+
+
+@defect("endpoint-leads-to-aws")
+def endpoint_of_somebodys_service(t: Template) -> None:
+    of(t, "WorkQueueEndpoint")["ServiceName"] = sub(
+        "com.amazonaws.vpce.${AWS::Region}.vpce-svc-0123456789abcdef0"
+    )
+
+
+@defect("endpoint-leads-to-aws")
+def endpoint_of_an_appliance(t: Template) -> None:
+    of(t, "WorkQueueEndpoint")["VpcEndpointType"] = "GatewayLoadBalancer"
 
 
 @defect("network-has-no-road-out")
@@ -755,6 +895,25 @@ def open_egress(t: Template) -> None:
     rule = of(t, "WorkerSecurityGroup")["SecurityGroupEgress"][0]
     del rule["DestinationPrefixListId"]
     rule["CidrIp"] = "0.0.0.0/0"
+
+
+@defect("egress-leads-to-endpoints-only")
+def open_egress_over_ipv6(t: Template) -> None:
+    of(t, "WorkerSecurityGroup")["SecurityGroupEgress"].append(
+        {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIpv6": "::/0"}
+    )
+
+
+@defect("egress-leads-to-endpoints-only")
+def open_egress_in_a_resource_of_its_own(t: Template) -> None:
+    t["Resources"]["Egress"] = {
+        "Type": "AWS::EC2::SecurityGroupEgress",
+        "Properties": {
+            "GroupId": {"Fn::GetAtt": ["WorkerSecurityGroup", "GroupId"]},
+            "IpProtocol": "-1",
+            "CidrIp": "0.0.0.0/0",
+        },
+    }
 
 
 @defect("egress-leads-to-endpoints-only")
@@ -780,6 +939,20 @@ def endpoint_lets_nobody_in(t: Template) -> None:
 @defect("ingress-is-from-the-network")
 def ingress_from_everywhere(t: Template) -> None:
     of(t, "EndpointSecurityGroup")["SecurityGroupIngress"][0]["CidrIp"] = "0.0.0.0/0"
+
+
+@defect("ingress-is-from-the-network")
+def ingress_from_everywhere_in_a_resource_of_its_own(t: Template) -> None:
+    t["Resources"]["Ingress"] = {
+        "Type": "AWS::EC2::SecurityGroupIngress",
+        "Properties": {
+            "GroupId": {"Fn::GetAtt": ["EndpointSecurityGroup", "GroupId"]},
+            "IpProtocol": "tcp",
+            "FromPort": 443,
+            "ToPort": 443,
+            "CidrIpv6": "::/0",
+        },
+    }
 
 
 @defect("ingress-is-from-the-network")

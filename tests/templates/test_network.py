@@ -3,21 +3,14 @@ import ipaddress
 import pytest
 
 from ops.reading import Reading
+from ops.rules import network
 from tests.templates.conftest import generate
 
-# Whatever could carry a packet out of the network, by resource type.
-ROADS_OUT = (
-    "AWS::EC2::InternetGateway",
-    "AWS::EC2::EgressOnlyInternetGateway",
-    "AWS::EC2::NatGateway",
-    "AWS::EC2::Route",
-    "AWS::EC2::TransitGatewayAttachment",
-    "AWS::EC2::TransitGatewayVpcAttachment",
-    "AWS::EC2::VPCPeeringConnection",
-    "AWS::EC2::VPNGateway",
-    "AWS::EC2::VPCGatewayAttachment",
-    "AWS::EC2::EIP",
-)
+# What a closed network is made of; anything else could be a road out of it.
+CLOSED = {
+    *("AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::RouteTable", "AWS::EC2::SecurityGroup"),
+    *("AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCEndpoint", "AWS::EC2::FlowLog"),
+}
 
 
 @pytest.mark.parametrize("zones", [2, 3, 4])
@@ -61,7 +54,8 @@ def test_the_subnets_fit_the_smallest_and_the_largest_network(bits: int) -> None
 def test_there_is_no_road_out(stack: Reading) -> None:
     """S6: no gateway, no route, no public address."""
     kinds = {resource["Type"] for resource in stack.resources.values()}
-    assert not kinds & set(ROADS_OUT)
+    assert {kind for kind in kinds if kind.startswith("AWS::EC2::")} == CLOSED
+    assert not {kind.removeprefix("AWS::") for kind in kinds} & set(network.ROADS)
     for subnet in stack.of_type("EC2::Subnet").values():
         assert subnet["MapPublicIpOnLaunch"] is False
 
