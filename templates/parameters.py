@@ -80,7 +80,10 @@ PREFIX_LIST_MAPPING = "S3PrefixLists"
 RETENTION_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
 
 # A private range of RFC 1918, /16 to /24: a VPC's largest, and the smallest that holds four /26.
-PRIVATE_CIDR = r"^(10\.\d{1,3}|172\.(1[6-9]|2\d|3[01])|192\.168)\.\d{1,3}\.\d{1,3}/(1[6-9]|2[0-4])$"
+OCTET = r"(25[0-5]|(2[0-4]|1?\d)?\d)"
+PRIVATE_CIDR = (
+    rf"^(10\.{OCTET}|172\.(1[6-9]|2\d|3[01])|192\.168)\.{OCTET}\.{OCTET}/(1[6-9]|2[0-4])$"
+)
 YES_NO = {"AllowedValues": ["true", "false"]}
 
 
@@ -183,7 +186,7 @@ def add_parameters(
     code_key = code.add(
         "CodeKey",
         "Key of the function package; it names the content, so that new code is a new key",
-        AllowedPattern=r"^.{1,1024}\.zip$",
+        AllowedPattern=r"^.{1,1020}\.zip$",  # S3's keys end at 1,024
     )
     runtime = code.add(
         "Runtime",

@@ -24,8 +24,11 @@ def misfit(parameter: dict[str, Any], value: Any) -> str:
     if "AllowedValues" in parameter and text not in map(str, parameter["AllowedValues"]):
         return f"is {text!r}, not one of {', '.join(map(str, parameter['AllowedValues']))}"
     pattern = parameter.get("AllowedPattern")
-    if pattern and not re.fullmatch(pattern, text):
-        return f"is {text!r}, which does not match {pattern}"
+    # A list's pattern is for each of its values.
+    values = text.split(",") if parameter.get("Type") == "CommaDelimitedList" else [text]
+    for one in values:
+        if pattern and not re.fullmatch(pattern, one):
+            return f"is {one!r}, which does not match {pattern}"
     if parameter.get("Type") == "Number":
         amount = number(text)
         if amount is None:

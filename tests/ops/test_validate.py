@@ -13,6 +13,7 @@ import pytest
 from ops import __main__ as ops
 from ops import linters, validate
 from ops.errors import UserError
+from ops.rules.parameters import misfit
 from templates import pipeline, specification
 
 ROOT = Path(__file__).parents[2]
@@ -360,6 +361,13 @@ def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], ca
     assert by_rule["key-rotates"]["suppressions"] == []
     (suppression,) = by_rule["visibility-covers-retries"]["suppressions"]
     assert suppression["justification"] == "Batches take a second."
+
+
+def test_a_lists_pattern_is_for_each_of_its_values() -> None:
+    """D4: as CloudFormation reads it."""
+    ranges = {"Type": "CommaDelimitedList", "AllowedPattern": "[0-9.]+/[0-9]+"}
+    assert not misfit(ranges, ["192.0.2.0/24", "198.51.100.0/24"])
+    assert "'everybody', which does not match" in misfit(ranges, "192.0.2.0/24,everybody")
 
 
 # --- The linters --------------------------------------------------------------------------------
