@@ -8,6 +8,9 @@ from templates import pipeline, specification
 
 DEFAULT_PIPELINE = Path(__file__).parent / "params" / "pipeline.toml"
 
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+DIRECT_LIMIT = 51_200
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, 1 when the output cannot be written, 2 for a wrong input."""
@@ -34,6 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     text = pipeline.render(template) if options.format == "json" else template.to_yaml()
+    if (size := len(text.encode())) > DIRECT_LIMIT:
+        print(
+            f"note: {size:,} bytes; CloudFormation takes {DIRECT_LIMIT:,} directly."
+            " Deploy it with `aws cloudformation deploy --s3-bucket BUCKET`.",
+            file=sys.stderr,
+        )
     try:
         if options.output is None:
             sys.stdout.write(text)

@@ -160,7 +160,7 @@ def add_function(
             RecursiveLoop="Terminate",  # should output ever come back as input (trap 16)
             KmsKeyArn=encryption.arn,
             VpcConfig=VPCConfig(
-                SubnetIds=list(network.subnets),
+                SubnetIds=network.subnets,
                 SecurityGroupIds=[network.worker_security_group],
             ),
             LoggingConfig=LoggingConfig(LogGroup=Ref(identity.log_group), LogFormat="JSON"),

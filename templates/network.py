@@ -1,6 +1,5 @@
 """Private subnets with no road out, who may talk to whom in them, and a record of who did."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from templates import policies
 from templates.encryption import Encryption
 from templates.exceptions import except_for
 from templates.log_groups import add_log_group
+from templates.parameters import ExistingVpc, OwnVpc
 
 HTTPS: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 # 64 addresses a subnet, 59 of them usable. A function takes one interface for each subnet and
@@ -33,17 +33,23 @@ class Network:
     """Where the function runs and where its doors are."""
 
     vpc: Ref
-    subnets: tuple[Ref, ...]
-    route_tables: tuple[Ref, ...]
+    subnets: list[Ref] | Ref
+    route_tables: list[Ref] | Ref | None
+    """Those that the way to S3 is added to; None where it is there."""
+
     worker_security_group: Ref
     endpoint_security_group: Ref
+    """Of the door to SQS."""
+
+    cidr: Ref | None
+    storage_endpoint: Ref | None
+    """The door to S3 of a VPC that has both doors already."""
 
 
 def add_network(
     template: Template,
     *,
-    cidr: Ref,
-    zone_numbers: Sequence[Ref],
+    place: OwnVpc | ExistingVpc,
     s3_prefix_list: AWSHelperFn,
     has_queue_endpoint: str,
     encryption: Encryption,
@@ -51,65 +57,31 @@ def add_network(
     permissions_boundary: AWSHelperFn,
     interfaces_owner: Role,
 ) -> Network:
-    """Add a VPC with a private subnet in each zone and no gateway of any kind.
+    """Add the security groups, and a VPC with private subnets where there is none to work in.
 
     `interfaces_owner` is the role whose rights remove the function's network interfaces: the
     worker's security group depends on it, so that on deletion the rights outlive the interfaces
     and the stack does not hang on them (trap 22).
     """
-    vpc = template.add_resource(
-        VPC(
-            "Vpc",
-            CidrBlock=cidr,
-            # Without both, the SDK resolves the endpoint's public address and hangs (trap 45).
-            EnableDnsSupport=True,
-            EnableDnsHostnames=True,
-        )
-    )
-    # One table serves all zones: it holds no route but the VPC's own and the S3 endpoint's.
-    table = template.add_resource(RouteTable("PrivateRouteTable", VpcId=Ref(vpc)))
-    subnets = []
-    for index, number in enumerate(zone_numbers):
-        letter = chr(ord("A") + index)
-        subnet = template.add_resource(
-            Subnet(
-                f"PrivateSubnet{letter}",
-                VpcId=Ref(vpc),
-                # By number, for not every zone has every endpoint service (trap 24).
-                AvailabilityZone=Select(number, GetAZs()),
-                CidrBlock=Select(index, Cidr(cidr, len(zone_numbers), SUBNET_HOST_BITS)),
-                MapPublicIpOnLaunch=False,
-            )
-        )
-        template.add_resource(
-            SubnetRouteTableAssociation(
-                f"PrivateRoute{letter}", SubnetId=Ref(subnet), RouteTableId=Ref(table)
-            )
-        )
-        subnets.append(Ref(subnet))
-
-    endpoint_group = template.add_resource(
-        SecurityGroup(
-            "EndpointSecurityGroup",
-            GroupDescription="Interface endpoints: HTTPS from this network, nothing out",
-            VpcId=Ref(vpc),
-            # The range and not the worker's group: two groups that name each other are a cycle.
-            SecurityGroupIngress=[
-                SecurityGroupRule(**HTTPS, CidrIp=cidr, Description="HTTPS from this network")
-            ],
-            # No rule at all would mean the default: everything, everywhere.
-            SecurityGroupEgress=[
-                SecurityGroupRule(
-                    IpProtocol="-1", CidrIp="127.0.0.1/32", Description="Nowhere: answers only"
-                )
-            ],
-        )
+    vpc: Ref
+    subnets: list[Ref] | Ref
+    route_tables: list[Ref] | Ref | None
+    if isinstance(place, OwnVpc):
+        vpc, subnets, route_tables = _add_vpc(template, place)
+        # Whoever owns an existing VPC records its traffic.
+        _add_flow_log(template, vpc, encryption, log_retention_days, permissions_boundary)
+    else:
+        vpc, subnets, route_tables = place.vpc, place.subnets, place.route_tables
+    endpoint_group = (
+        place.endpoint_security_group
+        if isinstance(place, ExistingVpc) and place.endpoint_security_group
+        else add_endpoint_group(template, "EndpointSecurityGroup", vpc=vpc, cidr=place.cidr)
     )
     worker_group = template.add_resource(
         SecurityGroup(
             "WorkerSecurityGroup",
             GroupDescription="Worker: HTTPS to S3 and to the interface endpoints, nothing in",
-            VpcId=Ref(vpc),
+            VpcId=vpc,
             SecurityGroupEgress=[
                 SecurityGroupRule(
                     **HTTPS,
@@ -120,7 +92,7 @@ def add_network(
                     has_queue_endpoint,
                     SecurityGroupRule(
                         **HTTPS,
-                        DestinationSecurityGroupId=Ref(endpoint_group),
+                        DestinationSecurityGroupId=endpoint_group,
                         Description="SQS through its interface endpoint",
                     ),
                     NoValue,
@@ -133,19 +105,78 @@ def add_network(
             ),
         )
     )
-    _add_flow_log(template, vpc, encryption, log_retention_days, permissions_boundary)
     return Network(
-        vpc=Ref(vpc),
-        subnets=tuple(subnets),
-        route_tables=(Ref(table),),
+        vpc=vpc,
+        subnets=subnets,
+        route_tables=route_tables,
         worker_security_group=Ref(worker_group),
-        endpoint_security_group=Ref(endpoint_group),
+        endpoint_security_group=endpoint_group,
+        cidr=place.cidr,
+        storage_endpoint=place.storage_endpoint if isinstance(place, ExistingVpc) else None,
     )
+
+
+def add_endpoint_group(template: Template, title: str, *, vpc: Ref, cidr: Ref | None) -> Ref:
+    """Add a security group for interface endpoints, open to `cidr`, the range of their VPC."""
+    group = template.add_resource(
+        SecurityGroup(
+            title,
+            GroupDescription="Interface endpoints: HTTPS from this network, nothing out",
+            VpcId=vpc,
+            # The range and not the worker's group: two groups that name each other are a cycle.
+            SecurityGroupIngress=[
+                SecurityGroupRule(**HTTPS, CidrIp=cidr, Description="HTTPS from this network")
+            ],
+            # No rule at all would mean the default: everything, everywhere.
+            SecurityGroupEgress=[
+                SecurityGroupRule(
+                    IpProtocol="-1", CidrIp="127.0.0.1/32", Description="Nowhere: answers only"
+                )
+            ],
+        )
+    )
+    return Ref(group)
+
+
+def _add_vpc(template: Template, place: OwnVpc) -> tuple[Ref, list[Ref], list[Ref]]:
+    """Add a VPC with a private subnet in each zone and no gateway of any kind."""
+    vpc = template.add_resource(
+        VPC(
+            "Vpc",
+            CidrBlock=place.cidr,
+            # Without both, the SDK resolves the endpoint's public address and hangs (trap 45).
+            EnableDnsSupport=True,
+            EnableDnsHostnames=True,
+        )
+    )
+    # One table serves all zones: it holds no route but the VPC's own and the S3 endpoint's.
+    table = template.add_resource(RouteTable("PrivateRouteTable", VpcId=Ref(vpc)))
+    subnets = []
+    count = len(place.zone_numbers)
+    for index, number in enumerate(place.zone_numbers):
+        letter = chr(ord("A") + index)
+        subnet = template.add_resource(
+            Subnet(
+                f"PrivateSubnet{letter}",
+                VpcId=Ref(vpc),
+                # By number, for not every zone has every endpoint service (trap 24).
+                AvailabilityZone=Select(number, GetAZs()),
+                CidrBlock=Select(index, Cidr(place.cidr, count, SUBNET_HOST_BITS)),
+                MapPublicIpOnLaunch=False,
+            )
+        )
+        template.add_resource(
+            SubnetRouteTableAssociation(
+                f"PrivateRoute{letter}", SubnetId=Ref(subnet), RouteTableId=Ref(table)
+            )
+        )
+        subnets.append(Ref(subnet))
+    return Ref(vpc), subnets, [Ref(table)]
 
 
 def _add_flow_log(
     template: Template,
-    vpc: VPC,
+    vpc: Ref,
     encryption: Encryption,
     log_retention_days: Ref,
     permissions_boundary: AWSHelperFn,
@@ -197,7 +228,7 @@ def _add_flow_log(
     template.add_resource(
         FlowLog(
             "FlowLog",
-            ResourceId=Ref(vpc),
+            ResourceId=vpc,
             ResourceType="VPC",
             TrafficType="ALL",
             LogDestinationType="cloud-watch-logs",

@@ -21,7 +21,7 @@ from troposphere import (
 from troposphere.awslambda import ProvisionedPollerConfig, ScalingConfig
 
 from templates import naming
-from templates.specification import Lane, Source
+from templates.specification import Lane, Network, Source
 
 # The S3 prefix lists that two independent public sources agree on (trap 25); CloudFormation cannot
 # look them up. Elsewhere the operator gives the id; `aws ec2 describe-managed-prefix-lists` shows
@@ -112,6 +112,29 @@ class Foreign:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnVpc:
+    """What a VPC of the stack's own is told."""
+
+    cidr: Ref
+    zone_numbers: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExistingVpc:
+    """What the stack is told of a VPC that is there already."""
+
+    vpc: Ref
+    subnets: Ref
+    cidr: Ref | None
+    route_tables: Ref | None
+    """Both for endpoints that the stack adds."""
+
+    storage_endpoint: Ref | None
+    endpoint_security_group: Ref | None
+    """Both of endpoints that the VPC has."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parameters:
     """References to the parameters, and what is drawn from them."""
 
@@ -126,8 +149,7 @@ class Parameters:
     foreign: Mapping[str, Foreign]
     """By source, for those whose bucket is not the stack's own."""
 
-    vpc_cidr: Ref
-    zone_numbers: tuple[Ref, ...]
+    network: OwnVpc | ExistingVpc
     s3_prefix_list: If
     noncurrent_days: Ref
     log_retention_days: Ref
@@ -148,19 +170,20 @@ class Parameters:
     has_alarm_email: str
     """Condition: alarms go to somebody's mailbox."""
 
-    in_china: str
-    """Condition: the partition whose interface endpoints carry another name."""
-
 
 def add_parameters(
-    template: Template, *, zones: int, lanes: Mapping[str, Lane], sources: Mapping[str, Source]
+    template: Template,
+    *,
+    structure: Network,
+    lanes: Mapping[str, Lane],
+    sources: Mapping[str, Source],
 ) -> Parameters:
-    """Add parameters, conditions, rules and console groups; `zones` is how many to choose."""
+    """Add parameters, conditions, rules and console groups for a network of this `structure`."""
     general = _Group(template, "General")
     code = _Group(template, "Function package (python -m ops package prints both)")
     capacity = _Group(template, "Capacity")
     existing = _Group(template, "Sources that are there already")
-    network = _Group(template, "Network")
+    place = _Group(template, "Network")
     keeping = _Group(template, "Retention and alarms")
     controls = _Group(template, "Account controls")
 
@@ -206,44 +229,33 @@ def add_parameters(
         Default="",
         AllowedPattern=r"^$|^arn:[a-z-]+:lambda:.+:code-signing-config:csc-[a-z0-9]{17}$",
     )
-    reserve = capacity.add(
-        "ReserveConcurrency",
-        "Reserve that many for the function; fails in accounts with a quota of 10 in all",
-        Default="false",
-        **YES_NO,
-    )
-    reserves = _true(template, "ReservesConcurrency", reserve)
+    reserves = ""
+    if not all(lane.provisioned_pollers for lane in lanes.values()):
+        reserve = capacity.add(
+            "ReserveConcurrency",
+            "Reserve that many for the function; fails in accounts with a quota of 10 in all",
+            Default="false",
+            **YES_NO,
+        )
+        reserves = _true(template, "ReservesConcurrency", reserve)
     foreign = {
         name: _add_foreign(template, existing, name, source)
         for name, source in sources.items()
         if source.type != "bucket"
     }
-    cidr = network.add(
-        "VpcCidr",
-        "Private address range of the network, /16 to /24",
-        Default="10.0.0.0/24",
-        AllowedPattern=PRIVATE_CIDR,
-        ConstraintDescription="a private range from /16 to /24, like 10.0.0.0/24",
+    network = (
+        _add_own_vpc(template, place, structure.zones)
+        if structure.vpc == "own"
+        else _add_existing_vpc(template, place, adds_endpoints=structure.endpoints == "own")
     )
-    zone_numbers = tuple(
-        network.add(
-            f"Zone{chr(ord('A') + index)}",
-            "Number of an Availability Zone in the region's list, from 0; each a different one",
-            Type="Number",
-            Default=index,
-            MinValue=0,
-            MaxValue=7,
-        )
-        for index in range(zones)
-    )
-    queue_endpoint = network.add(
+    queue_endpoint = place.add(
         "QueueEndpoint",
         "Door to SQS for retry back-off (about 7 USD a month and zone); without it a failed"
         " message waits out its visibility timeout",
         Default="true",
         **YES_NO,
     )
-    prefix_list = network.add(
+    prefix_list = place.add(
         "S3PrefixListId",
         "Prefix list of S3 in this region; may stay empty in the regions the template knows",
         Default="",
@@ -320,10 +332,6 @@ def add_parameters(
             *(Not(_contains(upload_ranges, everybody)) for everybody in ("0.0.0.0/0", "::/0")),
         ),
     )
-    template.add_rule(
-        "ZonesDiffer",
-        _differ("Two Zone parameters name the same Availability Zone.", zone_numbers),
-    )
     if len(foreign) > 1:
         template.add_rule(
             "SourcesDiffer",
@@ -350,8 +358,7 @@ def add_parameters(
             name: _add_capacity(capacity, name, lane, reserves) for name, lane in lanes.items()
         },
         foreign=foreign,
-        vpc_cidr=cidr,
-        zone_numbers=zone_numbers,
+        network=network,
         s3_prefix_list=_given(
             template,
             "HasS3PrefixList",
@@ -370,7 +377,6 @@ def add_parameters(
         ),
         has_queue_endpoint=_true(template, "HasQueueEndpoint", queue_endpoint),
         has_alarm_email=_condition(template, "HasAlarmEmail", Not(Equals(email, ""))),
-        in_china=_condition(template, "InChina", Equals(Ref("AWS::Partition"), "aws-cn")),
     )
 
 
@@ -386,6 +392,86 @@ class _Group:
         self.template.add_parameter(parameter)
         self.template.add_parameter_to_group(parameter, self.heading)
         return Ref(parameter)
+
+
+def _add_own_vpc(template: Template, group: _Group, zones: int) -> OwnVpc:
+    cidr = group.add(
+        "VpcCidr",
+        "Private address range of the network, /16 to /24",
+        Default="10.0.0.0/24",
+        AllowedPattern=PRIVATE_CIDR,
+        ConstraintDescription="a private range from /16 to /24, like 10.0.0.0/24",
+    )
+    numbers = tuple(
+        group.add(
+            f"Zone{chr(ord('A') + index)}",
+            "Number of an Availability Zone in the region's list, from 0; each a different one",
+            Type="Number",
+            Default=index,
+            MinValue=0,
+            MaxValue=7,
+        )
+        for index in range(zones)
+    )
+    sentence = "Two Zone parameters name the same Availability Zone."
+    template.add_rule("ZonesDiffer", _differ(sentence, numbers))
+    return OwnVpc(cidr=cidr, zone_numbers=numbers)
+
+
+def _add_existing_vpc(template: Template, group: _Group, *, adds_endpoints: bool) -> ExistingVpc:
+    vpc = group.add(
+        "VpcId",
+        "VPC to work in; DNS support and DNS host names must be on",
+        Type="AWS::EC2::VPC::Id",
+    )
+    subnets = group.add(
+        "SubnetIds",
+        "Private subnets of it, in two or more Availability Zones",
+        Type="List<AWS::EC2::Subnet::Id>",
+    )
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-rules.html
+    their_vpcs = {"Fn::ValueOfAll": ["AWS::EC2::Subnet::Id", "VpcId"]}
+    template.add_rule(
+        "SubnetsAreInTheVpc",
+        _rule(
+            "SubnetIds names a subnet that is not in VpcId.",
+            {"Fn::EachMemberEquals": [their_vpcs, vpc]},
+        ),
+    )
+    if not adds_endpoints:
+        return ExistingVpc(
+            vpc=vpc,
+            subnets=subnets,
+            cidr=None,
+            route_tables=None,
+            storage_endpoint=group.add(
+                "StorageEndpointId",
+                "The VPC's gateway endpoint for S3, in the route tables of the subnets",
+                AllowedPattern="^vpce-[0-9a-f]+$",
+            ),
+            endpoint_security_group=group.add(
+                "QueueEndpointSecurityGroupId",
+                "Security group of the VPC's endpoint for SQS",
+                Type="AWS::EC2::SecurityGroup::Id",
+            ),
+        )
+    return ExistingVpc(
+        vpc=vpc,
+        subnets=subnets,
+        cidr=group.add(
+            "VpcCidr",
+            "Private address range of the VPC: who may use the endpoints that are added",
+            AllowedPattern=PRIVATE_CIDR,
+            ConstraintDescription="a private range from /16 to /24, like 10.0.0.0/24",
+        ),
+        route_tables=group.add(
+            "RouteTableIds",
+            "Route tables of the subnets, with commas: the way to S3 is added to them",
+            Type="CommaDelimitedList",
+        ),
+        storage_endpoint=None,
+        endpoint_security_group=None,
+    )
 
 
 def _add_capacity(group: _Group, lane: str, settings: Lane, reserves: str) -> Capacity:

@@ -9,7 +9,7 @@ from troposphere import GetAtt, If, Output, Ref, Tags, Template
 from templates import naming
 from templates.alarms import add_alarms
 from templates.encryption import add_encryption
-from templates.endpoints import add_endpoints
+from templates.endpoints import add_endpoints, add_further_endpoints
 from templates.function import add_function, add_identity
 from templates.network import add_network
 from templates.parameters import add_parameters
@@ -26,7 +26,7 @@ def build(specification: Specification) -> Template:
     lanes, sources = specification.lanes, specification.sources
 
     parameters = add_parameters(
-        template, zones=specification.network.zones, lanes=lanes, sources=sources
+        template, structure=specification.network, lanes=lanes, sources=sources
     )
     senders = {name: sender(name, parameters.foreign.get(name)) for name in sources}
     encryption = add_encryption(template, announcers={one.service for one in senders.values()})
@@ -81,8 +81,7 @@ def build(specification: Specification) -> Template:
     )
     network = add_network(
         template,
-        cidr=parameters.vpc_cidr,
-        zone_numbers=parameters.zone_numbers,
+        place=parameters.network,
         s3_prefix_list=parameters.s3_prefix_list,
         has_queue_endpoint=parameters.has_queue_endpoint,
         encryption=encryption,
@@ -97,7 +96,11 @@ def build(specification: Specification) -> Template:
         s3_grants=s3_grants,
         sqs_grants=sqs_grants,
         has_queue_endpoint=parameters.has_queue_endpoint,
-        in_china=parameters.in_china,
+    )
+    add_further_endpoints(
+        template,
+        network=network,
+        services=specification.network.interface_endpoints,
     )
     add_bucket_policies(
         template,

@@ -67,11 +67,37 @@ def _usable_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(_usable_name)]
 
 
-class Network(_Table):
-    """The private network."""
+def _usable_action(action: str) -> str:
+    if not re.fullmatch("[a-z0-9-]+:[A-Z][A-Za-z0-9]*", action):
+        raise ValueError("must be one action, without '*', like 'kms:Decrypt'")
+    return action
 
+
+class Network(_Table):
+    """The private network: the stack's own, or subnets of one that is there already."""
+
+    vpc: Literal["own", "existing"] = "own"
     zones: Annotated[int, Field(ge=2, le=4)] = 2
-    """Availability Zones, each with a subnet; two is the least that survives losing one (R3)."""
+    """Availability Zones of an own VPC, each with a subnet; two survive losing one (R3)."""
+
+    endpoints: Literal["own", "existing"] = "own"
+    """Whether an existing VPC gets its doors to S3 and SQS, or has them."""
+
+    interface_endpoints: dict[
+        Annotated[str, Field(pattern="^[a-z][a-z0-9.-]*$")],
+        Annotated[tuple[Annotated[str, AfterValidator(_usable_action)], ...], Field(min_length=1)],
+    ] = {}
+    """Further doors, for other workloads in an own VPC: service, e.g. `kms`, to its actions."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.vpc == "own" and self.endpoints == "existing":
+            raise ValueError('endpoints may be "existing" only where vpc is')
+        if self.vpc == "existing" and self.interface_endpoints:
+            raise ValueError("interface_endpoints are for a VPC of the stack's own")
+        if taken := {"s3", "sqs"} & self.interface_endpoints.keys():
+            raise ValueError(f"interface_endpoints: the worker has its own door to {min(taken)}")
+        return self
 
 
 class Source(_Table):

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ops.privilege.evaluation import like
-from ops.rules.policy import Request, allowed
+from ops.reading import PSEUDO
+from ops.rules.policy import Request, allowed, is_within_account
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 
@@ -119,7 +120,7 @@ def endpoint_admits_functions_calls(stack: Stack) -> Problems:
                 if service not in doors:
                     # The poller's calls are Lambda's own, and the code of a function that has no
                     # door to SQS cannot have meant the rest.
-                    if service != "sqs" and not _has_road(stack):
+                    if service != "sqs" and not _may_have_ways(stack):
                         yield role, f"may {action}, and the network has no endpoint for {service}"
                     continue
                 if action in POLLED:
@@ -154,6 +155,9 @@ def endpoint_admits_no_more(stack: Stack) -> Problems:
     granted = [one for role in roles for one in stack.granted(role)]
     for title, _, _ in _endpoints(stack) if roles else ():
         for one in stack.statements(title):
+            # A door for other workloads of the account, whose roles say what for.
+            if is_within_account(one, PSEUDO["AWS::AccountId"]):
+                continue
             for action in one.get("Action", []) if one["Effect"] == "Allow" else ():
                 for resource in one.get("Resource", []):
                     request = Request(action=str(action), resource=str(resource))
@@ -161,8 +165,11 @@ def endpoint_admits_no_more(stack: Stack) -> Problems:
                         yield title, f"admits {action} on {resource}, which no function may do"
 
 
-def _has_road(stack: Stack) -> bool:
-    return any(stack.of_type(kind) for kind in ROADS)
+def _may_have_ways(stack: Stack) -> bool:
+    """Whether calls may pass where the template shows no endpoint: by a road, or in a network that
+    is not the template's own.
+    """
+    return not stack.of_type("EC2::VPC") or any(stack.of_type(kind) for kind in ROADS)
 
 
 @rule(
@@ -240,7 +247,10 @@ def function_reaches_endpoints(stack: Stack) -> Problems:
         out = [one for group in groups if group for one in _rules(stack, group, "Egress")]
         if not all(groups) or any(one.get("CidrIp") == "0.0.0.0/0" for one in out):
             continue
-        for title, properties, _ in _endpoints(stack):
+        called = _called(stack, function)
+        for title, properties, service in _endpoints(stack):
+            if called and service not in called:
+                continue
             if properties.get("VpcEndpointType", "Gateway") == "Gateway":
                 if not any("DestinationPrefixListId" in one for one in out):
                     yield groups[0], f"does not let {function} out to {title}"
@@ -254,6 +264,17 @@ def function_reaches_endpoints(stack: Stack) -> Problems:
                     str(one.get("FromPort")) == "443" for one in _rules(stack, door, "Ingress")
                 ):
                     yield door, f"does not let HTTPS in to {title}"
+
+
+def _called(stack: Stack, function: str) -> set[str]:
+    """Return the services that a function's own code may call; none where its role is elsewhere."""
+    role = stack.role_of(function)
+    return {
+        str(action).partition(":")[0].lower()
+        for one in (stack.granted(role) if role else ())
+        for action in (one.get("Action", []) if one["Effect"] == "Allow" else ())
+        if not any(like(known, str(action), ignore_case=True) for known in OUTSIDE)
+    }
 
 
 @rule(
@@ -348,7 +369,7 @@ def named_services_have_endpoints(stack: Stack) -> Problems:
     doors = {service for _, _, service in _endpoints(stack)}
     kinds = {"SQS::Queue": "sqs", "SNS::Topic": "sns", "S3::Bucket": "s3"}
     for function, _ in _functions(stack):
-        if _has_road(stack):
+        if _may_have_ways(stack):
             continue
         variables = stack.properties(function).get("Environment", {}).get("Variables", {})
         for name, value in variables.items():
@@ -426,6 +447,8 @@ def zones_are_chosen(stack: Stack) -> Problems:
         if isinstance(picked, int | str):
             yield title, f"is always in the zone number {picked}"
     for function, config in _functions(stack):
+        if isinstance(stack.resources[function]["Properties"]["VpcConfig"]["SubnetIds"], dict):
+            continue  # a parameter's: nobody can tell here
         subnets = [stack.owner(one, "EC2::Subnet") for one in config["SubnetIds"]]
         known = [str(stack.properties(one).get("AvailabilityZone", one)) for one in subnets if one]
         if len(config["SubnetIds"]) < 2 or (all(subnets) and len(set(known)) < 2):

@@ -1,7 +1,15 @@
 """Rules about what every policy in a template allows, to whom, and on what."""
 
 from ops.privilege.evaluation import like
-from ops.rules.policy import Request, Statement, applies, as_list, condition_keys
+from ops.reading import PSEUDO
+from ops.rules.policy import (
+    Request,
+    Statement,
+    applies,
+    as_list,
+    condition_keys,
+    is_within_account,
+)
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 
@@ -156,10 +164,15 @@ def resources_are_named(stack: Stack) -> Problems:
     """A right to everything reaches what the stack does not own."""
     for title, one in stack.all_statements():
         # In the policy of a key, a queue or a topic `*` is that one and nothing else.
-        if not _allows(one) or stack.kind(title) in (
-            "KMS::Key",
-            "SNS::TopicPolicy",
-            "SQS::QueuePolicy",
+        if (
+            not _allows(one)
+            or stack.kind(title)
+            in (
+                "KMS::Key",
+                "SNS::TopicPolicy",
+                "SQS::QueuePolicy",
+            )
+            or is_within_account(one, PSEUDO["AWS::AccountId"])
         ):
             continue
         broad = [str(each) for each in one.get("Resource", []) if _is_everything(str(each))]

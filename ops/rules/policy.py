@@ -39,6 +39,16 @@ def normal(statement: Statement) -> Statement:
     return result
 
 
+def is_within_account(statement: Statement, account: str) -> bool:
+    """Return whether a statement speaks of this account's callers and resources alone.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_data-perimeters.html
+    """
+    equal = statement.get("Condition", {}).get("StringEquals", {})
+    keys = ("aws:PrincipalAccount", "aws:ResourceAccount")
+    return all(equal.get(key) == [account] for key in keys)
+
+
 def allowed(statements: Iterable[Statement], request: Request) -> bool:
     """Return whether a statement allows the request and none denies it."""
     effects = {one.get("Effect") for one in statements if applies(one, request)}

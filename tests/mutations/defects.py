@@ -1141,7 +1141,7 @@ def delivery_cannot_use_the_key(t: Template) -> None:
 
 @defect("template-fits")
 def template_too_large(t: Template) -> None:
-    t["Metadata"]["Notes"] = "x" * 20_000
+    t["Metadata"]["Notes"] = "x" * 1_000_000
 
 
 @defect("policies-fit")

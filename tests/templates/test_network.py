@@ -114,3 +114,67 @@ def test_all_traffic_is_recorded_by_a_role_that_can_do_only_that(stack: Reading)
     write = stack.statement("FlowLogRole", "WriteFlowLog")
     assert write["Resource"] == ["<FlowLogGroup.Arn>"]
     assert "logs:CreateLogGroup" not in write["Action"]
+
+
+EXISTING = {
+    "VpcId": "vpc-1",
+    "SubnetIds": ["subnet-1", "subnet-2"],
+    "VpcCidr": "10.1.0.0/16",
+    "RouteTableIds": ["rtb-1", "rtb-2"],
+}
+
+
+def test_an_existing_network_gets_doors_and_no_more() -> None:
+    """S6: the same function, groups and endpoints; the subnets and their ways are somebody's."""
+    stack = generate(network={"vpc": "existing"}).given(**EXISTING)
+    kinds = {resource["Type"] for resource in stack.resources.values()}
+    assert not kinds & {"AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::RouteTable"}
+    assert stack.properties("Worker")["VpcConfig"]["SubnetIds"] == ["subnet-1", "subnet-2"]
+    assert stack.properties("StorageEndpoint")["RouteTableIds"] == ["rtb-1", "rtb-2"]
+    assert stack.properties("WorkQueueEndpoint")["SubnetIds"] == ["subnet-1", "subnet-2"]
+    (ingress,) = stack.properties("EndpointSecurityGroup")["SecurityGroupIngress"]
+    assert (ingress["CidrIp"], ingress["FromPort"], ingress["ToPort"]) == ("10.1.0.0/16", 443, 443)
+
+
+def test_doors_that_are_there_are_used() -> None:
+    """S6: the perimeter names the given endpoint, and the worker gets out to its group alone."""
+    stack = generate(network={"vpc": "existing", "endpoints": "existing"}).given(
+        VpcId="vpc-1",
+        SubnetIds=["subnet-1", "subnet-2"],
+        StorageEndpointId="vpce-1",
+        QueueEndpointSecurityGroupId="sg-1",
+    )
+    assert not stack.of_type("EC2::VPCEndpoint")
+    refusal = stack.statement("ThumbnailBucketPolicy", "DenyWorkerElsewhere")
+    assert refusal["Condition"]["StringNotEquals"] == {"aws:SourceVpce": "vpce-1"}
+    rules = stack.properties("WorkerSecurityGroup")["SecurityGroupEgress"]
+    assert [rule.get("DestinationSecurityGroupId") for rule in rules] == [None, "sg-1"]
+
+
+def test_subnets_of_another_network_are_refused() -> None:
+    """S6: CloudFormation looks up where the subnets are, before anything is made."""
+    rule = generate(network={"vpc": "existing"}).template["Rules"]["SubnetsAreInTheVpc"]
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {
+        "Fn::EachMemberEquals": [
+            {"Fn::ValueOfAll": ["AWS::EC2::Subnet::Id", "VpcId"]},
+            {"Ref": "VpcId"},
+        ]
+    }
+
+
+def test_further_doors_are_for_this_account_and_not_for_the_worker() -> None:
+    """S6: other workloads' endpoints: named actions, own callers, own resources, own group."""
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+    stack = generate(network={"interface_endpoints": {"kms": actions, "ecr.api": ["ecr:Put"]}})
+    (statement,) = stack.statements("KmsEndpoint")
+    assert statement["Action"] == actions
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:PrincipalAccount": "111122223333",
+        "aws:ResourceAccount": "111122223333",
+    }
+    endpoint = stack.properties("EcrApiEndpoint")
+    assert endpoint["ServiceName"] == "com.amazonaws.eu-west-1.ecr.api"
+    (group,) = endpoint["SecurityGroupIds"]
+    rules = stack.properties("WorkerSecurityGroup")["SecurityGroupEgress"]
+    assert group not in {rule.get("DestinationSecurityGroupId") for rule in rules}

@@ -23,6 +23,19 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ({"network": {"zones": 5}}, "network.zones", "less than or equal to 4"),
         ({"network": {"zones": "2"}}, "network.zones", "integer"),
         ({"network": 2}, "network", "table"),
+        ({"network": {"vpc": "mine"}}, "network.vpc", "'existing'"),
+        ({"network": {"endpoints": "existing"}}, "network", "only where vpc is"),
+        ({"network": {"interface_endpoints": {"sqs": ["sqs:X"]}}}, "network", "own door to sqs"),
+        (
+            {"network": {"interface_endpoints": {"kms": ["kms:*"]}}},
+            "network.interface_endpoints.kms[0]",
+            "without '*'",
+        ),
+        (
+            {"network": {"vpc": "existing", "interface_endpoints": {"kms": ["kms:Decrypt"]}}},
+            "network",
+            "of the stack's own",
+        ),
         ({"netwrk": {}}, "netwrk", "network, sources, lanes, variants"),
         (
             {"sources": {"default": {"prefix": []}}},
