@@ -1,6 +1,7 @@
 """The function, what it may do, where it logs and what wakes it."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,19 @@ from templates.network import Network
 from templates.parameters import Parameters
 from templates.queues import Queues
 from templates.sources import Origin
-from templates.specification import DEFAULT, Lane, Specification
+from templates.specification import (
+    DEFAULT,
+    LONGEST_BUCKET_NAME,
+    Lane,
+    Specification,
+    SpecificationError,
+)
+
+# Bytes of all names and values together.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+LARGEST_ENVIRONMENT = 4096
+# Characters that no ARN or URL of the stack's own exceeds.
+LONGEST_REFERENCE = 128
 
 WORKER = "worker"
 HANDLER = "worker.handler.handle"
@@ -138,8 +151,31 @@ def add_function(
     origins: Sequence[Origin],
     specification: Specification,
 ) -> Function:
-    """Add the function of a lane, for the pictures of `origins`, and the mapping that feeds it."""
+    """Add the function of a lane, for the pictures of `origins`, and the mapping that feeds it.
+
+    Raises:
+        SpecificationError: the function would be told more of its sources than Lambda takes.
+    """
     capacity = parameters.capacity[lane]
+    variables = {
+        "SOURCES": _sources(origins, specification),
+        "THUMBNAIL_BUCKET": thumbnail_bucket,
+        "ENCRYPTION_KEY_ARN": encryption.arn,
+        # Without a door to SQS the call would hang to its time-out.
+        "WORK_QUEUE_URL": If(parameters.has_queue_endpoint, Ref(queues.work), ""),
+        "VISIBILITY_TIMEOUT": str(settings.visibility_seconds),
+        "VARIANTS": _variants(origins, specification),
+        "MAX_OBJECT_BYTES": str(settings.maximum_megabytes * 10**6),
+        "MAX_PIXELS": str(settings.maximum_megapixels * 10**6),
+        "LOG_LEVEL": "INFO",
+    }
+    length = sum(len(name) + _longest(value) for name, value in variables.items())
+    if length > LARGEST_ENVIRONMENT:
+        raise SpecificationError(
+            f"lanes.{lane}: what its function is told of {len(origins)} sources and their variants"
+            f" takes up to {length} bytes; Lambda takes {LARGEST_ENVIRONMENT}: give some of the"
+            " sources another lane, or fewer prefixes"
+        )
     function = template.add_resource(
         Function(
             naming.title(lane, "Worker"),
@@ -164,20 +200,7 @@ def add_function(
                 SecurityGroupIds=[network.worker_security_group],
             ),
             LoggingConfig=LoggingConfig(LogGroup=Ref(identity.log_group), LogFormat="JSON"),
-            Environment=Environment(
-                Variables={
-                    "SOURCES": _sources(origins, specification),
-                    "THUMBNAIL_BUCKET": thumbnail_bucket,
-                    "ENCRYPTION_KEY_ARN": encryption.arn,
-                    # Without a door to SQS the call would hang to its time-out.
-                    "WORK_QUEUE_URL": If(parameters.has_queue_endpoint, Ref(queues.work), ""),
-                    "VISIBILITY_TIMEOUT": str(settings.visibility_seconds),
-                    "VARIANTS": _variants(origins, specification),
-                    "MAX_OBJECT_BYTES": str(settings.maximum_megabytes * 10**6),
-                    "MAX_PIXELS": str(settings.maximum_megapixels * 10**6),
-                    "LOG_LEVEL": "INFO",
-                }
-            ),
+            Environment=Environment(Variables=variables),
         )
     )
     template.add_resource(
@@ -207,7 +230,7 @@ def _sources(origins: Sequence[Origin], specification: Specification) -> Sub:
             about["variants"] = settings.variants
         if settings.follow_deletes:
             about["follow_deletes"] = True
-        if settings.type == "topic":  # what a topic passes on, nobody has filtered
+        if settings.type != "bucket":  # a topic does not filter, a rule by prefix alone
             about |= {"prefixes": settings.prefixes, "suffixes": settings.suffixes}
         table[f"${{{origin.bucket.data['Ref']}}}"] = about
     return Sub(_compact(table))
@@ -216,6 +239,13 @@ def _sources(origins: Sequence[Origin], specification: Specification) -> Sub:
 def _variants(origins: Sequence[Origin], specification: Specification) -> str:
     used = {origin.settings.variants: None for origin in origins}
     return _compact({name: specification.variants[name].model_dump() for name in used})
+
+
+def _longest(value: object) -> int:
+    """Return the most bytes that a variable's value can have."""
+    if isinstance(value, Sub):
+        return len(re.sub(r"\$\{\w+\}", LONGEST_BUCKET_NAME * "b", value.data["Fn::Sub"]))
+    return len(value.encode()) if isinstance(value, str) else LONGEST_REFERENCE
 
 
 def _compact(value: object) -> str:

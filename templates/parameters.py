@@ -544,7 +544,7 @@ def _add_foreign(template: Template, group: _Group, name: str, source: Source) -
     return Foreign(
         bucket=group.add(
             naming.title(name, "BucketName"),
-            f"Bucket of source {name}, in this region",
+            f"Bucket of source {name}, in this region; not one of the stack's own",
             AllowedPattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
         ),
         key_arn=key,

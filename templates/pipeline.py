@@ -151,6 +151,14 @@ def build(specification: Specification) -> Template:
             (naming.title(one.name, "UploadBucketName"), "Pictures go here", one.bucket),
             (naming.title(one.name, "UploadPrefixes"), "Under one of these prefixes", prefixes),
         ]
+        if one.settings.type == "existing-bucket":
+            outputs.append(
+                (
+                    naming.title(one.name, "TurnEventsOn"),
+                    "Run it once: the bucket then announces to EventBridge as well",
+                    one.turn_events_on(),
+                )
+            )
     for lane, waiting in queues.items():
         dead = Ref(waiting.dead_letters)
         outputs += [

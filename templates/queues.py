@@ -40,6 +40,9 @@ class Sender:
     conditions: tuple[ConditionElement, ...] = ()
     """Besides the one that it acts for `arn`."""
 
+    dead_letter_sid: str = ""
+    """Of the right to put what it cannot deliver on the dead-letter queue; empty for none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Queues:
@@ -49,11 +52,17 @@ class Queues:
     work: Queue
     work_policy: QueuePolicy
     dead_letters: Queue
+    dead_letter_policy: QueuePolicy
 
     @property
     def work_arn(self) -> Arn:
         """ARN of the work queue."""
         return GetAtt(self.work, "Arn")
+
+    @property
+    def dead_letters_arn(self) -> Arn:
+        """ARN of the dead-letter queue."""
+        return GetAtt(self.dead_letters, "Arn")
 
     def receive(self) -> Statement:
         """Return the rights that only the event source mapping uses, as the function's role."""
@@ -92,7 +101,11 @@ def add_queues(
     encryption: Encryption,
     senders: Sequence[Sender],
 ) -> Queues:
-    """Add both queues of a lane; nobody but `senders` may put work on it."""
+    """Add both queues of a lane; nobody but `senders` may put work on it.
+
+    What EventBridge or SNS cannot deliver they put on the dead-letter queue themselves: SQS's
+    redrive knows only what the work queue has taken.
+    """
     work_role = naming.role(lane, WORK)
     common: dict[str, Any] = {
         "KmsMasterKeyId": encryption.arn,
@@ -133,28 +146,40 @@ def add_queues(
             naming.title(lane, "WorkQueuePolicy"),
             Queues=[Ref(work)],
             PolicyDocument=policies.document(
-                *(
-                    policies.allow(
-                        sender.sid,
-                        [sqs.SendMessage],
-                        [GetAtt(work, "Arn")],
-                        policies.on_behalf_of(sender.arn),
-                        *sender.conditions,
-                        principal=policies.service(sender.service),
-                    )
-                    for sender in senders
-                ),
+                *(_admit(sender, sender.sid, work) for sender in senders),
                 policies.deny_plaintext(EVERYTHING, [GetAtt(work, "Arn")]),
             ),
         )
     )
-    template.add_resource(
+    dead_letter_policy = template.add_resource(
         QueuePolicy(
             naming.title(lane, "DeadLetterQueuePolicy"),
             Queues=[Ref(dead_letters)],
             PolicyDocument=policies.document(
-                policies.deny_plaintext(EVERYTHING, [GetAtt(dead_letters, "Arn")])
+                *(
+                    _admit(sender, sender.dead_letter_sid, dead_letters)
+                    for sender in senders
+                    if sender.dead_letter_sid
+                ),
+                policies.deny_plaintext(EVERYTHING, [GetAtt(dead_letters, "Arn")]),
             ),
         )
     )
-    return Queues(lane=lane, work=work, work_policy=work_policy, dead_letters=dead_letters)
+    return Queues(
+        lane=lane,
+        work=work,
+        work_policy=work_policy,
+        dead_letters=dead_letters,
+        dead_letter_policy=dead_letter_policy,
+    )
+
+
+def _admit(sender: Sender, sid: str, queue: Queue) -> Statement:
+    return policies.allow(
+        sid,
+        [sqs.SendMessage],
+        [GetAtt(queue, "Arn")],
+        policies.on_behalf_of(sender.arn),
+        *sender.conditions,
+        principal=policies.service(sender.service),
+    )

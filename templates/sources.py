@@ -1,14 +1,13 @@
 """Where pictures come from: who announces them, and what reading them takes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import awacs.kms as kms
 import awacs.s3 as s3
 from awacs.aws import Statement
 from troposphere import GetAtt, If, NoValue, Ref, Sub, Template
-from troposphere.events import Rule, Target
+from troposphere.events import DeadLetterConfig, Rule, Target
 from troposphere.s3 import Bucket
 from troposphere.sns import SubscriptionResource
 
@@ -61,6 +60,18 @@ class Origin:
         )
         return [If(self.foreign.has_key, decrypt, NoValue)]
 
+    def turn_events_on(self) -> Sub:
+        """Return the command that makes somebody's bucket announce to EventBridge.
+
+        S3 replaces the whole of a bucket's notifications: what is there is kept.
+        """
+        bucket = f"--bucket ${{{self.bucket.data['Ref']}}}"
+        return Sub(
+            f"aws s3api put-bucket-notification-configuration {bucket} --notification-configuration"
+            f' "$(aws s3api get-bucket-notification-configuration {bucket}'
+            " | jq -n '(input? // {}) + {EventBridgeConfiguration: {}}')\""
+        )
+
     @property
     def _reads_current(self) -> bool:
         # Somebody's bucket may keep no versions, and then there is only the current one to read.
@@ -84,11 +95,13 @@ def sender(name: str, foreign: Foreign | None) -> Sender:
             service="events.amazonaws.com",
             arn=naming.rule_arn(naming.role(name, ANNOUNCE)),
             conditions=(policies.from_this_account(),),
+            dead_letter_sid=naming.title(name, "KeepUndelivered"),
         )
     return Sender(
         sid=naming.title(name, "AnnounceUploads"),
         service="sns.amazonaws.com",
         arn=foreign.topic_arn,
+        dead_letter_sid=naming.title(name, "KeepUndelivered"),
     )
 
 
@@ -114,7 +127,10 @@ def add_sources(
                     Endpoint=work.work_arn,
                     RawMessageDelivery=source.raw_delivery,
                     # No filter: what does not match one is lost without a trace (trap 9).
-                    DependsOn=[work.work_policy.title],
+                    # A queue without a policy answers 403, which SNS does not try again.
+                    # https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
+                    RedrivePolicy={"deadLetterTargetArn": work.dead_letters_arn},
+                    DependsOn=[work.work_policy.title, work.dead_letter_policy.title],
                 )
             )
     return tuple(_origin(name, source, own, foreign) for name, source in sources.items())
@@ -144,26 +160,22 @@ def _origin(
 def _add_rule(
     template: Template, name: str, source: Source, foreign: Foreign, work: Queues
 ) -> None:
-    kinds = ["Object Created", *(["Object Deleted"] if source.follow_deletes else [])]
     template.add_resource(
         Rule(
             naming.title(name, "AnnounceRule"),
             Name=naming.name(naming.role(name, ANNOUNCE)),
             Description="Uploads to a bucket that is not the stack's own",
-            EventPattern={
-                "source": ["aws.s3"],
-                "detail-type": kinds,
-                "detail": {
-                    "bucket": {"name": [foreign.bucket]},
-                    "object": {"key": list(_patterns(source.filters()))},
-                },
-            },
-            Targets=[Target(Id="work", Arn=work.work_arn)],
-            DependsOn=[work.work_policy.title],
+            EventPattern=source.event_pattern(foreign.bucket),
+            Targets=[
+                Target(
+                    Id="work",
+                    Arn=work.work_arn,
+                    # After a day of tries, and at once where it has no right, EventBridge drops
+                    # the event without a trace (R2).
+                    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+                    DeadLetterConfig=DeadLetterConfig(Arn=work.dead_letters_arn),
+                )
+            ],
+            DependsOn=[work.work_policy.title, work.dead_letter_policy.title],
         )
     )
-
-
-def _patterns(filters: Iterable[tuple[str, str]]) -> Iterable[dict[str, Any]]:
-    for prefix, suffix in filters:
-        yield {"wildcard": f"{prefix}*{suffix}"}

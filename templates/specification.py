@@ -1,5 +1,6 @@
 """What the stack is made of: frozen, validated, every error names file, key and what is allowed."""
 
+import json
 import re
 import tomllib
 from itertools import combinations
@@ -20,6 +21,12 @@ from pydantic import (
 # https://docs.aws.amazon.com/general/latest/gr/s3.html
 MAXIMUM_NOTIFICATIONS = 100
 
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+LONGEST_EVENT_PATTERN = 2048
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+LONGEST_BUCKET_NAME = 63
+
 DEFAULT = "default"
 """The name of the source, lane or variants whose resources have no name in their own."""
 
@@ -38,16 +45,24 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+# The characters that S3 calls safe, but for the asterisk: in S3's filters the others are encoded,
+# in EventBridge's patterns they are not, and in IAM's resources some are wildcards.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_SAFE = re.compile(r"[A-Za-z0-9!_.'()/-]*")
+
+
 def _usable_prefix(prefix: str) -> str:
     if not prefix:
         raise ValueError("may not be empty: it would announce every object; name a folder")
-    if prefix.startswith("/") or not prefix.endswith("/") or "*" in prefix:
-        raise ValueError("must end with '/', not begin with one, and hold no '*', like 'uploads/'")
+    if prefix.startswith("/") or not prefix.endswith("/"):
+        raise ValueError("must end with '/' and not begin with one, like 'uploads/'")
+    if not _SAFE.fullmatch(prefix):
+        raise ValueError("may hold letters of ASCII, digits and !_.'()/- only, like 'uploads/'")
     return prefix
 
 
 def _usable_suffix(suffix: str) -> str:
-    if not suffix.startswith(".") or len(suffix) < 2 or "*" in suffix or "/" in suffix:
+    if not re.fullmatch(r"\.[A-Za-z0-9!_.'()-]+", suffix):
         raise ValueError("must begin with '.' and name an extension, like '.jpg'")
     if suffix != suffix.lower():
         raise ValueError(f"must be lower-case, like '{suffix.lower()}': its twin is generated")
@@ -55,9 +70,11 @@ def _usable_suffix(suffix: str) -> str:
 
 
 def _usable_name(name: str) -> str:
-    if not re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > LONGEST_NAME:
+    # A hyphen before a digit would be lost in a logical id: `a-1` and `a1` would be one.
+    if not re.fullmatch("[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*", name) or len(name) > LONGEST_NAME:
         raise ValueError(
-            f"must be lower-case letters, digits and hyphens, at most {LONGEST_NAME}, like 'scans'"
+            f"must be lower-case letters, digits and hyphens, at most {LONGEST_NAME}, each word"
+            " beginning with a letter, like 'scans'"
         )
     if name in TAKEN_NAMES:
         raise ValueError(f"is a name that the stack itself uses; so are {', '.join(TAKEN_NAMES)}")
@@ -151,6 +168,12 @@ class Source(_Table):
                 f" and for {len(self.events())} kinds of event, need {count} notifications;"
                 f" S3 takes {MAXIMUM_NOTIFICATIONS}"
             )
+        length = len(json.dumps(self.event_pattern(LONGEST_BUCKET_NAME * "b")))
+        if self.type == "existing-bucket" and length > LONGEST_EVENT_PATTERN:
+            raise ValueError(
+                f"{len(self.prefixes)} prefixes need an event pattern of {length} characters;"
+                f" EventBridge takes {LONGEST_EVENT_PATTERN}"
+            )
         return self
 
     def events(self) -> tuple[str, ...]:
@@ -164,6 +187,24 @@ class Source(_Table):
         return tuple(
             (event, prefix, suffix) for event in self.events() for prefix, suffix in self.filters()
         )
+
+    def event_pattern(self, bucket: object) -> dict[str, Any]:
+        """Return EventBridge's pattern for the source's events from `bucket`.
+
+        By prefix alone; the suffix is for the worker to look at. Both in one would be a wildcard
+        for each pair, in both cases, and EventBridge refuses a rule whose wildcards are too
+        complex, without saying where that begins.
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-wildcard-matching-complexity
+        """
+        kinds = ["Object Created", *(["Object Deleted"] if self.follow_deletes else [])]
+        return {
+            "source": ["aws.s3"],
+            "detail-type": kinds,
+            "detail": {
+                "bucket": {"name": [bucket]},
+                "object": {"key": [{"prefix": prefix} for prefix in self.prefixes]},
+            },
+        }
 
     def filters(self) -> tuple[tuple[str, str], ...]:
         """Return each prefix with each suffix in lower and in upper case (trap 11)."""
