@@ -5,9 +5,11 @@ from typing import Any
 
 from awacs.aws import Statement
 from troposphere import GetAtt, If, Output, Ref, Tags, Template
+from troposphere.cloudwatch import Alarm
 
 from templates import naming
 from templates.alarms import add_alarms
+from templates.dashboard import add_dashboard
 from templates.encryption import add_encryption
 from templates.endpoints import add_endpoints, add_further_endpoints
 from templates.function import add_function, add_identity
@@ -137,6 +139,13 @@ def build(specification: Specification) -> Template:
         visibility_seconds=lanes[DEFAULT].visibility_seconds,
         email=parameters.alarm_email,
         has_email=parameters.has_alarm_email,
+    )
+    add_dashboard(
+        template,
+        # Whichever module they are from, so that none is forgotten.
+        alarms=[one for one in template.resources.values() if isinstance(one, Alarm)],
+        queues=queues,
+        functions=functions,
     )
 
     outputs: list[tuple[str, str, Any]] = [

@@ -3,13 +3,19 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from ops import dashboards
 from ops.rules.policy import Request, allowed
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 
 ALARMS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring"
+BODY = (
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/"
+    "CloudWatch-Dashboard-Body-Structure.html"
+)
 SQS_METRICS = (
     "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
     "sqs-available-cloudwatch-metrics.html"
@@ -84,6 +90,9 @@ def _unreal(stack: Stack, namespace: str, metric: str, dimensions: dict[str, str
     if namespace not in DIMENSIONS:
         if namespace.startswith("AWS/") and re.search("sqs|lambda|sns", namespace, re.IGNORECASE):
             yield f"watches the namespace {namespace}, which does not exist"
+        for name, kind in DIMENSIONS.values():  # the code's own metrics, by the function's name
+            if name in dimensions and dimensions[name] not in _named(stack, kind):
+                yield f"watches {metric} of {dimensions[name]}, which no {kind} is called"
         return
     if namespace in METRICS and metric not in METRICS[namespace]:
         yield f"watches {namespace} {metric}, which does not exist"
@@ -93,8 +102,12 @@ def _unreal(stack: Stack, namespace: str, metric: str, dimensions: dict[str, str
         yield f"watches {metric} without {name}"
         return
     value = dimensions[name]
-    if value not in {stack.name(title) for title in stack.of_type(kind)}:
+    if value not in _named(stack, kind):
         yield f"watches {metric} of {value}, which no {kind} of the stack is called"
+
+
+def _named(stack: Stack, kind: str) -> set[str]:
+    return {stack.name(title) for title in stack.of_type(kind)}
 
 
 @rule(
@@ -205,38 +218,75 @@ def trouble_is_noticed(stack: Stack) -> Problems:
                 yield title, f"has no alarm on {metric}"
 
 
+def _widgets(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each dashboard's logical id with each of its widgets, where its body can be read."""
+    for title, properties in stack.of_type("CloudWatch::Dashboard").items():
+        with suppress(ValueError):
+            for widget in json.loads(str(properties.get("DashboardBody"))).get("widgets", []):
+                yield title, widget
+
+
 @rule(
-    "Write the body as JSON text whose metrics name resources of the stack.",
-    source=f"{ALARMS}/CloudWatch-Dashboard-Body-Structure.html",
+    "Write the body as JSON text that stays JSON with its values in.",
+    source=BODY,
     keeps="O4",
 )
-def dashboard_shows_real_metrics(stack: Stack) -> Problems:
-    """A body that is no JSON with its values in fails the deployment; a wrong name is blank."""
+def dashboard_is_json(stack: Stack) -> Problems:
+    """CloudWatch refuses any other body, and the deployment ends there."""
     for title, properties in stack.of_type("CloudWatch::Dashboard").items():
         try:
             body = json.loads(str(properties.get("DashboardBody")))
         except ValueError as error:
             yield title, f"has a body that is not JSON: {error}"
-            continue
-        for widget in body.get("widgets", []):
-            for namespace, metric, dimensions in _charted(widget):
-                for wrong in _unreal(stack, namespace, metric, dimensions):
-                    yield title, wrong.replace("watches", "shows", 1)
+        else:
+            if not isinstance(body, dict) or not body.get("widgets"):
+                yield title, "has a body without widgets"
 
 
-def _charted(widget: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield each metric of a widget; a dot stands for the same as in the line before."""
-    before: list[str] = []
-    for line in widget.get("properties", {}).get("metrics", []):
-        words = [str(one) for one in line if not isinstance(one, dict)]
-        if words[:1] == ["..."]:
-            words = [*before[: len(before) - len(words) + 1], *words[1:]]
-        for index, word in enumerate(words):
-            if word == "." and index < len(before):
-                words[index] = before[index]
-        before = words
-        if len(words) >= 2:
-            yield words[0], words[1], dict(zip(words[2::2], words[3::2], strict=False))
+@rule(
+    "Name resources of the stack in the metrics' dimensions, and its alarms by ${Alarm.Arn}.",
+    source=BODY,
+    keeps="O4",
+)
+def dashboard_shows_real_metrics(stack: Stack) -> Problems:
+    """A metric or an alarm that does not exist leaves a blank, which looks like calm."""
+    for title, widget in _widgets(stack):
+        for line in dashboards.lines(widget):
+            for wrong in _unreal(stack, line.namespace, line.metric, line.dimensions):
+                yield title, wrong.replace("watches", "shows", 1)
+        for arn in widget.get("properties", {}).get("alarms", []):
+            if not stack.owner(arn, "CloudWatch::Alarm"):
+                yield title, f"shows the alarm {arn}, which is not of the stack"
+
+
+@rule(
+    "Set the widget's region to ${AWS::Region}.",
+    source=BODY,
+    keeps="O4, D2",
+)
+def dashboard_shows_its_region(stack: Stack) -> Problems:
+    """A dashboard belongs to no region: each widget says where its metrics are."""
+    for title, widget in _widgets(stack):
+        region = widget.get("properties", {}).get("region")
+        if widget.get("type") == "metric" and region != stack.pseudo("Region"):
+            yield title, f"shows metrics of {region or 'no region'}, not of the stack's"
+
+
+@rule(
+    "Give the metric that the expression means this id.",
+    source=f"{ALARMS}/using-metric-math.html",
+    keeps="O4",
+)
+def dashboard_computes_from_metrics(stack: Stack) -> Problems:
+    """An expression over an id that no line of the widget has shows an error instead."""
+    for title, widget in _widgets(stack):
+        found = list(dashboards.lines(widget))
+        ids = {line.options.get("id") for line in found}
+        for line in found:
+            text = re.sub(r"'[^']*'|\"[^\"]*\"", "", str(line.options.get("expression", "")))
+            for name in re.findall(r"\b[a-z]\w*", text):  # functions are in capitals
+                if name not in ids:
+                    yield title, f"computes from {name}, which is no metric of the widget"
 
 
 @rule(

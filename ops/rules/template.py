@@ -19,6 +19,8 @@ RESOURCES, PARAMETERS, OUTPUTS = 500, 200, 200
 BUCKET_NAME = 63
 # The longest values that AWS fills in: twelve digits, `ap-northeast-1` and one more, `aws-us-gov`.
 LONGEST = {"AWS::AccountId": 12, "AWS::Region": 15, "AWS::Partition": 10, "AWS::StackName": 128}
+# What has no region in its ARN, buckets apart.
+GLOBAL = ("CloudWatch::Dashboard", "IAM::Role")
 # Characters of a policy, without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and the services' own.
 POLICY_LIMITS = {
@@ -87,6 +89,19 @@ def names_differ_by_stack(stack: Stack) -> Problems:
         }
         if isinstance(given, str) or not leads:
             yield title, f"is always called {json.dumps(given)}"
+
+
+@rule(
+    "Add ${AWS::Region} to the name, or leave the name to CloudFormation.",
+    source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html",
+    keeps="D2, trap 52",
+)
+def global_names_differ_by_region(stack: Stack) -> Problems:
+    """Dashboards and roles belong to the account: a twin of the stack elsewhere collides."""
+    for title, given in _names(stack):
+        by_region = {"AWS::Region", "AWS::StackId"} & set(references(given))
+        if stack.kind(title) in GLOBAL and not by_region:
+            yield title, "has the same name in every region of the account"
 
 
 def _names(stack: Stack) -> Iterator[tuple[str, Any]]:

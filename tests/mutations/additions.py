@@ -1,6 +1,5 @@
 """Sound parts that the default template does not have, for defects to be seeded into."""
 
-import json
 from typing import Any
 
 Template = dict[str, Any]
@@ -23,21 +22,6 @@ def statements(template: Template, title: str) -> list[dict[str, Any]]:
     document = properties.get("PolicyDocument") or properties["KeyPolicy"]
     found: list[dict[str, Any]] = document["Statement"]
     return found
-
-
-def dashboard(template: Template) -> None:
-    metric = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${NamePrefix}-work"]
-    widget = {
-        "type": "metric",
-        "properties": {"metrics": [metric], "region": "${AWS::Region}", "period": 60},
-    }
-    template["Resources"]["Dashboard"] = {
-        "Type": "AWS::CloudWatch::Dashboard",
-        "Properties": {
-            "DashboardName": sub("${NamePrefix}-overview"),
-            "DashboardBody": sub(json.dumps({"widgets": [widget]})),
-        },
-    }
 
 
 def rule_to_queue(template: Template) -> None:

@@ -1,5 +1,6 @@
 """The defects: each a small change to the generated template, named after what it breaks."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -1094,16 +1095,81 @@ def alarm_of_the_wrong_queue(t: Template) -> None:
     of(t, "DeadLetterAlarm")["Dimensions"][0]["Value"] = {"Fn::GetAtt": ["WorkQueue", "QueueName"]}
 
 
-@defect("dashboard-shows-real-metrics", on=additions.dashboard)
+def redraw(template: Template, old: str, new: str) -> None:
+    """Write something else into the dashboard's body, in whichever function it stands."""
+    properties = of(template, "Dashboard")
+    text = json.dumps(properties["DashboardBody"])
+    assert old in text
+    properties["DashboardBody"] = json.loads(text.replace(old, new))
+
+
+@defect("dashboard-is-json")
 def dashboard_is_no_json(t: Template) -> None:
-    body = of(t, "Dashboard")["DashboardBody"]
-    body["Fn::Sub"] = body["Fn::Sub"].replace('"${NamePrefix}-work"', "${NamePrefix}-work")
+    redraw(t, "'title':'Queue'", "'title':Queue")
 
 
-@defect("dashboard-shows-real-metrics", on=additions.dashboard)
+@defect("dashboard-is-json")
+def dashboard_of_an_unquoted_name(t: Template) -> None:
+    redraw(t, "'${Worker}'", "${Worker}")
+
+
+@defect("dashboard-is-json")
+def dashboard_is_empty(t: Template) -> None:
+    of(t, "Dashboard")["DashboardBody"] = '{"widgets": []}'
+
+
+@defect("dashboard-shows-real-metrics")
 def dashboard_of_another_queue(t: Template) -> None:
-    body = of(t, "Dashboard")["DashboardBody"]
-    body["Fn::Sub"] = body["Fn::Sub"].replace("-work", "-jobs")
+    redraw(t, "${WorkQueue.QueueName}", "${NamePrefix}-jobs")
+
+
+@defect("dashboard-shows-real-metrics")
+def dashboard_of_another_function(t: Template) -> None:
+    redraw(
+        t,
+        "['Darkroom','EndToEndLatency','FunctionName','${Worker}'",
+        "['Darkroom','EndToEndLatency','FunctionName','Worker'",
+    )
+
+
+@defect("dashboard-shows-real-metrics")
+def dashboard_of_a_metric_that_is_not(t: Template) -> None:
+    redraw(t, "ApproximateAgeOfOldestMessage", "OldestMessageAge")
+
+
+@defect("dashboard-shows-real-metrics")
+def dashboard_of_another_stacks_alarm(t: Template) -> None:
+    redraw(t, "${QueueAgeAlarm.Arn}", "${DeadLetterAlarm.Arn}-old")
+
+
+@defect("dashboard-shows-its-region")
+def dashboard_without_region(t: Template) -> None:
+    redraw(t, "'region':'${AWS::Region}',", "")
+
+
+@defect("dashboard-shows-its-region")
+def dashboard_of_one_region(t: Template) -> None:
+    redraw(t, "'region':'${AWS::Region}'", "'region':'eu-west-1'")
+
+
+@defect("place-is-not-typed")
+def dashboard_with_a_region_typed_in(t: Template) -> None:
+    redraw(t, "'region':'${AWS::Region}'", "'region':'eu-west-1'")
+
+
+@defect("dashboard-computes-from-metrics")
+def dashboard_computes_from_nothing(t: Template) -> None:
+    redraw(t, "'id':'p0',", "")
+
+
+@defect("global-names-differ-by-region")
+def dashboard_named_as_in_another_region(t: Template) -> None:
+    of(t, "Dashboard")["DashboardName"] = sub("${NamePrefix}")
+
+
+@defect("names-differ-by-stack")
+def dashboard_named_as_another_stacks(t: Template) -> None:
+    of(t, "Dashboard")["DashboardName"] = sub("pictures-${AWS::Region}")
 
 
 @defect("trouble-is-noticed")

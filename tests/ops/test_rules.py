@@ -95,7 +95,7 @@ def test_the_generated_template_keeps_every_rule(tables: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     "add",
     [
-        *(additions.dashboard, additions.delivery, additions.distribution),
+        *(additions.delivery, additions.distribution),
         *(additions.operator, additions.rule_to_queue),
     ],
 )

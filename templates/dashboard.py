@@ -1,0 +1,194 @@
+"""What an operator looks at first: is it working, how far behind, what fails, what it costs."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import zip_longest
+from typing import Any
+
+from troposphere import If, Join, Split, Sub, Template
+from troposphere.awslambda import Function
+from troposphere.cloudwatch import Alarm, Dashboard
+
+from templates import naming
+from templates.queues import Queues
+
+# The worker's metrics; docs/observability.md tells what each one is.
+NAMESPACE = "Darkroom"
+REASONS = (
+    "Archived",
+    "Corrupt",
+    "Deleted",
+    "Empty",
+    "NotAnImage",
+    "TooLarge",
+    "TooManyPixels",
+    "TooManyScans",
+    "UnsupportedFormat",
+)
+VISIBLE = "ApproximateNumberOfMessagesVisible"
+
+# US dollars, list prices of N. Virginia in November 2026: nine tenths of what use costs. Other
+# regions differ by some ten per cent, x86_64 by a quarter, and China is billed in yuan.
+GB_SECOND = "0.0000133334"  # arm64, https://aws.amazon.com/lambda/pricing/
+S3_WRITE = "0.000005"  # https://aws.amazon.com/s3/pricing/
+# Of each picture, beside its variants: its upload and a list at 0.000005, two reads at 0.0000004.
+S3_PICTURE = "0.0000108"
+
+Widget = dict[str, Any]
+Line = list[Any]
+"""A metric as CloudWatch takes it: namespace, name, dimension, its value, and what is special."""
+
+Sources = dict[str, tuple[str, str, str]]
+"""Where a lane's metrics are, by what they are about: namespace, dimension, its value."""
+
+ALARMS_IN_A_ROW = 6
+
+
+def add_dashboard(
+    template: Template,
+    *,
+    alarms: Sequence[Alarm],
+    queues: Mapping[str, Queues],
+    functions: Mapping[str, Function],
+) -> None:
+    """Add one page about `alarms` and all lanes; `queues` and `functions` are by lane."""
+    lanes: dict[str, Sources] = {
+        lane: {
+            "queue": ("AWS/SQS", "QueueName", f"${{{queues[lane].work.title}.QueueName}}"),
+            "dead": ("AWS/SQS", "QueueName", f"${{{queues[lane].dead_letters.title}.QueueName}}"),
+            "function": ("AWS/Lambda", "FunctionName", f"${{{function.title}}}"),
+            "worker": (NAMESPACE, "FunctionName", f"${{{function.title}}}"),
+        }
+        for lane, function in functions.items()
+    }
+    show = partial(_lines, lanes)
+    arns, conditional = _arns(alarms)
+    widgets = [
+        # Without a place, each widget goes beside the one before as long as there is room.
+        {
+            "type": "alarm",
+            "width": 24,
+            "height": 1 + math.ceil(len(alarms) / ALARMS_IN_A_ROW),
+            "properties": {"alarms": arns},
+        },
+        _chart(
+            "Pictures",
+            show("queue", "NumberOfMessagesSent", "Announced"),
+            show("worker", "Pictures"),
+            show("worker", "Variants"),
+        ),
+        _chart(
+            "Queue",
+            show("queue", VISIBLE, "Waiting"),
+            show("queue", "ApproximateNumberOfMessagesNotVisible", "In work"),
+            stat="Maximum",
+        ),
+        _chart(
+            "Seconds from upload to thumbnails",
+            *(show("worker", "EndToEndLatency", rank, stat=rank) for rank in ("p50", "p95", "p99")),
+            show("queue", "ApproximateAgeOfOldestMessage", "Oldest waiting", stat="Maximum"),
+        ),
+        _chart(
+            "Failures",
+            show("function", "Errors"),
+            show("function", "Throttles"),
+            show("worker", "Retries"),
+            show("dead", VISIBLE, "Dead letters", stat="Maximum"),
+        ),
+        _chart("Rejections", *(show("worker", f"Rejected{reason}") for reason in REASONS)),
+        _chart("USD an hour, estimated", *_cost(lanes, functions)),
+    ]
+    body = json.dumps({"widgets": widgets}, separators=(",", ":"))
+    template.add_resource(
+        Dashboard(
+            "Dashboard",
+            # Dashboards are the account's, not a region's: there the prefix alone is not enough.
+            # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudwatch-dashboard.html
+            DashboardName=naming.name("${AWS::Region}"),
+            # Within the template's JSON each quote would need a backslash: an eighth of the page.
+            DashboardBody=Join('"', Split("'", Sub(body.replace('"', "'"), conditional))),
+        )
+    )
+
+
+def _cost(lanes: Mapping[str, Sources], functions: Mapping[str, Function]) -> list[list[Line]]:
+    hidden = [
+        _lines(lanes, source, metric, id=name, visible=False)
+        for name, source, metric in (
+            ("d", "function", "Duration"),
+            ("p", "worker", "Pictures"),
+            ("v", "worker", "Variants"),
+        )
+    ]
+    shown = []
+    for number, (lane, function) in enumerate(functions.items()):
+        memory = f"${{{function.MemorySize.data['Ref']}}}"
+        an_hour = f"*3600/PERIOD(d{number})"
+        for label, expression in (
+            ("Function", f"d{number}/1000*{memory}/1024*{GB_SECOND}{an_hour}"),
+            ("S3", f"(v{number}*{S3_WRITE}+p{number}*{S3_PICTURE}){an_hour}"),
+        ):
+            shown.append([{"expression": expression, "label": _label(label, lane, lanes)}])
+    return [*hidden, shown]
+
+
+def _lines(
+    lanes: Mapping[str, Sources], source: str, metric: str, label: str = "", **special: Any
+) -> list[Line]:
+    """Return a metric of each lane; an `id` gets the lane's number."""
+    lines: list[Line] = []
+    for number, (lane, sources) in enumerate(lanes.items()):
+        namespace, dimension, value = sources[source]
+        about = dict(special)
+        if label:
+            about["label"] = _label(label, lane, lanes)
+        if "id" in about:
+            about["id"] += str(number)
+        lines.append([namespace, metric, dimension, value, *([about] if about else [])])
+    return lines
+
+
+def _label(label: str, lane: str, lanes: Mapping[str, Sources]) -> str:
+    return f"{label} ({lane})" if len(lanes) > 1 else label
+
+
+def _chart(title: str, *lines: Sequence[Line], **more: Any) -> Widget:
+    metrics = _shortened([line for of_lanes in lines for line in of_lanes])
+    settings = {"region": "${AWS::Region}", "stat": "Sum", "title": title, **more}
+    return {"type": "metric", "width": 8, "properties": {**settings, "metrics": metrics}}
+
+
+def _shortened(lines: Iterable[Line]) -> list[Line]:
+    """Write a dot for what is the same as in the line before, and `...` where all of it is."""
+    short: list[Line] = []
+    before: list[str] = []
+    for line in lines:
+        words = [part for part in line if isinstance(part, str)]
+        special = line[len(words) :]
+        if words and words == before:
+            short.append(["...", *special])
+        else:
+            pairs = zip_longest(words, before[: len(words)])
+            short.append([*("." if one == other else one for one, other in pairs), *special])
+        before = words or before
+    return short
+
+
+def _arns(alarms: Iterable[Alarm]) -> tuple[list[str], dict[str, Any]]:
+    """Return the ARNs as `Fn::Sub` takes them, and the values of those that may not be there.
+
+    The ARN of an alarm whose condition does not hold cannot be asked for. Such a one follows the
+    last of the others, within its quotes: as `','` and the ARN, or as nothing.
+    """
+    arns: list[str] = []
+    conditional: dict[str, Any] = {}
+    for alarm in alarms:
+        if "Condition" in alarm.resource:
+            arn = Sub(f"','${{{alarm.title}.Arn}}")
+            conditional[str(alarm.title)] = If(alarm.resource["Condition"], arn, "")
+        else:
+            arns.append(f"${{{alarm.title}.Arn}}")
+    arns[-1] += "".join(f"${{{title}}}" for title in conditional)
+    return arns, conditional
