@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from ops.emulator import Emulator
 from ops.errors import UserError
-from ops.package import Package, build
+from ops.package import Package, build, upload
 from worker import settings
 
 # Resource types that the embedded AWS refuses, and what a local run therefore does not show.
@@ -72,7 +72,7 @@ def package_parameters(emulator: Emulator, package: Package) -> dict[str, str]:
             Bucket=CODE_BUCKET,
             CreateBucketConfiguration={"LocationConstraint": emulator.region},
         )
-    s3.put_object(Bucket=CODE_BUCKET, Key=package.key, Body=package.path.read_bytes())
+    upload(package, CODE_BUCKET, s3=s3)
     return {"CodeBucket": CODE_BUCKET, "CodeKey": package.key}
 
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from ops.privilege.evaluation import like
-from ops.rules.policy import Request, Statement, allowed, applies, as_list
+from ops.privilege.evaluation import Request, applies, as_list, like
+from ops.rules.policy import Statement, allowed
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 

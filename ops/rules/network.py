@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ops.privilege.evaluation import like
+from ops.privilege.evaluation import Request, like
 from ops.reading import PSEUDO
-from ops.rules.policy import Request, allowed, is_within_account
+from ops.rules.policy import allowed, is_within_account
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from ops import dashboards
-from ops.rules.policy import Request, allowed
+from ops.privilege.evaluation import Request
+from ops.rules.policy import allowed
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 

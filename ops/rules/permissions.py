@@ -1,15 +1,8 @@
 """Rules about what every policy in a template allows, to whom, and on what."""
 
-from ops.privilege.evaluation import like
+from ops.privilege.evaluation import Request, applies, as_list, like
 from ops.reading import PSEUDO
-from ops.rules.policy import (
-    Request,
-    Statement,
-    applies,
-    as_list,
-    condition_keys,
-    is_within_account,
-)
+from ops.rules.policy import Statement, condition_keys, is_within_account
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 

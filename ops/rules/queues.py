@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from ops.rules.policy import Request, allowed, applies
+from ops.privilege.evaluation import Request, applies
+from ops.rules.policy import allowed
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Mapping, Stack, number
 

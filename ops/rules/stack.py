@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ops.privilege.evaluation import as_list
 from ops.reading import Reading
-from ops.rules.policy import Statement, as_list, normal
+from ops.rules.policy import Statement, normal
 
 # The property that names a resource, and what its ARN is then.
 NAMES = {

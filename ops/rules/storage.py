@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
-from ops.rules.policy import Request, Statement, applies
+from ops.privilege.evaluation import Request, applies
+from ops.rules.policy import Statement
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack
 

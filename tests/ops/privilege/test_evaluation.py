@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from ministack.core import iam_evaluator
 
-from ops.privilege.evaluation import Gate, Request, is_allowed
+from ops.privilege.evaluation import Gate, Request, applies, is_allowed
 from ops.privilege.mutations import mutations
 from ops.privilege.requests import forbidden, required
 from tests.templates.conftest import generate
@@ -46,6 +46,11 @@ def decide(condition: dict[str, Any], context: dict[str, str]) -> bool:
         ({"Null": {"K": "false"}}, {}, False),
         ({"Null": {"K": "false"}}, {"k": "x"}, True),
         ({"StringEquals": {"K": "a"}, "Bool": {"L": "true"}}, {"k": "a"}, False),
+        ({"StringEquals": {"K": "a"}}, {"K": "a"}, True),
+        ({"Bool": {"K": True}}, {"k": "true"}, True),
+        ({"ForAnyValue:StringLike": {"K": ["a*"]}}, {"k": "ab"}, True),
+        ({"NotIpAddress": {"K": "192.0.2.0/24"}}, {"k": "192.0.2.9"}, False),
+        ({"NumericLessThan": {"K": "2"}}, {"k": "1"}, False),  # not known here, so it never holds
     ],
 )
 def test_conditions_hold_as_iam_says(
@@ -65,6 +70,23 @@ def test_a_refusal_wins_and_silence_refuses() -> None:
     assert not is_allowed({"Policy": [allow, deny]}, put, [GATE])
     assert not is_allowed({"Policy": []}, get, [GATE])
     assert is_allowed({"Policy": []}, get, [Gate("Policy", "guard")])
+
+
+def test_what_is_excepted_is_not_meant() -> None:
+    """S5: NotAction, NotResource and NotPrincipal speak of everything else."""
+    request = Request(principal="arn:r", action="s3:GetObject", resource="arn:b/k")
+    for part, patterns, meant in (
+        ("Action", ["s3:Put*"], True),
+        ("Action", "s3:Get*", False),
+        ("Resource", ["arn:c/*"], True),
+        ("Resource", ["arn:c/*", "arn:b/*"], False),
+        ("Principal", {"AWS": "arn:other"}, True),
+        ("Principal", {"AWS": ["arn:r"]}, False),
+    ):
+        whole = {"Action": "*", "Resource": "*", "Principal": "*"}
+        statement = {"Effect": "Deny", **whole, f"Not{part}": patterns}
+        del statement[part]
+        assert applies(statement, request) is meant
 
 
 def test_a_resource_policy_names_who_it_is_for() -> None:
