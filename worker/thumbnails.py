@@ -64,6 +64,9 @@ The first takes a fifth of the whole time: of luma a cheaper filter shows, of ch
 _REDUCING_GAP: Final = 1.5
 """See PIL.Image.Image.resize: a box filter does the first part of a large step."""
 
+_BAND_REDUCING_GAP: Final = 1.4
+"""The same for a picture that is there some rows at a time: 8 megapixels to 1200 in 11 % less."""
+
 _BAND_PIXELS: Final = 1 << 18
 """Pixels converted at a time: a megabyte, in reach of the processor's cache."""
 
@@ -73,8 +76,8 @@ _LONGEST_SIDE: Final = WIDEST
 _WEBP_METHOD: Final = 2
 """2.2 times faster than the default 4, for 4 % more bytes."""
 
-_PNG_LEVEL: Final = 3
-"""2.5 times faster than the default 6, for 5-8 % more bytes."""
+_PNG_LEVEL: Final = 2
+"""4 times faster than the default 6 on photographs, for 7-11 % more bytes; 3 saves 2 % of those."""
 
 _AVIF_SPEED: Final = 9
 """3.8 times faster than 8, for 2-6 % more bytes at the same likeness."""
@@ -376,7 +379,9 @@ def _shrunk(
     if reduced is None:
         raise ValueError("a picture without rows")
     within = (0, 0, width / across, height / down)
-    image = reduced.resize(size, _FIRST[0], box=within)
+    # What a box filter has gone over is a little soft: Lanczos makes up for it.
+    second = _LATER[0] if across > 1 else _FIRST[0]
+    image = reduced.resize(size, second, box=within)
     if image.mode != "RGBa":
         return image
     # An alpha channel that hides nothing would cost the picture its JPEG.
@@ -391,9 +396,9 @@ def _bands(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
 
 def _reduction(full: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[int, int], int]:
     """Return what a box filter divides the sides by, and how many rows it is given at a time."""
-    # The same factors that Image.resize takes from a reducing gap.
-    across = int(full[0] / size[0] / _REDUCING_GAP) or 1
-    down = int(full[1] / size[1] / _REDUCING_GAP) or 1
+    # As Image.resize does it from a reducing gap.
+    across = int(full[0] / size[0] / _BAND_REDUCING_GAP) or 1
+    down = int(full[1] / size[1] / _BAND_REDUCING_GAP) or 1
     return (across, down), min(full[1], max(_BAND_PIXELS // full[0] // down, 1) * down)
 
 
