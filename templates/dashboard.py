@@ -77,7 +77,7 @@ def add_dashboard(
             "Pictures",
             show("queue", "NumberOfMessagesSent", "Announced"),
             show("worker", "Pictures"),
-            show("worker", "Variants"),
+            show("worker", "Variants", yAxis="right"),
         ),
         _chart(
             "Queue",

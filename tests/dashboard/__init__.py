@@ -1,0 +1,1 @@
+"""The dashboard's picture: the page that the template holds, over a made-up afternoon."""
