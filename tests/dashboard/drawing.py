@@ -145,8 +145,7 @@ def _series(widget: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
         options = line.options
         if "expression" in options:
             formula = re.sub(r"PERIOD\(\w+\)", str(60 * MINUTES), options["expression"])
-            # Arithmetic of the template's own, over arrays.
-            series = eval(formula, {"__builtins__": {}}, by_id)  # noqa: S307
+            series = eval(formula, {"__builtins__": {}}, by_id)  # noqa: S307 -- the template's arithmetic
         else:
             series = story.values(told, line, options.get("stat", stat), MINUTES)
         if "id" in options:
