@@ -51,6 +51,20 @@ COMMANDS = {
   python -m ops validate --tools rules theirs.yaml   without cfn-lint and checkov
   python -m ops validate --format sarif stack.json > validate.sarif""",
     ),
+    "backfill": Command(
+        module="ops.backfill",
+        summary="put objects that a source has already onto its queue",
+        group="ops",
+        examples="""\
+  python -m ops backfill --stack-name darkroom-prod --dry-run       count, and what it costs
+  python -m ops backfill --stack-name darkroom-prod                 count, ask, go
+  python -m ops backfill --stack-name darkroom-prod --skip-done --yes --rate 100
+  python -m ops backfill --stack-name darkroom-prod --prefix uploads/2025/ --since 30d
+  python -m ops backfill --stack-name darkroom-prod --source scans \\
+    --inventory s3://inventories/scans/all/2026-11-20T01-00Z/manifest.json
+Interrupted, the same command goes on where it was. It ends with 0 when all is announced, 1 when it
+failed, 2 for wrong usage, 130 when interrupted.""",
+    ),
     "privilege": Command(
         module="ops.privilege.command",
         summary="prove that the policies allow what is needed and nothing else",
@@ -66,8 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parse(sys.argv[1:] if argv is None else argv)
         status: int = arguments.run(arguments)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        # A command says what is done and how to go on by raising it anew with a sentence.
+        print(": ".join(["interrupted", *stop.args]), file=sys.stderr)
         return 130  # as shells say it: 128 + SIGINT
     except (UserError, OSError) as error:  # OSError: a full disk, a directory without rights, …
         print(f"error: {error}", file=sys.stderr)

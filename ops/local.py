@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ops import deployment, gallery
+from ops import deployment, gallery, tables
 from ops.emulator import Emulator
 from ops.errors import UsageError, UserError
 from ops.progress import Progress
@@ -204,11 +203,9 @@ def _utf8(name: str) -> str:
 
 
 def _printable(path: Path) -> str:
-    """Return a path for people: from here if it is below, and nothing that upsets a terminal."""
+    """Return a path for people: from here if it is below."""
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(shown)
-    )
+    return tables.printable(str(shown))
 
 
 def _is_watched(key: str, filters: Sequence[tuple[str, str]]) -> bool:
@@ -400,21 +397,7 @@ def table(results: Sequence[Result]) -> str:
                 result.end + (f": {result.detail}" if result.detail else ""),
             )
         )
-    widths = [max(_columns(row[column]) for row in rows) for column in range(4)]
-    lines = []
-    for name, *figures, end in rows:
-        cells = [name + " " * (widths[0] - _columns(name))]
-        cells += [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
-        lines.append("  ".join([*cells, end]))
-    return "\n".join(lines)
-
-
-def _columns(text: str) -> int:
-    """Return how many columns of a terminal `text` takes: wide letters take two, accents none."""
-    return sum(
-        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
-        for letter in text
-    )
+    return tables.table(rows, right=(1, 2, 3))
 
 
 def summary(results: Sequence[Result], seconds: float) -> str:

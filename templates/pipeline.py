@@ -155,10 +155,11 @@ def build(specification: Specification) -> Template:
         ("EncryptionKeyArn", "The key of everything at rest", encryption.arn),
     ]
     for one in origins:
-        prefixes = ",".join(one.settings.prefixes)
+        prefixes, suffixes = ",".join(one.settings.prefixes), ",".join(one.settings.suffixes)
         outputs += [
             (naming.title(one.name, "UploadBucketName"), "Pictures go here", one.bucket),
             (naming.title(one.name, "UploadPrefixes"), "Under one of these prefixes", prefixes),
+            (naming.title(one.name, "UploadSuffixes"), "Ending in one of these", suffixes),
         ]
         if one.settings.type == "existing-bucket":
             outputs.append(

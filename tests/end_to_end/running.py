@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import quote_plus
 
 from botocore.exceptions import ClientError
 
+from ops import announcements
 from ops.deployment import Stack
 from ops.emulator import Emulator
 from worker import keys
+from worker.events import SourceObject
 
 Found = TypeVar("Found")
 
@@ -105,20 +106,15 @@ class Pipeline:
 
     def announcement(self, key: str, metadata: Mapping[str, str]) -> str:
         """The S3 notification of the version that an output's metadata name, once more."""
-        record = {
-            "eventSource": "aws:s3",
-            "eventName": "ObjectCreated:Put",
-            "s3": {
-                "bucket": {"name": self.uploads},
-                "object": {
-                    "key": quote_plus(key, safe="/"),
-                    "versionId": metadata["source-version"],
-                    "eTag": metadata["source-etag"],
-                    "sequencer": metadata["source-sequencer"],
-                },
-            },
-        }
-        return json.dumps({"Records": [record]})
+        return announcements.notification(
+            SourceObject(
+                bucket=self.uploads,
+                key=key,
+                version=metadata["source-version"],
+                etag=metadata["source-etag"],
+                sequencer=metadata["source-sequencer"],
+            )
+        )
 
     def waiting(self, queue: str = "WorkQueueUrl") -> int:
         """How many messages a queue holds, the hidden ones included."""

@@ -206,6 +206,7 @@ def test_a_deployer_is_told_what_they_need(stack: Reading) -> None:
     assert outputs["UploadBucketName"] == stack.properties("UploadBucket")["BucketName"]
     assert outputs["ThumbnailBucketName"] == stack.properties("ThumbnailBucket")["BucketName"]
     assert outputs["UploadPrefixes"] == "uploads/"
+    assert ".jpg" in outputs["UploadSuffixes"].split(",")
     assert outputs["FunctionName"] == stack.properties("Worker")["FunctionName"]
     assert all(outputs.values())
 

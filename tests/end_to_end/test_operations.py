@@ -1,0 +1,212 @@
+"""What operators do with a stack that runs: back-fill, dead letters, rejections."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import __main__ as ops
+from ops import announcements, backfill, deployment
+from ops.emulator import Emulator
+from templates import specification
+from tests.end_to_end import pictures
+from tests.end_to_end.conftest import template
+from tests.end_to_end.running import Pipeline
+from worker import events, keys
+
+NAME = "operated"
+
+
+@pytest.fixture(scope="module")
+def operated(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
+    """A stack whose messages are dead letters after two tries, two seconds apart."""
+    plan = specification.parse(
+        {
+            # Each suffix has a configuration of its own, which begins with a test event.
+            "sources": {"default": {"suffixes": [".jpg", ".png"]}},
+            "lanes": {"default": {"maximum_receives": 2}},
+        },
+        origin="test",
+    )
+    stack = deployment.deploy(
+        emulator,
+        template(plan),
+        stack_name=NAME,
+        parameters={**package_parameters, "NamePrefix": NAME, "QueueEndpoint": "false"},
+    )
+    pipeline = Pipeline(emulator, stack)
+    pipeline.sqs.set_queue_attributes(
+        QueueUrl=stack.outputs["WorkQueueUrl"], Attributes={"VisibilityTimeout": "2"}
+    )
+    return pipeline
+
+
+@dataclass
+class Operator:
+    """A person at a terminal, in a directory of his own."""
+
+    capture: pytest.CaptureFixture[str]
+    patch: pytest.MonkeyPatch
+
+    def does(self, command: str, *arguments: str, status: int = 0) -> str:
+        """Run a command on the stack; return what it printed."""
+        name, *action = command.split()
+        self.capture.readouterr()
+        assert ops.main([name, *action, "--stack-name", NAME, *arguments]) == status
+        return self.capture.readouterr().out
+
+    def reads(self, command: str, *arguments: str, status: int = 0) -> Any:
+        return json.loads(self.does(command, "--output", "json", *arguments, status=status))
+
+
+@pytest.fixture
+def operator(
+    emulator: Emulator,
+    operated: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Operator:
+    assert operated
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in emulator.environment.items():
+        if name.startswith(("AWS_", "NO_PROXY")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return Operator(capsys, monkeypatch)
+
+
+@contextmanager
+def unannounced(pipeline: Pipeline) -> Iterator[None]:
+    """What is uploaded now, nobody hears of: as before there was a pipeline."""
+    s3, bucket = pipeline.s3, pipeline.uploads
+    before = s3.get_bucket_notification_configuration(Bucket=bucket)
+    del before["ResponseMetadata"]
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    try:
+        yield
+    finally:
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=before)
+
+
+@contextmanager
+def paused(pipeline: Pipeline) -> Iterator[None]:
+    """The worker takes nothing from the queue, so that it can be looked at; then it is emptied."""
+    client = pipeline.emulator.client("lambda")
+    found = client.list_event_source_mappings(FunctionName=pipeline.stack.outputs["FunctionName"])
+    (mapping,) = found["EventSourceMappings"]
+    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        yield
+    finally:
+        pipeline.sqs.purge_queue(QueueUrl=pipeline.stack.outputs["WorkQueueUrl"])
+        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def queued(pipeline: Pipeline) -> list[str]:
+    """The keys that the messages in the work queue announce."""
+    found: list[str] = []
+    url = pipeline.stack.outputs["WorkQueueUrl"]
+    while messages := pipeline.sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0, VisibilityTimeout=30
+    ).get("Messages"):
+        for message in messages:
+            found += [source.key for source in events.parse(message["Body"]).objects]
+    return found
+
+
+def outputs(pipeline: Pipeline, key: str) -> int:
+    """How many outputs of a key were ever written."""
+    found = pipeline.s3.list_object_versions(
+        Bucket=pipeline.thumbnail_bucket, Prefix=keys.output_prefix(key)
+    )
+    return len(found.get("Versions", []))
+
+
+def test_what_was_there_before_gets_thumbnails(operated: Pipeline, operator: Operator) -> None:
+    """D6: the source's own objects and no others; a later upload wins over what this made."""
+    odd = "uploads/old/a b+c%2B ü.JPG"
+    before = {odd, "uploads/old/plain.png"}
+    with unannounced(operated):
+        versions = {key: operated.upload(key, pictures.jpeg()) for key in before}
+        operated.upload("uploads/old/notes.txt", b"no picture")
+        operated.upload("uploads/Old.Jpg", pictures.jpeg())
+        operated.upload("elsewhere/old.jpg", pictures.jpeg())
+        operated.upload("uploads/gone.jpg", pictures.jpeg())
+        operated.s3.delete_object(Bucket=operated.uploads, Key="uploads/gone.jpg")
+    operated.drained()
+    estimate = operator.reads("backfill", "--dry-run")
+    assert estimate["objects"] == 2
+    assert estimate["left_out"] == {"the source does not pick it up": 2}
+    assert operated.waiting() == 0
+
+    done = operator.reads("backfill", "--yes")
+    assert done["announced"] == 2
+    for key, version in versions.items():
+        made = operated.thumbnails(key, version)
+        assert all("source-sequencer" not in stored.metadata for stored in made.values())
+    newer = operated.upload(odd, pictures.jpeg())
+    made = operated.thumbnails(odd, newer)
+    assert all("source-sequencer" in stored.metadata for stored in made.values())
+    operated.drained()
+
+
+def test_what_is_done_is_left_alone(operated: Pipeline, operator: Operator) -> None:
+    """P6: announced again, the worker leaves the newer one's outputs; or nothing is announced."""
+    key = "uploads/done/one.jpg"
+    version = operated.upload(key, pictures.jpeg())
+    operated.thumbnails(key, version)
+    written = outputs(operated, key)
+    operator.does("backfill", "--yes", "--prefix", "uploads/done/")
+    operated.drained()
+    assert outputs(operated, key) == written
+    assert operated.thumbnails(key, version)["w128"].metadata["source-sequencer"]
+
+    only = ("--prefix", "uploads/done/", "--skip-done", "--check-versions")
+    assert operator.reads("backfill", "--dry-run", *only)["left_out"] == {"done already": 1}
+    with unannounced(operated):
+        operated.upload(key, pictures.jpeg())
+    assert operator.reads("backfill", "--dry-run", *only)["objects"] == 1
+
+
+def test_an_interrupted_run_goes_on(operated: Pipeline, operator: Operator) -> None:
+    """D6: nothing is left out, and what is announced twice is one batch at most."""
+    names = [f"uploads/many/{number:03}.jpg" for number in range(35)]
+    with unannounced(operated):
+        for key in names:
+            operated.upload(key, b"x")
+    only = ("--yes", "--prefix", "uploads/many/")
+    with paused(operated):
+        with operator.patch.context() as patch:
+            patch.setattr(announcements, "send", interrupted(announcements.send, after=2))
+            operator.does("backfill", *only, status=130)
+        assert sorted(queued(operated)) == names[:20]
+        # A checkpoint is its own run's: another choice of objects would leave some out.
+        operator.does("backfill", "--yes", status=2)
+        # Killed after a batch was sent, before it was noted.
+        with operator.patch.context() as patch:
+            patch.setattr(backfill.Checkpoint, "save", interrupted(print, after=0))
+            operator.does("backfill", *only, status=130)
+        assert operator.reads("backfill", *only)["announced"] == 15
+        assert sorted(queued(operated)) == sorted(names[20:] + names[20:30])
+    assert not list(Path("build").iterdir())
+
+
+def interrupted(function: Callable[..., None], *, after: int) -> Callable[..., None]:
+    """Ctrl-C at the call after so many."""
+    left = after
+
+    def call(*arguments: object) -> None:
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        function(*arguments)
+
+    return call
