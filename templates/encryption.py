@@ -62,6 +62,18 @@ ANNOUNCERS = {
     "sns.amazonaws.com": ("AnnounceByTopic", _TO_OUR_QUEUES),
 }
 
+# By pattern: the distribution needs the bucket, the bucket the key, and the key's policy would
+# need the distribution (trap 40). Which one may read, the bucket's policy says.
+_DELIVER = policies.allow(
+    "DeliverThumbnails",
+    [kms.Decrypt],
+    THIS_KEY,
+    policies.on_behalf_of(
+        Sub("arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/*")
+    ),
+    principal=policies.service("cloudfront.amazonaws.com"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encryption:
@@ -79,10 +91,13 @@ class Encryption:
         return policies.allow(sid, EXCHANGE, [self.arn], _context(context, values))
 
 
-def add_encryption(template: Template, *, announcers: Collection[str]) -> Encryption:
+def add_encryption(
+    template: Template, *, announcers: Collection[str], delivers: bool
+) -> Encryption:
     """Add the key with its yearly rotation and its alias.
 
-    `announcers` are the services that put work on the queues, e.g. `s3.amazonaws.com`.
+    `announcers` are the services that put work on the queues, e.g. `s3.amazonaws.com`; whether a
+    distribution reads thumbnails, `delivers` says.
     """
     key = template.add_resource(
         Key(
@@ -109,6 +124,7 @@ def add_encryption(template: Template, *, announcers: Collection[str]) -> Encryp
                     for service, (sid, condition) in ANNOUNCERS.items()
                     if service in announcers
                 ),
+                *([_DELIVER] if delivers else []),
                 # Alarms to an encrypted topic vanish in silence without this (trap 4).
                 policies.allow(
                     "RaiseAlarms",

@@ -20,7 +20,7 @@ from troposphere import (
 )
 from troposphere.awslambda import ProvisionedPollerConfig, ScalingConfig
 
-from templates import naming
+from templates import naming, specification
 from templates.specification import Lane, Network, Source
 
 # The S3 prefix lists that two independent public sources agree on (trap 25); CloudFormation cannot
@@ -72,6 +72,10 @@ OTHER_REGIONS = (
     "us-gov-east-1",
     "us-gov-west-1",
 )
+
+# CloudFront has no origin access control in China's partition and is not in GovCloud's.
+# https://docs.amazonaws.cn/en_us/aws/latest/userguide/cloudfront.html
+WITHOUT_DELIVERY = ("cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1")
 UNKNOWN_PREFIX_LIST = "unknown"
 
 PREFIX_LIST_MAPPING = "S3PrefixLists"
@@ -135,6 +139,16 @@ class ExistingVpc:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What the distribution is told; None for what its structure leaves out."""
+
+    price_class: Ref
+    domain: Ref | None
+    certificate: Ref | None
+    web_acl: Ref | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parameters:
     """References to the parameters, and what is drawn from them."""
 
@@ -150,6 +164,7 @@ class Parameters:
     """By source, for those whose bucket is not the stack's own."""
 
     network: OwnVpc | ExistingVpc
+    delivery: Delivery | None
     s3_prefix_list: If
     noncurrent_days: Ref
     log_retention_days: Ref
@@ -177,6 +192,7 @@ def add_parameters(
     structure: Network,
     lanes: Mapping[str, Lane],
     sources: Mapping[str, Source],
+    delivery: specification.Delivery | None,
 ) -> Parameters:
     """Add parameters, conditions, rules and console groups for a network of this `structure`."""
     general = _Group(template, "General")
@@ -184,6 +200,7 @@ def add_parameters(
     capacity = _Group(template, "Capacity")
     existing = _Group(template, "Sources that are there already")
     place = _Group(template, "Network")
+    published = _Group(template, "Delivery")
     keeping = _Group(template, "Retention and alarms")
     controls = _Group(template, "Account controls")
 
@@ -359,6 +376,7 @@ def add_parameters(
         },
         foreign=foreign,
         network=network,
+        delivery=_add_delivery(template, published, delivery) if delivery else None,
         s3_prefix_list=_given(
             template,
             "HasS3PrefixList",
@@ -471,6 +489,45 @@ def _add_existing_vpc(template: Template, group: _Group, *, adds_endpoints: bool
         ),
         storage_endpoint=None,
         endpoint_security_group=None,
+    )
+
+
+def _add_delivery(template: Template, group: _Group, structure: specification.Delivery) -> Delivery:
+    template.add_rule(
+        "DeliveryIsAvailable",
+        _rule(
+            "There is no CloudFront of this kind in this region's partition.",
+            Not(_contains(list(WITHOUT_DELIVERY), Ref("AWS::Region"))),
+        ),
+    )
+    return Delivery(
+        price_class=group.add(
+            "PriceClass",
+            "Where CloudFront holds copies; PriceClass_100 is North America and Europe",
+            Default="PriceClass_100",
+            AllowedValues=["PriceClass_100", "PriceClass_200", "PriceClass_All"],
+        ),
+        domain=group.add(
+            "DomainName",
+            "Name of the distribution; its DNS record is yours to set",
+            AllowedPattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$",
+        )
+        if structure.domain
+        else None,
+        certificate=group.add(
+            "CertificateArn",
+            "Certificate of that name, in us-east-1",
+            AllowedPattern=r"^arn:[a-z-]+:acm:us-east-1:\d{12}:certificate/.+$",
+        )
+        if structure.domain
+        else None,
+        web_acl=group.add(
+            "WebAclArn",
+            "Web ACL of scope CLOUDFRONT",
+            AllowedPattern=r"^arn:[a-z-]+:wafv2:us-east-1:\d{12}:global/webacl/.+$",
+        )
+        if structure.web_acl
+        else None,
     )
 
 

@@ -10,6 +10,7 @@ from troposphere.cloudwatch import Alarm
 from templates import naming
 from templates.alarms import add_alarms
 from templates.dashboard import add_dashboard
+from templates.delivery import add_delivery
 from templates.encryption import add_encryption
 from templates.endpoints import add_endpoints, add_further_endpoints
 from templates.function import add_function, add_identity
@@ -28,10 +29,18 @@ def build(specification: Specification) -> Template:
     lanes, sources = specification.lanes, specification.sources
 
     parameters = add_parameters(
-        template, structure=specification.network, lanes=lanes, sources=sources
+        template,
+        structure=specification.network,
+        lanes=lanes,
+        sources=sources,
+        delivery=specification.delivery,
     )
     senders = {name: sender(name, parameters.foreign.get(name)) for name in sources}
-    encryption = add_encryption(template, announcers={one.service for one in senders.values()})
+    encryption = add_encryption(
+        template,
+        announcers={one.service for one in senders.values()},
+        delivers=specification.delivery is not None,
+    )
     queues = {
         lane: add_queues(
             template,
@@ -104,9 +113,13 @@ def build(specification: Specification) -> Template:
         network=network,
         services=specification.network.interface_endpoints,
     )
+    published = parameters.delivery and add_delivery(
+        template, bucket=buckets.thumbnails, parameters=parameters.delivery
+    )
     add_bucket_policies(
         template,
         storage=buckets,
+        readers=[published.read()] if published else [],
         perimeter=Perimeter(
             worker_arn=GetAtt(identity.role, "Arn"),
             endpoint=storage_endpoint,
@@ -176,6 +189,9 @@ def build(specification: Specification) -> Template:
             (naming.title(lane, "DeadLetterQueueUrl"), "Work that failed every try", dead),
             (naming.title(lane, "FunctionName"), "The worker", Ref(functions[lane])),
         ]
+    if published:
+        domain = GetAtt(published.distribution, "DomainName")
+        outputs.append(("DeliveryDomainName", "Where thumbnails are on the web", domain))
     for title, description, value in outputs:
         template.add_output(Output(title, Description=description, Value=value))
 

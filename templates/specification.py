@@ -281,6 +281,16 @@ class Lane(_Table):
         return self
 
 
+class Delivery(_Table):
+    """A CloudFront distribution over the thumbnails; for pictures that anybody may see."""
+
+    domain: bool = False
+    """Whether it has a name and a certificate of its own, and so TLS 1.2 at least."""
+
+    web_acl: bool = False
+    """Whether it stands behind a web ACL."""
+
+
 class Specification(_Table):
     """What shapes the stack; what differs by environment is a CloudFormation parameter.
 
@@ -292,6 +302,9 @@ class Specification(_Table):
     sources: Annotated[dict[Name, Source], Field(min_length=1)] = {DEFAULT: Source()}
     lanes: Annotated[dict[Name, Lane], Field(min_length=1)] = {DEFAULT: Lane()}
     variants: Annotated[dict[Name, Variants], Field(min_length=1)] = {DEFAULT: Variants()}
+
+    delivery: Delivery | None = None
+    """None: thumbnails stay in their bucket."""
 
     def folder(self, name: str) -> str:
         """Return where below `thumbnails/` and `rejected/` the outputs of a source lie."""

@@ -194,11 +194,16 @@ def _notifications(source: Source, queues: Queues) -> NotificationConfiguration:
     )
 
 
-def add_bucket_policies(template: Template, *, storage: Storage, perimeter: Perimeter) -> None:
-    """Add to each bucket who and what it refuses; what is allowed, roles say."""
+def add_bucket_policies(
+    template: Template, *, storage: Storage, perimeter: Perimeter, readers: Sequence[Statement]
+) -> None:
+    """Add to each bucket who and what it refuses; what is allowed, roles say.
+
+    `readers` are the statements that let others at the thumbnails: services have no role.
+    """
     for bucket in (*storage.uploads.values(), storage.thumbnails):
         arns = [GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*")]
-        refusals: list[Statement | If] = [
+        statements: list[Statement | If] = [
             policies.deny_plaintext(EVERYTHING, arns),
             policies.deny(
                 "DenyOtherAccounts",
@@ -211,13 +216,15 @@ def add_bucket_policies(template: Template, *, storage: Storage, perimeter: Peri
             *_deny_other_encryption(arns[1:], storage.encryption),
             perimeter.deny_worker_elsewhere(arns),
         ]
-        if bucket is not storage.thumbnails:
-            refusals.append(perimeter.deny_uploads_from_elsewhere(arns[1:]))
+        if bucket is storage.thumbnails:
+            statements += readers
+        else:
+            statements.append(perimeter.deny_uploads_from_elsewhere(arns[1:]))
         template.add_resource(
             BucketPolicy(
                 f"{bucket.title}Policy",
                 Bucket=Ref(bucket),
-                PolicyDocument=policies.document(*refusals),
+                PolicyDocument=policies.document(*statements),
             )
         )
 
