@@ -1,13 +1,12 @@
 """`python -m ops privilege`: the proof of least privilege, counted for people."""
 
 import argparse
-import json
 from pathlib import Path
 
 from ops.errors import UsageError
+from ops.privilege.described import described
 from ops.privilege.proof import prove
-from ops.reading import Reading
-from templates import pipeline, specification
+from templates import specification
 
 PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
 
@@ -26,12 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was claimed and what was found; return 0 when all holds, else 1."""
     try:
-        described = specification.load(arguments.pipeline)
+        stack = described(specification.load(arguments.pipeline))
     except specification.SpecificationError as error:
         raise UsageError(str(error)) from None
-    stack = Reading(json.loads(pipeline.render(pipeline.build(described))))
-    source = described.sources[specification.DEFAULT]
-    proof = prove(stack, source.prefixes, follow_deletes=source.follow_deletes)
+    proof = prove(stack)
     noticed = proof.mutations - len(proof.survivors)
     print(f"{proof.required:5} requests that must be allowed")
     print(f"{proof.forbidden:5} requests that must be refused, each at the gate that has to")

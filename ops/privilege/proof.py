@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ops.privilege.described import Described
 from ops.privilege.evaluation import Policies, is_allowed
 from ops.privilege.mutations import Mutation, mutations
-from ops.privilege.requests import OFFICE, Claim, forbidden, required
-from ops.reading import Reading
+from ops.privilege.requests import Claim, forbidden, required
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +20,10 @@ class Proof:
     survivors: tuple[str, ...]
 
 
-def prove(stack: Reading, prefixes: Sequence[str], *, follow_deletes: bool) -> Proof:
-    """Return the proof for the template read as `stack`, with its uploads under `prefixes`."""
-    stack = stack.given(UploadRanges=[OFFICE])  # every optional refusal is there to be proven
-    policies: Policies = {
-        title: statements for title in stack.resources if (statements := stack.statements(title))
-    }
-    granted = required(stack, prefixes, follow_deletes=follow_deletes)
-    refused = forbidden(stack, prefixes, follow_deletes=follow_deletes)
+def prove(stack: Described) -> Proof:
+    """Return the proof for one stack."""
+    policies = _policies(stack)
+    granted, refused = required(stack), forbidden(stack)
     changed = list(mutations(policies))
     return Proof(
         required=len(granted),
@@ -36,6 +32,17 @@ def prove(stack: Reading, prefixes: Sequence[str], *, follow_deletes: bool) -> P
         broken=tuple(_broken(policies, granted, refused)),
         survivors=tuple(str(one) for one in changed if _survives(one, granted, refused)),
     )
+
+
+def broken(stack: Described) -> tuple[str, ...]:
+    """Return what does not hold in one stack, in sentences."""
+    return tuple(_broken(_policies(stack), required(stack), forbidden(stack)))
+
+
+def _policies(stack: Described) -> Policies:
+    return {
+        title: statements for title in stack.resources if (statements := stack.statements(title))
+    }
 
 
 def _broken(

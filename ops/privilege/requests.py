@@ -1,22 +1,17 @@
 """What must be allowed and what must be refused: the claims that the proof checks."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ops.privilege.described import ACCOUNT, OTHER_ACCOUNT, REGION, Described, Source
 from ops.privilege.evaluation import Gate, Request
-from ops.reading import PSEUDO, Reading
 
-ACCOUNT = PSEUDO["AWS::AccountId"]
-OTHER_ACCOUNT = "999999999999"
-REGION = PSEUDO["AWS::Region"]
 SSE = "s3:x-amz-server-side-encryption"
 
-UPLOADS, THUMBNAILS = "<UploadBucket.Arn>", "<ThumbnailBucket.Arn>"
-WORK, DEAD_LETTERS = "<WorkQueue.Arn>", "<DeadLetterQueue.Arn>"
+THUMBNAILS = "<ThumbnailBucket.Arn>"
 KEY = "<EncryptionKey.Arn>"
-ENDPOINT = "<StorageEndpoint>"
-OFFICE, INSIDE_OFFICE, ELSEWHERE = "198.51.100.0/24", "198.51.100.7", "203.0.113.9"
-"""Documentation addresses: where uploads come from, in the reading that the proof is over."""
+INSIDE_OFFICE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 WORKER, FLOW_LOG = "<WorkerRole.Arn>", "<FlowLogRole.Arn>"
 USER = f"arn:aws:iam::{ACCOUNT}:user/somebody"
 STRANGER = f"arn:aws:iam::{OTHER_ACCOUNT}:user/stranger"
@@ -73,9 +68,7 @@ FIND_INTERFACES = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 IDENTITY = Gate("WorkerRole", "identity")
 STORAGE_DOOR = Gate("StorageEndpoint", "resource")
 QUEUE_DOOR = Gate("WorkQueueEndpoint", "resource")
-UPLOAD_GUARD = Gate("UploadBucketPolicy", "guard")
 THUMBNAIL_GUARD = Gate("ThumbnailBucketPolicy", "guard")
-WORK_GUARD = Gate("WorkQueuePolicy", "guard")
 KEY_GATE = Gate("EncryptionKey", "resource")
 
 
@@ -88,26 +81,23 @@ class Claim:
     gates: Sequence[Gate]
 
 
-def worker_calls(prefixes: Sequence[str], *, follow_deletes: bool) -> list[Claim]:
+def worker_calls(stack: Described) -> list[Claim]:
     """Return the calls of the worker's own code; the end-to-end run records the same set."""
-    reads = ["s3:GetObjectVersion", *(["s3:GetObject"] if follow_deletes else [])]
     storage = (IDENTITY, STORAGE_DOOR)
-    inside = {"aws:SourceVpce": ENDPOINT}
+    inside = {"aws:SourceVpce": stack.endpoint}
     written = {**inside, SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY}
-    claims = [
-        Claim("read an upload", _of_worker(action, f"{UPLOADS}/{prefix}a.jpg", **inside), gates)
-        for gates in [(*storage, UPLOAD_GUARD)]
-        for prefix in prefixes
-        for action in reads
-    ]
-    claims.append(
-        Claim(
-            "tell a deleted upload",
-            _of_worker("s3:ListBucket", UPLOADS, **inside),
-            (*storage, UPLOAD_GUARD),
-        )
-    )
-    outputs = (f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400", f"{THUMBNAILS}/rejected/a.jpg.json")
+    claims: list[Claim] = []
+    outputs: list[str] = []
+    for source in stack.sources:
+        gates = (*storage, *source.guards)
+        for prefix in source.prefixes:
+            for action in _reads(source):
+                read = _of_worker(action, f"{source.bucket}/{prefix}a.jpg", **inside)
+                claims.append(Claim("read an upload", read, gates))
+        tell = _of_worker("s3:ListBucket", source.bucket, **inside)
+        claims.append(Claim("tell a deleted upload", tell, gates))
+        made = f"{source.folder}{source.prefixes[0]}a.jpg"
+        outputs += [f"{THUMBNAILS}/thumbnails/{made}/w400", f"{THUMBNAILS}/rejected/{made}.json"]
     gates = (*storage, THUMBNAIL_GUARD)
     for key in outputs:
         put = _of_worker("s3:PutObject", key, **written)
@@ -119,34 +109,78 @@ def worker_calls(prefixes: Sequence[str], *, follow_deletes: bool) -> list[Claim
     find = _of_worker("s3:ListBucket", THUMBNAILS, **inside)
     claims.append(Claim("find a key's outputs", find, gates))
     claims += [
-        Claim("settle a message", _of_worker(action, WORK), (IDENTITY, QUEUE_DOOR, WORK_GUARD))
+        Claim(
+            "settle a message",
+            _of_worker(action, lane.work),
+            (IDENTITY, QUEUE_DOOR, Gate(lane.work_policy, "guard")),
+        )
+        for lane in stack.lanes
         for action in ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage")
     ]
     return claims
 
 
-def required(stack: Reading, prefixes: Sequence[str], *, follow_deletes: bool) -> list[Claim]:
+def _reads(source: Source) -> tuple[str, ...]:
+    return ("s3:GetObjectVersion", *(("s3:GetObject",) if source.reads_current else ()))
+
+
+def required(stack: Described) -> list[Claim]:
     """Return all that must be allowed, for every identity and service of the stack."""
-    claims = worker_calls(prefixes, follow_deletes=follow_deletes)
-    claims += [*_for_the_worker(stack), *_by_services(stack), *_by_people()]
-    return claims
+    claims = worker_calls(stack)
+    claims += [*_for_the_worker(stack), *_by_services(stack), *_by_people(stack)]
+    claims += [
+        Claim("another workload's call", request, gates)
+        for request, gates in _through_further_doors(stack)
+    ]
+    return _of_this_stack(stack, claims)
 
 
-def _for_the_worker(stack: Reading) -> Iterator[Claim]:
+def _of_this_stack(stack: Described, claims: Sequence[Claim]) -> list[Claim]:
+    """Return the claims without the gates that an existing network has, and not the stack."""
+    kept = (
+        replace(claim, gates=[gate for gate in claim.gates if gate.title not in stack.elsewhere])
+        for claim in claims
+    )
+    return [claim for claim in kept if claim.gates]
+
+
+def _through_further_doors(stack: Described) -> Iterator[tuple[Request, tuple[Gate, ...]]]:
+    """Yield what the doors for other workloads are open for, each with its gate."""
+    for service, actions in stack.plan.network.interface_endpoints.items():
+        title = "".join(word.capitalize() for word in re.split("[.-]", service)) + "Endpoint"
+        for action in actions:
+            call = _of_user(action, "any", **{"aws:ResourceAccount": ACCOUNT})
+            yield call, (Gate(title, "resource"),)
+
+
+def _for_the_worker(stack: Described) -> Iterator[Claim]:
     """Yield what AWS does with the worker's role, outside the network."""
-    function = _function_arn(stack)
-    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
-        yield Claim("poll the queue", _of_lambda(action, WORK), (IDENTITY, WORK_GUARD))
+    for lane in stack.lanes:
+        guard = Gate(lane.work_policy, "guard")
+        for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
+            yield Claim("poll the queue", _of_lambda(action, lane.work), (IDENTITY, guard))
     for why, action, context, value in (
-        ("read a message", "kms:Decrypt", "aws:sqs:arn", WORK),
-        ("read an upload", "kms:Decrypt", "aws:s3:arn", UPLOADS),
-        ("read one stored without bucket key", "kms:Decrypt", "aws:s3:arn", f"{UPLOADS}/u/a.jpg"),
+        *(
+            claim
+            for lane in stack.lanes
+            for claim in (
+                ("read a message", "kms:Decrypt", "aws:sqs:arn", lane.work),
+                ("start", "kms:Decrypt", "aws:lambda:FunctionArn", lane.function),
+            )
+        ),
+        *(
+            ("read an upload, stored with bucket key or without", "kms:Decrypt", "aws:s3:arn", arn)
+            for source in stack.own
+            for arn in (source.bucket, f"{source.bucket}/u/a.jpg")
+        ),
         ("write an output", "kms:GenerateDataKey", "aws:s3:arn", THUMBNAILS),
         ("compare versions", "kms:Decrypt", "aws:s3:arn", THUMBNAILS),
-        ("start", "kms:Decrypt", "aws:lambda:FunctionArn", function),
     ):
         request = _of_lambda(action, KEY, **{f"kms:EncryptionContext:{context}": value})
         yield Claim(why, request, (IDENTITY, KEY_GATE))
+    for source in stack.sources:
+        if source.key:  # whose policy is somebody's
+            yield Claim("read an upload", _of_lambda("kms:Decrypt", source.key), (IDENTITY,))
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
         yield Claim("ship the log", _of_lambda(action, "<WorkerLogGroup.Arn>"), (IDENTITY,))
     interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
@@ -156,32 +190,34 @@ def _for_the_worker(stack: Reading) -> Iterator[Claim]:
         yield Claim("join the network", _of_lambda(action, "*"), (IDENTITY,))
 
 
-def _by_services(stack: Reading) -> Iterator[Claim]:
+def _by_services(stack: Described) -> Iterator[Claim]:
     lambda_itself = _service("lambda.amazonaws.com", "sts:AssumeRole", "<WorkerRole>")
     yield Claim("run the worker", lambda_itself, (Gate("WorkerRole", "resource"),))
 
-    announce = _service(
-        "s3.amazonaws.com", "sqs:SendMessage", WORK, **{"aws:SourceArn": _bucket_arn(stack)}
-    )
-    yield Claim("announce an upload", announce, (Gate("WorkQueuePolicy", "resource"),))
+    for source in stack.sources:
+        for why, queue, named, policy in _ways(source):
+            send = _service(source.service, "sqs:SendMessage", queue, **_acts_for(source))
+            yield Claim(why, send, (Gate(policy, "resource"),))
+            for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+                # What S3 sends, and what SQS itself adds for whoever it is that sends.
+                told = {"aws:SourceAccount": source.account, _QUEUE_CONTEXT: named}
+                use = _by_sender(source.service, action, told)
+                yield Claim(why, use, (KEY_GATE,))
     alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-dead-letters"
     publish = _service(
         "cloudwatch.amazonaws.com", "sns:Publish", _topic(stack), **{"aws:SourceArn": alarm}
     )
     yield Claim("raise an alarm", publish, (Gate("AlarmTopicPolicy", "resource"),))
-    for principal, why in (
-        ("s3.amazonaws.com", "announce an upload"),
-        ("cloudwatch.amazonaws.com", "raise an alarm"),
-    ):
-        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-            yield Claim(why, _service(principal, action, KEY), (KEY_GATE,))
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        use = _service("cloudwatch.amazonaws.com", action, KEY)
+        yield Claim("raise an alarm", use, (KEY_GATE,))
     for group in stack.of_type("Logs::LogGroup").values():
         for action in LOG_ENCRYPTION:
             yield Claim("keep the log", _of_logs(action, group["LogGroupName"]), (KEY_GATE,))
 
     trust = Gate("FlowLogRole", "resource")
-    source = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-flow-log/fl-1"}
-    assume = _service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **source)
+    of_log = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-flow-log/fl-1"}
+    assume = _service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **of_log)
     yield Claim("write the flow log", assume, (trust,))
     rights = (Gate("FlowLogRole", "identity"),)
     for action in ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"):
@@ -190,61 +226,89 @@ def _by_services(stack: Reading) -> Iterator[Claim]:
     yield Claim("write the flow log", _as_flow_log("logs:DescribeLogGroups", groups), rights)
 
     # A service acts with no account of its own: the refusal of strangers must not hit it (trap 7).
-    for guard, bucket in ((UPLOAD_GUARD, UPLOADS), (THUMBNAIL_GUARD, THUMBNAILS)):
+    for guard, bucket in _guarded_buckets(stack):
         for action in ("s3:GetObject", "s3:PutObject"):
             request = _service("logging.s3.amazonaws.com", action, f"{bucket}/any")
             yield Claim("a service is not locked out", request, (guard,))
 
 
-def _by_people() -> Iterator[Claim]:
+def _by_people(stack: Described) -> Iterator[Claim]:
     for action, why in ADMINISTRATION.items():
         yield Claim(why, _of_user(action, KEY), (KEY_GATE,))
-    upload = f"{UPLOADS}/uploads/a.jpg"
-    yield Claim("upload", _of_user("s3:PutObject", upload), (UPLOAD_GUARD,))
     named = {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY}
-    for action, resource in (
-        ("s3:PutBucketPolicy", UPLOADS),
-        ("s3:GetObject", upload),
-        ("s3:DeleteObject", upload),
-        ("s3:ListBucket", UPLOADS),
-    ):
-        afar = _of_user(action, resource, **{"aws:SourceIp": ELSEWHERE})
-        yield Claim("a deployer is not locked out", afar, (UPLOAD_GUARD,))
-    via = {"aws:SourceIp": ELSEWHERE, "aws:ViaAWSService": "true"}
-    copied = _of_user("s3:PutObject", upload, **via)
-    yield Claim("a service that acts for somebody is not locked out", copied, (UPLOAD_GUARD,))
+    for source in stack.own:
+        upload = f"{source.bucket}/{source.prefixes[0]}a.jpg"
+        yield Claim("upload", _of_user("s3:PutObject", upload), source.guards)
+        for action, resource in (
+            ("s3:PutBucketPolicy", source.bucket),
+            ("s3:GetObject", upload),
+            ("s3:DeleteObject", upload),
+            ("s3:ListBucket", source.bucket),
+        ):
+            afar = _of_user(action, resource, **{"aws:SourceIp": ELSEWHERE})
+            yield Claim("a deployer is not locked out", afar, source.guards)
+        via = {"aws:SourceIp": ELSEWHERE, "aws:ViaAWSService": "true"}
+        copied = _of_user("s3:PutObject", upload, **via)
+        why = "a service that acts for somebody is not locked out"
+        yield Claim(why, copied, source.guards)
+        put = _of_user("s3:PutObject", upload, **named)
+        yield Claim("upload, naming the key", put, source.guards)
     other_role = f"arn:aws:iam::{ACCOUNT}:role/other"
-    for arn, guard in ((UPLOADS, UPLOAD_GUARD), (THUMBNAILS, THUMBNAIL_GUARD)):
+    for guard, arn in _guarded_buckets(stack):
         other = _by(other_role, "s3:GetObject", f"{arn}/any")
         yield Claim("the worker's network is no other role's", other, (guard,))
-    put = _of_user("s3:PutObject", upload, **named)
-    yield Claim("upload, naming the key", put, (UPLOAD_GUARD,))
     fetch = _of_user("s3:GetObject", f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400")
     yield Claim("fetch a thumbnail", fetch, (THUMBNAIL_GUARD,))
     restore = _of_user("s3:PutObject", f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400")
     yield Claim("restore a thumbnail, naming no key", restore, (THUMBNAIL_GUARD,))
-    for guard, queue in (
-        (WORK_GUARD, WORK),
-        (Gate("DeadLetterQueuePolicy", "guard"), DEAD_LETTERS),
-    ):
+    for guard, queue in _guarded_queues(stack):
         yield Claim("look at a queue", _of_user("sqs:ReceiveMessage", queue), (guard,))
     publish = _of_user("sns:Publish", "<AlarmTopic>")
     yield Claim("try the alarm topic", publish, (Gate("AlarmTopicPolicy", "guard"),))
 
 
-def forbidden(stack: Reading, prefixes: Sequence[str], *, follow_deletes: bool) -> list[Claim]:
+def _guarded_buckets(stack: Described) -> tuple[tuple[Gate, str], ...]:
+    own = ((source.guards[0], source.bucket) for source in stack.own)
+    return (*own, (THUMBNAIL_GUARD, THUMBNAILS))
+
+
+def _guarded_queues(stack: Described) -> Iterator[tuple[Gate, str]]:
+    for lane in stack.lanes:
+        yield Gate(lane.work_policy, "guard"), lane.work
+        yield Gate(lane.dead_letter_policy, "guard"), lane.dead_letters
+
+
+def _ways(source: Source) -> Iterator[tuple[str, str, str, str]]:
+    """Yield why a source's announcer sends, the queue by reference and by name, and its policy."""
+    lane = source.lane
+    yield "announce an upload", lane.work, lane.work_named, lane.work_policy
+    if source.service != "s3.amazonaws.com":  # S3 gives nothing up
+        yield (
+            "keep what cannot be delivered",
+            lane.dead_letters,
+            lane.dead_letters_named,
+            lane.dead_letter_policy,
+        )
+
+
+def _acts_for(source: Source) -> dict[str, str]:
+    return {"aws:SourceArn": source.announcer, "aws:SourceAccount": source.account}
+
+
+def forbidden(stack: Described) -> list[Claim]:
     """Return all that must be refused, each at the one gate that has to refuse it."""
     claims: list[Claim] = []
-    calls = worker_calls(prefixes, follow_deletes=follow_deletes)
+    calls = worker_calls(stack)
     for claim in calls:
         claims += _widened(claim)
     granted = {(claim.request.action, claim.request.resource) for claim in calls}
     resources = {claim.request.resource for claim in calls if claim.gates[1] == STORAGE_DOOR}
-    everywhere = (*sorted(resources), *_S3_ELSEWHERE)
+    everywhere = (*sorted(resources), *_s3_elsewhere(stack))
+    queues = [arn for lane in stack.lanes for arn in (lane.work, lane.dead_letters)]
     for gate, actions, arns in (
         (STORAGE_DOOR, _S3_ACTIONS, everywhere),
         (IDENTITY, _S3_ACTIONS, everywhere),
-        (QUEUE_DOOR, _SQS_ACTIONS, (WORK, DEAD_LETTERS)),
+        (QUEUE_DOOR, _SQS_ACTIONS, queues),
     ):
         claims += [
             Claim("another action", _of_worker(action, resource), (gate,))
@@ -253,7 +317,12 @@ def forbidden(stack: Reading, prefixes: Sequence[str], *, follow_deletes: bool) 
             if (action, resource) not in granted
         ]
     claims += [*_beyond_the_role(stack), *_past_the_guards(stack), *_past_the_services(stack)]
-    return claims
+    for call, gates in _through_further_doors(stack):
+        for key in ("aws:principalaccount", "aws:resourceaccount"):
+            context = {**call.context, key: OTHER_ACCOUNT}
+            claims.append(Claim("another account", replace(call, context=context), gates))
+        claims.append(Claim("another action", replace(call, action=f"{call.action}Also"), gates))
+    return _of_this_stack(stack, claims)
 
 
 _S3_ACTIONS = (
@@ -267,13 +336,6 @@ _S3_ACTIONS = (
     "s3:PutObject",
     "s3:PutObjectAcl",
 )
-_S3_ELSEWHERE = (
-    f"{UPLOADS}/elsewhere/a.jpg",
-    f"{THUMBNAILS}/elsewhere/a.jpg",
-    f"{UPLOADS}-of-others",
-    f"{UPLOADS}-of-others/uploads/a.jpg",
-    f"{THUMBNAILS}-of-others/thumbnails/a.jpg/w400",
-)
 _SQS_ACTIONS = (
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
@@ -283,6 +345,15 @@ _SQS_ACTIONS = (
     "sqs:SendMessage",
     "sqs:SetQueueAttributes",
 )
+
+
+def _s3_elsewhere(stack: Described) -> Iterator[str]:
+    yield f"{THUMBNAILS}/elsewhere/a.jpg"
+    yield f"{THUMBNAILS}-of-others/thumbnails/a.jpg/w400"
+    for source in stack.sources:
+        yield f"{source.bucket}/elsewhere/a.jpg"
+        yield f"{source.bucket}-of-others"
+        yield f"{source.bucket}-of-others/{source.prefixes[0]}a.jpg"
 
 
 def _widened(claim: Claim) -> Iterator[Claim]:
@@ -295,28 +366,26 @@ def _widened(claim: Claim) -> Iterator[Claim]:
                 yield Claim("the door is the worker's alone", request, (gate,))
 
 
-def _beyond_the_role(stack: Reading) -> Iterator[Claim]:
+def _beyond_the_role(stack: Described) -> Iterator[Claim]:
     only = (IDENTITY,)
-    function = _function_arn(stack)
-    inside = {"lambda:SourceFunctionArn": function}
-    for action in _SQS_ACTIONS:
-        yield Claim("another queue", _of_worker(action, DEAD_LETTERS), only)
-    for action in ("sqs:PurgeQueue", "sqs:SendMessage", "sqs:SetQueueAttributes"):
-        yield Claim("another action on the queue", _of_worker(action, WORK), only)
+    for lane in stack.lanes:
+        for action in _SQS_ACTIONS:
+            yield Claim("another queue", _of_worker(action, lane.dead_letters), only)
+        for action in ("sqs:PurgeQueue", "sqs:SendMessage", "sqs:SetQueueAttributes"):
+            yield Claim("another action on the queue", _of_worker(action, lane.work), only)
+    reads_with = [
+        *(("aws:s3:arn", source.bucket) for source in stack.own),
+        *(("aws:sqs:arn", lane.work) for lane in stack.lanes),
+        *(("aws:lambda:FunctionArn", lane.function) for lane in stack.lanes),
+    ]
+    contexts = [*reads_with, ("aws:s3:arn", THUMBNAILS)]
     for action, context, value in (
-        ("kms:GenerateDataKey", "aws:s3:arn", UPLOADS),
-        ("kms:GenerateDataKey", "aws:sqs:arn", WORK),
-        ("kms:GenerateDataKey", "aws:lambda:FunctionArn", function),
-        *(("kms:Encrypt", "aws:s3:arn", bucket) for bucket in (UPLOADS, THUMBNAILS)),
+        *(("kms:GenerateDataKey", context, value) for context, value in reads_with),
+        *(("kms:Encrypt", context, value) for context, value in contexts),
         *(
             (action, context, f"{value}-of-others")
             for action in ("kms:Decrypt", "kms:GenerateDataKey")
-            for context, value in (
-                ("aws:s3:arn", UPLOADS),
-                ("aws:s3:arn", THUMBNAILS),
-                ("aws:sqs:arn", WORK),
-                ("aws:lambda:FunctionArn", function),
-            )
+            for context, value in contexts
         ),
     ):
         request = _of_worker(action, KEY, **{f"kms:EncryptionContext:{context}": value})
@@ -324,16 +393,17 @@ def _beyond_the_role(stack: Reading) -> Iterator[Claim]:
     for action in ("kms:Decrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion"):
         yield Claim("the key for anything", _of_worker(action, KEY), only)
     other_key = f"{KEY}-of-others"
-    for context, value in (
-        ("aws:s3:arn", UPLOADS),
-        ("aws:s3:arn", THUMBNAILS),
-        ("aws:sqs:arn", WORK),
-        ("aws:lambda:FunctionArn", function),
-    ):
+    for context, value in contexts:
         request = _of_worker(
             "kms:Decrypt", other_key, **{f"kms:EncryptionContext:{context}": value}
         )
         yield Claim("another key", request, only)
+    for source in stack.sources:
+        if source.key:
+            for action in ("kms:Encrypt", "kms:GenerateDataKey", "kms:CreateGrant"):
+                yield Claim("write under somebody's key", _of_worker(action, source.key), only)
+            other = _of_worker("kms:Decrypt", f"{source.key}-of-others")
+            yield Claim("another key", other, only)
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
         yield Claim("another log", _of_lambda(action, "<FlowLogGroup.Arn>"), only)
     yield Claim("a log group", _of_lambda("logs:CreateLogGroup", "<WorkerLogGroup.Arn>"), only)
@@ -346,10 +416,14 @@ def _beyond_the_role(stack: Reading) -> Iterator[Claim]:
         interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
         yield Claim("change the network", _of_lambda(action, interface), only)
     interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
-    for action in PLACE_INTERFACES:
-        yield Claim("interfaces are not for code", _of_worker(action, interface, **inside), only)
-    for action in FIND_INTERFACES:
-        yield Claim("interfaces are not for code", _of_worker(action, "*", **inside), only)
+    for lane in stack.lanes:
+        inside = {"lambda:SourceFunctionArn": lane.function}
+        for action in PLACE_INTERFACES:
+            posed = _of_worker(action, interface, **inside)
+            yield Claim("interfaces are not for code", posed, only)
+        for action in FIND_INTERFACES:
+            posed = _of_worker(action, "*", **inside)
+            yield Claim("interfaces are not for code", posed, only)
     for action in ("iam:PassRole", "sts:AssumeRole", "lambda:InvokeFunction", "ec2:DescribeVpcs"):
         yield Claim("another service", _of_lambda(action, "*"), only)
     rights = (Gate("FlowLogRole", "identity"),)
@@ -364,9 +438,9 @@ def _beyond_the_role(stack: Reading) -> Iterator[Claim]:
     yield Claim("another account", _as_flow_log("logs:DescribeLogGroups", "arn:aws:logs:x"), rights)
 
 
-def _past_the_guards(stack: Reading) -> Iterator[Claim]:
+def _past_the_guards(stack: Described) -> Iterator[Claim]:
     plain = {"aws:SecureTransport": "false"}
-    for guard, arn in ((UPLOAD_GUARD, UPLOADS), (THUMBNAIL_GUARD, THUMBNAILS)):
+    for guard, arn in _guarded_buckets(stack):
         for action, resource in (
             ("s3:PutObject", f"{arn}/any"),
             ("s3:GetObject", f"{arn}/any"),
@@ -393,7 +467,7 @@ def _past_the_guards(stack: Reading) -> Iterator[Claim]:
         ):
             put = _of_user("s3:PutObject", f"{arn}/any", **headers)
             yield Claim("another encryption", put, (guard,))
-        for elsewhere in ({}, {"aws:SourceVpce": f"{ENDPOINT}-of-others"}):
+        for elsewhere in ({}, {"aws:SourceVpce": f"{stack.endpoint}-of-others"}):
             for action, resource in (
                 ("s3:PutObject", f"{arn}/any"),
                 ("s3:GetObject", f"{arn}/any"),
@@ -401,45 +475,21 @@ def _past_the_guards(stack: Reading) -> Iterator[Claim]:
             ):
                 stolen = _of_worker(action, resource, **elsewhere)
                 yield Claim("the worker's role outside its network", stolen, (guard,))
-    for ip in (ELSEWHERE, "2001:db8::9"):
-        upload = _of_user("s3:PutObject", f"{UPLOADS}/uploads/a.jpg", **{"aws:SourceIp": ip})
-        yield Claim("an upload from elsewhere", upload, (UPLOAD_GUARD,))
-    for title, arn in (("WorkQueue", WORK), ("DeadLetterQueue", DEAD_LETTERS)):
-        guard = Gate(f"{title}Policy", "guard")
+    for source in stack.own:
+        for ip in (ELSEWHERE, "2001:db8::9"):
+            key = f"{source.bucket}/{source.prefixes[0]}a.jpg"
+            upload = _of_user("s3:PutObject", key, **{"aws:SourceIp": ip})
+            yield Claim("an upload from elsewhere", upload, source.guards)
+    for guard, arn in _guarded_queues(stack):
         for action in ("sqs:SendMessage", "sqs:ReceiveMessage"):
             yield Claim("plain HTTP", _of_user(action, arn, **plain), (guard,))
     publish = _of_user("sns:Publish", _topic(stack), **plain)
     yield Claim("plain HTTP", publish, (Gate("AlarmTopicPolicy", "guard"),))
 
 
-def _past_the_services(stack: Reading) -> Iterator[Claim]:
-    own, others = {"aws:SourceAccount": ACCOUNT}, {"aws:SourceAccount": OTHER_ACCOUNT}
-    bucket = {"aws:SourceArn": _bucket_arn(stack)}
-    send = (Gate("WorkQueuePolicy", "resource"),)
-    for why, principal, action, context in (
-        (
-            "another bucket",
-            "s3.amazonaws.com",
-            "sqs:SendMessage",
-            {"aws:SourceArn": "arn:aws:s3:::b"},
-        ),
-        (
-            "the name in another account",
-            "s3.amazonaws.com",
-            "sqs:SendMessage",
-            {**bucket, **others},
-        ),
-        ("another service", "sns.amazonaws.com", "sqs:SendMessage", bucket),
-        ("another action", "s3.amazonaws.com", "sqs:ReceiveMessage", bucket),
-    ):
-        yield Claim(why, _service(principal, action, WORK, **context), send)
-    yield Claim(
-        "another queue", _service("s3.amazonaws.com", "sqs:SendMessage", "arn:x", **bucket), send
-    )
-    for who in (USER, STRANGER):
-        yield Claim("not a producer", _by(who, "sqs:SendMessage", WORK), send)
-        dead = (Gate("DeadLetterQueuePolicy", "resource"),)
-        yield Claim("nobody sends dead letters", _by(who, "sqs:SendMessage", DEAD_LETTERS), dead)
+def _past_the_services(stack: Described) -> Iterator[Claim]:
+    others = {"aws:SourceAccount": OTHER_ACCOUNT}
+    yield from _past_the_senders(stack)
 
     topic, gate = _topic(stack), (Gate("AlarmTopicPolicy", "resource"),)
     mine = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-x"
@@ -459,13 +509,11 @@ def _past_the_services(stack: Reading) -> Iterator[Claim]:
     other = _service("cloudwatch.amazonaws.com", "sns:Publish", "arn:x", **{"aws:SourceArn": mine})
     yield Claim("another topic", other, gate)
 
-    for principal in ("s3.amazonaws.com", "cloudwatch.amazonaws.com"):
-        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-            yield Claim("another account", _service(principal, action, KEY, **others), (KEY_GATE,))
-        yield Claim("another action", _service(principal, "kms:Encrypt", KEY), (KEY_GATE,))
-        yield Claim("another action", _service(principal, "kms:CreateGrant", KEY), (KEY_GATE,))
-    for name in ("sns.amazonaws.com", "events.amazonaws.com", "ec2.amazonaws.com"):
-        yield Claim("another service", _service(name, "kms:Decrypt", KEY, **own), (KEY_GATE,))
+    alarms = "cloudwatch.amazonaws.com"
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        yield Claim("another account", _service(alarms, action, KEY, **others), (KEY_GATE,))
+    for action in ("kms:Encrypt", "kms:CreateGrant"):
+        yield Claim("another action", _service(alarms, action, KEY), (KEY_GATE,))
     for action in (*LOG_ENCRYPTION, "kms:CreateGrant"):
         yield Claim("another log", _of_logs(action, "/others/log"), (KEY_GATE,))
     group = stack.properties("WorkerLogGroup")["LogGroupName"]
@@ -489,6 +537,71 @@ def _past_the_services(stack: Reading) -> Iterator[Claim]:
     wrong = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:vpc-flow-log/fl-1"}
     assume = _service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **wrong)
     yield Claim("another flow log", assume, (Gate("FlowLogRole", "resource"),))
+
+
+_ANNOUNCERS = ("s3.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com")
+_QUEUE_CONTEXT = "kms:EncryptionContext:aws:sqs:arn"
+
+
+def _past_the_senders(stack: Described) -> Iterator[Claim]:
+    """Yield who may put nothing on a queue, and may not use the key for it."""
+    queues = [
+        (arn, policy)
+        for lane in stack.lanes
+        for arn, policy in (
+            (lane.work, lane.work_policy),
+            (lane.dead_letters, lane.dead_letter_policy),
+        )
+    ]
+    for queue, policy in queues:
+        gates = (Gate(policy, "resource"),)
+        for who in (USER, STRANGER):
+            yield Claim("not a producer", _by(who, "sqs:SendMessage", queue), gates)
+        for source in stack.sources:
+            mine = _acts_for(source)
+            if queue in [arn for _, arn, _, _ in _ways(source)]:
+                far = _service(source.service, "sqs:SendMessage", "arn:x", **mine)
+                yield Claim("another queue", far, gates)
+                more = _service(source.service, "sqs:ReceiveMessage", queue, **mine)
+                yield Claim("another action", more, gates)
+                namesake = {**mine, "aws:SourceArn": f"{source.announcer}-of-others"}
+                other = _service(source.service, "sqs:SendMessage", queue, **namesake)
+                yield Claim("another bucket, rule or topic", other, gates)
+                posing = _service("ec2.amazonaws.com", "sqs:SendMessage", queue, **mine)
+                yield Claim("another service", posing, gates)
+                if source.account == ACCOUNT:
+                    taken = {**mine, "aws:SourceAccount": OTHER_ACCOUNT}
+                    moved = _service(source.service, "sqs:SendMessage", queue, **taken)
+                    yield Claim("the name in another account", moved, gates)
+            else:
+                stray = _service(source.service, "sqs:SendMessage", queue, **mine)
+                yield Claim("another lane's, or no dead letter of its own", stray, gates)
+
+    at_work = {source.service for source in stack.sources}
+    named = stack.lanes[0].work_named
+    for service in _ANNOUNCERS:
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            # S3 is held to the account, the others to the queues; who announces nothing, to both.
+            for why, told in (
+                ("for another account", {_QUEUE_CONTEXT: named, "aws:SourceAccount": OTHER_ACCOUNT})
+                if service == "s3.amazonaws.com"
+                else ("for another queue", {_QUEUE_CONTEXT: f"{named.rpartition(':')[0]}:other"}),
+                ("for something else", {}),
+            ):
+                yield Claim(why, _by_sender(service, action, told), (KEY_GATE,))
+        told = {_QUEUE_CONTEXT: named, "aws:SourceAccount": ACCOUNT}
+        wrong = ("kms:Encrypt", "kms:CreateGrant")
+        for action in wrong if service in at_work else (*wrong, "kms:Decrypt"):
+            yield Claim("another action", _by_sender(service, action, told), (KEY_GATE,))
+    told = {_QUEUE_CONTEXT: named, "aws:SourceAccount": ACCOUNT}
+    other = _by_sender("ec2.amazonaws.com", "kms:Decrypt", told)
+    yield Claim("another service", other, (KEY_GATE,))
+
+
+def _by_sender(service: str, action: str, told: Mapping[str, str]) -> Request:
+    """Return a service's use of the key for a queue, with nothing but what is told."""
+    fixed = {"aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "true"}
+    return _request(service, action, KEY, {**fixed, **told})
 
 
 def _of_worker(action: str, resource: str, **context: str) -> Request:
@@ -561,15 +674,6 @@ def _request(principal: str, action: str, resource: str, context: Mapping[str, s
     return Request(principal=principal, action=action, resource=resource, context=lowered)
 
 
-def _function_arn(stack: Reading) -> str:
-    name = stack.properties("Worker")["FunctionName"]
-    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
-
-
-def _bucket_arn(stack: Reading) -> str:
-    return f"arn:aws:s3:::{stack.properties('UploadBucket')['BucketName']}"
-
-
-def _topic(stack: Reading) -> str:
+def _topic(stack: Described) -> str:
     topic: str = stack.resolve({"Ref": "AlarmTopic"})
     return topic

@@ -6,44 +6,98 @@ import pytest
 
 from ops.__main__ import main
 from ops.privilege import proof as module
+from ops.privilege.described import Described, described
 from ops.privilege.mutations import mutations
-from ops.privilege.proof import Proof, prove
+from ops.privilege.proof import broken, prove
 from ops.privilege.requests import required
-from ops.reading import Reading
+from templates import specification
 from tests.templates.conftest import generate
+from tests.templates.test_sources import EVERY_KIND
+
+
+def stack_of(**tables: Any) -> Described:
+    return described(specification.parse(tables, origin="test"))
 
 
 @pytest.mark.parametrize(
-    ("prefixes", "follow_deletes"),
-    [(["uploads/"], False), (["uploads/"], True), (["in/", "raw/pictures/"], False)],
+    "tables",
+    [
+        {},
+        {"sources": {"default": {"follow_deletes": True}}},
+        {"sources": {"default": {"prefixes": ["in/", "raw/pictures/"]}}},
+        {
+            "sources": {"default": {}, "scans": {"lane": "bulk"}},
+            "lanes": {"default": {}, "bulk": {}},
+        },
+        {"sources": {"old": {"type": "existing-bucket"}}},
+        {"sources": {"partner": {"type": "topic"}}},
+        {"sources": {"partner": {"type": "topic", "raw_delivery": True, "follow_deletes": True}}},
+        {"network": {"vpc": "existing"}},
+        {"network": {"vpc": "existing", "endpoints": "existing"}},
+        {"network": {"interface_endpoints": {"kms": ["kms:Decrypt"]}}},
+        EVERY_KIND,
+    ],
+    ids=[
+        "default",
+        "deletes",
+        "prefixes",
+        "lanes",
+        "existing bucket",
+        "topic",
+        "raw topic",
+        "existing network",
+        "existing doors",
+        "further doors",
+        "every kind",
+    ],
 )
-def test_what_is_granted_is_what_is_needed(prefixes: list[str], follow_deletes: bool) -> None:
-    """S5: removing any right breaks a claim, and so does any right more."""
-    stack = generate(sources={"default": {"prefixes": prefixes, "follow_deletes": follow_deletes}})
-    proof = prove(stack, prefixes, follow_deletes=follow_deletes)
+def test_what_is_granted_is_what_is_needed(tables: dict[str, Any]) -> None:
+    """S5, T5: removing any right breaks a claim, and so does any right more."""
+    proof = prove(stack_of(**tables))
     assert proof.broken == ()
     assert proof.survivors == ()
     assert proof.required > 80
-    assert proof.forbidden > 300
-    assert proof.mutations > 200
+    assert proof.forbidden > 250
+    assert proof.mutations > 180
 
 
-def proof_with(title: str, sid: str, **changes: Any) -> Proof:
-    """Return the proof of a stack in which that statement is changed."""
-    stack = generate()
+def test_the_proof_is_over_every_source_and_lane() -> None:
+    """S5: each right of each source is read, somebody's key included, and is claimed."""
+    stack = stack_of(**EVERY_KIND)
+    assert [source.service.partition(".")[0] for source in stack.sources] == [
+        "s3",
+        "s3",
+        "events",
+        "sns",
+        "sns",
+    ]
+    assert len(stack.lanes) == 2
+    asked = {(claim.request.action, claim.request.resource) for claim in required(stack)}
+    for statement in stack.statements("WorkerRole"):
+        if statement.get("Sid", "").endswith(("ReadUploads", "DecryptUploads", "SettleWork")):
+            for action in statement["Action"]:
+                for resource in statement["Resource"]:
+                    named = resource.replace("/*", "/a.jpg")
+                    assert (action, named) in asked, statement["Sid"]
+
+
+def broken_by(title: str, sid: str, **changes: Any) -> tuple[str, ...]:
+    """Return what does not hold in a stack in which that statement is changed."""
+    stack = stack_of(**EVERY_KIND)
     resource = stack.resources[title]
     for statement in _statements(resource):
         if statement.get("Sid") == sid:
             for part, value in changes.items():
                 statement[part] = value
-    return prove(stack, ("uploads/",), follow_deletes=False)
+    return broken(stack)
 
 
 def _statements(value: Any) -> list[dict[str, Any]]:
+    """Return the statements anywhere in `value`, the conditional ones as well."""
     if isinstance(value, list):
         return [found for item in value for found in _statements(item)]
     if isinstance(value, dict):
-        own: list[dict[str, Any]] = value.get("Statement", [])
+        own = [value] if "Sid" in value else []
         return own + [found for item in value.values() for found in _statements(item)]
     return []
 
@@ -57,24 +111,29 @@ def _statements(value: Any) -> list[dict[str, Any]]:
         ("StorageEndpoint", "ReadUploads", {"Condition": {}}, "the worker's alone"),
         ("UploadBucketPolicy", "DenyOtherAccounts", {"Effect": "Allow"}, "a stranger"),
         ("EncryptionKey", "RaiseAlarms", {"Condition": {}}, "another account"),
+        ("EncryptionKey", "AnnounceByRule", {"Condition": {}}, "another queue"),
+        ("EncryptionKey", "AnnounceByTopic", {"Action": ["kms:Decrypt"]}, "announce an upload"),
+        ("BulkWorkQueuePolicy", "OldAnnounceUploads", {"Condition": {}}, "rule or topic"),
+        ("DeadLetterQueuePolicy", "WireKeepUndelivered", {"Effect": "Deny"}, "be delivered"),
+        ("WorkerRole", "OldReadUploads", {"Resource": ["arn:aws:s3:::*"]}, "another action"),
+        ("WorkerRole", "WireDecryptUploads", {"Action": ["kms:*"]}, "under somebody's key"),
     ],
 )
 def test_a_wrong_right_is_named(title: str, sid: str, changes: dict[str, Any], told: str) -> None:
     """S5: the proof can fail, and says where."""
-    broken = "\n".join(proof_with(title, sid, **changes).broken)
-    assert told in broken
-    assert title in broken
+    found = "\n".join(broken_by(title, sid, **changes))
+    assert told in found
+    assert title in found
 
 
 def test_a_right_that_nobody_uses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """S5: without a claim for it, taking it away breaks nothing; it survives, by name."""
 
-    def fewer(stack: Reading, prefixes: Any, *, follow_deletes: bool) -> Any:
-        claims = required(stack, prefixes, follow_deletes=follow_deletes)
-        return [claim for claim in claims if claim.request.action != "sqs:ReceiveMessage"]
+    def fewer(stack: Described) -> Any:
+        return [claim for claim in required(stack) if claim.request.action != "sqs:ReceiveMessage"]
 
     monkeypatch.setattr(module, "required", fewer)
-    proof = prove(generate(), ("uploads/",), follow_deletes=False)
+    proof = prove(stack_of())
     assert "WorkerRole.ReceiveWork: without Action sqs:ReceiveMessage" in proof.survivors
 
 
@@ -102,7 +161,7 @@ def test_the_command_counts(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_proof_that_fails_is_status_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = prove(generate(), ("uploads/",), follow_deletes=False)
+    real = prove(stack_of())
     bad = replace(real, survivors=("WorkerRole.X: gone",))
     monkeypatch.setattr("ops.privilege.command.prove", lambda *_, **__: bad)
     assert main(["privilege"]) == 1
