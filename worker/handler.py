@@ -109,7 +109,8 @@ class Worker:
         with no_request_after(last, self.s3), ThreadPoolExecutor(_REQUESTS) as requests:
             batch = _Batch(self, context, requests)
             failed = batch.work(messages)
-        print(batch.metrics.line(), flush=True)
+        for line in batch.metrics.lines():
+            print(line, flush=True)
         return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
 
 
@@ -117,7 +118,7 @@ class _Batch:
     """One invocation's messages, worked on by several threads."""
 
     def __init__(self, worker: Worker, context: Context, requests: Executor) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics([told.name for told in worker.settings.sources.values()])
         self._worker = worker
         self._context = context
         self._requests = requests
@@ -178,8 +179,16 @@ class _Batch:
         return all(results) and not announcement.problems
 
     def _is_settled(self, source: SourceObject, about: Mapping[str, Any]) -> bool:
-        where = {**about, "bucket": source.bucket, "key": source.key, "version": source.version}
         worker = self._worker
+        told = worker.settings.sources.get(source.bucket)
+        name = told.name if told else None
+        where = {
+            **about,
+            "source": name,
+            "bucket": source.bucket,
+            "key": source.key,
+            "version": source.version,
+        }
         try:
             ending = settlement.settle(
                 worker.s3, worker.settings, source, self._make, self._requests
@@ -192,7 +201,7 @@ class _Batch:
             exc_info=ending.cause,
             extra=fields(**where, outcome=ending.outcome, **ending.facts),
         )
-        self.metrics.end(ending.outcome, ending.facts, source.time)
+        self.metrics.end(ending.outcome, ending.facts, source.time, name)
         return True
 
     def _make(self, source: SourceObject) -> Sequence[Output]:

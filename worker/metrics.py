@@ -1,4 +1,4 @@
-"""One line for each invocation that CloudWatch turns into metrics, without a call to its API."""
+"""Lines for each invocation that CloudWatch turns into metrics, without a call to its API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,9 @@ _UNITS = {
 _SPREADS = {"EndToEndLatency": "Seconds", "ProcessingTime": "Seconds"}
 """A value for each picture, so that CloudWatch can tell percentiles; absent where there is none."""
 
+_OF_SOURCES = ("Pictures", "Rejected", "EndToEndLatency")
+"""What is told of each source besides, where there are several: each is paid for once more."""
+
 _MOST_VALUES = 100
 """The format's limit for one metric of one line."""
 
@@ -35,8 +38,9 @@ _MOST_VALUES = 100
 class Metrics:
     """Counts of one invocation, from several threads."""
 
-    def __init__(self) -> None:
-        """Begin at zero, now."""
+    def __init__(self, sources: Collection[str] = ()) -> None:
+        """Begin at zero, now; `sources` are the names of all that there may be."""
+        self._sources = {name: Metrics() for name in sources} if len(sources) > 1 else {}
         self._counts: Counter[str] = Counter()
         self._values: defaultdict[str, list[float]] = defaultdict(list)
         self._began = time.monotonic()
@@ -52,11 +56,19 @@ class Metrics:
         with self._lock:
             self._values[name].append(round(seconds, 3))
 
-    def end(self, outcome: str, facts: Mapping[str, Any], announced: str | None = None) -> None:
-        """Count how an object ended, with the facts that its line in the log has.
+    def end(
+        self,
+        outcome: str,
+        facts: Mapping[str, Any],
+        announced: str | None = None,
+        source: str | None = None,
+    ) -> None:
+        """Count how an object of `source` ended, with the facts that its line in the log has.
 
         `announced` is the event's time as the notification gives it.
         """
+        if source in self._sources:
+            self._sources[source].end(outcome, facts, announced)
         self.add(Pictures=1)
         if outcome == "written":
             self.add(Variants=facts["outputs"], BytesOut=facts["bytes_out"])
@@ -69,8 +81,17 @@ class Metrics:
         elif outcome == "stale":
             self.add(Stale=1)
 
-    def line(self, environment: Mapping[str, str] = os.environ) -> str:
-        """Return the embedded metric format's JSON.
+    def lines(self, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+        """Yield the function's line, and one for each source that had an object in it."""
+        yield self.line(environment)
+        for name, metrics in self._sources.items():
+            if metrics._counts["Pictures"]:
+                yield metrics.line(environment, source=name)
+
+    def line(
+        self, environment: Mapping[str, str] = os.environ, *, source: str | None = None
+    ) -> str:
+        """Return the embedded metric format's JSON: all of the function, or some of a source.
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
         """
@@ -81,15 +102,19 @@ class Metrics:
             "Seconds": round(time.monotonic() - self._began, 3),
             **{name: _at_most(_MOST_VALUES, found) for name, found in self._values.items()},
         }
+        name = environment.get("AWS_LAMBDA_FUNCTION_NAME", "worker")
+        dimensions = {"FunctionName": name}
+        if source is not None:
+            dimensions["Source"] = source
+            values = {name: value for name, value in values.items() if name in _OF_SOURCES}
         directive = {
             "Namespace": _NAMESPACE,
             # Each combination of dimensions is a metric of its own and is paid for.
-            "Dimensions": [["FunctionName"]],
+            "Dimensions": [list(dimensions)],
             "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
         }
         about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        name = environment.get("AWS_LAMBDA_FUNCTION_NAME", "worker")
-        return json.dumps({"_aws": about, "FunctionName": name, **values})
+        return json.dumps({"_aws": about, **dimensions, **values})
 
 
 def _seconds_since(moment: str | None) -> float | None:

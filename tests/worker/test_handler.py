@@ -614,6 +614,27 @@ def test_metrics_are_one_line(
     assert min(metrics["EndToEndLatency"]) > 86_400  # since the record's time, a fixed day
 
 
+def test_each_source_has_its_name_folder_and_metrics(
+    worker: Worker, s3: MemoryS3, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """T5, O3: a function of several sources tells them apart in what it writes and says."""
+    scans = replace(SETTINGS.sources[UPLOADS], name="scans", folder="scans/")
+    both = replace(SETTINGS, sources={**SETTINGS.sources, "scans-bucket": scans})
+    batch = [message("m1", record()), message("m2", record(bucket="scans-bucket"))]
+    for bucket in both.sources:
+        s3.upload(bucket, KEY, "v1", picture())
+    replace(worker, settings=both).work(batch, Clock())
+    names = {key.removeprefix("thumbnails/") for key in OUTPUTS}
+    assert set(s3.objects) == OUTPUTS | {f"thumbnails/scans/{name}" for name in names}
+    assert {(line["source"], line["bucket"]) for line in lines(log)} == {
+        ("default", UPLOADS),
+        ("scans", "scans-bucket"),
+    }
+    function, *sources = map(json.loads, capsys.readouterr().out.splitlines())
+    assert function["Pictures"] == 2
+    assert {line["Source"]: line["Pictures"] for line in sources} == {"default": 1, "scans": 1}
+
+
 def test_importing_calls_nothing_and_needs_no_environment() -> None:
     """S7: no client, no credentials, no region until the first event."""
     code = """

@@ -114,6 +114,37 @@ def test_the_functions_name_is_the_only_dimension() -> None:
     assert line["FunctionName"] == "darkroom-worker"
 
 
+def test_each_of_several_sources_is_told_apart() -> None:
+    """O3, T5: a line for each that had an object; three metrics, for each is paid for."""
+    metrics = Metrics(["default", "scans", "quiet"])
+    metrics.end("written", WRITTEN, datetime.now(UTC).isoformat(), "scans")
+    metrics.end("rejected", {"reason": "corrupt"}, None, "scans")
+    metrics.end("stale", {}, None, "default")
+    metrics.add(Retries=1)
+    function, *sources = map(json.loads, metrics.lines(FUNCTION))
+    assert (function["Pictures"], function["Rejected"], "Source" in function) == (3, 1, False)
+    told = {line["Source"]: line for line in sources}
+    assert {name: (line["Pictures"], line["Rejected"]) for name, line in told.items()} == {
+        "default": (1, 0),
+        "scans": (2, 1),
+    }
+    for line in sources:
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert directive["Dimensions"] == [["FunctionName", "Source"]]
+        assert line["FunctionName"] == "darkroom-worker"
+        named = {metric["Name"] for metric in directive["Metrics"]}
+        assert named <= {"Pictures", "Rejected", "EndToEndLatency"}
+        assert set(line) == {"_aws", "FunctionName", "Source", *named}
+
+
+@pytest.mark.parametrize("sources", [[], ["default"]])
+def test_a_function_with_one_source_has_one_line(sources: list[str]) -> None:
+    """O3: there is nothing to tell apart, and so nothing to pay for."""
+    metrics = Metrics(sources)
+    metrics.end("written", WRITTEN, None, "default")
+    assert len(list(metrics.lines(FUNCTION))) == 1
+
+
 def test_what_did_not_happen_is_zero() -> None:
     """O3: an alarm can tell none from silence; a reason appears when it occurs."""
     line = written(Metrics())
