@@ -65,6 +65,16 @@ COMMANDS = {
 Interrupted, the same command goes on where it was. It ends with 0 when all is announced, 1 when it
 failed, 2 for wrong usage, 130 when interrupted.""",
     ),
+    "diff": Command(
+        module="ops.diff",
+        summary="say what deploying one template over another would replace or remove",
+        group="rules",
+        examples="""\
+  python -m ops diff old.json new.json
+  python generate.py --pipeline new.toml --output new.json
+  aws cloudformation get-template --stack-name darkroom --query TemplateBody > old.json
+It ends with 0 when nothing that is there is replaced or removed, with 1 when something is.""",
+    ),
     "privilege": Command(
         module="ops.privilege.command",
         summary="prove that the policies allow what is needed and nothing else",

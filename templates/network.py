@@ -26,6 +26,7 @@ HTTPS: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 # 64 addresses a subnet, 59 of them usable. A function takes one interface for each subnet and
 # security group however many run, and each interface endpoint one for each subnet.
 SUBNET_HOST_BITS = 6
+MAXIMUM_ZONES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +153,6 @@ def _add_vpc(template: Template, place: OwnVpc) -> tuple[Ref, list[Ref], list[Re
     # One table serves all zones: it holds no route but the VPC's own and the S3 endpoint's.
     table = template.add_resource(RouteTable("PrivateRouteTable", VpcId=Ref(vpc)))
     subnets = []
-    count = len(place.zone_numbers)
     for index, number in enumerate(place.zone_numbers):
         letter = chr(ord("A") + index)
         subnet = template.add_resource(
@@ -161,7 +161,8 @@ def _add_vpc(template: Template, place: OwnVpc) -> tuple[Ref, list[Ref], list[Re
                 VpcId=Ref(vpc),
                 # By number, for not every zone has every endpoint service (trap 24).
                 AvailabilityZone=Select(number, GetAZs()),
-                CidrBlock=Select(index, Cidr(place.cidr, count, SUBNET_HOST_BITS)),
+                # As many pieces however many zones there are: another zone replaces no subnet.
+                CidrBlock=Select(index, Cidr(place.cidr, MAXIMUM_ZONES, SUBNET_HOST_BITS)),
                 MapPublicIpOnLaunch=False,
             )
         )

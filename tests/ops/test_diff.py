@@ -1,0 +1,151 @@
+"""`python -m ops diff`: what an update would replace or remove is said before it happens."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ops import __main__ as ops
+from ops.diff import Change, compare
+from tests.templates.conftest import generate
+
+# What outlives any change of the specification that keeps its name.
+LASTING = {"AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::KMS::Key"}
+
+
+@pytest.fixture
+def old() -> dict[str, Any]:
+    return copy.deepcopy(generate().template)
+
+
+def changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Change]:
+    return {change.resource: change for change in compare(old, new).changes}
+
+
+def test_the_same_template_changes_nothing(old: dict[str, Any]) -> None:
+    found = compare(old, copy.deepcopy(old))
+    assert found.is_safe
+    assert not found.changes
+
+
+def test_a_property_that_may_change_is_an_update(old: dict[str, Any]) -> None:
+    """D6: and an update loses nothing."""
+    new = copy.deepcopy(old)
+    new["Resources"]["WorkQueue"]["Properties"]["VisibilityTimeout"] = 900
+    found = compare(old, new)
+    assert found.is_safe
+    assert [(one.action, one.properties) for one in found.changes] == [
+        ("update", ("VisibilityTimeout",))
+    ]
+
+
+def test_what_is_bound_to_something_replaced_is_replaced(old: dict[str, Any]) -> None:
+    """D6: a queue under another name takes its mapping along; the messages stay where they are."""
+    new = copy.deepcopy(old)
+    new["Resources"]["WorkQueue"]["Properties"]["QueueName"] = "another"
+    found = changed(old, new)
+    assert found["WorkQueue"].action == "replace"
+    assert found["WorkQueue"].consequence == "the old one is kept, outside of the stack"
+    assert found["WorkerTrigger"].properties == ("EventSourceArn",)
+    assert found["WorkerTrigger"].consequence == "the old one is deleted"
+
+
+def test_a_replacement_under_the_same_name_fails(old: dict[str, Any]) -> None:
+    """Trap 29: the name is taken as long as the old one is there."""
+    new = copy.deepcopy(old)
+    new["Resources"]["WorkQueue"]["Properties"]["FifoQueue"] = True
+    assert "has its QueueName" in changed(old, new)["WorkQueue"].consequence
+
+
+def test_what_goes_is_kept_or_not(old: dict[str, Any]) -> None:
+    """D6, trap 29: a bucket stays behind, a queue goes with its messages."""
+    new = copy.deepcopy(old)
+    for title in ("UploadBucket", "DeadLetterQueue"):
+        del new["Resources"][title]
+    found = changed(old, new)
+    assert found["UploadBucket"].consequence == "the old one is kept, outside of the stack"
+    assert found["DeadLetterQueue"].consequence == "the old one is deleted, with what it holds"
+
+
+def test_another_type_or_perhaps(old: dict[str, Any]) -> None:
+    """D6: what the schema forces on a condition is said as such."""
+    new = copy.deepcopy(old)
+    new["Resources"]["AlarmTopic"] = {"Type": "AWS::SQS::Queue"}
+    new["Resources"]["Worker"]["Properties"]["DurableConfig"] = {"ExecutionTimeout": 60}
+    found = changed(old, new)
+    assert found["AlarmTopic"].properties == ("Type",)
+    assert found["Worker"].action == "perhaps replace"
+
+
+def test_parameters_are_told(old: dict[str, Any]) -> None:
+    """D4: what a deployment has to give, and what it may not give any more."""
+    found = compare(old, generate(network={"vpc": "existing"}).template)
+    assert found.parameters_to_give == ("VpcId", "SubnetIds", "RouteTableIds")
+    assert {"ZoneA", "ZoneB"} <= set(found.parameters_gone)
+
+
+def lists(values: list[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True)
+
+
+SPECIFICATIONS = st.fixed_dictionaries(
+    {
+        "network": st.fixed_dictionaries({"zones": st.integers(2, 4)}),
+        "sources": st.fixed_dictionaries(
+            {
+                "default": st.fixed_dictionaries(
+                    {
+                        "prefixes": lists(["in/", "up/", "raw/"]),
+                        "suffixes": lists([".jpg", ".png", ".gif"]),
+                        "follow_deletes": st.booleans(),
+                    }
+                )
+            }
+        ),
+        "lanes": st.fixed_dictionaries(
+            {
+                "default": st.fixed_dictionaries(
+                    {
+                        "timeout_seconds": st.integers(10, 900),
+                        "batch_size": st.integers(1, 10),
+                        "maximum_receives": st.integers(2, 100),
+                        "provisioned_pollers": st.booleans(),
+                    }
+                )
+            }
+        ),
+    },
+    optional={"delivery": st.just({})},
+)
+
+
+@settings(max_examples=30)
+@given(SPECIFICATIONS, SPECIFICATIONS)
+def test_no_setting_replaces_what_holds_data(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """R2, S4: whatever is changed in a specification, buckets, queues and the key stay."""
+    for change in compare(generate(**before).template, generate(**after).template).changes:
+        assert not (change.type in LASTING and change.action != "update"), change
+        assert not change.action.endswith("replace") or change.type.startswith("AWS::EC2"), change
+        assert change.type != "AWS::EC2::Subnet" or change.action in ("add", "remove"), change
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """D6: a table for people, JSON for programs, and an exit status to stop a deployment with."""
+    files = [tmp_path / "old one.json", tmp_path / "new.json"]
+    for file, plan in zip(files, ({}, {"network": {"zones": 3}}), strict=True):
+        file.write_text(json.dumps(generate(**plan).template))
+    assert ops.main(["diff", *map(str, files)]) == 0
+    said = capsys.readouterr().out
+    assert "add     PrivateSubnetC" in said
+    assert "2 to add" in said
+    assert ops.main(["diff", "--output", "json", *map(str, reversed(files))]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert {one["resource"] for one in told["changes"] if one["action"] == "remove"} == {
+        "PrivateSubnetC",
+        "PrivateRouteC",
+    }
+    assert ops.main(["diff", str(tmp_path / "none.json"), str(files[1])]) == 2
