@@ -39,10 +39,14 @@ def _changes(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
             yield f"without {part} {value}", [{**statement, part: rest}]
     condition: dict[str, Any] = statement.get("Condition", {})
     for operator, keys in condition.items():
-        for key in keys:
+        for key, expected in keys.items():
             kept = {name: value for name, value in keys.items() if name != key}
             changed = {**condition, operator: kept}
             yield f"without {operator} {key}", [{**statement, "Condition": changed}]
+            for value in expected if isinstance(expected, list) and len(expected) > 1 else []:
+                fewer = {**keys, key: [other for other in expected if other != value]}
+                changed = {**condition, operator: fewer}
+                yield f"without {operator} {key} {value}", [{**statement, "Condition": changed}]
     if statement["Effect"] == "Allow":
         yield from _wider(statement)
 
@@ -54,6 +58,9 @@ def _wider(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
         yield "with Resource *", [{**statement, "Resource": ["*"]}]
     for arn in statement.get("Resource", []):
         name, slash, path = arn.partition("/")
+        if arn != "*" and not name.endswith("*"):
+            resources = [*statement["Resource"], f"{name}-of-others{slash}{path}"]
+            yield f"with Resource {resources[-1]}", [{**statement, "Resource": resources}]
         if slash and path != "*":
             resources = [*statement["Resource"], f"{name}/*"]
             yield f"with Resource {name}/*", [{**statement, "Resource": resources}]

@@ -301,6 +301,8 @@ def forbidden(stack: Described) -> list[Claim]:
     calls = worker_calls(stack)
     for claim in calls:
         claims += _widened(claim)
+    for claim in required(stack):
+        claims += _of_others(claim)
     granted = {(claim.request.action, claim.request.resource) for claim in calls}
     resources = {claim.request.resource for claim in calls if claim.gates[1] == STORAGE_DOOR}
     everywhere = (*sorted(resources), *_s3_elsewhere(stack))
@@ -364,6 +366,19 @@ def _widened(claim: Claim) -> Iterator[Claim]:
                 context = {**claim.request.context, "aws:principalarn": who}
                 request = replace(claim.request, principal=who, context=context)
                 yield Claim("the door is the worker's alone", request, (gate,))
+
+
+def _of_others(claim: Claim) -> Iterator[Claim]:
+    """Yield what is allowed on a resource of the stack, on one whose name begins with its name."""
+    name, slash, path = claim.request.resource.partition("/")
+    if name in ("*", "any") or claim.request.action == "sts:AssumeRole":
+        return  # nothing of a name; a trust policy knows no resource
+    if name.startswith(("arn:aws:ec2:", "arn:aws:logs:")):
+        return  # of these the account's are allowed
+    request = replace(claim.request, resource=f"{name}-of-others{slash}{path}")
+    for gate in claim.gates:
+        if gate.kind != "guard" and gate != KEY_GATE:  # a key's policy is for that key alone
+            yield Claim("another of its kind", request, (gate,))
 
 
 def _beyond_the_role(stack: Described) -> Iterator[Claim]:
