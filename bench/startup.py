@@ -139,7 +139,8 @@ def _install(target: Path, runtime: str, *requirements: str) -> None:
 def _cpu_seconds(command: Sequence[str], path: Path) -> float:
     """Return user and system time of one process, from its start to its end."""
     environment = {**_ENVIRONMENT, "PYTHONPATH": str(path), "PATH": os.environ["PATH"]}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    # Python looks into the directory it is started from first: here that would be our sources.
+    process = subprocess.Popen(command, cwd=path, env=environment, stdout=subprocess.DEVNULL)
     try:
         _, status, usage = os.wait4(process.pid, 0)
     except BaseException:

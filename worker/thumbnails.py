@@ -280,7 +280,7 @@ def _decoded(picture: ImageFile.ImageFile, size: tuple[int, int]) -> Image.Image
         halves = min(picture.width / size[0], picture.height / size[1]) / 2
         margin = _DECODE_MARGIN if halves >= _DECODE_MARGIN else _LEAST_MARGIN
         box = _set_scale(picture, (math.ceil(size[0] * margin), math.ceil(size[1] * margin)))
-        picture.decodermaxblock = 1 << 24  # fewer, larger reads: 3 % faster
+        picture.decodermaxblock = 1 << 22  # fewer, larger reads: 3 % faster
     return _in_srgb(_shrunk(picture, size, box), picture.info.get("icc_profile"))
 
 
