@@ -16,8 +16,12 @@ from ops.errors import UserError
 from ops.package import Package, build, upload
 from worker import settings
 
-# Resource types that the embedded AWS refuses, and what a local run therefore does not show.
-REMOVED_TYPES = {"AWS::EC2::FlowLog": "network flow logs"}
+# What the embedded AWS refuses, by type and a property that makes the difference (none: all of that
+# type), and what a local run therefore does not show.
+REFUSED = {
+    ("AWS::EC2::FlowLog", ""): "network flow logs",
+    ("AWS::CloudWatch::Alarm", "Metrics"): "metric math in alarms",
+}
 
 # Parameters that the embedded AWS needs otherwise than a real one: its requests come through no
 # endpoint, so that the perimeter around the worker's role would refuse the worker.
@@ -46,12 +50,13 @@ class Stack:
 
 
 def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return `template` without resources of REMOVED_TYPES, and what went: logical id → type."""
+    """Return `template` without what is REFUSED, and what went: logical id → what is missing."""
     resources = template["Resources"]
     removed = {
-        name: resource["Type"]
+        name: missing
         for name, resource in resources.items()
-        if resource["Type"] in REMOVED_TYPES
+        for (kind, part), missing in REFUSED.items()
+        if resource["Type"] == kind and (not part or part in resource["Properties"])
     }
     kept = {name: resource for name, resource in resources.items() if name not in removed}
     return {**template, "Resources": kept}, removed

@@ -231,8 +231,9 @@ def install(
     text = pipeline.render(pipeline.build(plan))
     template, removed = deployment.runnable(json.loads(text))
     without = "".join(
-        f"; without {name}: the embedded AWS has no {deployment.REMOVED_TYPES[kind]}"
-        for name, kind in removed.items()
+        f"; without {', '.join(name for name in removed if removed[name] == missing)}:"
+        f" the embedded AWS has no {missing}"
+        for missing in dict.fromkeys(removed.values())
     )
     progress.step(
         f"Template: {len(text.encode()):,} bytes, {len(template['Resources'])} resources{without}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from troposphere import (
     AWSHelperFn,
+    Condition,
     Equals,
     FindInMap,
     If,
@@ -100,6 +101,10 @@ class Capacity:
     """What the event source mapping is told: a maximum, or pollers that stand ready."""
 
     reserved_concurrency: AWSHelperFn
+    maximum: Ref
+    """Of batches worked on at once, in multiples of `batches_each`."""
+
+    batches_each: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +173,9 @@ class Parameters:
     s3_prefix_list: If
     noncurrent_days: Ref
     log_retention_days: Ref
+    alarm_key: Ref
     alarm_email: Ref
+    ticket_email: If
     permissions_boundary: If
     environment: Ref
     upload_ranges: Ref
@@ -182,8 +189,17 @@ class Parameters:
     limits_uploads: str
     """Condition: uploads come from the given ranges only."""
 
+    watches_uploads: str
+    """Condition: uploads are counted, so that those that nobody announces are noticed."""
+
+    has_alarm_key: str
+    """Condition: the topics have a key of their own, which outlives a disabled one."""
+
     has_alarm_email: str
-    """Condition: alarms go to somebody's mailbox."""
+    """Condition: what stops the work goes to somebody's mailbox."""
+
+    has_ticket_email: str
+    """Condition: what can wait a day goes to somebody's mailbox."""
 
 
 def add_parameters(
@@ -293,11 +309,30 @@ def add_parameters(
         Default=30,
         AllowedValues=RETENTION_DAYS,
     )
-    email = keeping.add(
-        "AlarmEmail",
-        "Address that alarms go to, once it has confirmed; empty for none",
+    watch_uploads = keeping.add(
+        "WatchUploads",
+        "Count uploads (S3 request metrics, at most 5 USD a month) to notice lost events",
+        Default="true",
+        **YES_NO,
+    )
+    email, ticket_email = (
+        keeping.add(
+            name,
+            description,
+            Default="",
+            AllowedPattern=r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$",
+        )
+        for name, description in (
+            ("AlarmEmail", "Address that alarms go to, once it has confirmed; empty for none"),
+            ("TicketEmail", "Address for what can wait a day; empty for AlarmEmail"),
+        )
+    )
+    alarm_key = keeping.add(
+        "AlarmKeyArn",
+        "Another key for the alarm topics, so that they tell of a disabled one; empty for the"
+        " stack's own",
         Default="",
-        AllowedPattern=r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$",
+        AllowedPattern=r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+$",
     )
     regions = controls.add(
         "AllowedRegions",
@@ -385,7 +420,11 @@ def add_parameters(
         ),
         noncurrent_days=noncurrent_days,
         log_retention_days=retention,
+        watches_uploads=_true(template, "WatchesUploads", watch_uploads),
+        alarm_key=alarm_key,
+        has_alarm_key=_condition(template, "HasAlarmKey", Not(Equals(alarm_key, ""))),
         alarm_email=email,
+        ticket_email=_given(template, "HasTicketEmail", ticket_email, otherwise=email),
         permissions_boundary=_given(template, "HasPermissionsBoundary", boundary),
         environment=environment,
         upload_ranges=upload_ranges,
@@ -395,6 +434,9 @@ def add_parameters(
         ),
         has_queue_endpoint=_true(template, "HasQueueEndpoint", queue_endpoint),
         has_alarm_email=_condition(template, "HasAlarmEmail", Not(Equals(email, ""))),
+        has_ticket_email=_condition(
+            template, "SendsTickets", Or(Condition("HasAlarmEmail"), Condition("HasTicketEmail"))
+        ),
     )
 
 
@@ -566,6 +608,8 @@ def _add_capacity(group: _Group, lane: str, settings: Lane, reserves: str) -> Ca
                 )
             },
             reserved_concurrency=NoValue,
+            maximum=Ref(naming.title(lane, "MaximumPollers")),
+            batches_each=10,
         )
     concurrency = group.add(
         naming.title(lane, "MaximumConcurrency"),
@@ -581,6 +625,8 @@ def _add_capacity(group: _Group, lane: str, settings: Lane, reserves: str) -> Ca
         # The same number, so that it is never below what the pollers ask for (trap 17); unset
         # unless asked for, because it fails in new accounts (trap 18).
         reserved_concurrency=If(reserves, concurrency, NoValue),
+        maximum=concurrency,
+        batches_each=1,
     )
 
 

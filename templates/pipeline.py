@@ -8,7 +8,7 @@ from troposphere import GetAtt, If, Output, Ref, Tags, Template
 from troposphere.cloudwatch import Alarm
 
 from templates import naming
-from templates.alarms import add_alarms
+from templates.alarms import add_topics, watch_lane, watch_uploads
 from templates.dashboard import add_dashboard
 from templates.delivery import add_delivery
 from templates.encryption import add_encryption
@@ -18,7 +18,7 @@ from templates.network import add_network
 from templates.parameters import add_parameters
 from templates.queues import add_queues
 from templates.sources import add_sources, sender
-from templates.specification import DEFAULT, Specification
+from templates.specification import Specification
 from templates.storage import Perimeter, add_bucket_policies, add_storage
 
 
@@ -57,6 +57,7 @@ def build(specification: Specification) -> Template:
         queues=queues,
         sources=sources,
         noncurrent_days=parameters.noncurrent_days,
+        watches_uploads=parameters.watches_uploads,
     )
     origins = add_sources(
         template,
@@ -144,15 +145,34 @@ def build(specification: Specification) -> Template:
         )
         for lane, settings in lanes.items()
     }
-    alarms = add_alarms(
+    topics = add_topics(
         template,
-        encryption=encryption,
-        queues=queues[DEFAULT],
-        function=functions[DEFAULT],
-        visibility_seconds=lanes[DEFAULT].visibility_seconds,
-        email=parameters.alarm_email,
-        has_email=parameters.has_alarm_email,
+        # The stack's own key, once it is disabled, encrypts no message that says so.
+        key_arn=If(parameters.has_alarm_key, parameters.alarm_key, encryption.arn),
+        page_email=parameters.alarm_email,
+        has_page_email=parameters.has_alarm_email,
+        ticket_email=parameters.ticket_email,
+        has_ticket_email=parameters.has_ticket_email,
     )
+    for lane, settings in lanes.items():
+        watch_lane(
+            template,
+            topics,
+            lane=lane,
+            settings=settings,
+            queues=queues[lane],
+            function=functions[lane],
+            capacity=parameters.capacity[lane],
+        )
+    for source, bucket in buckets.uploads.items():
+        watch_uploads(
+            template,
+            topics,
+            source=source,
+            uploads=bucket,
+            queues=queues[sources[source].lane],
+            watches_uploads=parameters.watches_uploads,
+        )
     add_dashboard(
         template,
         # Whichever module they are from, so that none is forgotten.
@@ -164,7 +184,7 @@ def build(specification: Specification) -> Template:
     outputs: list[tuple[str, str, Any]] = [
         ("ThumbnailBucketName", "Thumbnails and rejections come out here", Ref(buckets.thumbnails)),
         ("LogGroupName", "The worker's log", Ref(identity.log_group)),
-        ("AlarmTopicArn", "Where alarms go", Ref(alarms.topic)),
+        ("AlarmTopicArn", "Where alarms go", Ref(topics.page)),
         ("EncryptionKeyArn", "The key of everything at rest", encryption.arn),
     ]
     for one in origins:

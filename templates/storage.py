@@ -15,6 +15,7 @@ from troposphere.s3 import (
     Filter,
     LifecycleConfiguration,
     LifecycleRule,
+    MetricsConfiguration,
     NoncurrentVersionExpiration,
     NotificationConfiguration,
     OwnershipControls,
@@ -37,6 +38,9 @@ from templates.specification import DEFAULT, Source
 
 UPLOADS = "uploads"
 THUMBNAILS = "thumbnails"
+
+# What an upload bucket's request metrics are called, as a dimension.
+REQUEST_METRICS = "all"
 
 # What the worker writes and where; the same in worker/keys.py, and a test compares them.
 OUTPUT_PREFIXES = ("thumbnails/", "rejected/")
@@ -141,10 +145,12 @@ def add_storage(
     queues: Mapping[str, Queues],
     sources: Mapping[str, Source],
     noncurrent_days: Ref,
+    watches_uploads: str,
 ) -> Storage:
     """Add a bucket for each of `sources` that is to have one, and one for the thumbnails.
 
-    What is uploaded reaches the queue, of those in `queues`, of its source's lane.
+    What is uploaded reaches the queue, of those in `queues`, of its source's lane. Where the
+    condition `watches_uploads` holds, S3 counts the requests to what is uploaded to.
     """
     return Storage(
         uploads={
@@ -155,6 +161,9 @@ def add_storage(
                 encryption,
                 noncurrent_days,
                 NotificationConfiguration=_notifications(source, queues[source.lane]),
+                MetricsConfigurations=If(
+                    watches_uploads, [MetricsConfiguration(Id=REQUEST_METRICS)], NoValue
+                ),
                 # S3 tries the queue when the notification is set: its policy must be there
                 # (trap 1).
                 DependsOn=[queues[source.lane].work_policy.title],

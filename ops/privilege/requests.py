@@ -204,10 +204,11 @@ def _by_services(stack: Described) -> Iterator[Claim]:
                 use = _by_sender(source.service, action, told)
                 yield Claim(why, use, (KEY_GATE,))
     alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-dead-letters"
-    publish = _service(
-        "cloudwatch.amazonaws.com", "sns:Publish", _topic(stack), **{"aws:SourceArn": alarm}
-    )
-    yield Claim("raise an alarm", publish, (Gate("AlarmTopicPolicy", "resource"),))
+    for topic in _topics(stack):
+        publish = _service(
+            "cloudwatch.amazonaws.com", "sns:Publish", topic, **{"aws:SourceArn": alarm}
+        )
+        yield Claim("raise an alarm", publish, (Gate("AlarmTopicPolicy", "resource"),))
     for action in ("kms:Decrypt", "kms:GenerateDataKey"):
         use = _service("cloudwatch.amazonaws.com", action, KEY)
         yield Claim("raise an alarm", use, (KEY_GATE,))
@@ -263,8 +264,9 @@ def _by_people(stack: Described) -> Iterator[Claim]:
     yield Claim("restore a thumbnail, naming no key", restore, (THUMBNAIL_GUARD,))
     for guard, queue in _guarded_queues(stack):
         yield Claim("look at a queue", _of_user("sqs:ReceiveMessage", queue), (guard,))
-    publish = _of_user("sns:Publish", "<AlarmTopic>")
-    yield Claim("try the alarm topic", publish, (Gate("AlarmTopicPolicy", "guard"),))
+    for topic in ("<AlarmTopic>", "<TicketTopic>"):
+        publish = _of_user("sns:Publish", topic)
+        yield Claim("try an alarm topic", publish, (Gate("AlarmTopicPolicy", "guard"),))
 
 
 def _guarded_buckets(stack: Described) -> tuple[tuple[Gate, str], ...]:
@@ -498,15 +500,16 @@ def _past_the_guards(stack: Described) -> Iterator[Claim]:
     for guard, arn in _guarded_queues(stack):
         for action in ("sqs:SendMessage", "sqs:ReceiveMessage"):
             yield Claim("plain HTTP", _of_user(action, arn, **plain), (guard,))
-    publish = _of_user("sns:Publish", _topic(stack), **plain)
-    yield Claim("plain HTTP", publish, (Gate("AlarmTopicPolicy", "guard"),))
+    for topic in _topics(stack):
+        publish = _of_user("sns:Publish", topic, **plain)
+        yield Claim("plain HTTP", publish, (Gate("AlarmTopicPolicy", "guard"),))
 
 
 def _past_the_services(stack: Described) -> Iterator[Claim]:
     others = {"aws:SourceAccount": OTHER_ACCOUNT}
     yield from _past_the_senders(stack)
 
-    topic, gate = _topic(stack), (Gate("AlarmTopicPolicy", "resource"),)
+    gate = (Gate("AlarmTopicPolicy", "resource"),)
     mine = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-x"
     foreign = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:other-x"
     for why, principal, action, context in (
@@ -520,7 +523,8 @@ def _past_the_services(stack: Described) -> Iterator[Claim]:
         ("another service", "s3.amazonaws.com", "sns:Publish", {"aws:SourceArn": mine}),
         ("another action", "cloudwatch.amazonaws.com", "sns:Subscribe", {"aws:SourceArn": mine}),
     ):
-        yield Claim(why, _service(principal, action, topic, **context), gate)
+        for topic in _topics(stack):
+            yield Claim(why, _service(principal, action, topic, **context), gate)
     other = _service("cloudwatch.amazonaws.com", "sns:Publish", "arn:x", **{"aws:SourceArn": mine})
     yield Claim("another topic", other, gate)
 
@@ -689,6 +693,5 @@ def _request(principal: str, action: str, resource: str, context: Mapping[str, s
     return Request(principal=principal, action=action, resource=resource, context=lowered)
 
 
-def _topic(stack: Described) -> str:
-    topic: str = stack.resolve({"Ref": "AlarmTopic"})
-    return topic
+def _topics(stack: Described) -> list[str]:
+    return [stack.resolve({"Ref": title}) for title in ("AlarmTopic", "TicketTopic")]

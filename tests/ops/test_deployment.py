@@ -10,6 +10,7 @@ from ops import deployment
 from ops.emulator import Emulator
 from ops.errors import UserError
 from ops.package import Package
+from ops.reading import Reading
 from templates import pipeline, specification
 
 
@@ -41,16 +42,24 @@ def references(value: object) -> Iterator[str]:
             yield from references(item)
 
 
-@pytest.mark.parametrize("kind", deployment.REMOVED_TYPES)
+@pytest.mark.parametrize(("kind", "part"), deployment.REFUSED)
 def test_what_is_removed_is_really_refused(
-    emulator: Emulator, generated: dict[str, Any], kind: str
+    emulator: Emulator, generated: dict[str, Any], kind: str, part: str
 ) -> None:
-    """D5: the list is minimal: with any type of it left in, the embedded AWS refuses the stack."""
-    (resource,) = (item for item in generated["Resources"].values() if item["Type"] == kind)
-    alone = {"Resources": {"Refused": {"Type": kind}}}
-    assert resource["Properties"]
-    with pytest.raises(UserError, match=kind):
-        deployment.deploy(emulator, alone, stack_name="refused", parameters={})
+    """D5: the list is minimal: with any line of it left in, the embedded AWS refuses the stack."""
+    stack = Reading(generated)
+    properties = next(
+        found
+        for found in stack.of_type(kind.removeprefix("AWS::")).values()
+        if not part or part in found
+    )
+    assert properties
+    # By itself, so that nothing else can be what is refused.
+    alone = {"Type": kind, "Properties": {part: properties[part]} if part else {}}
+    with pytest.raises(UserError, match=f"{kind}.*{part}"):
+        deployment.deploy(
+            emulator, {"Resources": {"Refused": alone}}, stack_name="refused", parameters={}
+        )
 
 
 def test_nothing_else_is_changed(generated: dict[str, Any]) -> None:
@@ -58,7 +67,7 @@ def test_nothing_else_is_changed(generated: dict[str, Any]) -> None:
     before = json.dumps(generated)
     runnable, removed = deployment.runnable(generated)
     assert json.dumps(generated) == before
-    assert set(removed.values()) == set(deployment.REMOVED_TYPES)
+    assert set(removed.values()) == set(deployment.REFUSED.values())
     assert runnable == {
         **generated,
         "Resources": {

@@ -1,20 +1,61 @@
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from ops.reading import Reading
+from templates import storage
+from templates.dashboard import NAMESPACE
 from tests.templates.conftest import generate
+from worker.metrics import Metrics
 
-# What each alarm watches: namespace, metric, dimension and the resource it must name.
+# Whether an alarm stops the work (page) or can wait a day (ticket), and what it watches: metrics,
+# each of a resource.
 WATCHED = {
-    "DeadLetterAlarm": (
-        "AWS/SQS",
-        "ApproximateNumberOfMessagesVisible",
-        "QueueName",
-        "DeadLetterQueue",
+    "DeadLetterAlarm": ("page", {("ApproximateNumberOfMessagesVisible", "DeadLetterQueue")}),
+    "QueueAgeAlarm": ("page", {("ApproximateAgeOfOldestMessage", "WorkQueue")}),
+    "WorkerErrorAlarm": ("page", {("Errors", "Worker")}),
+    "StalledAlarm": (
+        "page",
+        {("ApproximateNumberOfMessagesVisible", "WorkQueue"), ("Invocations", "Worker")},
     ),
-    "QueueAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "WorkQueue"),
-    "WorkerErrorAlarm": ("AWS/Lambda", "Errors", "FunctionName", "Worker"),
-    "WorkerThrottleAlarm": ("AWS/Lambda", "Throttles", "FunctionName", "Worker"),
+    "LostUploadAlarm": (
+        "page",
+        {("PutRequests", "UploadBucket"), ("NumberOfMessagesSent", "WorkQueue")},
+    ),
+    "WorkerThrottleAlarm": ("ticket", {("Throttles", "Worker")}),
+    "DurationAlarm": ("ticket", {("Duration", "Worker")}),
+    "ConcurrencyAlarm": (
+        "ticket",
+        {("ConcurrentExecutions", "Worker")},
+    ),
+    "QueueDepthAlarm": ("ticket", {("ApproximateNumberOfMessagesVisible", "WorkQueue")}),
+    "RejectionAlarm": ("ticket", {("Pictures", "Worker"), ("Rejected", "Worker")}),
 }
+TOPICS = {"page": "AlarmTopic", "ticket": "TicketTopic"}
+NAMESPACES = {
+    "SQS::Queue": ("AWS/SQS", "QueueName"),
+    "Lambda::Function": ("AWS/Lambda", "FunctionName"),
+    "S3::Bucket": ("AWS/S3", "BucketName"),
+}
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
+
+
+def watched(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "MetricName" in alarm:
+        yield alarm
+    for query in alarm.get("Metrics", ()):
+        if "MetricStat" in query:
+            yield query["MetricStat"]["Metric"]
+
+
+def anchors() -> set[str]:
+    """Return what GitHub would call the runbook's sections."""
+    headings = re.findall(r"^## (.+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    return {heading.lower().replace(" ", "-") for heading in headings}
 
 
 def test_these_are_watched(stack: Reading) -> None:
@@ -23,23 +64,116 @@ def test_these_are_watched(stack: Reading) -> None:
 
 
 @pytest.mark.parametrize("title", WATCHED)
-def test_an_alarm_names_a_real_resource_and_reaches_the_topic(stack: Reading, title: str) -> None:
+def test_an_alarm_names_real_resources_and_reaches_its_topic(stack: Reading, title: str) -> None:
     """O2, O5, trap 33: a dimension that does not exist never fires; missing data is a choice."""
-    namespace, metric, dimension, watched = WATCHED[title]
+    severity, expected = WATCHED[title]
     alarm = stack.properties(title)
-    assert (alarm["Namespace"], alarm["MetricName"]) == (namespace, metric)
-    assert alarm["Dimensions"] == [
-        {"Name": dimension, "Value": stack.properties(watched)[dimension]}
-    ]
-    assert alarm["AlarmActions"] == alarm["OKActions"] == [stack.resolve({"Ref": "AlarmTopic"})]
+    for metric in watched(alarm):
+        ((resource,),) = [[at for name, at in expected if name == metric["MetricName"]]]
+        kind = stack.resources[resource]["Type"].removeprefix("AWS::")
+        namespace, dimension = NAMESPACES[kind]
+        own = metric["Namespace"] == NAMESPACE
+        assert metric["Namespace"] == namespace or own
+        values = {one["Name"]: one["Value"] for one in metric["Dimensions"]}
+        assert values.pop(dimension) == stack.properties(resource)[dimension]
+        assert values in ({}, {"FilterId": storage.REQUEST_METRICS})
+    assert {metric["MetricName"] for metric in watched(alarm)} == {name for name, _ in expected}
+    topic = stack.resolve({"Ref": TOPICS[severity]})
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
     assert alarm["TreatMissingData"] == "notBreaching"
-    assert len(alarm["AlarmDescription"]) > 20
 
 
-def test_the_age_threshold_follows_the_retries() -> None:
-    """R4, O2: derived from the visibility timeout, so that one retry is no alarm."""
-    stack = generate(lanes={"default": {"timeout_seconds": 100}})
-    assert stack.properties("QueueAgeAlarm")["Threshold"] == 3 * 600
+def test_every_alarm_has_a_section_of_the_runbook(stack: Reading) -> None:
+    """O2: and every section an alarm; the mail is all that somebody has at three in the morning."""
+    told = set()
+    for alarm in stack.of_type("CloudWatch::Alarm").values():
+        words, _, place = alarm["AlarmDescription"].partition(": docs/runbook.md#")
+        meaning, first = words.split(". ")
+        assert len(meaning) > 15
+        assert len(first) > 10
+        assert alarm["AlarmName"] == f"darkroom-{place}"
+        told.add(place)
+    assert told == anchors()
+
+
+def test_the_worker_sends_what_is_watched(stack: Reading) -> None:
+    """O3: under the namespace and the dimension that the alarms have."""
+    line = json.loads(Metrics().line({"AWS_LAMBDA_FUNCTION_NAME": "darkroom-worker"}))
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    for metric in watched(stack.properties("RejectionAlarm")):
+        assert metric["Namespace"] == directive["Namespace"]
+        assert metric["MetricName"] in {one["Name"] for one in directive["Metrics"]}
+        ((name, value),) = [(one["Name"], one["Value"]) for one in metric["Dimensions"]]
+        assert [name] in directive["Dimensions"]
+        assert line[name] == value
+
+
+def test_thresholds_follow_the_specification() -> None:
+    """R4, O2: nobody types a number twice."""
+    stack = generate(lanes={"default": {"timeout_seconds": 600}})
+    assert stack.properties("QueueAgeAlarm")["Threshold"] == 3 * 3600
+    assert stack.properties("DurationAlarm")["Threshold"] == 0.8 * 600_000
+    # While every slot works for ten minutes, none is begun for ten minutes.
+    (period,) = {
+        one["MetricStat"]["Period"]
+        for one in stack.properties("StalledAlarm")["Metrics"]
+        if "MetricStat" in one
+    }
+    assert period == 600
+    assert stack.properties("QueueDepthAlarm")["Threshold"] == 5 * 24 * 3600 / 600
+    given = stack.given(MaximumConcurrency=7)
+    assert given.properties("ConcurrencyAlarm")["Threshold"] == 7
+
+
+def test_uploads_are_counted_where_it_is_wanted(stack: Reading) -> None:
+    """O2: S3's request metrics have a price."""
+    on, off = stack, stack.given(WatchUploads="false")
+    counted = on.properties("UploadBucket")["MetricsConfigurations"]
+    assert counted == [{"Id": storage.REQUEST_METRICS}]
+    assert "MetricsConfigurations" not in off.properties("UploadBucket")
+    assert set(on.of_type("CloudWatch::Alarm")) - set(off.of_type("CloudWatch::Alarm")) == {
+        "LostUploadAlarm"
+    }
+
+
+def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
+    """O2: the same for each, with ids and names that lead with the lane or the source."""
+    stack = generate(
+        sources={"default": {}, "scans": {"lane": "bulk"}},
+        lanes={"default": {}, "bulk": {"provisioned_pollers": True, "timeout_seconds": 300}},
+    )
+    alarms = stack.of_type("CloudWatch::Alarm")
+    lane = set(WATCHED) - {"LostUploadAlarm"}
+    bulk = {f"Bulk{title}" for title in lane}
+    assert set(alarms) == {*WATCHED, *bulk, "ScansLostUploadAlarm"}
+    names = {
+        value
+        for title in bulk
+        for metric in watched(alarms[title])
+        for value in (one["Value"] for one in metric["Dimensions"])
+    }
+    assert names == {
+        stack.properties("BulkWorkQueue")["QueueName"],
+        stack.properties("BulkDeadLetterQueue")["QueueName"],
+        stack.properties("BulkWorker")["FunctionName"],
+    }
+    assert alarms["BulkStalledAlarm"]["AlarmName"] == "darkroom-bulk-stalled"
+    assert alarms["BulkStalledAlarm"]["AlarmDescription"].endswith("#stalled")
+    assert alarms["BulkQueueAgeAlarm"]["Threshold"] == 3 * 1800
+    # Each of ten pollers takes ten batches at once.
+    concurrency = stack.given(BulkMaximumPollers=7).properties("BulkConcurrencyAlarm")
+    assert concurrency["Metrics"][0]["Expression"] == "used/10"
+    assert concurrency["Threshold"] == 7
+    values = {
+        one["Value"]
+        for metric in watched(alarms["ScansLostUploadAlarm"])
+        for one in metric["Dimensions"]
+    }
+    assert values == {
+        stack.properties("ScansUploadBucket")["BucketName"],
+        storage.REQUEST_METRICS,
+        stack.properties("BulkWorkQueue")["QueueName"],
+    }
 
 
 def test_only_alarms_of_this_stack_publish(stack: Reading) -> None:
@@ -54,17 +188,38 @@ def test_only_alarms_of_this_stack_publish(stack: Reading) -> None:
         assert alarm["AlarmName"].startswith("darkroom-")
 
 
-def test_plain_http_is_refused(stack: Reading) -> None:
-    """S2: publishing too."""
-    statement = stack.statement("AlarmTopicPolicy", "DenyPlaintext")
-    assert (statement["Effect"], statement["Action"]) == ("Deny", ["sns:Publish"])
+def test_both_topics_are_encrypted_and_guarded(stack: Reading) -> None:
+    """O5, S2: by one policy; publishing over plain HTTP is refused too."""
+    arns = [stack.resolve({"Ref": title}) for title in TOPICS.values()]
+    assert stack.properties("AlarmTopicPolicy")["Topics"] == arns
+    for sid, effect in (("RaiseAlarms", "Allow"), ("DenyPlaintext", "Deny")):
+        statement = stack.statement("AlarmTopicPolicy", sid)
+        assert (statement["Effect"], statement["Action"]) == (effect, ["sns:Publish"])
+        assert statement["Resource"] == arns
+    other = "arn:aws:kms:eu-west-1:111122223333:key/other"
+    for topic in TOPICS.values():
+        assert stack.properties(topic)["KmsMasterKeyId"] == "<EncryptionKey.Arn>"
+        assert stack.given(AlarmKeyArn=other).properties(topic)["KmsMasterKeyId"] == other
 
 
-def test_mail_only_where_there_is_an_address(stack: Reading) -> None:
-    """O5: none by default; it must be confirmed (trap 35)."""
-    assert stack.of_type("SNS::Subscription") == {}
-    (subscription,) = (
-        stack.given(AlarmEmail="ops@example.com").of_type("SNS::Subscription").values()
-    )
-    assert subscription["Protocol"] == "email"
-    assert subscription["Endpoint"] == "ops@example.com"
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"AlarmEmail": "a@x.org"}, {"AlarmTopic": "a@x.org", "TicketTopic": "a@x.org"}),
+        ({"TicketEmail": "t@x.org"}, {"TicketTopic": "t@x.org"}),
+        (
+            {"AlarmEmail": "a@x.org", "TicketEmail": "t@x.org"},
+            {"AlarmTopic": "a@x.org", "TicketTopic": "t@x.org"},
+        ),
+    ],
+)
+def test_mail_where_there_is_an_address(
+    stack: Reading, given: dict[str, str], expected: dict[str, str]
+) -> None:
+    """O5: none by default; it must be confirmed (trap 35). One address gets both."""
+    found = list(stack.given(**given).of_type("SNS::Subscription").values())
+    assert {one["TopicArn"]: one["Endpoint"] for one in found} == {
+        stack.resolve({"Ref": topic}): email for topic, email in expected.items()
+    }
+    assert {one["Protocol"] for one in found} <= {"email"}

