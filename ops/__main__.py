@@ -82,6 +82,17 @@ It ends with 0 when nothing that is there is replaced or removed, with 1 when so
   python -m ops privilege
   python -m ops privilege --pipeline mine.toml""",
     ),
+    "plan": Command(
+        module="ops.plan.command",
+        summary="capacity and cost: throughput, bursts, quotas, prices; needs no AWS account",
+        group="plan",
+        examples="""\
+  python -m ops plan                             a million phone pictures a month, as in prod.json
+  python -m ops plan --rate 30M/month --burst 20x30min --plot plan.png
+  python -m ops plan --parameters params/dev.json --region eu-central-1
+  python -m ops plan --megapixels 24:46 --failures 1% --outage 30min --simulate
+  python -m ops plan --rate 1G/month --concurrency 10000 --output json""",
+    ),
 }
 
 

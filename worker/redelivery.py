@@ -26,9 +26,15 @@ def delay(message: Message, *, visibility_timeout: int) -> int:
     Full jitter (anything from nothing to the ceiling) spreads what failed together best.
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
-    first = min(_FIRST_DELAY, visibility_timeout)
-    ceiling = min(_LONGEST_DELAY, first * 2 ** min(tries(message) - 1, 16))
+    ceiling = longest_delay(tries(message), visibility_timeout=visibility_timeout)
     return random.randint(1, ceiling)  # noqa: S311  # nosec B311 # spreads load, protects nothing
+
+
+def longest_delay(tries_so_far: int, *, visibility_timeout: int) -> int:
+    """Return the most seconds that `delay` waits after so many tries."""
+    first = min(_FIRST_DELAY, visibility_timeout)
+    ceiling: int = min(_LONGEST_DELAY, first * 2 ** min(tries_so_far - 1, 16))
+    return ceiling
 
 
 def suspects(messages: Iterable[Message]) -> list[Message]:

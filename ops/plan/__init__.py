@@ -1,0 +1,1 @@
+"""Capacity and cost of the pipeline: formulas, a simulation that checks them, dated prices."""

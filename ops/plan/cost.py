@@ -1,0 +1,226 @@
+"""What the stack costs: at rest, and for the pictures of a month; every price is dated."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ops.errors import UsageError
+from ops.plan.capacity import FIRST_POLLERS, Capacity
+from ops.plan.service import areas
+from ops.plan.stack import Stack
+from ops.plan.workload import MONTH, Picture
+from worker.metrics import Metrics
+
+PRICES = Path(__file__).parent / "prices.toml"
+
+POLL_SECONDS = 20
+"""An empty receive of the pollers returns after that long (templates/queues.py)."""
+
+LOG_BYTES_A_PICTURE = 500
+LOG_BYTES_AN_INVOCATION = 1_500
+"""One line each of the worker, and its metrics; the latter with Lambda's own start and report."""
+
+WITH_BUCKET_KEY = 0.01
+"""Of the requests to S3 that go on to KMS: "up to 99 percent" fewer, says S3's documentation.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+"""
+
+LISTS = 1
+LOOKS = 1
+"""Requests beside reading and writing, for each picture (worker/settlement.py)."""
+
+Read = Literal["source", "quoted", "assumed"]
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars for one unit; where and when that was read, and how surely."""
+
+    usd: float
+    date: str
+    source: str
+    read: Read
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One position of a bill, for a month."""
+
+    what: str
+    amount: float
+    """How many of the units that `price` is for."""
+
+    price: str
+
+    usd: float
+
+
+def prices(region: str, files: list[Path]) -> dict[str, Price]:
+    """Return the prices of a region, those of the user's files over our own.
+
+    Raises UsageError: a file cannot be read or has another shape, or the region is not in any.
+    """
+    known = _table(PRICES)
+    names = set(known["us-east-1"])
+    for path in files:
+        for place, entries in _table(path).items():
+            if unknown := sorted(set(entries) - names):
+                raise UsageError(
+                    f"{path}: {place}.{unknown[0]} is no price that is used;"
+                    f" allowed: {', '.join(sorted(names))}"
+                )
+            known.setdefault(place, {}).update(entries)
+    if region not in known:
+        raise UsageError(
+            f"no prices of {region!r}: there are those of {', '.join(sorted(known))};"
+            " give your own with --prices FILE.toml"
+        )
+    if missing := sorted(names - set(known[region])):
+        raise UsageError(f"prices of {region!r} are missing: {', '.join(missing)}")
+    return known[region]
+
+
+def _table(path: Path) -> dict[str, dict[str, Price]]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    found: dict[str, dict[str, Price]] = {}
+    for region, entries in content.items():
+        if not isinstance(entries, dict):
+            raise UsageError(f"{path}: {region} is no table of prices, like [us-east-1.NAME]")
+        found[region] = {
+            name: _price(f"{path}: {region}.{name}", entry) for name, entry in entries.items()
+        }
+    return found
+
+
+def _price(where: str, entry: Any) -> Price:
+    allowed = {"usd", "date", "source", "read", "note"}
+    if not isinstance(entry, dict) or not {"usd", "date", "source"} <= set(entry) <= allowed:
+        raise UsageError(f"{where}: needs usd, date and source; read and note may be there")
+    usd, date, read = entry["usd"], entry["date"], entry.get("read", "source")
+    if isinstance(usd, bool) or not isinstance(usd, int | float) or not 0 <= usd < 1e9:
+        raise UsageError(f"{where}: usd is {usd!r}, not an amount of dollars")
+    if not isinstance(date, datetime.date) or isinstance(date, datetime.datetime):
+        raise UsageError(f"{where}: date is {date!r}, not a day like 2026-01-31, without quotes")
+    if read not in get_args(Read):
+        raise UsageError(f"{where}: read is {read!r}; allowed: {', '.join(get_args(Read))}")
+    return Price(
+        float(usd), date.isoformat(), str(entry["source"]), read, str(entry.get("note", ""))
+    )
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a month costs."""
+
+    rest: list[Line]
+    """Whether there are pictures or not."""
+
+    work: list[Line]
+    """Because of the pictures."""
+
+    storage: Line
+    """For each month that one month's uploads and thumbnails are kept; not in the sums."""
+
+    pictures: float
+
+    @property
+    def at_rest(self) -> float:
+        """Return dollars a month without a picture."""
+        return sum(line.usd for line in self.rest)
+
+    @property
+    def total(self) -> float:
+        """Return dollars a month."""
+        return self.at_rest + sum(line.usd for line in self.work)
+
+    @property
+    def per_million(self) -> float:
+        """Return dollars for a million pictures, without what is paid at rest."""
+        return sum(line.usd for line in self.work) / self.pictures * 1e6
+
+
+# Bytes for a thumbnail's pixel: the bench's tables of likeness and of encoders.
+_THUMBNAIL_BYTES = {"jpeg": 0.24, "webp": 0.16, "avif": 0.13}
+
+
+def bill(capacity: Capacity, known: Mapping[str, Price], *, size: float | None = None) -> Bill:
+    """Return what a month of this demand costs; beyond the throughput, what was asked is billed.
+
+    `size` is of the batches; None: as they will be at this rate.
+    """
+    service, stack = capacity.service, capacity.service.stack
+    month = capacity.demand.rate * MONTH
+    tries = month * capacity.retries.tries(capacity.demand.failures)
+    size = size or capacity.batch
+    invocations = tries / size
+    rejected = sum(service.rejected().values())
+    variants = len(stack.widths) * len(stack.formats)
+    writes = month * ((1 - rejected) * variants + rejected)
+    gb_seconds = invocations * service.seconds(size) * stack.memory_megabytes / 1024
+    kms = (month + writes + tries * (1 + LISTS + LOOKS)) * WITH_BUCKET_KEY
+    # Of a queue: a producer encrypts and decrypts, a consumer decrypts, once a reuse period.
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+    kms += MONTH / stack.data_key_seconds * (2 + 1)
+    receives = stack.queues * FIRST_POLLERS * MONTH / POLL_SECONDS
+    logs = month * LOG_BYTES_A_PICTURE + invocations * LOG_BYTES_AN_INVOCATION
+    stored = month * sum(
+        picture.share * (picture.file_bytes + _thumbnail_bytes(stack, picture))
+        for picture in service.pictures
+    )
+
+    def line(what: str, amount: float, price: str) -> Line:
+        return Line(what, amount, price, amount * known[price].usd)
+
+    return Bill(
+        rest=[
+            line("encryption key", stack.keys, "kms_key_month"),
+            line(
+                "SQS interface endpoint, each zone and hour",
+                stack.interface_endpoint_zones * MONTH / 3600,
+                "interface_endpoint_hour",
+            ),
+            line("alarms", stack.alarms, "cloudwatch_alarm_month"),
+            line("dashboards", stack.dashboards, "cloudwatch_dashboard_month"),
+            line("empty receives of the pollers", receives / 1e6, "sqs_million_requests"),
+        ],
+        work=[
+            line("thumbnail writes", writes / 1e3, "s3_thousand_writes"),
+            line("uploads", month / 1e3, "s3_thousand_writes"),
+            line("lists", tries * LISTS / 1e3, "s3_thousand_writes"),
+            line("reads and looks", tries * (1 + LOOKS) / 1e3, "s3_thousand_reads"),
+            line("function, GB-seconds", gb_seconds, f"lambda_gb_second_{stack.architecture}"),
+            line("function, invocations", invocations / 1e6, "lambda_million_requests"),
+            line(
+                "queue: sends, receives, deletes",
+                (month + invocations * 2) / 1e6,
+                "sqs_million_requests",
+            ),
+            line("KMS requests, with bucket keys", kms / 1e4, "kms_ten_thousand_requests"),
+            line("logs, GB", logs / 1e9, "cloudwatch_logs_gb"),
+            line("custom metrics", _metrics(), "cloudwatch_metric_month"),
+        ],
+        storage=line("uploads and thumbnails, GB", stored / 1e9, "s3_gb_month"),
+        pictures=month,
+    )
+
+
+def _metrics() -> int:
+    """Return how many metrics the worker's line always has."""
+    (group,) = json.loads(Metrics().line({}))["_aws"]["CloudWatchMetrics"]
+    return len(group["Metrics"])
+
+
+def _thumbnail_bytes(stack: Stack, picture: Picture) -> float:
+    each = sum(_THUMBNAIL_BYTES[name] for name in stack.formats)
+    return sum(areas(picture, stack.widths)) * 1e6 * each

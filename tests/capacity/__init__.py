@@ -1,0 +1,1 @@
+"""The capacity model beside a simulation, the bench's figures and the handler itself."""
