@@ -55,7 +55,7 @@ WRITES_AT_ONCE = 10
 
 # Bytes that decoding takes for a pixel, and encoding for a thumbnail's: worker/footprint.py.
 DECODING_BYTES = {"progressive": 3.2, "webp": 19.0}
-ENCODING_BYTES = 32
+ENCODING_BYTES = 36
 FIXED_BYTES = 8_000_000
 
 SHAPE = 3 / 4

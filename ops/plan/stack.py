@@ -47,6 +47,8 @@ class Stack:
 
     keys: int
     alarms: int
+    """Metrics that alarms watch."""
+
     dashboards: int
     data_key_seconds: int
 
@@ -120,7 +122,11 @@ def read(
         interface_endpoint_zones=sum(len(door["SubnetIds"]) for door in doors),
         queues=len(reading.of_type("Lambda::EventSourceMapping")),
         keys=len(reading.of_type("KMS::Key")),
-        alarms=len(reading.of_type("CloudWatch::Alarm")),
+        alarms=sum(
+            # One over an expression is billed for each metric in it.
+            sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
+            for alarm in reading.of_type("CloudWatch::Alarm").values()
+        ),
         dashboards=len(reading.of_type("CloudWatch::Dashboard")),
         data_key_seconds=queue["KmsDataKeyReusePeriodSeconds"],
     )
