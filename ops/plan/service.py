@@ -164,7 +164,7 @@ class Service:
 
     def _mean(self, size: int) -> float:
         if size not in self._known:
-            draw = random.Random(size)  # noqa: S311 -- the same pictures each time, no secret
+            draw = random.Random(size)  # noqa: S311  # nosec B311 # no secret
             rounds = max(20, _SAMPLED // size)
             drawn = draw.choices(self.works, self.shares, k=size * rounds)
             self._known[size] = (

@@ -93,7 +93,7 @@ class Simulation:
         most = self.capacity.polling.most
         self.scale = max(1.0, min(expected / self.most_pictures, most / LEAST_AT_ONCE))
         self._environment = simpy.Environment()
-        self._random = random.Random(self.seed)  # noqa: S311 -- the same run each time, no secret
+        self._random = random.Random(self.seed)  # noqa: S311  # nosec B311 # no secret
         self._slots = 0
         self._busy_seconds = 0.0
         self._arrived = self._done = self._dead = self._batches = self._received = 0

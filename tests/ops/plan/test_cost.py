@@ -15,6 +15,7 @@ from ops.plan import cost
 from ops.plan.capacity import Demand
 from tests.ops.plan.conftest import plan
 
+ROOT = Path(__file__).parents[3]
 PRICES = cost.prices("us-east-1", [])
 BASE = plan().capacity
 
@@ -27,7 +28,7 @@ def bill(rate: float, **options: float) -> cost.Bill:
 def test_cost_is_linear_with_full_batches(rate: float, times: float) -> None:
     """D6: but for what a month of metrics and the queue's data keys cost."""
     one, many = bill(rate, size=5), bill(rate * times, size=5)
-    fixed = 2.5
+    fixed = 3.1
     assert many.total - many.at_rest == pytest.approx(
         (one.total - one.at_rest) * times, rel=1e-6, abs=fixed * times
     )
@@ -96,3 +97,17 @@ def test_a_wrong_price_is_told(content: str, told: str, tmp_path: Path) -> None:
 def test_a_region_without_prices_is_told() -> None:
     with pytest.raises(UsageError, match=r"no prices of 'cn-north-1'.*--prices"):
         cost.prices("cn-north-1", [])
+
+
+def test_the_readme_tells_what_the_plan_says() -> None:
+    """D6: both tables, to the cent."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for name, column in (("dev.json", 2), ("prod.json", 3)):
+        table = readme.split("| at rest, a month")[1].split("\n\n")[0].splitlines()
+        told = float(table[-1].split("|")[column].strip(" *"))
+        found = plan("--parameters", str(ROOT / "params" / name)).bill
+        assert told == round(found.at_rest, 2)
+    table = readme.split("| per million pictures")[1].split("\n\n")[0].splitlines()
+    *parts, together = [float(line.split("|")[2].strip(" *")) for line in table[2:]]
+    assert round(sum(parts), 2) == together
+    assert together == pytest.approx(plan().bill.per_million, abs=0.01)
