@@ -8,6 +8,7 @@ from typing import Any
 
 from ops.rules import (
     encryption,
+    feeding,
     functions,
     network,
     observing,
@@ -21,6 +22,7 @@ from ops.rules.stack import Stack
 
 MODULES: tuple[ModuleType, ...] = (
     queues,
+    feeding,
     functions,
     storage,
     encryption,

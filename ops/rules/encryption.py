@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ops.privilege.evaluation import Request
+from ops.rules.feeding import deliveries
 from ops.rules.policy import allowed
 from ops.rules.rule import Problems, rule
 from ops.rules.stack import Stack, key_property
@@ -100,13 +101,11 @@ def account_administers_key(stack: Stack) -> Problems:
 def _feeds(stack: Stack) -> Iterator[tuple[str, str, str, str]]:
     """Yield service, the ARN it acts for, what it writes to, and that resource's key."""
     found = [("s3.amazonaws.com", stack.arn(b), queue) for b, _, queue in stack.notifications()]
+    found += [(one.service, one.source, one.queue) for one in deliveries(stack)]
     for title, one in stack.of_type("Events::Rule").items():
         for target in one.get("Targets", []):
-            to = stack.owner(target.get("Arn"), "SQS::Queue", "SNS::Topic")
+            to = stack.owner(target.get("Arn"), "SNS::Topic")
             found.append(("events.amazonaws.com", stack.arn(title), to))
-    for one in stack.of_type("SNS::Subscription").values():
-        to = stack.owner(one.get("Endpoint"), "SQS::Queue")
-        found.append(("sns.amazonaws.com", str(one.get("TopicArn")), to))
     for title, one in stack.of_type("CloudWatch::Alarm").items():
         for action in [*one.get("AlarmActions", []), *one.get("OKActions", [])]:
             to = stack.owner(action, "SNS::Topic")
@@ -131,6 +130,8 @@ def sender_may_use_key(stack: Stack) -> Problems:
             if service == "events.amazonaws.com"
             else {"aws:SourceArn": source, "aws:SourceAccount": stack.account}
         )
+        if stack.kind(to) == "SQS::Queue":  # what SQS itself adds, whoever it is that sends
+            sent["kms:EncryptionContext:aws:sqs:arn"] = stack.arn(to)
         for action in ("kms:GenerateDataKey", "kms:Decrypt"):
             request = Request(action=action, principal=service, context=sent)
             if not allowed(stack.statements(key), request) and (key, service, action) not in said:

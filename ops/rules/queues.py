@@ -304,47 +304,6 @@ def announcements_arrive(stack: Stack) -> Problems:
 
 
 @rule(
-    "Allow the sender's service sqs:SendMessage on the queue, with aws:SourceArn the rule or"
-    " topic.",
-    source="https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html",
-    keeps="T5, trap 32",
-)
-def queue_admits_rules_and_topics(stack: Stack) -> Problems:
-    """EventBridge and SNS drop what a queue refuses, and nobody is told."""
-    feeds = [
-        (title, stack.owner(target.get("Arn"), "SQS::Queue"), "events.amazonaws.com", title)
-        for title, one in stack.of_type("Events::Rule").items()
-        for target in one.get("Targets", [])
-    ] + [
-        (
-            title,
-            stack.owner(one.get("Endpoint"), "SQS::Queue"),
-            "sns.amazonaws.com",
-            stack.owner(one.get("TopicArn"), "SNS::Topic"),
-        )
-        for title, one in stack.of_type("SNS::Subscription").items()
-        if one.get("Protocol") == "sqs"
-    ]
-    for title, queue, service, source in feeds:
-        if not queue or not source:
-            continue
-        context = {
-            "aws:SourceArn": stack.arn(source),
-            "aws:SourceAccount": stack.account,
-            "aws:SecureTransport": "true",
-            "aws:PrincipalIsAWSService": "true",
-        }
-        request = Request(
-            action="sqs:SendMessage",
-            resource=stack.arn(queue),
-            principal=service,
-            context=context,
-        )
-        if not allowed(stack.guarding(queue), request):
-            yield title, f"may not send to {queue}: no policy on the queue lets {service}"
-
-
-@rule(
     "Deny every action when aws:SecureTransport is false, to everybody, on the queue or topic.",
     source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html",
     keeps="S2",

@@ -1,6 +1,9 @@
 """Sound parts that the default template does not have, for defects to be seeded into."""
 
+import json
 from typing import Any
+
+from templates import pipeline, specification
 
 Template = dict[str, Any]
 
@@ -24,6 +27,14 @@ def statements(template: Template, title: str) -> list[dict[str, Any]]:
     return found
 
 
+def somebodys_sources(template: Template) -> None:
+    """A stack whose uploads lie in buckets of others, by a rule and by a topic."""
+    sources = {"old": {"type": "existing-bucket"}, "partner": {"type": "topic"}}
+    plan = specification.parse({"sources": sources}, origin="additions")
+    template.clear()
+    template.update(json.loads(pipeline.render(pipeline.build(plan))))
+
+
 def rule_to_queue(template: Template) -> None:
     """Existing buckets by EventBridge: the queue admits the rule, and the key EventBridge."""
     name = "${NamePrefix}-existing"
@@ -31,21 +42,33 @@ def rule_to_queue(template: Template) -> None:
         "Type": "AWS::Events::Rule",
         "Properties": {
             "Name": sub(name),
-            "EventPattern": {"source": ["aws.s3"], "detail-type": ["Object Created"]},
-            "Targets": [{"Id": "work", "Arn": arn("WorkQueue")}],
+            "EventPattern": {
+                "source": ["aws.s3"],
+                "detail-type": ["Object Created"],
+                "detail": {"bucket": {"name": ["old"]}, "object": {"key": [{"prefix": "in/"}]}},
+            },
+            "Targets": [
+                {
+                    "Id": "work",
+                    "Arn": arn("WorkQueue"),
+                    "DeadLetterConfig": {"Arn": arn("DeadLetterQueue")},
+                }
+            ],
         },
+        "DependsOn": ["WorkQueuePolicy", "DeadLetterQueuePolicy"],
     }
     source = sub(f"arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/{name}")
-    statements(template, "WorkQueuePolicy").append(
-        {
-            "Sid": "AnnounceExisting",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": arn("WorkQueue"),
-            "Condition": {"ArnEquals": {"aws:SourceArn": source}},
-        }
-    )
+    for queue in ("WorkQueue", "DeadLetterQueue"):
+        statements(template, f"{queue}Policy").append(
+            {
+                "Sid": "AnnounceExisting",
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn(queue),
+                "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+            }
+        )
     statements(template, "EncryptionKey").append(
         {
             "Sid": "AnnounceExisting",

@@ -233,6 +233,82 @@ def queue_refuses_the_rule(t: Template) -> None:
     drop(t, "WorkQueuePolicy", "AnnounceExisting")
 
 
+@defect("queue-admits-rules-and-topics", on=additions.somebodys_sources)
+def queue_admits_every_rule(t: Template) -> None:
+    del named(t, "WorkQueuePolicy", "OldAnnounceUploads")["Condition"]["ArnLike"]
+
+
+@defect("queue-admits-rules-and-topics", on=additions.somebodys_sources)
+def queue_admits_every_topic(t: Template) -> None:
+    del named(t, "WorkQueuePolicy", "PartnerAnnounceUploads")["Condition"]
+
+
+@defect("queue-admits-rules-and-topics", on=additions.somebodys_sources)
+def dead_letter_queue_refuses_the_topic(t: Template) -> None:
+    drop(t, "DeadLetterQueuePolicy", "PartnerKeepUndelivered")
+
+
+@defect("undelivered-events-are-kept", on=additions.somebodys_sources)
+def rule_drops_what_it_cannot_deliver(t: Template) -> None:
+    del of(t, "OldAnnounceRule")["Targets"][0]["DeadLetterConfig"]
+
+
+@defect("undelivered-events-are-kept", on=additions.somebodys_sources)
+def topic_drops_what_it_cannot_deliver(t: Template) -> None:
+    del of(t, "PartnerSubscription")["RedrivePolicy"]
+
+
+@defect("feed-waits-for-queue-policy", on=additions.somebodys_sources)
+def rule_before_queue_policy(t: Template) -> None:
+    t["Resources"]["OldAnnounceRule"]["DependsOn"].remove("WorkQueuePolicy")
+
+
+@defect("feed-waits-for-queue-policy", on=additions.somebodys_sources)
+def subscription_before_queue_policy(t: Template) -> None:
+    del t["Resources"]["PartnerSubscription"]["DependsOn"]
+
+
+@defect("subscription-does-not-filter", on=additions.somebodys_sources)
+def subscription_filters(t: Template) -> None:
+    of(t, "PartnerSubscription")["FilterPolicy"] = {"Records": {"eventSource": ["aws:s3"]}}
+
+
+@defect("event-pattern-names-bucket-and-folder", on=additions.somebodys_sources)
+def rule_takes_every_kind_of_event(t: Template) -> None:
+    del of(t, "OldAnnounceRule")["EventPattern"]["detail-type"]
+
+
+@defect("event-pattern-names-bucket-and-folder", on=additions.somebodys_sources)
+def rule_takes_every_bucket(t: Template) -> None:
+    del of(t, "OldAnnounceRule")["EventPattern"]["detail"]["bucket"]
+
+
+@defect("event-pattern-names-bucket-and-folder", on=additions.somebodys_sources)
+def rule_takes_every_key(t: Template) -> None:
+    del of(t, "OldAnnounceRule")["EventPattern"]["detail"]["object"]
+
+
+@defect("event-pattern-names-bucket-and-folder", on=additions.somebodys_sources)
+def pattern_is_too_long(t: Template) -> None:
+    of(t, "OldAnnounceRule")["EventPattern"]["detail"]["object"]["key"] = [
+        {"prefix": f"customers/{number:03}/uploads/"} for number in range(60)
+    ]
+
+
+@defect("somebodys-bucket-is-read-under-its-prefixes", on=additions.somebodys_sources)
+def worker_reads_all_of_somebodys_bucket(t: Template) -> None:
+    named(t, "WorkerRole", "OldReadUploads")["Resource"] = [
+        sub("arn:${AWS::Partition}:s3:::${OldBucketName}/*")
+    ]
+
+
+@defect("somebodys-bucket-is-read-under-its-prefixes", on=additions.somebodys_sources)
+def endpoint_is_open_for_all_of_somebodys_bucket(t: Template) -> None:
+    named(t, "StorageEndpoint", "OldReadUploads")["Resource"] = [
+        sub("arn:${AWS::Partition}:s3:::${OldBucketName}/*")
+    ]
+
+
 @defect("queue-and-topic-refuse-plain-http")
 def queue_over_plain_http(t: Template) -> None:
     drop(t, "WorkQueuePolicy", "DenyPlaintext")
@@ -632,6 +708,22 @@ def key_keeps_alarms_out(t: Template) -> None:
 @defect("sender-may-use-key", on=additions.rule_to_queue)
 def key_keeps_rules_out(t: Template) -> None:
     drop(t, "EncryptionKey", "AnnounceExisting")
+
+
+@defect("sender-may-use-key", on=additions.somebodys_sources)
+def key_keeps_topics_out(t: Template) -> None:
+    drop(t, "EncryptionKey", "AnnounceByTopic")
+
+
+@defect("sender-may-use-key", on=additions.somebodys_sources)
+def key_is_for_other_queues(t: Template) -> None:
+    named(t, "EncryptionKey", "AnnounceByRule")["Condition"] = {
+        "StringLike": {
+            "kms:EncryptionContext:aws:sqs:arn": sub(
+                "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:others-*"
+            )
+        }
+    }
 
 
 @defect("logs-may-use-key")

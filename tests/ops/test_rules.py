@@ -84,8 +84,12 @@ def told(content: dict[str, Any]) -> list[str]:
                 }
             }
         },
+        {"sources": {"default": {}, "scans": {"prefixes": ["in/", "raw/"]}}},
+        {"sources": {"old": {"type": "existing-bucket", "follow_deletes": True}}},
+        {"sources": {"default": {}, "partner": {"type": "topic"}}},
+        {"sources": {"wire": {"type": "topic", "raw_delivery": True, "prefixes": ["a/", "b/"]}}},
     ],
-    ids=["default", "deletes", "zones", "batches"],
+    ids=["default", "deletes", "zones", "batches", "own", "existing", "topic", "raw topic"],
 )
 def test_the_generated_template_keeps_every_rule(tables: dict[str, Any]) -> None:
     """D4: with its defaults, at every parameter's bounds, with every condition, in China."""
@@ -96,7 +100,7 @@ def test_the_generated_template_keeps_every_rule(tables: dict[str, Any]) -> None
     "add",
     [
         *(additions.delivery, additions.distribution),
-        *(additions.operator, additions.rule_to_queue),
+        *(additions.operator, additions.rule_to_queue, additions.somebodys_sources),
     ],
 )
 def test_what_defects_are_seeded_into_is_sound(
