@@ -10,7 +10,7 @@ from ops import dashboards
 from ops.privilege.evaluation import Request
 from ops.rules.policy import allowed
 from ops.rules.rule import Problems, rule
-from ops.rules.stack import Stack
+from ops.rules.stack import Stack, number
 
 ALARMS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring"
 BODY = (
@@ -75,6 +75,21 @@ METRICS = {
 }
 
 
+# Levels, not counts: how much there is at a moment, or how long something took.
+LEVELS = {
+    "ApproximateAgeOfOldestMessage",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesVisible",
+    "ClaimedAccountConcurrency",
+    "ConcurrentExecutions",
+    "Duration",
+    "UnreservedConcurrentExecutions",
+}
+SECONDS_OF_A_DAY = 24 * 3600
+FEWEST_WORDS = 4  # of a description that says something
+
+
 def _watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield namespace, metric and dimensions of all that an alarm looks at."""
     for one in [
@@ -136,6 +151,68 @@ def alarm_states_missing_data(stack: Stack) -> Problems:
             yield title, "does not say what missing data means"
         elif alarm["TreatMissingData"] in ("missing", "ignore"):
             yield title, f"treats missing data as {alarm['TreatMissingData']}"
+
+
+@rule(
+    "Use Maximum for levels and durations; periods of 10, 20, 30 or a multiple of 60 seconds; an"
+    " evaluation of at most a day; no more DatapointsToAlarm than EvaluationPeriods.",
+    source=f"{ALARMS}/alarm-evaluation.html",
+    keeps="O2",
+)
+def alarm_can_be_evaluated(stack: Stack) -> Problems:
+    """CloudWatch refuses some of it; a sum of levels grows with the period and means nothing."""
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        periods = number(alarm.get("EvaluationPeriods"))
+        if (number(alarm.get("DatapointsToAlarm")) or 0) > (periods or 0):
+            yield title, "needs more breaching data points than it looks at"
+        for metric, statistic, given in _statistics(alarm):
+            if metric in LEVELS and statistic == "Sum":
+                yield title, f"adds up {metric}, which is no count"
+            period = number(given) or 0
+            if period not in (10, 20, 30) and (period % 60 or not period):
+                yield title, f"has a period of {given} seconds"
+            elif period < 3600 and period * (periods or 0) > SECONDS_OF_A_DAY:
+                yield title, "looks back for more than a day"
+
+
+def _statistics(alarm: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield metric, statistic and period of all that an alarm looks at."""
+    if "MetricName" in alarm:
+        yield str(alarm["MetricName"]), str(alarm.get("Statistic")), alarm.get("Period")
+    for one in alarm.get("Metrics", []):
+        if "MetricStat" in one:
+            stat = one["MetricStat"]
+            yield str(stat["Metric"].get("MetricName")), str(stat.get("Stat")), stat.get("Period")
+
+
+@rule(
+    "Give the metric that the expression means this id, and return one result.",
+    source=f"{ALARMS}/using-metric-math.html",
+    keeps="O2",
+)
+def alarm_computes_from_metrics(stack: Stack) -> Problems:
+    """An expression over an id that is not there is refused, or never has a value."""
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        queries = alarm.get("Metrics", [])
+        ids = {one.get("Id") for one in queries}
+        for one in queries:
+            for name in re.findall(r"\b[a-z]\w*", str(one.get("Expression", ""))):
+                if name not in ids:
+                    yield title, f"computes from {name}, which is no metric of the alarm"
+        if queries and sum(str(one.get("ReturnData")).lower() != "false" for one in queries) != 1:
+            yield title, "does not return one result"
+
+
+@rule(
+    "Set AlarmDescription: what it means, what to do first, where to read on.",
+    source=f"{ALARMS}/Best_Practice_Recommended_Alarms_AWS_Services.html",
+    keeps="O2",
+)
+def alarm_says_what_to_do(stack: Stack) -> Problems:
+    """The message is all that somebody has at three in the morning."""
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        if len(str(alarm.get("AlarmDescription", "")).split()) < FEWEST_WORDS:
+            yield title, "does not say what it means and what to do"
 
 
 @rule(

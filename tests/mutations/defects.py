@@ -1159,6 +1159,57 @@ def missing_data_not_stated(t: Template) -> None:
     del of(t, "WorkerErrorAlarm")["TreatMissingData"]
 
 
+@defect("alarm-can-be-evaluated")
+def sum_of_a_level(t: Template) -> None:
+    of(t, "QueueAgeAlarm")["Statistic"] = "Sum"
+
+
+@defect("alarm-can-be-evaluated")
+def sum_of_a_level_in_metric_math(t: Template) -> None:
+    of(t, "StalledAlarm")["Metrics"][1]["MetricStat"]["Stat"] = "Sum"
+
+
+@defect("alarm-can-be-evaluated")
+def period_of_ninety_seconds(t: Template) -> None:
+    of(t, "WorkerErrorAlarm")["Period"] = 90
+
+
+@defect("alarm-can-be-evaluated")
+def evaluation_of_two_days(t: Template) -> None:
+    of(t, "DurationAlarm")["EvaluationPeriods"] = 576
+
+
+@defect("alarm-can-be-evaluated")
+def more_points_to_alarm_than_periods(t: Template) -> None:
+    of(t, "DurationAlarm")["DatapointsToAlarm"] = 13
+
+
+@defect("alarm-computes-from-metrics")
+def alarm_computes_from_nothing(t: Template) -> None:
+    of(t, "RejectionAlarm")["Metrics"][1]["Id"] = "images"
+
+
+@defect("alarm-computes-from-metrics")
+def alarm_returns_two_results(t: Template) -> None:
+    del of(t, "RejectionAlarm")["Metrics"][1]["ReturnData"]
+
+
+@defect("alarm-watches-real-resource")
+def alarm_of_another_queue_in_metric_math(t: Template) -> None:
+    metric = of(t, "LostUploadAlarm")["Metrics"][2]["MetricStat"]["Metric"]
+    metric["Dimensions"][0]["Value"] = sub("${NamePrefix}-works")
+
+
+@defect("alarm-says-what-to-do")
+def alarm_without_description(t: Template) -> None:
+    del of(t, "StalledAlarm")["AlarmDescription"]
+
+
+@defect("alarm-says-what-to-do")
+def alarm_described_by_its_name(t: Template) -> None:
+    of(t, "StalledAlarm")["AlarmDescription"] = "Stalled"
+
+
 @defect("alarm-reaches-somebody")
 def alarm_without_action(t: Template) -> None:
     of(t, "DeadLetterAlarm")["AlarmActions"] = []
