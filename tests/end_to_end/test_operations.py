@@ -210,3 +210,151 @@ def interrupted(function: Callable[..., None], *, after: int) -> Callable[..., N
         function(*arguments)
 
     return call
+
+
+FAILED = ("uploads/dead letter.jpg", "uploads/another.jpg")
+
+
+@pytest.fixture(scope="module")
+def letters(operated: Pipeline) -> dict[str, str]:
+    """Dead letters by the worker's doing: uploads that it could not write for, and junk.
+
+    Key or `junk` to message id.
+    """
+    operated.drained()
+    with operated.without("s3:PutObject"):
+        for key in FAILED:
+            operated.upload(key, pictures.jpeg())
+        operated.send("junk")
+        operated.until(
+            lambda: operated.waiting("DeadLetterQueueUrl") == 3 or None, "three dead letters"
+        )
+    found = operated.sqs.receive_message(
+        QueueUrl=operated.stack.outputs["DeadLetterQueueUrl"],
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=0,
+    )["Messages"]
+    return {
+        "junk" if one["Body"] == "junk" else events.parse(one["Body"]).objects[0].key: one[
+            "MessageId"
+        ]
+        for one in found
+    }
+
+
+def test_dead_letters_tell_their_cause(
+    operated: Pipeline, operator: Operator, letters: dict[str, str]
+) -> None:
+    """D6, trap 19: what failed, why, since when; looking takes nothing away."""
+    before = operated.waiting("DeadLetterQueueUrl")
+    found = operator.reads("dead-letters list", "--exit-code", status=1)
+    causes = {
+        letter["id"]: cause["cause"] for cause in found["causes"] for letter in cause["letters"]
+    }
+    key = FAILED[0]
+    assert "(AccessDenied)" in causes[letters[key]]
+    assert "PutObject" in causes[letters[key]]
+    assert "UnreadableMessageError" in causes[letters["junk"]]
+
+    table = operator.does("dead-letters list")
+    assert f"s3://{operated.uploads}/{key}" in table
+    assert "nothing that the worker can read" in table
+
+    shown = operator.reads("dead-letters show", letters[key])
+    (about,) = shown["objects"]
+    assert about["state"].startswith("there: ")
+    assert len(shown["log"]) >= 2  # each try
+    assert all("AccessDenied" in line["traceback"] for line in shown["log"])
+    operated.s3.delete_object(Bucket=operated.uploads, Key=key, VersionId=about["version"])
+    assert "gone" in operator.does("dead-letters show", letters[key])
+    operator.does("dead-letters show", "no-such-id", status=1)
+    assert operated.waiting("DeadLetterQueueUrl") == before
+
+
+def test_chosen_letters_are_sent_to_work_again(
+    operated: Pipeline, operator: Operator, letters: dict[str, str]
+) -> None:
+    """D6, R2: those, and no others; nothing by a dry run."""
+    key = FAILED[1]
+    before = operated.waiting("DeadLetterQueueUrl")
+    choice = ("--cause", "AccessDenied", letters[key])
+    assert operator.reads("dead-letters redrive", "--dry-run", *choice)["sent"] == [letters[key]]
+    assert operated.waiting("DeadLetterQueueUrl") == before
+    assert operator.reads("dead-letters redrive", *choice)["sent"] == [letters[key]]
+    assert operated.waiting("DeadLetterQueueUrl") == before - 1
+    operated.until(lambda: operated.stored(keys.output_key(key, "w128")), "thumbnails")
+    operator.does("dead-letters redrive", letters[key], status=1)
+
+
+def undelivered(pipeline: Pipeline, *bodies: str) -> list[str]:
+    """Put messages where EventBridge and SNS put what they cannot deliver; their ids."""
+    url = pipeline.stack.outputs["DeadLetterQueueUrl"]
+    attributes = {"ERROR_CODE": {"DataType": "String", "StringValue": "NO_PERMISSIONS"}}
+    return [
+        pipeline.sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)[
+            "MessageId"
+        ]
+        for body in bodies
+    ]
+
+
+def test_letters_are_saved_before_they_are_deleted(operated: Pipeline, operator: Operator) -> None:
+    """D6: not without consent, never over another file, and with a copy to send again."""
+    ids = undelivered(operated, "one", "two")
+    before = operated.waiting("DeadLetterQueueUrl")
+    operator.does("dead-letters purge", status=2)  # nobody to ask
+    Path("taken").write_text("mine")
+    operator.does("dead-letters purge", "--yes", "--save", "taken", status=2)
+    assert operator.reads("dead-letters purge", "--dry-run", ids[0])["deleted"] == ids[:1]
+    # The disk is full, so to speak: nothing that is not saved is deleted.
+    with operator.patch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        operator.does("dead-letters purge", "--yes", status=1)
+    assert operated.waiting("DeadLetterQueueUrl") == before
+
+    operator.does("dead-letters purge", "--yes", "--save", "saved.jsonl", *ids)
+    saved = [json.loads(line) for line in Path("saved.jsonl").read_text().splitlines()]
+    assert {one["id"]: one["body"] for one in saved} == dict(zip(ids, ["one", "two"], strict=True))
+    assert operated.waiting("DeadLetterQueueUrl") == before - 2
+
+
+def full(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_the_printed_policy_is_enough_and_needed(operated: Pipeline, operator: Operator) -> None:
+    """Trap 21, S5: an operator with these rights and no others can do all of it."""
+    policy = operator.reads("dead-letters policy")
+    documented = Path(__file__).parents[2].joinpath("docs/operations.md").read_text("utf-8")
+    for statement in policy["Statement"]:
+        if statement["Sid"] in ("TakeDeadLetters", "SendThemToWork", "UseKey"):
+            assert all(f"`{action}`" in documented for action in statement["Action"])
+    iam = operated.emulator.client("iam")
+    iam.create_user(UserName="operator")
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    operator.patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    operator.patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    operator.does("dead-letters list", status=1)
+
+    def allow(*, without: str = "") -> None:
+        """Attach the policy; to the emulator, batches are actions of their own."""
+        rights = json.loads(json.dumps(policy))
+        for statement in rights["Statement"]:
+            kept = [action for action in statement["Action"] if action != without]
+            statement["Action"] = kept + [
+                f"{action}Batch" for action in kept if action.startswith("sqs:")
+            ]
+        iam.put_user_policy(
+            UserName="operator", PolicyName="letters", PolicyDocument=json.dumps(rights)
+        )
+
+    allow()
+    first, second = undelivered(operated, "{}", "[]")
+    assert "NO_PERMISSIONS" in operator.reads("dead-letters show", first)["cause"]
+    operator.does("dead-letters purge", first, "--yes")
+    allow(without="sqs:SendMessage")
+    operator.does("dead-letters redrive", second, status=1)
+    before = operated.waiting("DeadLetterQueueUrl")
+    allow()
+    operator.does("dead-letters redrive", second)
+    assert operated.waiting("DeadLetterQueueUrl") == before - 1
