@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ops.__main__ import COMMANDS
 from ops.reading import Reading
 from templates import storage
 from templates.dashboard import NAMESPACE
@@ -94,6 +95,17 @@ def test_every_alarm_has_a_section_of_the_runbook(stack: Reading) -> None:
         assert alarm["AlarmName"] == f"darkroom-{place}"
         told.add(place)
     assert told == anchors()
+
+
+def test_what_the_runbook_points_to_is_there() -> None:
+    """O2, C1: its commands, and the files that it and the alarms' own page link to."""
+    text = RUNBOOK.read_text(encoding="utf-8") + RUNBOOK.with_name("alarms.md").read_text("utf-8")
+    commands = set(re.findall(r"python -m ops ([a-z-]+)", text))
+    assert commands
+    assert commands <= set(COMMANDS)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert links
+    assert [link for link in links if not (RUNBOOK.parent / link).exists()] == []
 
 
 def test_the_worker_sends_what_is_watched(stack: Reading) -> None:
