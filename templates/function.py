@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import awacs.ec2 as ec2
 import awacs.logs as logs
-from awacs.aws import ArnEquals, Statement
+from awacs.aws import Action, ArnEquals, Statement
 from troposphere import AWSHelperFn, GetAtt, If, Ref, Sub, Template
 from troposphere.awslambda import (
     Code,
@@ -120,7 +120,7 @@ def add_identity(
                         # The rights above are for Lambda, not for the code it runs (trap 23).
                         policies.deny(
                             "DenyInterfacesToCode",
-                            [*PLACE_INTERFACES, *FIND_INTERFACES],
+                            [Action("ec2", "*")],  # and what EC2 adds later
                             ["*"],  # a refusal: all of them
                             ArnEquals({"lambda:SourceFunctionArn": functions}),
                         ),

@@ -34,7 +34,7 @@ def bucket_name(role: str) -> Sub:
 
 
 def bucket_arn(role: str) -> Sub:
-    """Return the ARN of the bucket that `bucket_name(role)` names."""
+    """Return the ARN of the bucket that `bucket_name(role)` names; a `*` stands for any role."""
     return Sub(f"arn:${{AWS::Partition}}:s3:::{_bucket(role)}")
 
 
@@ -53,6 +53,19 @@ def function_arn(role: str) -> Sub:
     return _regional("lambda", f"function:${{{NAME_PREFIX}}}-{role}")
 
 
+def stream_name(role: str) -> Sub:
+    """Return the name of the delivery stream for `role`, e.g. `darkroom.worker`.
+
+    With a dot, as no prefix has one: a pattern for this stack's streams matches no other's.
+    """
+    return Sub(_stream(role))
+
+
+def stream_arn(role: str) -> Sub:
+    """Return the ARN of the stream that `stream_name(role)` names; a `*` stands for any role."""
+    return _regional("firehose", f"deliverystream/{_stream(role)}")
+
+
 def log_group_name(role: str) -> Sub:
     """Return the name of the log group for `role`, e.g. `/darkroom/worker`."""
     return Sub(f"/${{{NAME_PREFIX}}}/{role}")
@@ -65,6 +78,10 @@ def log_group_arns() -> Sub:
 
 def _bucket(role: str) -> str:
     return f"${{{NAME_PREFIX}}}-{role}-${{AWS::AccountId}}-${{AWS::Region}}"
+
+
+def _stream(role: str) -> str:
+    return f"${{{NAME_PREFIX}}}.{role}"
 
 
 def _regional(service: str, resource: str) -> Sub:

@@ -15,6 +15,7 @@ from troposphere.ec2 import (
     SubnetRouteTableAssociation,
 )
 from troposphere.iam import Policy, Role
+from troposphere.logs import LogGroup
 
 from templates import policies
 from templates.encryption import Encryption
@@ -46,6 +47,9 @@ class Network:
     storage_endpoint: Ref | None
     """The door to S3 of a VPC that has both doors already."""
 
+    flow_log_group: LogGroup | None
+    """Where its traffic is recorded; None where whoever owns the VPC does that."""
+
 
 def add_network(
     template: Template,
@@ -67,10 +71,13 @@ def add_network(
     vpc: Ref
     subnets: list[Ref] | Ref
     route_tables: list[Ref] | Ref | None
+    flow_log_group = None
     if isinstance(place, OwnVpc):
         vpc, subnets, route_tables = _add_vpc(template, place)
         # Whoever owns an existing VPC records its traffic.
-        _add_flow_log(template, vpc, encryption, log_retention_days, permissions_boundary)
+        flow_log_group = _add_flow_log(
+            template, vpc, encryption, log_retention_days, permissions_boundary
+        )
     else:
         vpc, subnets, route_tables = place.vpc, place.subnets, place.route_tables
     endpoint_group = (
@@ -114,6 +121,7 @@ def add_network(
         endpoint_security_group=endpoint_group,
         cidr=place.cidr,
         storage_endpoint=place.storage_endpoint if isinstance(place, ExistingVpc) else None,
+        flow_log_group=flow_log_group,
     )
 
 
@@ -181,7 +189,7 @@ def _add_flow_log(
     encryption: Encryption,
     log_retention_days: Ref,
     permissions_boundary: AWSHelperFn,
-) -> None:
+) -> LogGroup:
     group = add_log_group(
         template, "FlowLogGroup", "flow", encryption=encryption, retention_days=log_retention_days
     )
@@ -237,3 +245,4 @@ def _add_flow_log(
             DeliverLogsPermissionArn=GetAtt(role, "Arn"),
         )
     )
+    return group

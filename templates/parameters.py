@@ -174,6 +174,7 @@ class Parameters:
     noncurrent_days: Ref
     log_retention_days: Ref
     alarm_key: Ref
+    archive_retention_days: Ref | None
     alarm_email: Ref
     ticket_email: If
     permissions_boundary: If
@@ -209,8 +210,12 @@ def add_parameters(
     lanes: Mapping[str, Lane],
     sources: Mapping[str, Source],
     delivery: specification.Delivery | None,
+    keeps_logs: bool,
 ) -> Parameters:
-    """Add parameters, conditions, rules and console groups for a network of this `structure`."""
+    """Add parameters, conditions, rules and console groups for a network of this `structure`.
+
+    `keeps_logs` says whether there are buckets that keep logs.
+    """
     general = _Group(template, "General")
     code = _Group(template, "Function package (python -m ops package prints both)")
     capacity = _Group(template, "Capacity")
@@ -309,6 +314,16 @@ def add_parameters(
         Default=30,
         AllowedValues=RETENTION_DAYS,
     )
+    archive_retention = None
+    if keeps_logs:
+        archive_retention = keeping.add(
+            "ArchiveRetentionDays",
+            "Days that logs are kept in S3, beyond their log groups",
+            Type="Number",
+            Default=365,
+            MinValue=1,
+            MaxValue=36500,
+        )
     watch_uploads = keeping.add(
         "WatchUploads",
         "Count uploads (S3 request metrics, at most 5 USD a month) to notice lost events",
@@ -423,6 +438,7 @@ def add_parameters(
         watches_uploads=_true(template, "WatchesUploads", watch_uploads),
         alarm_key=alarm_key,
         has_alarm_key=_condition(template, "HasAlarmKey", Not(Equals(alarm_key, ""))),
+        archive_retention_days=archive_retention,
         alarm_email=email,
         ticket_email=_given(template, "HasTicketEmail", ticket_email, otherwise=email),
         permissions_boundary=_given(template, "HasPermissionsBoundary", boundary),

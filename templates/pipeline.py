@@ -14,6 +14,7 @@ from templates.delivery import add_delivery
 from templates.encryption import add_encryption
 from templates.endpoints import add_endpoints, add_further_endpoints
 from templates.function import add_function, add_identity
+from templates.log_archive import add_access_logs, add_log_archive
 from templates.network import add_network
 from templates.parameters import add_parameters
 from templates.queues import add_queues
@@ -26,7 +27,7 @@ def build(specification: Specification) -> Template:
     """Return the template of the stack that `specification` describes; the same each time."""
     template = Template(Description="Pictures in, thumbnails out, in a network without a road out")
     template.set_version()
-    lanes, sources = specification.lanes, specification.sources
+    lanes, sources, logs = specification.lanes, specification.sources, specification.logs
 
     parameters = add_parameters(
         template,
@@ -34,6 +35,7 @@ def build(specification: Specification) -> Template:
         lanes=lanes,
         sources=sources,
         delivery=specification.delivery,
+        keeps_logs=logs.archive or logs.access,
     )
     senders = {name: sender(name, parameters.foreign.get(name)) for name in sources}
     encryption = add_encryption(
@@ -51,6 +53,7 @@ def build(specification: Specification) -> Template:
         )
         for lane, settings in lanes.items()
     }
+    access_logs = add_access_logs(template, parameters=parameters) if logs.access else None
     buckets = add_storage(
         template,
         encryption=encryption,
@@ -58,6 +61,7 @@ def build(specification: Specification) -> Template:
         sources=sources,
         noncurrent_days=parameters.noncurrent_days,
         watches_uploads=parameters.watches_uploads,
+        access_logs=access_logs,
     )
     origins = add_sources(
         template,
@@ -145,6 +149,19 @@ def build(specification: Specification) -> Template:
         )
         for lane, settings in lanes.items()
     }
+    archive = None
+    if logs.archive:
+        log_groups = {"worker": identity.log_group}
+        if logs.archive_flow and network.flow_log_group:
+            log_groups["flow"] = network.flow_log_group
+        archive = add_log_archive(
+            template,
+            encryption=encryption,
+            log_groups=log_groups,
+            object_lock=logs.object_lock,
+            access_logs=access_logs,
+            parameters=parameters,
+        )
     topics = add_topics(
         template,
         # The stack's own key, once it is disabled, encrypts no message that says so.
@@ -212,6 +229,9 @@ def build(specification: Specification) -> Template:
     if published:
         domain = GetAtt(published.distribution, "DomainName")
         outputs.append(("DeliveryDomainName", "Where thumbnails are on the web", domain))
+    for title, kept in (("LogArchive", archive), ("AccessLog", access_logs)):
+        if kept:
+            outputs.append((f"{title}BucketName", "Logs are kept here", Ref(kept.bucket)))
     for title, description, value in outputs:
         template.add_output(Output(title, Description=description, Value=value))
 

@@ -291,6 +291,33 @@ class Delivery(_Table):
     """Whether it stands behind a web ACL."""
 
 
+class Logs(_Table):
+    """What outlives the log groups."""
+
+    archive: bool = False
+    """Whether the worker's log also goes to a bucket of its own (O6).
+
+    Off by default: with the 7 KB that it takes, the template is deployed through S3 (D7).
+    """
+
+    archive_flow: bool = False
+    """Whether the record of the network's traffic goes there too."""
+
+    object_lock: Literal["off", "governance", "compliance"] = "off"
+    """Whether nobody can delete from the archive before its time; it cannot be switched off."""
+
+    access: bool = False
+    """Whether S3 notes each request to the buckets, in another bucket."""
+
+    @model_validator(mode="after")
+    def _of_an_archive(self) -> Self:
+        if self.object_lock != "off" and not self.archive:
+            raise ValueError(f"object_lock {self.object_lock!r} needs archive = true")
+        if self.archive_flow and not self.archive:
+            raise ValueError("archive_flow needs archive = true")
+        return self
+
+
 class Specification(_Table):
     """What shapes the stack; what differs by environment is a CloudFormation parameter.
 
@@ -302,6 +329,7 @@ class Specification(_Table):
     sources: Annotated[dict[Name, Source], Field(min_length=1)] = {DEFAULT: Source()}
     lanes: Annotated[dict[Name, Lane], Field(min_length=1)] = {DEFAULT: Lane()}
     variants: Annotated[dict[Name, Variants], Field(min_length=1)] = {DEFAULT: Variants()}
+    logs: Logs = Logs()
 
     delivery: Delivery | None = None
     """None: thumbnails stay in their bucket."""
@@ -312,6 +340,8 @@ class Specification(_Table):
 
     @model_validator(mode="after")
     def _related(self) -> Self:
+        if self.logs.archive_flow and self.network.vpc == "existing":
+            raise ValueError("logs.archive_flow: whoever owns an existing VPC records its traffic")
         for name, source in self.sources.items():
             for kind, wanted, given in (
                 ("lane", source.lane, self.lanes),

@@ -5,33 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
-from awacs.aws import Action, Bool, NotIpAddress, Null, Statement, StringNotEquals
+from awacs.aws import Bool, NotIpAddress, Statement, StringNotEquals
 from troposphere import GetAtt, If, NoValue, Ref, Template
 from troposphere.s3 import (
-    AbortIncompleteMultipartUpload,
     Bucket,
-    BucketEncryption,
-    BucketPolicy,
     Filter,
-    LifecycleConfiguration,
-    LifecycleRule,
     MetricsConfiguration,
-    NoncurrentVersionExpiration,
     NotificationConfiguration,
-    OwnershipControls,
-    OwnershipControlsRule,
-    PublicAccessBlockConfiguration,
     QueueConfigurations,
     Rules,
     S3Key,
-    ServerSideEncryptionByDefault,
-    ServerSideEncryptionRule,
-    VersioningConfiguration,
 )
 
 from templates import naming, policies
+from templates.buckets import EVERYTHING, AccessLogs, add_bucket, add_bucket_policy
 from templates.encryption import Encryption
-from templates.exceptions import except_for
 from templates.policies import Arn
 from templates.queues import Queues
 from templates.specification import DEFAULT, Source
@@ -44,12 +32,6 @@ REQUEST_METRICS = "all"
 
 # What the worker writes and where; the same in worker/keys.py, and a test compares them.
 OUTPUT_PREFIXES = ("thumbnails/", "rejected/")
-
-# S3 deletes the parts of an upload that nobody finished.
-UNFINISHED_UPLOAD_DAYS = 7
-
-# A refusal must cover what S3 adds later as well: the wildcard denies, it grants nothing.
-EVERYTHING = [Action("s3", "*")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,20 +128,25 @@ def add_storage(
     sources: Mapping[str, Source],
     noncurrent_days: Ref,
     watches_uploads: str,
+    access_logs: AccessLogs | None,
 ) -> Storage:
     """Add a bucket for each of `sources` that is to have one, and one for the thumbnails.
 
     What is uploaded reaches the queue, of those in `queues`, of its source's lane. Where the
     condition `watches_uploads` holds, S3 counts the requests to what is uploaded to.
     """
+    common: dict[str, Any] = {
+        "encryption": encryption,
+        "noncurrent_days": noncurrent_days,
+        "access_logs": access_logs,
+    }
     return Storage(
         uploads={
-            name: _add_bucket(
+            name: add_bucket(
                 template,
                 naming.title(name, "UploadBucket"),
                 upload_role(name),
-                encryption,
-                noncurrent_days,
+                **common,
                 NotificationConfiguration=_notifications(source, queues[source.lane]),
                 MetricsConfigurations=If(
                     watches_uploads, [MetricsConfiguration(Id=REQUEST_METRICS)], NoValue
@@ -171,9 +158,7 @@ def add_storage(
             for name, source in sources.items()
             if source.type == "bucket"
         },
-        thumbnails=_add_bucket(
-            template, "ThumbnailBucket", THUMBNAILS, encryption, noncurrent_days
-        ),
+        thumbnails=add_bucket(template, "ThumbnailBucket", THUMBNAILS, **common),
         encryption=encryption,
     )
 
@@ -212,122 +197,12 @@ def add_bucket_policies(
     """
     for bucket in (*storage.uploads.values(), storage.thumbnails):
         arns = [GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*")]
-        statements: list[Statement | If] = [
-            policies.deny_plaintext(EVERYTHING, arns),
-            policies.deny(
-                "DenyOtherAccounts",
-                EVERYTHING,
-                arns,
-                StringNotEquals({"aws:PrincipalAccount": policies.ACCOUNT}),
-                Bool({"aws:PrincipalIsAWSService": "false"}),
-                principal=policies.anyone(),
-            ),
-            *_deny_other_encryption(arns[1:], storage.encryption),
-            perimeter.deny_worker_elsewhere(arns),
-        ]
-        if bucket is storage.thumbnails:
-            statements += readers
-        else:
-            statements.append(perimeter.deny_uploads_from_elsewhere(arns[1:]))
-        template.add_resource(
-            BucketPolicy(
-                f"{bucket.title}Policy",
-                Bucket=Ref(bucket),
-                PolicyDocument=policies.document(*statements),
-            )
+        own: Sequence[Statement | If] = readers
+        if bucket is not storage.thumbnails:
+            own = [perimeter.deny_uploads_from_elsewhere(arns[1:])]
+        add_bucket_policy(
+            template, bucket, storage.encryption, perimeter.deny_worker_elsewhere(arns), *own
         )
-
-
-def _deny_other_encryption(objects: Sequence[Arn], encryption: Encryption) -> list[Statement]:
-    """Refuse a write that names another encryption, by whichever of S3's three headers.
-
-    One that names none gets the bucket's.
-    """
-    header = "s3:x-amz-server-side-encryption"
-    return [
-        policies.deny(
-            "DenyOtherKeys",
-            [s3.PutObject],
-            objects,
-            *policies.other_than(f"{header}-aws-kms-key-id", encryption.arn),
-            principal=policies.anyone(),
-        ),
-        policies.deny(
-            "DenyOtherEncryption",
-            [s3.PutObject],
-            objects,
-            *policies.other_than(header, "aws:kms"),
-            principal=policies.anyone(),
-        ),
-        policies.deny(
-            "DenyCustomerKeys",
-            [s3.PutObject],
-            objects,
-            Null({f"{header}-customer-algorithm": "false"}),
-            principal=policies.anyone(),
-        ),
-    ]
-
-
-def _add_bucket(
-    template: Template,
-    title: str,
-    role: str,
-    encryption: Encryption,
-    noncurrent_days: Ref,
-    **more: Any,
-) -> Bucket:
-    return template.add_resource(
-        Bucket(
-            title,
-            BucketName=naming.bucket_name(role),
-            BucketEncryption=BucketEncryption(
-                ServerSideEncryptionConfiguration=[
-                    ServerSideEncryptionRule(
-                        ServerSideEncryptionByDefault=ServerSideEncryptionByDefault(
-                            SSEAlgorithm="aws:kms", KMSMasterKeyID=encryption.arn
-                        ),
-                        BucketKeyEnabled=True,
-                    )
-                ]
-            ),
-            LifecycleConfiguration=LifecycleConfiguration(
-                Rules=[
-                    LifecycleRule(
-                        Id="Tidy",
-                        Status="Enabled",
-                        # Versioned buckets keep every overwritten thumbnail otherwise (trap 51).
-                        NoncurrentVersionExpiration=NoncurrentVersionExpiration(
-                            NoncurrentDays=noncurrent_days
-                        ),
-                        ExpiredObjectDeleteMarker=True,
-                        AbortIncompleteMultipartUpload=AbortIncompleteMultipartUpload(
-                            DaysAfterInitiation=UNFINISHED_UPLOAD_DAYS
-                        ),
-                    )
-                ]
-            ),
-            OwnershipControls=OwnershipControls(
-                Rules=[OwnershipControlsRule(ObjectOwnership="BucketOwnerEnforced")]
-            ),
-            PublicAccessBlockConfiguration=PublicAccessBlockConfiguration(
-                BlockPublicAcls=True,
-                BlockPublicPolicy=True,
-                IgnorePublicAcls=True,
-                RestrictPublicBuckets=True,
-            ),
-            VersioningConfiguration=VersioningConfiguration(Status="Enabled"),
-            Metadata=except_for(
-                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
-                CKV_AWS_18="CloudTrail's data events record access, where the account wants them;"
-                " the bucket of an access log cannot be under a customer managed key"
-            ),
-            # Data outlives the stack; a create that failed leaves no name behind (trap 29).
-            DeletionPolicy="RetainExceptOnCreate",
-            UpdateReplacePolicy="Retain",
-            **more,
-        )
-    )
 
 
 def _objects(bucket: Bucket, prefixes: Iterable[str]) -> list[Arn]:

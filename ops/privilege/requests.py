@@ -10,9 +10,11 @@ from ops.privilege.evaluation import Gate, Request
 SSE = "s3:x-amz-server-side-encryption"
 
 THUMBNAILS = "<ThumbnailBucket.Arn>"
+ARCHIVE, ACCESS_LOGS = "<LogArchiveBucket.Arn>", "<AccessLogBucket.Arn>"
 KEY = "<EncryptionKey.Arn>"
 INSIDE_OFFICE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 WORKER, FLOW_LOG = "<WorkerRole.Arn>", "<FlowLogRole.Arn>"
+DELIVERY, SUBSCRIPTION = "<LogDeliveryRole.Arn>", "<LogSubscriptionRole.Arn>"
 USER = f"arn:aws:iam::{ACCOUNT}:user/somebody"
 STRANGER = f"arn:aws:iam::{OTHER_ACCOUNT}:user/stranger"
 
@@ -65,10 +67,16 @@ PLACE_INTERFACES = (
 )
 FIND_INTERFACES = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
+# What Firehose's documentation asks for, for objects and for their bucket.
+DELIVER_OBJECTS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")
+DELIVER_TO_BUCKET = ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads")
+SEND_LOGS = ("firehose:PutRecord", "firehose:PutRecordBatch")
+
 IDENTITY = Gate("WorkerRole", "identity")
 STORAGE_DOOR = Gate("StorageEndpoint", "resource")
 QUEUE_DOOR = Gate("WorkQueueEndpoint", "resource")
 THUMBNAIL_GUARD = Gate("ThumbnailBucketPolicy", "guard")
+ARCHIVE_GUARD = Gate("LogArchiveBucketPolicy", "guard")
 KEY_GATE = Gate("EncryptionKey", "resource")
 
 
@@ -132,6 +140,10 @@ def required(stack: Described) -> list[Claim]:
         Claim("another workload's call", request, gates)
         for request, gates in _through_further_doors(stack)
     ]
+    if stack.plan.logs.archive:
+        claims += _to_the_archive(stack)
+    if stack.plan.logs.access:
+        claims += _to_the_access_log()
     return _of_this_stack(stack, claims)
 
 
@@ -326,6 +338,10 @@ def forbidden(stack: Described) -> list[Claim]:
             context = {**call.context, key: OTHER_ACCOUNT}
             claims.append(Claim("another account", replace(call, context=context), gates))
         claims.append(Claim("another action", replace(call, action=f"{call.action}Also"), gates))
+    if stack.plan.logs.archive:
+        claims += _past_the_archive(stack)
+    if stack.plan.logs.access:
+        claims += _past_the_access_log()
     return _of_this_stack(stack, claims)
 
 
@@ -458,32 +474,8 @@ def _beyond_the_role(stack: Described) -> Iterator[Claim]:
 def _past_the_guards(stack: Described) -> Iterator[Claim]:
     plain = {"aws:SecureTransport": "false"}
     for guard, arn in _guarded_buckets(stack):
-        for action, resource in (
-            ("s3:PutObject", f"{arn}/any"),
-            ("s3:GetObject", f"{arn}/any"),
-            ("s3:ListBucket", arn),
-        ):
-            yield Claim("plain HTTP", _of_user(action, resource, **plain), (guard,))
-            yield Claim("a stranger", _of_stranger(action, resource), (guard,))
-            anonymous = Request(
-                principal="*",
-                action=action,
-                resource=resource,
-                context={
-                    "aws:securetransport": "true",
-                    "aws:principalisawsservice": "false",
-                    "aws:viaawsservice": "false",
-                    "aws:sourceip": INSIDE_OFFICE,
-                },
-            )
-            yield Claim("nobody", anonymous, (guard,))
-        for headers in (
-            {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": f"{KEY}-of-others"},
-            {SSE: "AES256"},
-            {f"{SSE}-customer-algorithm": "AES256"},
-        ):
-            put = _of_user("s3:PutObject", f"{arn}/any", **headers)
-            yield Claim("another encryption", put, (guard,))
+        yield from _past_a_bucket(guard, arn)
+        yield from _under_another_key(guard, arn)
         for elsewhere in ({}, {"aws:SourceVpce": f"{stack.endpoint}-of-others"}):
             for action, resource in (
                 ("s3:PutObject", f"{arn}/any"),
@@ -503,6 +495,40 @@ def _past_the_guards(stack: Described) -> Iterator[Claim]:
     for topic in _topics(stack):
         publish = _of_user("sns:Publish", topic, **plain)
         yield Claim("plain HTTP", publish, (Gate("AlarmTopicPolicy", "guard"),))
+
+
+def _past_a_bucket(guard: Gate, arn: str) -> Iterator[Claim]:
+    for action, resource in (
+        ("s3:PutObject", f"{arn}/any"),
+        ("s3:GetObject", f"{arn}/any"),
+        ("s3:ListBucket", arn),
+    ):
+        yield Claim(
+            "plain HTTP", _of_user(action, resource, **{"aws:SecureTransport": "false"}), (guard,)
+        )
+        yield Claim("a stranger", _of_stranger(action, resource), (guard,))
+        anonymous = Request(
+            principal="*",
+            action=action,
+            resource=resource,
+            context={
+                "aws:securetransport": "true",
+                "aws:principalisawsservice": "false",
+                "aws:viaawsservice": "false",
+                "aws:sourceip": INSIDE_OFFICE,
+            },
+        )
+        yield Claim("nobody", anonymous, (guard,))
+
+
+def _under_another_key(guard: Gate, arn: str) -> Iterator[Claim]:
+    for headers in (
+        {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": f"{KEY}-of-others"},
+        {SSE: "AES256"},
+        {f"{SSE}-customer-algorithm": "AES256"},
+    ):
+        put = _of_user("s3:PutObject", f"{arn}/any", **headers)
+        yield Claim("another encryption", put, (guard,))
 
 
 def _past_the_services(stack: Described) -> Iterator[Claim]:
@@ -621,6 +647,186 @@ def _by_sender(service: str, action: str, told: Mapping[str, str]) -> Request:
     """Return a service's use of the key for a queue, with nothing but what is told."""
     fixed = {"aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "true"}
     return _request(service, action, KEY, {**fixed, **told})
+
+
+_WRITER, _SENDER = Gate("LogDeliveryRole", "identity"), Gate("LogSubscriptionRole", "identity")
+_OTHER_STREAMS = (
+    f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/darkroom-two.worker",
+    f"arn:aws:firehose:{REGION}:{OTHER_ACCOUNT}:deliverystream/darkroom.worker",
+)
+
+
+def _streams(stack: Described) -> list[str]:
+    return [
+        f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{one['DeliveryStreamName']}"
+        for one in stack.of_type("KinesisFirehose::DeliveryStream").values()
+    ]
+
+
+def _written(stack: Described) -> list[str]:
+    """Return an object under each prefix that a stream writes."""
+    destinations = [
+        one["ExtendedS3DestinationConfiguration"]
+        for one in stack.of_type("KinesisFirehose::DeliveryStream").values()
+    ]
+    prefixes = {one[key] for one in destinations for key in ("Prefix", "ErrorOutputPrefix")}
+    return [f"{ARCHIVE}/{prefix.partition('!')[0]}2026/a.gz" for prefix in sorted(prefixes)]
+
+
+def _to_the_archive(stack: Described) -> Iterator[Claim]:
+    """Yield the way of a log line: CloudWatch Logs, Firehose, the bucket."""
+    trusts = Gate("LogSubscriptionRole", "resource"), Gate("LogDeliveryRole", "resource")
+    for group in stack.of_type("Logs::SubscriptionFilter").values():
+        source = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group['LogGroupName']}:*"
+        yield Claim("send logs", _logs_assuming(source), trusts[:1])
+    for stream in _streams(stack):
+        behalf = {"aws:SourceArn": stream}
+        assume = _service("firehose.amazonaws.com", "sts:AssumeRole", "<LogDeliveryRole>", **behalf)
+        yield Claim("write logs", assume, trusts[1:])
+        for action in SEND_LOGS:
+            yield Claim("send logs", _by(SUBSCRIPTION, action, stream), (_SENDER,))
+    for key in _written(stack):
+        for action in DELIVER_OBJECTS:
+            yield Claim("write logs", _by(DELIVERY, action, key), (_WRITER, ARCHIVE_GUARD))
+    for action in DELIVER_TO_BUCKET:
+        yield Claim("write logs", _by(DELIVERY, action, ARCHIVE), (_WRITER, ARCHIVE_GUARD))
+    context = {"kms:EncryptionContext:aws:s3:arn": ARCHIVE}
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        yield Claim("write logs", _by(DELIVERY, action, KEY, **context), (_WRITER, KEY_GATE))
+    tell = _by(DELIVERY, "logs:PutLogEvents", "<DeliveryLogGroup.Arn>")
+    yield Claim("tell what failed", tell, (_WRITER,))
+    for action, resource in (("s3:GetObject", f"{ARCHIVE}/worker/a"), ("s3:ListBucket", ARCHIVE)):
+        yield Claim("read the archive", _of_user(action, resource), (ARCHIVE_GUARD,))
+    put = _of_user("s3:PutObject", f"{ARCHIVE}/a", **{SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY})
+    yield Claim("restore, naming the key", put, (ARCHIVE_GUARD,))
+    noted = _service("logging.s3.amazonaws.com", "s3:PutObject", f"{ARCHIVE}/any")
+    yield Claim("a service is not locked out", noted, (ARCHIVE_GUARD,))
+
+
+def _past_the_archive(stack: Described) -> Iterator[Claim]:
+    streams, written = _streams(stack), _written(stack)
+    others = {"aws:SourceAccount": OTHER_ACCOUNT}
+    trust = (Gate("LogDeliveryRole", "resource"),)
+    for stream, context in ((streams[0], others), *((one, {}) for one in _OTHER_STREAMS)):
+        foreign = {"aws:SourceArn": stream, **context}
+        assume = _service(
+            "firehose.amazonaws.com", "sts:AssumeRole", "<LogDeliveryRole>", **foreign
+        )
+        yield Claim("another stream or account", assume, trust)
+    for name, role in (
+        ("logs.amazonaws.com", "LogDeliveryRole"),
+        ("firehose.amazonaws.com", "LogSubscriptionRole"),
+        ("ec2.amazonaws.com", "LogDeliveryRole"),
+        ("ec2.amazonaws.com", "LogSubscriptionRole"),
+    ):
+        for source in (streams[0], f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:any"):
+            request = _service(name, "sts:AssumeRole", f"<{role}>", **{"aws:SourceArn": source})
+            yield Claim("another service", request, (Gate(role, "resource"),))
+    for role, name, source in (
+        ("LogDeliveryRole", "firehose.amazonaws.com", streams[0]),
+        ("LogSubscriptionRole", "logs.amazonaws.com", f"arn:aws:logs:{REGION}:{ACCOUNT}:x"),
+    ):
+        trusted = (Gate(role, "resource"),)
+        tag = _service(name, "sts:TagSession", f"<{role}>", **{"aws:SourceArn": source})
+        yield Claim("another action", tag, trusted)
+        posing = {"aws:SourceArn": source, "aws:SourceAccount": ACCOUNT}
+        user = _by(USER, "sts:AssumeRole", f"<{role}>", **posing)
+        yield Claim("a user", user, trusted)
+    for account, region in ((OTHER_ACCOUNT, REGION), (ACCOUNT, "us-east-1")):
+        other = _logs_assuming(f"arn:aws:logs:{region}:{account}:log-group:/darkroom/worker:*")
+        yield Claim("another log", other, (Gate("LogSubscriptionRole", "resource"),))
+
+    for stream in _OTHER_STREAMS:
+        for action in SEND_LOGS:
+            yield Claim("another stream", _by(SUBSCRIPTION, action, stream), (_SENDER,))
+    for action in ("firehose:DeleteDeliveryStream", "firehose:UpdateDestination", "s3:PutObject"):
+        for resource in (streams[0], written[0]):
+            yield Claim("beyond sending", _by(SUBSCRIPTION, action, resource), (_SENDER,))
+    for key in written:
+        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectAcl"):
+            yield Claim("logs are not for deleting", _by(DELIVERY, action, key), (_WRITER,))
+    elsewhere = (
+        f"{ARCHIVE}/elsewhere/a",
+        f"{THUMBNAILS}/worker/a",
+        f"{ARCHIVE}-of-others/worker/a",
+    )
+    for action in DELIVER_OBJECTS:
+        for key in elsewhere:
+            yield Claim("another place", _by(DELIVERY, action, key), (_WRITER,))
+    for action in DELIVER_TO_BUCKET:
+        for bucket in (THUMBNAILS, f"{ARCHIVE}-of-others"):
+            yield Claim("another bucket", _by(DELIVERY, action, bucket), (_WRITER,))
+    for action in ("s3:DeleteBucket", "s3:PutLifecycleConfiguration"):
+        yield Claim("the bucket itself", _by(DELIVERY, action, ARCHIVE), (_WRITER,))
+    for action in ("kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"):
+        contexts = [
+            THUMBNAILS,
+            f"{ARCHIVE}-of-others",
+            *([ARCHIVE] if action == "kms:Encrypt" else []),
+        ]
+        for value in contexts:
+            context = {"kms:EncryptionContext:aws:s3:arn": value}
+            yield Claim(
+                "the key for something else", _by(DELIVERY, action, KEY, **context), (_WRITER,)
+            )
+        yield Claim("the key for anything", _by(DELIVERY, action, KEY), (_WRITER,))
+        context = {"kms:EncryptionContext:aws:s3:arn": ARCHIVE}
+        other_key = _by(DELIVERY, action, f"{KEY}-of-others", **context)
+        yield Claim("another key", other_key, (_WRITER,))
+    for action, group in (
+        ("logs:PutLogEvents", "<WorkerLogGroup.Arn>"),
+        ("logs:CreateLogStream", "<DeliveryLogGroup.Arn>"),
+        ("logs:DeleteLogGroup", "<DeliveryLogGroup.Arn>"),
+    ):
+        yield Claim("another log, or more than a line", _by(DELIVERY, action, group), (_WRITER,))
+    yield from _past_a_bucket(ARCHIVE_GUARD, ARCHIVE)
+    yield from _under_another_key(ARCHIVE_GUARD, ARCHIVE)
+
+
+_ACCESS = Gate("AccessLogBucketPolicy", "resource")
+
+
+def _to_the_access_log() -> Iterator[Claim]:
+    guard = Gate("AccessLogBucketPolicy", "guard")
+    for source in ("uploads", "thumbnails", "logs"):
+        yield Claim("note a request", _noting(source), (_ACCESS,))
+    for action, resource in (("s3:GetObject", f"{ACCESS_LOGS}/a"), ("s3:ListBucket", ACCESS_LOGS)):
+        yield Claim("read the access log", _of_user(action, resource), (guard,))
+
+
+def _past_the_access_log() -> Iterator[Claim]:
+    for request in (
+        _noting("uploads", principal="s3.amazonaws.com"),
+        _noting("uploads", action="s3:DeleteObject"),
+        _noting("uploads", resource=f"{ACCESS_LOGS}-of-others/a"),
+        _noting("uploads", source_account=OTHER_ACCOUNT),
+        _noting("of-others", prefix="others"),
+    ):
+        yield Claim("nothing else notes here", request, (_ACCESS,))
+    put = _of_user("s3:PutObject", f"{ACCESS_LOGS}/a")
+    yield Claim("nobody else notes here", put, (_ACCESS,))
+    yield from _past_a_bucket(Gate("AccessLogBucketPolicy", "guard"), ACCESS_LOGS)
+
+
+def _noting(
+    bucket: str,
+    *,
+    principal: str = "logging.s3.amazonaws.com",
+    action: str = "s3:PutObject",
+    resource: str = f"{ACCESS_LOGS}/any/a",
+    source_account: str = ACCOUNT,
+    prefix: str = "darkroom",
+) -> Request:
+    """Return what S3 sends when it delivers the access log of a bucket."""
+    source = f"arn:aws:s3:::{prefix}-{bucket}-{ACCOUNT}-{REGION}"
+    context = {"aws:SourceArn": source, "aws:SourceAccount": source_account}
+    return _service(principal, action, resource, **context)
+
+
+def _logs_assuming(source: str) -> Request:
+    """Return what CloudWatch Logs sends for a subscription: its source, and no account."""
+    context = {"aws:SecureTransport": "true", "aws:SourceArn": source}
+    return _request("logs.amazonaws.com", "sts:AssumeRole", "<LogSubscriptionRole>", context)
 
 
 def _of_worker(action: str, resource: str, **context: str) -> Request:

@@ -52,6 +52,8 @@ def data_is_under_customer_key(stack: Stack) -> Problems:
             resource.get("Properties", {})
         ):
             continue  # the stream it reads encrypts
+        if title in stack.access_logs():
+            continue  # S3 delivers access logs under its own key alone
         value = key_property(kind, properties)
         if not value:
             yield title, "is not encrypted with a customer managed key"

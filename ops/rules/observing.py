@@ -408,6 +408,90 @@ def delivered_logs_are_lines(stack: Stack) -> Problems:
                 yield stream, "does not decompress the log events it is sent"
         elif "CloudWatchLogProcessing" not in kinds:
             yield stream, "does not take the messages out of the log events"
+        elif destination.get("CompressionFormat", "UNCOMPRESSED") == "UNCOMPRESSED":
+            yield stream, "stores decompressed log lines as they are, several times their size"
+
+
+@rule(
+    "Let logs.amazonaws.com assume the subscription's role for this account, and allow the role"
+    " firehose:PutRecord and PutRecordBatch on the stream.",
+    source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html",
+    keeps="O6, S5",
+)
+def subscription_may_send(stack: Stack) -> Problems:
+    """CloudWatch Logs tries once when the subscription is made, and later drops in silence."""
+    for title, properties in stack.of_type("Logs::SubscriptionFilter").items():
+        stream = stack.owner(properties.get("DestinationArn"), "KinesisFirehose::DeliveryStream")
+        role = stack.owner(properties.get("RoleArn"), "IAM::Role")
+        if not stream:
+            continue
+        if not role:
+            yield title, "has no role to send as"
+            continue
+        group = f"log-group:{properties.get('LogGroupName')}:*"
+        here = f"{stack.pseudo('Region')}:{stack.account}"
+        context = {
+            "aws:SourceArn": f"arn:{stack.pseudo('Partition')}:logs:{here}:{group}",
+            "aws:SourceAccount": stack.account,
+        }
+        regional = f"logs.{stack.pseudo('Region')}.{stack.pseudo('URLSuffix')}"
+        if not any(
+            allowed(
+                stack.trusts(role),
+                Request(action="sts:AssumeRole", principal=service, context=context),
+            )
+            for service in ("logs.amazonaws.com", regional)
+        ):
+            yield role, f"does not let logs.amazonaws.com assume it for {title}"
+        for action in ("firehose:PutRecord", "firehose:PutRecordBatch"):
+            if not allowed(stack.granted(role), Request(action=action, resource=stack.arn(stream))):
+                yield role, f"lacks {action} on {stream}"
+
+
+@rule(
+    "Set CloudWatchLoggingOptions with a log stream of the template, in a log group that no"
+    " subscription reads.",
+    source=f"{FIREHOSE}/monitoring-with-cloudwatch-logs.html",
+    keeps="O2, O6",
+)
+def failed_delivery_is_told(stack: Stack) -> Problems:
+    """Without it nobody learns why logs do not arrive; told into its own source, it never ends."""
+    known = {
+        (str(one.get("LogGroupName")), str(one.get("LogStreamName")))
+        for one in stack.of_type("Logs::LogStream").values()
+    }
+    for stream, destination in _delivered(stack).items():
+        options = destination.get("CloudWatchLoggingOptions", {})
+        group, name = str(options.get("LogGroupName")), str(options.get("LogStreamName"))
+        if str(options.get("Enabled")).lower() != "true":
+            yield stream, "does not tell why a delivery failed"
+            continue
+        if (group, name) not in known:
+            yield stream, f"tells failures to {group} {name}, which nobody makes"
+        for title, one in stack.of_type("Logs::SubscriptionFilter").items():
+            if str(one.get("LogGroupName")) == group:
+                yield stream, f"tells failures to {group}, which {title} sends to a stream"
+
+
+@rule(
+    "Add an enabled lifecycle rule with ExpirationInDays for the whole bucket.",
+    source=(
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configuration-examples.html"
+    ),
+    keeps="O6, trap 51",
+)
+def delivered_logs_expire(stack: Stack) -> Problems:
+    """Logs hold names of people's files: kept for ever they are a cost and a liability."""
+    buckets = {
+        stack.owner(one.get("BucketARN"), "S3::Bucket") for one in _delivered(stack).values()
+    }
+    for bucket in sorted((buckets | stack.access_logs()) - {""}):
+        rules = stack.properties(bucket).get("LifecycleConfiguration", {}).get("Rules", [])
+        if not any(
+            one.get("Status") == "Enabled" and "ExpirationInDays" in one and "Prefix" not in one
+            for one in rules
+        ):
+            yield bucket, "keeps logs for ever"
 
 
 @rule(

@@ -138,6 +138,11 @@ class Stack(Reading):
                     found += self.statements(title)
         return found
 
+    def trusts(self, role: str) -> list[Statement]:
+        """Return the statements that say who may assume a role."""
+        document = self.properties(role).get("AssumeRolePolicyDocument", {})
+        return [normal(one) for one in as_list(document.get("Statement", []))]
+
     def guarding(self, title: str) -> list[Statement]:
         """Return the statements of the policies on a bucket, queue, topic or key."""
         if self.kind(title) == "KMS::Key":
@@ -190,6 +195,15 @@ class Stack(Reading):
                 "QueueConfigurations", []
             ):
                 yield bucket, one, self.owner(one.get("Queue"), "SQS::Queue")
+
+    def access_logs(self) -> set[str]:
+        """Return the logical ids of the buckets that S3 delivers access logs to."""
+        return {
+            self.owner(
+                one.get("LoggingConfiguration", {}).get("DestinationBucketName"), "S3::Bucket"
+            )
+            for one in self.of_type("S3::Bucket").values()
+        } - {""}
 
     def waits_for(self, title: str) -> set[str]:
         """Return the logical ids that CloudFormation creates before `title`."""

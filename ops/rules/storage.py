@@ -5,9 +5,9 @@ from itertools import combinations
 from typing import Any
 
 from ops.privilege.evaluation import Request, applies
-from ops.rules.policy import Statement
+from ops.rules.policy import Statement, allowed
 from ops.rules.rule import Problems, rule
-from ops.rules.stack import Stack
+from ops.rules.stack import Stack, key_property
 
 S3 = "https://docs.aws.amazon.com/AmazonS3/latest/userguide"
 FILTERING = f"{S3}/notification-how-to-filtering.html"
@@ -92,7 +92,8 @@ def bucket_uses_bucket_key(stack: Stack) -> Problems:
         for one in properties.get("BucketEncryption", {}).get(
             "ServerSideEncryptionConfiguration", []
         ):
-            if str(one.get("BucketKeyEnabled")).lower() != "true":
+            default = str(one.get("ServerSideEncryptionByDefault", {}).get("SSEAlgorithm"))
+            if default.startswith("aws:kms") and str(one.get("BucketKeyEnabled")).lower() != "true":
                 yield bucket, "does not use a bucket key"
 
 
@@ -243,6 +244,38 @@ def old_versions_expire(stack: Stack) -> Problems:
             yield bucket, "keeps old versions for ever"
         if not any("AbortIncompleteMultipartUpload" in one for one in rules):
             yield bucket, "keeps the parts of unfinished uploads for ever"
+
+
+@rule(
+    "Give the bucket of the access logs SSE-S3, no object lock, and a policy that allows"
+    " logging.s3.amazonaws.com s3:PutObject for this account.",
+    source=f"{S3}/ServerLogs.html",
+    keeps="O1, trap 32",
+)
+def access_logs_can_be_delivered(stack: Stack) -> Problems:
+    """S3 says nothing when it cannot deliver an access log: the bucket just stays empty."""
+    for source, properties in stack.of_type("S3::Bucket").items():
+        given = properties.get("LoggingConfiguration", {})
+        target = stack.owner(given.get("DestinationBucketName"), "S3::Bucket")
+        if not target:
+            continue
+        if key_property("S3::Bucket", stack.properties(target)):
+            yield target, f"is under a KMS key, so that {source}'s access log does not arrive"
+        if str(stack.properties(target).get("ObjectLockEnabled")).lower() == "true":
+            yield target, f"has an object lock, so that {source}'s access log does not arrive"
+        put = Request(
+            action="s3:PutObject",
+            resource=f"{stack.arn(target)}/{given.get('LogFilePrefix', '')}x",
+            principal="logging.s3.amazonaws.com",
+            context={
+                "aws:SecureTransport": "true",
+                "aws:PrincipalIsAWSService": "true",
+                "aws:SourceAccount": stack.account,
+                "aws:SourceArn": stack.arn(source),
+            },
+        )
+        if not allowed(stack.guarding(target), put):
+            yield target, f"does not admit the access log of {source}"
 
 
 @rule(

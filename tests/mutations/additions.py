@@ -7,7 +7,6 @@ from templates import pipeline, specification
 
 Template = dict[str, Any]
 
-ACCOUNT = {"Ref": "AWS::AccountId"}
 KEY = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
 
 
@@ -159,95 +158,18 @@ def distribution(template: Template) -> None:
         )
 
 
-def delivery(template: Template) -> None:
-    """The worker's log to a bucket, through a delivery stream."""
-    resources = template["Resources"]
-    resources["DeliveryRole"] = _role(
-        "firehose.amazonaws.com",
-        {
-            "Action": ["s3:PutObject"],
-            "Resource": {"Fn::Join": ["/", [arn("ThumbnailBucket"), "logs/*"]]},
-        },
-        {
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": KEY,
-            "Condition": {
-                "StringEquals": {"kms:EncryptionContext:aws:s3:arn": arn("ThumbnailBucket")}
-            },
-        },
-    )
-    resources["SubscriptionRole"] = _role(
-        sub("logs.${AWS::Region}.${AWS::URLSuffix}"),
-        {"Action": ["firehose:PutRecord"], "Resource": arn("Delivery")},
-    )
-    resources["Delivery"] = {
-        "Type": "AWS::KinesisFirehose::DeliveryStream",
-        "Properties": {
-            "DeliveryStreamName": sub("${NamePrefix}-logs"),
-            "DeliveryStreamType": "DirectPut",
-            "DeliveryStreamEncryptionConfigurationInput": {
-                "KeyType": "CUSTOMER_MANAGED_CMK",
-                "KeyARN": KEY,
-            },
-            "ExtendedS3DestinationConfiguration": {
-                "BucketARN": arn("ThumbnailBucket"),
-                "RoleARN": arn("DeliveryRole"),
-                "Prefix": "logs/",
-                "CompressionFormat": "GZIP",
-                "ProcessingConfiguration": {
-                    "Enabled": True,
-                    "Processors": [
-                        {"Type": "Decompression"},
-                        {
-                            "Type": "CloudWatchLogProcessing",
-                            "Parameters": [
-                                {
-                                    "ParameterName": "DataMessageExtraction",
-                                    "ParameterValue": "true",
-                                }
-                            ],
-                        },
-                    ],
-                },
-            },
-        },
-    }
-    resources["Subscription"] = {
-        "Type": "AWS::Logs::SubscriptionFilter",
-        "Properties": {
-            "DestinationArn": arn("Delivery"),
-            "FilterPattern": "",
-            "LogGroupName": {"Ref": "WorkerLogGroup"},
-            "RoleArn": arn("SubscriptionRole"),
-        },
-    }
+def archive(template: Template) -> None:
+    """The worker's log in a bucket of its own."""
+    _with_logs(template, archive=True)
 
 
-def _role(service: Any, *grants: dict[str, Any]) -> dict[str, Any]:
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
-    }
-    boundary = {
-        "Fn::If": [
-            "HasPermissionsBoundary",
-            {"Ref": "PermissionsBoundaryArn"},
-            {"Ref": "AWS::NoValue"},
-        ]
-    }
-    allowed = [{"Effect": "Allow", **grant} for grant in grants]
-    return {
-        "Type": "AWS::IAM::Role",
-        "Properties": {
-            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-            "PermissionsBoundary": boundary,
-            "Policies": [
-                {
-                    "PolicyName": "deliver",
-                    "PolicyDocument": {"Version": "2012-10-17", "Statement": allowed},
-                }
-            ],
-        },
-    }
+def access_logs(template: Template) -> None:
+    """Each request to the buckets is noted in another."""
+    _with_logs(template, access=True)
+
+
+def _with_logs(template: Template, **settings: bool) -> None:
+    plan = specification.parse({"logs": settings}, origin="mutations")
+    built = json.loads(pipeline.render(pipeline.build(plan)))
+    for section in ("Parameters", "Resources"):
+        template[section] |= built[section]

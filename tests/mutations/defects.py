@@ -675,9 +675,15 @@ def environment_not_encrypted(t: Template) -> None:
     del of(t, "Worker")["KmsKeyArn"]
 
 
-@defect("data-is-under-customer-key", on=additions.delivery)
+@defect("data-is-under-customer-key", on=additions.archive)
 def stream_not_encrypted(t: Template) -> None:
-    del of(t, "Delivery")["DeliveryStreamEncryptionConfigurationInput"]
+    del of(t, "WorkerLogDelivery")["DeliveryStreamEncryptionConfigurationInput"]
+
+
+@defect("data-is-under-customer-key", on=additions.archive)
+def archive_under_the_key_of_s3(t: Template) -> None:
+    (one,) = of(t, "LogArchiveBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    one["ServerSideEncryptionByDefault"] = {"SSEAlgorithm": "AES256"}
 
 
 @defect("key-rotates")
@@ -1335,14 +1341,99 @@ def logs_for_ever(t: Template) -> None:
     del of(t, "WorkerLogGroup")["RetentionInDays"]
 
 
-@defect("delivered-logs-are-lines", on=additions.delivery)
+def delivered(template: Template) -> dict[str, Any]:
+    found: dict[str, Any] = of(template, "WorkerLogDelivery")["ExtendedS3DestinationConfiguration"]
+    return found
+
+
+@defect("delivered-logs-are-lines", on=additions.archive)
 def logs_compressed_twice(t: Template) -> None:
-    del of(t, "Delivery")["ExtendedS3DestinationConfiguration"]["ProcessingConfiguration"]
+    del delivered(t)["ProcessingConfiguration"]
 
 
-@defect("delivery-may-encrypt", on=additions.delivery)
+@defect("delivered-logs-are-lines", on=additions.archive)
+def logs_left_in_their_envelope(t: Template) -> None:
+    delivered(t)["ProcessingConfiguration"]["Processors"].pop()
+
+
+@defect("delivered-logs-are-lines", on=additions.archive)
+def logs_stored_uncompressed(t: Template) -> None:
+    del delivered(t)["CompressionFormat"]
+
+
+@defect("delivery-may-encrypt", on=additions.archive)
 def delivery_cannot_use_the_key(t: Template) -> None:
-    of(t, "DeliveryRole")["Policies"][0]["PolicyDocument"]["Statement"].pop()
+    drop(t, "LogDeliveryRole", "EncryptLogs")
+
+
+@defect("delivery-may-encrypt", on=additions.archive)
+def delivery_writes_elsewhere(t: Template) -> None:
+    delivered(t)["Prefix"] = "logs/"
+
+
+@defect("subscription-may-send", on=additions.archive)
+def logs_sent_without_the_right(t: Template) -> None:
+    named(t, "LogSubscriptionRole", "SendLogs")["Action"].pop()
+
+
+@defect("subscription-may-send", on=additions.archive)
+def logs_sent_by_another_service(t: Template) -> None:
+    trust = named(t, "LogSubscriptionRole", "Assume")
+    trust["Principal"] = {"Service": ["vpc-flow-logs.amazonaws.com"]}
+
+
+@defect("service-acts-for-this-account", on=additions.archive)
+def anybodys_logs_are_sent(t: Template) -> None:
+    del named(t, "LogSubscriptionRole", "Assume")["Condition"]
+
+
+@defect("service-acts-for-this-account", on=additions.archive)
+def anybodys_stream_writes_the_archive(t: Template) -> None:
+    del named(t, "LogDeliveryRole", "Assume")["Condition"]
+
+
+@defect("failed-delivery-is-told", on=additions.archive)
+def failed_delivery_is_silent(t: Template) -> None:
+    del delivered(t)["CloudWatchLoggingOptions"]
+
+
+@defect("failed-delivery-is-told", on=additions.archive)
+def failed_delivery_is_told_to_nobody(t: Template) -> None:
+    del t["Resources"]["DeliveryLogStream"]
+
+
+@defect("failed-delivery-is-told", on=additions.archive)
+def failed_delivery_feeds_itself(t: Template) -> None:
+    group = {"Ref": "WorkerLogGroup"}
+    of(t, "DeliveryLogStream")["LogGroupName"] = group
+    delivered(t)["CloudWatchLoggingOptions"]["LogGroupName"] = group
+
+
+@defect("delivered-logs-expire", on=additions.archive)
+def archive_for_ever(t: Template) -> None:
+    (lifecycle,) = of(t, "LogArchiveBucket")["LifecycleConfiguration"]["Rules"]
+    del lifecycle["ExpirationInDays"]
+
+
+@defect("bucket-is-versioned", on=additions.archive)
+def archive_not_versioned(t: Template) -> None:
+    del of(t, "LogArchiveBucket")["VersioningConfiguration"]
+
+
+@defect("access-logs-can-be-delivered", on=additions.access_logs)
+def access_log_under_a_key(t: Template) -> None:
+    encryption = of(t, "UploadBucket")["BucketEncryption"]
+    of(t, "AccessLogBucket")["BucketEncryption"] = encryption
+
+
+@defect("access-logs-can-be-delivered", on=additions.access_logs)
+def access_log_locked(t: Template) -> None:
+    of(t, "AccessLogBucket")["ObjectLockEnabled"] = True
+
+
+@defect("access-logs-can-be-delivered", on=additions.access_logs)
+def access_log_not_admitted(t: Template) -> None:
+    drop(t, "AccessLogBucketPolicy", "NoteRequests")
 
 
 # --- The template as a whole --------------------------------------------------------------------

@@ -12,6 +12,6 @@ def test_every_log_group_has_retention_and_key(stack: Reading) -> None:
 
 def test_a_log_group_does_not_block_the_next_create(stack: Reading) -> None:
     """Trap 29: gone with the stack; kept when another takes its place."""
-    for title in ("WorkerLogGroup", "FlowLogGroup"):
+    for title in stack.of_type("Logs::LogGroup"):
         assert stack.resources[title]["DeletionPolicy"] == "Delete"
         assert stack.resources[title]["UpdateReplacePolicy"] == "Retain"

@@ -81,9 +81,25 @@ def test_the_proof_is_over_every_source_and_lane() -> None:
                     assert (action, named) in asked, statement["Sid"]
 
 
+@pytest.mark.parametrize(
+    "logs",
+    [
+        {"archive": True},
+        {"archive": True, "access": True, "archive_flow": True},
+        {"access": True},
+    ],
+    ids=["archive", "all", "access"],
+)
+def test_what_logs_need_is_granted_where_they_are_kept(logs: dict[str, bool]) -> None:
+    """S5, O6: with each bucket of logs that the specification may ask for."""
+    proof = prove(stack_of(logs=logs))
+    assert proof.broken == ()
+    assert proof.survivors == ()
+
+
 def broken_by(title: str, sid: str, **changes: Any) -> tuple[str, ...]:
     """Return what does not hold in a stack in which that statement is changed."""
-    stack = stack_of(**EVERY_KIND)
+    stack = stack_of(**EVERY_KIND, logs={"archive": True})
     resource = stack.resources[title]
     for statement in _statements(resource):
         if statement.get("Sid") == sid:
@@ -117,6 +133,12 @@ def _statements(value: Any) -> list[dict[str, Any]]:
         ("DeadLetterQueuePolicy", "WireKeepUndelivered", {"Effect": "Deny"}, "be delivered"),
         ("WorkerRole", "OldReadUploads", {"Resource": ["arn:aws:s3:::*"]}, "another action"),
         ("WorkerRole", "WireDecryptUploads", {"Action": ["kms:*"]}, "under somebody's key"),
+        ("LogDeliveryRole", "Assume", {"Condition": {}}, "another stream or account"),
+        ("LogDeliveryRole", "EncryptLogs", {"Condition": {}}, "the key for something else"),
+        ("LogDeliveryRole", "WriteLogs", {"Action": ["s3:PutObject"]}, "refused, but must not"),
+        ("LogSubscriptionRole", "Assume", {"Condition": {}}, "another log"),
+        ("LogSubscriptionRole", "SendLogs", {"Resource": ["*"]}, "another stream"),
+        ("LogArchiveBucketPolicy", "DenyOtherKeys", {"Effect": "Allow"}, "another encryption"),
     ],
 )
 def test_a_wrong_right_is_named(title: str, sid: str, changes: dict[str, Any], told: str) -> None:
