@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import awacs.ec2 as ec2
 import awacs.logs as logs
+import awacs.xray as xray
 from awacs.aws import Action, ArnEquals, Statement
-from troposphere import AWSHelperFn, GetAtt, If, Ref, Sub, Template
+from troposphere import AWSHelperFn, GetAtt, If, NoValue, Ref, Sub, Template
 from troposphere.awslambda import (
     Code,
     Environment,
     EventSourceMapping,
     Function,
     LoggingConfig,
+    TracingConfig,
     VPCConfig,
 )
 from troposphere.iam import Policy, Role
@@ -72,6 +74,7 @@ def add_identity(
     encryption: Encryption,
     log_retention_days: Ref,
     permissions_boundary: AWSHelperFn,
+    traces: str,
 ) -> Identity:
     """Add the functions' role, with `grants` and what Lambda itself needs, and their log group.
 
@@ -116,6 +119,16 @@ def add_identity(
                             "FindInterfaces",
                             FIND_INTERFACES,
                             ["*"],  # EC2 knows no resource for its Describe actions
+                        ),
+                        # Lambda sends the traces itself, from outside the network.
+                        If(
+                            traces,
+                            policies.allow(
+                                "SendTraces",
+                                [xray.PutTelemetryRecords, xray.PutTraceSegments],
+                                ["*"],  # X-Ray knows no resource for these
+                            ),
+                            NoValue,
                         ),
                         # The rights above are for Lambda, not for the code it runs (trap 23).
                         policies.deny(
@@ -200,6 +213,7 @@ def add_function(
                 SecurityGroupIds=[network.worker_security_group],
             ),
             LoggingConfig=LoggingConfig(LogGroup=Ref(identity.log_group), LogFormat="JSON"),
+            TracingConfig=TracingConfig(Mode=parameters.tracing),
             Environment=Environment(Variables=variables),
         )
     )

@@ -178,6 +178,7 @@ class Parameters:
     alarm_email: Ref
     ticket_email: If
     permissions_boundary: If
+    tracing: Ref
     environment: Ref
     upload_ranges: Ref
 
@@ -195,6 +196,9 @@ class Parameters:
 
     has_alarm_key: str
     """Condition: the topics have a key of their own, which outlives a disabled one."""
+
+    traces: str
+    """Condition: Lambda sends a trace of some invocations to X-Ray."""
 
     has_alarm_email: str
     """Condition: what stops the work goes to somebody's mailbox."""
@@ -349,6 +353,12 @@ def add_parameters(
         Default="",
         AllowedPattern=r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+$",
     )
+    tracing = keeping.add(
+        "Tracing",
+        "Active: Lambda sends traces of some invocations to X-Ray, for a charge",
+        Default="PassThrough",
+        AllowedValues=["PassThrough", "Active"],
+    )
     regions = controls.add(
         "AllowedRegions",
         "Regions the stack may be deployed to, with commas; * for any",
@@ -442,6 +452,8 @@ def add_parameters(
         alarm_email=email,
         ticket_email=_given(template, "HasTicketEmail", ticket_email, otherwise=email),
         permissions_boundary=_given(template, "HasPermissionsBoundary", boundary),
+        tracing=tracing,
+        traces=_condition(template, "TracesInvocations", Equals(tracing, "Active")),
         environment=environment,
         upload_ranges=upload_ranges,
         requires_endpoint=_true(template, "RequiresEndpoint", require_endpoint),

@@ -94,6 +94,7 @@ def build(specification: Specification) -> Template:
         encryption=encryption,
         log_retention_days=parameters.log_retention_days,
         permissions_boundary=parameters.permissions_boundary,
+        traces=parameters.traces,
     )
     network = add_network(
         template,

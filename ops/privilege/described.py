@@ -90,7 +90,7 @@ def described(plan: Specification) -> Described:
 
 def describe(template: dict[str, Any], plan: Specification) -> Described:
     """Return `template`, which is that of `plan` or a variation of it, as `described` does."""
-    values: dict[str, Any] = {"UploadRanges": [OFFICE]}
+    values: dict[str, Any] = {"UploadRanges": [OFFICE], "Tracing": "Active"}
     for name, source in plan.sources.items():
         if source.type != "bucket":
             values[naming.title(name, "KeyArn")] = _somebodys_key(name)

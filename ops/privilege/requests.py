@@ -66,6 +66,7 @@ PLACE_INTERFACES = (
     "ec2:UnassignPrivateIpAddresses",
 )
 FIND_INTERFACES = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
+SEND_TRACES = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
 
 # What Firehose's documentation asks for, for objects and for their bucket.
 DELIVER_OBJECTS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")
@@ -200,6 +201,16 @@ def _for_the_worker(stack: Described) -> Iterator[Claim]:
         yield Claim("join the network", _of_lambda(action, interface), (IDENTITY,))
     for action in FIND_INTERFACES:
         yield Claim("join the network", _of_lambda(action, "*"), (IDENTITY,))
+    if _traces(stack):
+        for action in SEND_TRACES:
+            yield Claim("send traces", _of_lambda(action, "*"), (IDENTITY,))
+
+
+def _traces(stack: Described) -> bool:
+    return any(
+        function["TracingConfig"]["Mode"] == "Active"
+        for function in stack.of_type("Lambda::Function").values()
+    )
 
 
 def _by_services(stack: Described) -> Iterator[Claim]:
@@ -441,6 +452,8 @@ def _beyond_the_role(stack: Described) -> Iterator[Claim]:
         yield Claim("another log", _of_lambda(action, "<FlowLogGroup.Arn>"), only)
     yield Claim("a log group", _of_lambda("logs:CreateLogGroup", "<WorkerLogGroup.Arn>"), only)
     yield Claim("drop logs", _of_lambda("logs:DeleteLogStream", "<WorkerLogGroup.Arn>"), only)
+    for action in ("xray:GetTraceSummaries", *(() if _traces(stack) else SEND_TRACES)):
+        yield Claim("traces beyond what is asked for", _of_lambda(action, "*"), only)
     for account, region in ((OTHER_ACCOUNT, REGION), (ACCOUNT, "us-east-1")):
         interface = f"arn:aws:ec2:{region}:{account}:network-interface/eni-1"
         for action in PLACE_INTERFACES:

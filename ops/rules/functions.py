@@ -25,6 +25,7 @@ INTERFACES = (
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 )
+SEND_TRACES = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
 POLLING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 ENVIRONMENT_LIMIT = 4096
@@ -357,3 +358,19 @@ def function_role_trusts_lambda(stack: Stack) -> Problems:
             yield role, f"does not trust lambda.amazonaws.com, and {function} runs as it"
         for other in sorted(trusted - {"lambda.amazonaws.com"}):
             yield role, f"of {function} trusts {other} as well"
+
+
+@rule(
+    "Grant xray:PutTraceSegments and xray:PutTelemetryRecords on * where TracingConfig is Active.",
+    source="https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html",
+    keeps="O1, S5",
+)
+def traces_may_be_sent(stack: Stack) -> Problems:
+    """Lambda sends traces as the function's role: without the rights there are none, in silence."""
+    for function, role in _with_roles(stack):
+        tracing = stack.properties(function).get("TracingConfig", {})
+        if tracing.get("Mode") == "Active":
+            for action in SEND_TRACES:
+                request = Request(action=action, resource="*", principal=stack.arn(role))
+                if not allowed(stack.granted(role), request):
+                    yield role, f"lacks {action}, and {function} is traced"

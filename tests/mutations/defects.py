@@ -1321,6 +1321,19 @@ def dashboard_named_as_another_stacks(t: Template) -> None:
     of(t, "Dashboard")["DashboardName"] = sub("pictures-${AWS::Region}")
 
 
+@defect("traces-may-be-sent")
+def traces_without_rights(t: Template) -> None:
+    t["Conditions"]["TracesInvocations"] = {"Fn::Equals": ["a", "b"]}
+
+
+@defect("traces-may-be-sent")
+def traces_without_telemetry(t: Template) -> None:
+    for one in _all(of(t, "WorkerRole")):
+        if one.get("Sid") == "SendTraces" or "SendTraces" in json.dumps(one):
+            statement = one.get("Fn::If", [0, one])[1]
+            statement["Action"] = ["xray:PutTraceSegments"]
+
+
 @defect("trouble-is-noticed")
 def no_alarm_of_waiting_work(t: Template) -> None:
     del t["Resources"]["QueueAgeAlarm"]

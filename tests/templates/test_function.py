@@ -153,6 +153,16 @@ def test_parameters_reach_the_function(
     assert stack.given(**{parameter: value}).properties("Worker")[key] == value
 
 
+def test_traces_are_sent_only_when_asked_for(stack: Reading) -> None:
+    """O1, S5: what tracing costs and what it may do are there with it, and not without."""
+    traced = stack.given(Tracing="Active")
+    assert traced.properties("Worker")["TracingConfig"] == {"Mode": "Active"}
+    right = traced.statement("WorkerRole", "SendTraces")
+    assert right["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    assert stack.properties("Worker")["TracingConfig"] == {"Mode": "PassThrough"}
+    assert "SendTraces" not in {one["Sid"] for one in stack.statements("WorkerRole")}
+
+
 def test_arm64_and_no_signing_unless_asked_for(stack: Reading) -> None:
     """S8, D1: the defaults."""
     worker = stack.properties("Worker")

@@ -61,6 +61,19 @@ def test_what_is_granted_is_what_is_needed(tables: dict[str, Any]) -> None:
     assert proof.mutations > 180
 
 
+def test_the_right_to_trace_is_there_with_tracing_only() -> None:
+    """S5: needed when it is on, refused when it is off; and the other way round is noticed."""
+    on = stack_of()
+    off = replace(on, values={**on.values, "Tracing": "PassThrough"})
+    proof = prove(off)
+    assert (proof.broken, proof.survivors) == ((), ())
+    conditions = on.template["Conditions"]
+    swapped = {"TracesInvocations": {"Fn::Not": [conditions["TracesInvocations"]]}}
+    for stack in (on, off):
+        wrong = {**on.template, "Conditions": {**conditions, **swapped}}
+        assert any("xray:Put" in line for line in broken(replace(stack, template=wrong)))
+
+
 def test_the_proof_is_over_every_source_and_lane() -> None:
     """S5: each right of each source is read, somebody's key included, and is claimed."""
     stack = stack_of(**EVERY_KIND)
