@@ -37,6 +37,8 @@ S3_WRITE = "0.000005"  # https://aws.amazon.com/s3/pricing/
 S3_PICTURE = "0.0000108"
 
 Widget = dict[str, Any]
+CHART: Widget = {"type": "metric", "width": 8, "properties": {"region": "${AWS::Region}"}}
+
 Line = list[Any]
 """A metric as CloudWatch takes it: namespace, name, dimension, its value, and what is special."""
 
@@ -100,15 +102,17 @@ def add_dashboard(
         _chart("Rejections", *(show("worker", f"Rejected{reason}") for reason in REASONS)),
         _chart("USD an hour, estimated", *_cost(lanes, functions)),
     ]
-    body = json.dumps({"widgets": widgets}, separators=(",", ":"))
+    # The template's size is limited (trap 31): what every chart begins with is written once, and
+    # with single quotes, for each of the others would need a backslash within the template's JSON.
+    begin = _text(CHART).removesuffix("}}").removeprefix("{")
+    body = _text({"widgets": widgets}).replace(begin, "${Chart}")
     template.add_resource(
         Dashboard(
             "Dashboard",
             # Dashboards are the account's, not a region's: there the prefix alone is not enough.
             # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudwatch-dashboard.html
             DashboardName=naming.name("${AWS::Region}"),
-            # Within the template's JSON each quote would need a backslash: an eighth of the page.
-            DashboardBody=Join('"', Split("'", Sub(body.replace('"', "'"), conditional))),
+            DashboardBody=Join('"', Split("'", Sub(body, Chart=Sub(begin), **conditional))),
         )
     )
 
@@ -156,8 +160,12 @@ def _label(label: str, lane: str, lanes: Mapping[str, Sources]) -> str:
 
 def _chart(title: str, *lines: Sequence[Line], **more: Any) -> Widget:
     metrics = _shortened([line for of_lanes in lines for line in of_lanes])
-    settings = {"region": "${AWS::Region}", "stat": "Sum", "title": title, **more}
-    return {"type": "metric", "width": 8, "properties": {**settings, "metrics": metrics}}
+    settings = {**CHART["properties"], "stat": "Sum", "title": title, **more}
+    return {**CHART, "properties": {**settings, "metrics": metrics}}
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, separators=(",", ":")).replace('"', "'")
 
 
 def _shortened(lines: Iterable[Line]) -> list[Line]:
