@@ -1293,7 +1293,7 @@ def dashboard_of_another_stacks_alarm(t: Template) -> None:
 
 @defect("dashboard-shows-its-region")
 def dashboard_without_region(t: Template) -> None:
-    redraw(t, "'region':'${AWS::Region}',", "")
+    redraw(t, "'region':", "'accountId':")
 
 
 @defect("dashboard-shows-its-region")
