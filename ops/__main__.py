@@ -89,6 +89,18 @@ It ends with 0 when nothing that is there is replaced or removed, with 1 when so
 They end with 0 when done (`list --exit-code`: 1 if there are letters), 1 when it failed or a letter
 was not there, 2 for wrong usage, 130 when interrupted.""",
     ),
+    "rejections": Command(
+        module="ops.rejections",
+        summary="uploads that gave no thumbnails: list them with reasons, try them again",
+        group="ops",
+        examples="""\
+  python -m ops rejections list --stack-name darkroom-prod --summary
+  python -m ops rejections list --stack-name darkroom-prod --reason too_large --since 7d
+  python -m ops rejections retry --stack-name darkroom-prod --reason too_large --dry-run
+  python -m ops rejections retry --stack-name darkroom-prod --key uploads/cat.jpg --yes
+They end with 0 when done (`list --exit-code`: 1 if there are rejections), 1 when it failed, 2 for
+wrong usage, 130 when interrupted; then the same command goes on.""",
+    ),
     "privilege": Command(
         module="ops.privilege.command",
         summary="prove that the policies allow what is needed and nothing else",

@@ -14,6 +14,7 @@ from ops.errors import UsageError, UserError
 from ops.existing import Existing
 from ops.finished import Finished
 from ops.progress import Progress
+from ops.results import add_output, report
 from ops.stack import Stack, explained, open_stack
 from ops.stack import add_arguments as add_stack_arguments
 
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --skip-done: ask for each whether they are of this very version",
     )
     asking.add_yes(parser)
+    add_output(parser)
     how = parser.add_argument_group("how")
     how.add_argument("--dry-run", action="store_true", help="count and estimate, send nothing")
     how.add_argument(
@@ -74,7 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="where an interrupted run goes on (default: build/backfill-STACK-SOURCE.json)",
     )
-    how.add_argument("--output", choices=("table", "json"), default="table")
 
 
 @explained()
@@ -109,10 +110,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run or not arguments.yes:
         estimate = _estimate(meant, checkpoint, progress)
         if arguments.dry_run:
-            _report({**estimate, "dry_run": True}, _sentence(estimate, meant), arguments.output)
+            report({**estimate, "dry_run": True}, _sentence(estimate, meant), arguments.output)
             return 0
         if not estimate["objects"]:
-            _report({**estimate, "announced": 0}, "Nothing to announce.", arguments.output)
+            report({**estimate, "announced": 0}, "Nothing to announce.", arguments.output)
             return 0
         asking.confirm(_sentence(estimate, meant), word="yes", given=False)
     began = time.monotonic()
@@ -143,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     told = f"Announced {announced:,} objects of {door.bucket} in {seconds:.1f} s"
     told += f", {before:,} before" if before else ""
-    _report(facts, f"{told}.{_left_out(meant.left_out)}", arguments.output)
+    report(facts, f"{told}.{_left_out(meant.left_out)}", arguments.output)
     return 0
 
 
@@ -345,10 +346,6 @@ def _sentence(estimate: dict[str, Any], meant: _Meant) -> str:
 def _left_out(reasons: Counter[str]) -> str:
     told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
     return f" Left out: {told}." if told else ""
-
-
-def _report(facts: dict[str, Any], told: str, output: str) -> None:
-    print(json.dumps(facts, indent=2) if output == "json" else told)
 
 
 def _place(position: existing.Position | None) -> str:

@@ -20,6 +20,7 @@ from ops import announcements, asking, lanes, tables, values, worker_log
 from ops.errors import UsageError, UserError
 from ops.lanes import Lane
 from ops.progress import Progress
+from ops.results import add_output, report
 from ops.stack import REFUSALS, Stack, explained, open_stack
 from ops.stack import add_arguments as add_stack_arguments
 from worker import events
@@ -88,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.set_defaults(act=act)
         add_stack_arguments(action)
         action.add_argument("--lane", metavar="NAME", help="(default: all)")
-        action.add_argument("--output", choices=("table", "json"), default="table")
+        add_output(action)
         return action
 
     listing = add("list", _list, "what there is, grouped by cause")
@@ -386,7 +387,7 @@ def _redrive(
     if arguments.dry_run:
         waiting = {lane.name: _waiting(sqs, lane) for lane in chosen}
         told = ", ".join(f"about {count:,} of lane {name}" for name, count in waiting.items())
-        _report({"would_send": waiting}, f"Would send {told} to work again.", arguments.output)
+        report({"would_send": waiting}, f"Would send {told} to work again.", arguments.output)
         return 0
     return _move(sqs, chosen, arguments, progress)
 
@@ -437,7 +438,7 @@ def _move(
         for name, task in ended.items()
     }
     told = [f"Lane {name}: {_moved(task)}" for name, task in ended.items()]
-    _report(facts, "\n".join(told) or "Nothing to send.", arguments.output)
+    report(facts, "\n".join(told) or "Nothing to send.", arguments.output)
     return 0 if all(about["status"] == "COMPLETED" for about in facts.values()) else 1
 
 
@@ -449,7 +450,7 @@ def _cancel(sqs: Any, chosen: Sequence[Lane], output: str) -> int:
             answer = sqs.cancel_message_move_task(TaskHandle=task["TaskHandle"])
             facts[lane.name] = answer.get("ApproximateNumberOfMessagesMoved", 0)
     told = [f"Lane {name}: stopped, {count:,} were moved" for name, count in facts.items()]
-    _report({"moved": facts}, "\n".join(told) or "No move is under way.", output)
+    report({"moved": facts}, "\n".join(told) or "No move is under way.", output)
     return 0
 
 
@@ -492,7 +493,7 @@ def _send_back(
         ) from None
     progress.clear()
     verb = "Would send" if arguments.dry_run else "Sent"
-    _report({"sent": sent, "dry_run": arguments.dry_run}, _told(verb, sent), arguments.output)
+    report({"sent": sent, "dry_run": arguments.dry_run}, _told(verb, sent), arguments.output)
     return _missing(arguments.ids, sent)
 
 
@@ -536,7 +537,7 @@ def _purge(
     verb = "Would delete" if arguments.dry_run else "Deleted"
     told = _told(verb, deleted) + (f" Saved in {path}." if path.exists() else "")
     facts = {"deleted": deleted, "dry_run": arguments.dry_run, "saved": str(path)}
-    _report(facts, told, arguments.output)
+    report(facts, told, arguments.output)
     return _missing(arguments.ids, deleted)
 
 
@@ -598,10 +599,6 @@ def _waiting(sqs: Any, lane: Lane) -> int:
 def _arn(sqs: Any, url: str) -> str:
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return str(found["Attributes"]["QueueArn"])
-
-
-def _report(facts: Mapping[str, Any], told: str, output: str) -> None:
-    print(json.dumps(facts, indent=2) if output == "json" else told)
 
 
 def _policy(

@@ -358,3 +358,54 @@ def test_the_printed_policy_is_enough_and_needed(operated: Pipeline, operator: O
     allow()
     operator.does("dead-letters redrive", second)
     assert operated.waiting("DeadLetterQueueUrl") == before - 1
+
+
+def test_rejections_are_told_with_their_reasons(operated: Pipeline, operator: Operator) -> None:
+    """D6: filtered by reason, key, prefix and time; a line each, and how many of each reason."""
+    for key, body in (("told/a b.jpg", b""), ("told/c+d.png", b"junk" * 50), ("told/e.jpg", b"")):
+        operated.upload(f"uploads/{key}", body)
+        operated.rejection(f"uploads/{key}")
+    here = ("--prefix", "uploads/told/")
+    told = operator.reads("rejections list", "--summary", *here)
+    assert told == {"rejected": 3, "reasons": {"empty": 2, "not_an_image": 1}}
+
+    lines = operator.does("rejections list", "--output", "json", "--reason", "empty", *here)
+    found = [json.loads(line) for line in lines.splitlines()]
+    assert [one["key"] for one in found] == ["uploads/told/a b.jpg", "uploads/told/e.jpg"]
+    assert {one["reason"] for one in found} == {"empty"}
+    only = ("--key", "uploads/told/c+d.png", "--exit-code")
+    assert "not_an_image" in operator.does("rejections list", *only, status=1)
+    assert operator.does("rejections list", "--since", "2099-01-01") == "No rejections.\n"
+
+
+def test_a_rejected_version_is_tried_again(operated: Pipeline, operator: Operator) -> None:
+    """R2: it and no other ends as thumbnails once the cause is mended; nothing by a dry run."""
+    function = operated.stack.outputs["FunctionName"]
+    client = operated.emulator.client("lambda")
+    environment = client.get_function_configuration(FunctionName=function)["Environment"]
+    strict = {"Variables": {**environment["Variables"], "MAX_OBJECT_BYTES": "100"}}
+    client.update_function_configuration(FunctionName=function, Environment=strict)
+    names = [f"uploads/again/{number}.jpg" for number in range(2)]
+    versions = {key: operated.upload(key, pictures.jpeg()) for key in names}
+    assert {operated.rejection(key)["reason"] for key in names} == {"too_large"}
+    client.update_function_configuration(FunctionName=function, Environment=environment)
+
+    choice = ("--reason", "too_large")
+    assert operator.reads("rejections retry", "--dry-run", *choice)["would_retry"] == 2
+    operator.does("rejections retry", *choice, status=2)  # nobody to ask
+    assert all(operated.stored(keys.rejection_key(key)) for key in names)
+    one = ("--key", names[0], "--yes")
+    assert operator.reads("rejections retry", *one)["retried"] == 1
+    made = operated.thumbnails(names[0], versions[names[0]])
+    # The event's own place in the order: a duplicate of it is a duplicate still.
+    assert all("source-sequencer" in stored.metadata for stored in made.values())
+    assert operated.stored(keys.rejection_key(names[0])) is None
+    assert operated.stored(keys.rejection_key(names[1]))
+
+    # Killed between the end of the record and the announcement: nothing is lost.
+    with operator.patch.context() as patch:
+        patch.setattr(announcements, "send", interrupted(print, after=0))
+        operator.does("rejections retry", "--yes", *choice, status=130)
+    assert operated.stored(keys.rejection_key(names[1])) is None
+    assert operator.reads("rejections retry", "--yes", *choice)["of_an_interrupted_run"] == 1
+    operated.thumbnails(names[1], versions[names[1]])

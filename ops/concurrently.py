@@ -1,0 +1,31 @@
+"""Many requests at once, few in memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AT_ONCE = 16
+
+
+def each(
+    function: Callable[[Item], Result], items: Iterable[Item], *, at_once: int = AT_ONCE
+) -> Iterator[Result]:
+    """Yield what `function` returns for each item, in order; reads ahead a few items only.
+
+    The first failure is raised in its place; what has not begun by then is not begun.
+    """
+    pool = ThreadPoolExecutor(at_once)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * at_once:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

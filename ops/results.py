@@ -1,0 +1,16 @@
+"""A command's result on standard output: a sentence for people, or JSON for programs."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says for whom the result is."""
+    parser.add_argument("--output", choices=("table", "json"), default="table")
+
+
+def report(facts: Mapping[str, Any], told: str, output: str) -> None:
+    """Print the same result as `facts` or as what is `told`."""
+    print(json.dumps(facts, indent=2) if output == "json" else told)
