@@ -71,7 +71,7 @@ def main() -> int:
             + ".",
             "### The handler itself, a batch on one core",
             "Twelve-megapixel JPEGs, default variants, four threads, an S3 in memory that takes"
-            " 0.1 s for each request; the model is given the processor time that it took.",
+            " 0.1 s for each request; the model is given what one picture takes without that.",
             _table(
                 ("messages", "measured, s", "modelled, s", "off", "measured, each"),
                 [
