@@ -32,6 +32,9 @@ WITH_BUCKET_KEY = 0.01
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
 """
 
+METRICS_A_FILTER = 9
+"""About: S3 counts requests of each kind that there is, latencies and errors, each a metric."""
+
 LISTS = 1
 LOOKS = 1
 """Requests beside reading and writing, for each picture (worker/settlement.py)."""
@@ -191,6 +194,11 @@ def bill(capacity: Capacity, known: Mapping[str, Price], *, size: float | None =
                 "interface_endpoint_hour",
             ),
             line("alarms", stack.alarms, "cloudwatch_alarm_month"),
+            line(
+                "request metrics of S3",
+                stack.request_metrics * METRICS_A_FILTER,
+                "cloudwatch_metric_month",
+            ),
             line("dashboards", stack.dashboards, "cloudwatch_dashboard_month"),
             line("empty receives of the pollers", receives / 1e6, "sqs_million_requests"),
         ],

@@ -49,6 +49,9 @@ class Stack:
     alarms: int
     """Metrics that alarms watch."""
 
+    request_metrics: int
+    """Filters for which S3 counts requests."""
+
     dashboards: int
     data_key_seconds: int
 
@@ -126,6 +129,10 @@ def read(
             # One over an expression is billed for each metric in it.
             sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
             for alarm in reading.of_type("CloudWatch::Alarm").values()
+        ),
+        request_metrics=sum(
+            len(bucket.get("MetricsConfigurations", ()))
+            for bucket in reading.of_type("S3::Bucket").values()
         ),
         dashboards=len(reading.of_type("CloudWatch::Dashboard")),
         data_key_seconds=queue["KmsDataKeyReusePeriodSeconds"],
