@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from generate import DIRECT_LIMIT
 from ops.emulator import Emulator
 from ops.errors import UserError
 from ops.package import Package, build, upload
@@ -96,6 +97,8 @@ def deploy(
     file.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
     arguments = ["--stack-name", stack_name, "--template-file", str(file)]
     arguments += ["--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"]
+    if file.stat().st_size > DIRECT_LIMIT:
+        arguments += ["--s3-bucket", CODE_BUCKET]
     given = {**EMBEDDED_PARAMETERS, **parameters}
     arguments += ["--parameter-overrides", *(f"{key}={value}" for key, value in given.items())]
     try:

@@ -669,7 +669,7 @@ def _add_foreign(template: Template, group: _Group, name: str, source: Source) -
     if source.type == "topic":
         topic = group.add(
             naming.title(name, "TopicArn"),
-            f"Topic of source {name}, which passes the bucket's notifications on",
+            f"Topic of source {name}, in this region, which passes the bucket's notifications on",
             AllowedPattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$",
         )
     return Foreign(

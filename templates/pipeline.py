@@ -220,6 +220,9 @@ def build(specification: Specification) -> Template:
                     one.turn_events_on(),
                 )
             )
+    if any(one.foreign for one in origins):
+        reader = "Reads the sources' buckets; those that are not the stack's own must let it"
+        outputs.append(("WorkerRoleArn", reader, GetAtt(identity.role, "Arn")))
     for lane, waiting in queues.items():
         dead = Ref(waiting.dead_letters)
         outputs += [

@@ -68,8 +68,8 @@ class Origin:
         bucket = f"--bucket ${{{self.bucket.data['Ref']}}}"
         return Sub(
             f"aws s3api put-bucket-notification-configuration {bucket} --notification-configuration"
-            f' "$(aws s3api get-bucket-notification-configuration {bucket}'
-            " | jq -n '(input? // {}) + {EventBridgeConfiguration: {}}')\""
+            f' "$(aws s3api get-bucket-notification-configuration {bucket} --output json'
+            " --query 'merge(@, {EventBridgeConfiguration: `{}`})')\""
         )
 
     @property

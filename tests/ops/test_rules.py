@@ -14,6 +14,7 @@ from ops.rules.checking import RULES
 from templates import pipeline, specification
 from tests.mutations import additions
 from tests.mutations.defects import DEFECTS, Defect
+from tests.templates.test_sources import EVERY_KIND
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = Path(__file__).parent / "foreign"
@@ -100,17 +101,11 @@ def told(content: dict[str, Any]) -> list[str]:
         {"sources": {"old": {"type": "existing-bucket", "follow_deletes": True}}},
         {"sources": {"default": {}, "partner": {"type": "topic"}}},
         {"sources": {"wire": {"type": "topic", "raw_delivery": True, "prefixes": ["a/", "b/"]}}},
+        EVERY_KIND,
     ],
     ids=[
-        "default",
-        "deletes",
-        "zones",
-        "logs",
-        "batches",
-        "own",
-        "existing",
-        "topic",
-        "raw topic",
+        *("default", "deletes", "zones", "logs", "batches"),
+        *("own", "existing", "topic", "raw topic", "every kind"),
     ],
 )
 def test_the_generated_template_keeps_every_rule(tables: dict[str, Any]) -> None:

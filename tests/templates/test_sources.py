@@ -2,6 +2,8 @@
 
 import json
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from templates.specification import SpecificationError
 from tests.templates.conftest import generate
 from worker import settings
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sources.md"
 EVERY_KIND: dict[str, Any] = {
     "sources": {
         "default": {"suffixes": [".jpg"]},
@@ -291,6 +294,28 @@ def test_the_foreign_are_parameters(every: Reading) -> None:
     assert "Default" in parameters["OldKeyArn"]
     assert re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], TOPIC)
     assert not re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], f"{TOPIC}.fifo")
+
+
+def test_who_reads_somebodys_bucket_is_an_output(every: Reading, stack: Reading) -> None:
+    """T5, D7: the bucket's and the key's policies have to name it."""
+    output = every.template["Outputs"]["WorkerRoleArn"]["Value"]
+    assert every.resolve(output) == "<WorkerRole.Arn>"
+    assert "WorkerRoleArn" not in stack.template["Outputs"]
+
+
+def test_the_documents_examples_are_specifications() -> None:
+    """T5: what docs/sources.md shows can be generated, and its command is the output."""
+    text = DOCUMENT.read_text()
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 3
+    for example in examples:
+        plan = specification.parse(tomllib.loads(example), origin="docs/sources.md")
+        outputs = pipeline.build(plan).to_dict()["Outputs"]
+        if "AssetsTurnEventsOn" in outputs:
+            command = outputs["AssetsTurnEventsOn"]["Value"]["Fn::Sub"]
+            shown = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0]
+            plain = " ".join(shown.replace("\\\n", " ").split())
+            assert command.replace("${AssetsBucketName}", "BUCKET") == plain
 
 
 def test_names_that_only_logical_ids_tell_apart_are_refused() -> None:
