@@ -263,9 +263,9 @@ def _event(key: str, version: str) -> dict[str, Any]:
             "object": {
                 "key": key,
                 "size": 1,
-                "etag": "b57f9512698f4b09e608f4f2a65852e5",
+                "etag": 32 * "0",
                 "version-id": version,
-                "sequencer": "00617F08299329D189",
+                "sequencer": "00FF",
             },
             "reason": "PutObject",
         },
