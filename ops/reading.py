@@ -121,7 +121,14 @@ class Reading:
     def _physical(self, title: str) -> str:
         """Return the name that a resource is given, or a stand-in where AWS makes one up."""
         properties = self.resources.get(title, {}).get("Properties", {})
-        for key in ("BucketName", "QueueName", "FunctionName", "LogGroupName", "TopicName"):
+        for key in (
+            "BucketName",
+            "QueueName",
+            "FunctionName",
+            "LogGroupName",
+            "TopicName",
+            "DeliveryStreamName",
+        ):
             if key in properties:
                 return str(self.resolve(properties[key]))
         return f"<{title}>"

@@ -7,6 +7,7 @@ import awacs.sns as sns
 from troposphere import AWSHelperFn, GetAtt, Ref, Sub, Template
 from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm, Metric, MetricDataQuery, MetricDimension, MetricStat
+from troposphere.firehose import DeliveryStream
 from troposphere.s3 import Bucket
 from troposphere.sns import SubscriptionResource, Topic, TopicPolicy
 from troposphere.sqs import Queue
@@ -31,6 +32,9 @@ NEAR_TIMEOUT_PERCENT = 80
 # sends what is no picture, or sends a kind that the worker does not know.
 REJECTED_PERCENT = 20
 REJECTED_OF_PICTURES = 20
+
+# Of the oldest record not yet delivered: Firehose collects for 300 by default.
+LATE_DELIVERY_SECONDS = 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +251,25 @@ def watch_uploads(
         ),
         EvaluationPeriods=2,
         Threshold=0,
+    )
+
+
+def watch_delivery(
+    template: Template, topics: Topics, *, kind: str, stream: DeliveryStream
+) -> None:
+    """Add the alarm on a kind of log that does not reach its bucket."""
+    _Adding(template, topics.ticket, kind).alarm(
+        "LogDeliveryAlarm",
+        "log-delivery",
+        "Logs do not reach their bucket",
+        "Read the delivery log",
+        **_plain(
+            _metric("AWS/Firehose", "DeliveryToS3.DataFreshness", DeliveryStreamName=Ref(stream)),
+            "Maximum",
+            5 * MINUTE,
+        ),
+        EvaluationPeriods=3,
+        Threshold=LATE_DELIVERY_SECONDS,
     )
 
 

@@ -8,7 +8,7 @@ from troposphere import GetAtt, If, Output, Ref, Tags, Template
 from troposphere.cloudwatch import Alarm
 
 from templates import naming
-from templates.alarms import add_topics, watch_lane, watch_uploads
+from templates.alarms import add_topics, watch_delivery, watch_lane, watch_uploads
 from templates.dashboard import add_dashboard
 from templates.delivery import add_delivery
 from templates.encryption import add_encryption
@@ -191,6 +191,8 @@ def build(specification: Specification) -> Template:
             queues=queues[sources[source].lane],
             watches_uploads=parameters.watches_uploads,
         )
+    for kind, stream in archive.streams.items() if archive else ():
+        watch_delivery(template, topics, kind=kind, stream=stream)
     add_dashboard(
         template,
         # Whichever module they are from, so that none is forgotten.

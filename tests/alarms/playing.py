@@ -11,6 +11,8 @@ What is sent when, and what is not:
   for.
   https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 - The worker: a line of its own for each invocation that it ended itself.
+- Firehose: how old the oldest record is, while it has one; it writes every five minutes.
+  https://docs.aws.amazon.com/firehose/latest/dev/cloudwatch-metrics.html
 - S3: request metrics in minutes with requests, refused ones included, only where they are on.
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 """
@@ -29,6 +31,7 @@ from worker import redelivery
 
 TICK = 5  # seconds
 ACTIVE_SECONDS = 6 * 3600
+BUFFER_SECONDS = 300
 AGE_COUNTS_RECEIVES = 3
 POLLERS = 5  # batches that Lambda tries at once while all of them are throttled
 
@@ -81,6 +84,7 @@ TROUBLES = {
     "mapping disabled",
     "key disabled",
     "notifications lost",
+    "logs not delivered",
 }
 
 
@@ -137,6 +141,8 @@ class _Play:
         self.owed = self.owed_rejections = 0.0
         self.last_call = {"WorkQueue": 0, "DeadLetterQueue": -ACTIVE_SECONDS}
         self.busiest = 0
+        (self.stream,) = stack.of_type("KinesisFirehose::DeliveryStream").values()
+        self.unwritten: int | None = None  # since when there is a log line to be delivered
 
     def run(self) -> Metrics:
         random.seed(0)  # the worker's back-off has jitter
@@ -283,6 +289,13 @@ class _Play:
     def _sample(self) -> None:
         if self.busiest:
             self.of_function("ConcurrentExecutions", self.busiest)
+            if self.unwritten is None:
+                self.unwritten = self.now
+        if self.unwritten is not None:
+            age, of = self.now - self.unwritten, self.stream["DeliveryStreamName"]
+            self.put("AWS/Firehose", "DeliveryToS3.DataFreshness", age, DeliveryStreamName=of)
+            if age >= BUFFER_SECONDS and not self.wrong("logs not delivered"):
+                self.unwritten = None
         self.busiest = 0
         inside = [*self.visible, *(one for *_, one in self.hidden)]
         inside += [message for one in self.running for message in one.batch]

@@ -57,6 +57,10 @@ HEALTHY = (
         name="deployment: four minutes of errors",
         trouble={"function does not start": range(30, 34)},
     ),
+    Scenario(
+        name="logs come a quarter of an hour late once",
+        trouble={"logs not delivered": range(30, 49)},
+    ),
     Scenario(name="throttled for five minutes", trouble={"throttled": range(30, 35)}),
 )
 """Nothing here is worth a message."""
@@ -125,6 +129,11 @@ HARM = (
     ),
     Scenario(name="somebody uploads junk", rejected=1, raises=frozenset({"rejections"})),
     Scenario(
+        name="logs are not delivered",
+        trouble={"logs not delivered": LATER},
+        raises=frozenset({"worker-log-delivery"}),
+    ),
+    Scenario(
         name="pictures take almost the time-out",
         uploads=always(2),
         seconds=50,
@@ -135,7 +144,7 @@ HARM = (
 
 
 def stack() -> Reading:
-    return generate().given(**PARAMETERS)
+    return generate(logs={"archive": True}).given(**PARAMETERS)
 
 
 def role(alarm: Mapping[str, Any]) -> str:

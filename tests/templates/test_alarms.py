@@ -84,17 +84,34 @@ def test_an_alarm_names_real_resources_and_reaches_its_topic(stack: Reading, tit
     assert alarm["TreatMissingData"] == "notBreaching"
 
 
-def test_every_alarm_has_a_section_of_the_runbook(stack: Reading) -> None:
+def test_every_alarm_has_a_section_of_the_runbook() -> None:
     """O2: and every section an alarm; the mail is all that somebody has at three in the morning."""
+    stack = generate(logs={"archive": True})
     told = set()
     for alarm in stack.of_type("CloudWatch::Alarm").values():
         words, _, place = alarm["AlarmDescription"].partition(": docs/runbook.md#")
         meaning, first = words.split(". ")
         assert len(meaning) > 15
         assert len(first) > 10
-        assert alarm["AlarmName"] == f"darkroom-{place}"
+        assert alarm["AlarmName"] in (f"darkroom-{place}", f"darkroom-worker-{place}")
         told.add(place)
     assert told == anchors()
+
+
+def test_logs_that_are_archived_are_watched_on_their_way() -> None:
+    """O2, O6: each kind by the stream that takes it; late is three of Firehose's own waits."""
+    stack = generate(logs={"archive": True, "archive_flow": True})
+    for kind in ("Worker", "Flow"):
+        alarm = stack.properties(f"{kind}LogDeliveryAlarm")
+        (dimension,) = alarm["Dimensions"]
+        name = stack.properties(f"{kind}LogDelivery")["DeliveryStreamName"]
+        assert dimension == {
+            "Name": "DeliveryStreamName",
+            "Value": stack.resolve({"Ref": f"{kind}LogDelivery"}),
+        }
+        assert name == dimension["Value"]
+        assert alarm["Threshold"] == 3 * 300
+        assert alarm["AlarmActions"] == [stack.resolve({"Ref": "TicketTopic"})]
 
 
 def test_what_the_runbook_points_to_is_there() -> None:
