@@ -101,6 +101,16 @@ was not there, 2 for wrong usage, 130 when interrupted.""",
 They end with 0 when done (`list --exit-code`: 1 if there are rejections), 1 when it failed, 2 for
 wrong usage, 130 when interrupted; then the same command goes on.""",
     ),
+    "logs": Command(
+        module="ops.logs",
+        summary="show all that the worker's log says of a picture, from message to result",
+        group="ops",
+        examples="""\
+  python -m ops logs uploads/cat.jpg --stack-name darkroom-dev
+  python -m ops logs 6f0a3c1e-… --since 6h --stack-name darkroom-dev   a request or message id
+  python -m ops logs uploads/cat.jpg --archive --since 2026-05-01 --until 2026-05-03 \\
+    --stack-name darkroom-prod --region eu-west-1 --profile reader""",
+    ),
     "privilege": Command(
         module="ops.privilege.command",
         summary="prove that the policies allow what is needed and nothing else",
