@@ -297,7 +297,7 @@ class Logs(_Table):
     archive: bool = False
     """Whether the worker's log also goes to a bucket of its own (O6).
 
-    Off by default: with the 7 KB that it takes, the template is deployed through S3 (D7).
+    Off by default: with the 8 KB that it takes, the template is deployed through S3 (D7).
     """
 
     archive_flow: bool = False
