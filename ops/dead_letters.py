@@ -380,6 +380,10 @@ def _redrive(
     arguments: argparse.Namespace, stack: Stack, chosen: Sequence[Lane], progress: Progress
 ) -> int:
     sqs = stack.client("sqs")
+    if (arguments.ids or arguments.cause) and (arguments.cancel or arguments.velocity):
+        raise UsageError(
+            "--cancel and --velocity: are for moves of all letters, not of chosen ones"
+        )
     if arguments.cancel:
         return _cancel(sqs, chosen, arguments.output)
     if arguments.ids or arguments.cause:

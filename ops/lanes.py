@@ -42,8 +42,8 @@ class Door:
 
 def lanes(stack: Stack) -> tuple[Lane, ...]:
     """Return the lanes of a stack. Raises UserError when it is none of this project's."""
-    stack.output(_WORK_QUEUE if not _leads(stack, _WORK_QUEUE) else "ThumbnailBucketName")
-    return tuple(_lane(stack, lead) for lead in _leads(stack, _WORK_QUEUE))
+    leads = _leads(stack, _WORK_QUEUE) or [""]  # where there is none, the default's is missing
+    return tuple(_lane(stack, lead) for lead in leads)
 
 
 def chosen(stack: Stack, name: str | None) -> tuple[Lane, ...]:

@@ -19,11 +19,11 @@ class Moment:
 
 def moment(text: str) -> Moment:
     """Return a time: `2026-11-01`, `2026-11-01T12:00` (UTC), or so long ago: `36h`, `7d`."""
-    if ago := re.fullmatch(r"(\d+)([smhdw])", text):
-        return Moment(text, datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
     try:
+        if ago := re.fullmatch(r"(\d+)([smhdw])", text):
+            return Moment(text, datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
         found = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no time; like 2026-11-01, 2026-11-01T12:00 (UTC), 36h or 7d"
         ) from None

@@ -284,6 +284,7 @@ def test_chosen_letters_are_sent_to_work_again(
     assert operated.waiting("DeadLetterQueueUrl") == before - 1
     operated.until(lambda: operated.stored(keys.output_key(key, "w128")), "thumbnails")
     operator.does("dead-letters redrive", letters[key], status=1)
+    operator.does("dead-letters redrive", letters[key], "--velocity", "9", status=2)
 
 
 def undelivered(pipeline: Pipeline, *bodies: str) -> list[str]:
