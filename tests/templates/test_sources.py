@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from ops.reading import Reading
-from templates import pipeline, specification
+from templates import naming, pipeline, specification
 from templates.specification import SpecificationError
 from tests.templates.conftest import generate
 from worker import settings
@@ -322,6 +325,47 @@ def test_names_that_only_logical_ids_tell_apart_are_refused() -> None:
     """T2: `a-1` and `a1` would both be A1UploadBucket."""
     with pytest.raises(SpecificationError, match=r"sources\.a-1: .*beginning with a letter"):
         generate(sources={"a-1": {}, "a1": {}})
+
+
+def mixes() -> st.SearchStrategy[dict[str, Any]]:
+    """Describe any mix of sources, under one folder each, on one lane or two."""
+    name = st.from_regex(r"[a-z]{1,5}(-[a-z]{1,4})?", fullmatch=True).filter(
+        lambda one: one not in specification.TAKEN_NAMES
+    )
+    source = st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["bucket", "existing-bucket", "topic"]),
+            "lane": st.sampled_from(["default", "bulk"]),
+            "prefixes": st.lists(st.sampled_from(["a/", "b/c/", "d.e/"]), min_size=1, unique=True),
+            "suffixes": st.just([".jpg"]),
+            "follow_deletes": st.booleans(),
+        }
+    )
+    return st.dictionaries(name, source, min_size=1, max_size=5)
+
+
+@settings_of_hypothesis(max_examples=25, deadline=None)
+@given(mixes())
+def test_any_mix_of_sources_feeds_its_lanes(sources: dict[str, Any]) -> None:
+    """T5, T3: each is announced once, admitted by its lane's queue, and known to its function."""
+    lanes: dict[str, Any] = {source["lane"]: {} for source in sources.values()}
+    stack = generate(sources=sources, lanes=lanes)
+    for lane in lanes:
+        mine = {name for name, source in sources.items() if source["lane"] == lane}
+        policy, worker = naming.title(lane, "WorkQueuePolicy"), naming.title(lane, "Worker")
+        allowed = [s["Sid"] for s in stack.statements(policy) if s["Effect"] == "Allow"]
+        assert sorted(allowed) == sorted(naming.title(name, "AnnounceUploads") for name in mine)
+        assert {source.name for source in told(stack, worker).values()} == mine
+    announcers = [
+        *stack.of_type("Events::Rule"),
+        *[
+            one
+            for one, topic in stack.of_type("SNS::Subscription").items()
+            if "Redrive" in str(topic)
+        ],
+        *[one for one in stack.of_type("S3::Bucket") if one.endswith("UploadBucket")],
+    ]
+    assert len(announcers) == len(sources)
 
 
 def test_every_kind_holds_together(every: Reading) -> None:
