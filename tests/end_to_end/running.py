@@ -13,8 +13,10 @@ from botocore.exceptions import ClientError
 from ops import announcements
 from ops.deployment import Stack
 from ops.emulator import Emulator
+from templates import naming
 from worker import keys
 from worker.events import SourceObject
+from worker.settings import Source
 
 Found = TypeVar("Found")
 
@@ -40,6 +42,7 @@ class Pipeline:
 
     emulator: Emulator
     stack: Stack
+    source: str = "default"
 
     @cached_property
     def s3(self) -> Any:
@@ -51,7 +54,12 @@ class Pipeline:
 
     @property
     def uploads(self) -> str:
-        return self.stack.outputs["UploadBucketName"]
+        return self.stack.outputs[naming.title(self.source, "UploadBucketName")]
+
+    @property
+    def told(self) -> Source:
+        """What the worker is told of this source."""
+        return self.stack.sources[self.uploads]
 
     @property
     def thumbnail_bucket(self) -> str:
@@ -59,7 +67,7 @@ class Pipeline:
 
     @property
     def variant_names(self) -> list[str]:
-        variants = self.stack.sources[self.uploads].variants
+        variants = self.told.variants
         return [
             f"w{width}" + ("" if name == "jpeg" else f".{name}")
             for width in variants.widths
@@ -86,7 +94,7 @@ class Pipeline:
         def complete() -> dict[str, Stored] | None:
             found = {}
             for name in self.variant_names:
-                stored = self.stored(keys.output_key(key, name))
+                stored = self.stored(keys.output_key(key, name, self.told.folder))
                 if stored is None or stored.metadata["source-version"] != version:
                     return None
                 found[name] = stored
@@ -96,7 +104,9 @@ class Pipeline:
 
     def rejection(self, key: str) -> dict[str, Any]:
         """Wait for the record that says why an upload gave no thumbnails."""
-        stored = self.until(lambda: self.stored(keys.rejection_key(key)), f"rejection of {key}")
+        stored = self.until(
+            lambda: self.stored(keys.rejection_key(key, self.told.folder)), f"rejection of {key}"
+        )
         record: dict[str, Any] = json.loads(stored.body)
         return record
 
@@ -125,9 +135,10 @@ class Pipeline:
             attributes["ApproximateNumberOfMessagesNotVisible"]
         )
 
-    def drained(self) -> None:
-        """Wait until the work queue is empty: everything sent so far has been worked on."""
-        self.until(lambda: True if self.waiting() == 0 else None, "an empty queue")
+    def drained(self, *, lane: str = "default") -> None:
+        """Wait until a work queue is empty: everything sent so far has been worked on."""
+        queue = naming.title(lane, "WorkQueueUrl")
+        self.until(lambda: True if self.waiting(queue) == 0 else None, "an empty queue")
 
     def log_lines(self) -> list[dict[str, Any]]:
         """What the worker has logged, in order."""
