@@ -13,7 +13,6 @@ from troposphere.sns import SubscriptionResource
 
 from templates import naming, policies, storage
 from templates.parameters import Foreign
-from templates.policies import Arn
 from templates.queues import Queues, Sender
 from templates.specification import Source
 
@@ -27,7 +26,7 @@ class Origin:
     name: str
     settings: Source
     bucket: Ref
-    bucket_arn: Arn
+    bucket_arn: GetAtt | Sub
     foreign: Foreign | None
 
     def read(self) -> list[Statement]:
