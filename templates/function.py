@@ -252,7 +252,7 @@ def _sources(origins: Sequence[Origin], specification: Specification) -> Sub:
 
 def _variants(origins: Sequence[Origin], specification: Specification) -> str:
     used = {origin.settings.variants: None for origin in origins}
-    return _compact({name: specification.variants[name].model_dump() for name in used})
+    return _compact({name: specification.variants[name].told() for name in used})
 
 
 def _longest(value: object) -> int:

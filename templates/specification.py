@@ -27,6 +27,9 @@ LONGEST_EVENT_PATTERN = 2048
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 LONGEST_BUCKET_NAME = 63
 
+TALLEST = 8192
+"""Pixels, as the widest variant has at most."""
+
 DEFAULT = "default"
 """The name of the source, lane or variants whose resources have no name in their own."""
 
@@ -67,6 +70,18 @@ def _usable_suffix(suffix: str) -> str:
     if suffix != suffix.lower():
         raise ValueError(f"must be lower-case, like '{suffix.lower()}': its twin is generated")
     return suffix
+
+
+def _usable_ratio(ratio: str) -> str:
+    if not re.fullmatch("[1-9][0-9]{0,2}:[1-9][0-9]{0,2}", ratio):
+        raise ValueError("must be width:height in whole numbers up to 999, like '4:3'")
+    return ratio
+
+
+def _usable_colour(colour: str) -> str:
+    if not re.fullmatch("#[0-9a-f]{6}", colour):
+        raise ValueError("must be red, green and blue in hexadecimal, like '#ffffff'")
+    return colour
 
 
 def _usable_name(name: str) -> str:
@@ -233,6 +248,59 @@ class Variants(_Table):
     cache_control: Annotated[str, Field(min_length=1, max_length=200)] = (
         "public, max-age=31536000, immutable"
     )
+
+    fit: Literal["inside", "cover", "exact"] = "inside"
+    """The whole picture; or cut to `aspect_ratio`; or the whole of it in the middle of that."""
+
+    aspect_ratio: Annotated[str, AfterValidator(_usable_ratio)] | None = None
+    """Width to height, for `cover` and `exact`."""
+
+    crop: Literal["center", "top", "bottom", "left", "right"] = "center"
+    """What `cover` keeps."""
+
+    background: Annotated[str, AfterValidator(_usable_colour)] | None = None
+    """Goes behind what is transparent, or empty in `exact`; otherwise that stays transparent."""
+
+    sharpen: Annotated[int, Field(ge=0, le=200)] = 0
+    """Per cent of an unsharp mask."""
+
+    def told(self) -> dict[str, object]:
+        """Return what the worker is told: numbers for texts, and nothing that has its default."""
+        told: dict[str, object] = {
+            "widths": self.widths,
+            "formats": self.formats,
+            "cache_control": self.cache_control,
+        }
+        if self.fit != "inside":
+            told["fit"] = self.fit
+        if self.aspect_ratio:
+            told["aspect_ratio"] = [int(side) for side in self.aspect_ratio.split(":")]
+        if self.crop != "center":
+            told["crop"] = self.crop
+        if self.background:
+            told["background"] = list(bytes.fromhex(self.background[1:]))
+        if self.sharpen:
+            told["sharpen"] = self.sharpen
+        return told
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.aspect_ratio is None) is not (self.fit == "inside"):
+            raise ValueError(
+                f"fit {self.fit!r} "
+                + ("takes no aspect_ratio" if self.aspect_ratio else 'needs one, like "4:3"')
+            )
+        if self.crop != "center" and self.fit != "cover":
+            raise ValueError(f'crop is for fit "cover", not {self.fit!r}')
+        if self.aspect_ratio:
+            across, down = (int(side) for side in self.aspect_ratio.split(":"))
+            tallest = max(self.widths) * down / across
+            if tallest > TALLEST:
+                raise ValueError(
+                    f"a width of {max(self.widths)} at {self.aspect_ratio} is {tallest:.0f} high;"
+                    f" at most {TALLEST} are allowed"
+                )
+        return self
 
     @field_validator("widths")
     @classmethod

@@ -21,6 +21,9 @@ _FOR_A_PIXEL_OF_A_BAND: Final = 24
 _FOR_A_THUMBNAIL_PIXEL: Final = 36
 """What AVIF's encoder takes; shrinking to the widest variant takes up to 28, other encoders 29."""
 
+_FOR_A_FRAMED_PIXEL: Final = 16
+"""The thumbnail as it was, its copy with transparency, the canvas, and that without."""
+
 _FOR_A_PIXEL: Final = {"WEBP": 19.0, "AVIF": 18.0}
 """AVIF takes 13.7 with 8 bits for each sample; with 10 or 12 a sample has two bytes."""
 
@@ -63,9 +66,13 @@ def content(picture: ImageFile.ImageFile) -> bytes:
     return picture.fp.read()
 
 
-def of_encoding(thumbnail: tuple[int, int]) -> int:
-    """Return the bytes that encoding takes, one variant after the other, this one the widest."""
-    return _FIXED + math.prod(thumbnail) * _FOR_A_THUMBNAIL_PIXEL
+def of_encoding(thumbnail: tuple[int, int], *, framed: bool = False) -> int:
+    """Return the bytes that encoding takes, one variant after the other, this one the widest.
+
+    `framed` are those that are sharpened or put on a canvas before.
+    """
+    each = _FOR_A_THUMBNAIL_PIXEL + (_FOR_A_FRAMED_PIXEL if framed else 0)
+    return _FIXED + math.prod(thumbnail) * each
 
 
 def of_a_pixel(picture: ImageFile.ImageFile) -> float:

@@ -23,11 +23,21 @@ class Variants:
 
     `widths` in pixels, widest first; `formats` maps each format of FORMATS to its quality (1-100);
     a picture of more than `max_pixels` (width times height) is refused before it is decoded.
+
+    `fit` is "inside": the whole picture, as wide as the variant at most; "cover": cut to
+    `aspect_ratio` (width to height) at `crop`; or "exact": the whole picture in the middle of that.
+    `background` (red, green, blue) goes behind what is transparent or empty; None keeps it so.
+    `sharpen` is the percentage of an unsharp mask.
     """
 
     widths: tuple[int, ...]
     formats: Mapping[str, int]
     max_pixels: int
+    fit: str = "inside"
+    aspect_ratio: tuple[int, int] = (1, 1)
+    crop: str = "center"
+    background: tuple[int, int, int] | None = None
+    sharpen: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,9 +164,13 @@ def _these(about: dict[str, Any], max_pixels: int) -> tuple[Variants, str]:
         raise SettingsError(f"VARIANTS has the formats {formats!r}; a quality is from 1 to 100")
     if not isinstance(cache_control, str) or not cache_control:
         raise SettingsError(f"VARIANTS has the cache_control {cache_control!r}; text is allowed")
-    made = Variants(
-        widths=tuple(sorted(widths, reverse=True)), formats=formats, max_pixels=max_pixels
-    )
+    rest = {key: about[key] for key in about.keys() - {"widths", "formats", "cache_control"}}
+    for lists in {"aspect_ratio", "background"} & rest.keys():
+        rest[lists] = tuple(rest[lists])
+    try:
+        made = Variants(tuple(sorted(widths, reverse=True)), formats, max_pixels, **rest)
+    except TypeError as error:
+        raise SettingsError(f"VARIANTS has {rest!r}: {error}") from error
     return made, cache_control
 
 

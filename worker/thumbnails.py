@@ -25,10 +25,10 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from worker import footprint, jpeg, png
+from worker import footprint, framing, jpeg, png
 from worker.memory import Memory
 from worker.results import Output, Rejection
-from worker.settings import WIDEST, Variants
+from worker.settings import Variants
 
 # Importing a plugin registers it. Without these, Pillow would import all of its forty at the first
 # WebP. MPO is what many cameras call a JPEG with a preview behind it: the JPEG plugin opens it.
@@ -69,9 +69,6 @@ _BAND_REDUCING_GAP: Final = 1.4
 
 _BAND_PIXELS: Final = 1 << 18
 """Pixels converted at a time: a megabyte, in reach of the processor's cache."""
-
-_LONGEST_SIDE: Final = WIDEST
-"""WebP's limit, for each format so that the variants of a picture agree in size."""
 
 _WEBP_METHOD: Final = 2
 """2.2 times faster than the default 4, for 4 % more bytes."""
@@ -128,42 +125,50 @@ def make(source: BinaryIO, variants: Variants, memory: Memory = UNBOUNDED) -> Se
     a variant keeps its size.
 
     The picture is turned as its EXIF orientation says, converted to sRGB, and stripped of all
-    metadata. Of an animation the first frame is used, of a file with pages the first page.
+    metadata. Of an animation the first frame is used, of a file with pages the first page. What
+    part of it a variant shows, and on what, `variants` says: see worker/framing.py.
 
     Takes of `memory` what it needs, waiting for it. Raises Rejection when the bytes are no picture,
     or one that cannot be decoded, or not within the limits and all of `memory`.
     """
-    thumbnail, sizes = _widest(source, variants, memory)
+    thumbnail, frames = _widest(source, variants, memory)
     outputs: list[Output] = []
-    with memory.reserved(footprint.of_encoding(sizes[0])):
-        for width, size in zip(variants.widths, sizes, strict=True):
+    with memory.reserved(_of_encoding(frames, variants)):
+        for width, frame in zip(variants.widths, frames, strict=True):
             # Each size comes from the one above it: reading the large one again shows no gain.
-            if thumbnail.size != size:
-                thumbnail = _resized(thumbnail, size, _LATER)
+            if thumbnail.size != frame.size:
+                thumbnail = _resized(thumbnail, frame.size, _LATER)
+            shown = framing.finished(thumbnail, frame.canvas, variants)
             for format_name, quality in variants.formats.items():
-                outputs.append(_encoded(thumbnail, f"w{width}", format_name, quality))
+                outputs.append(_encoded(shown, f"w{width}", format_name, quality))
     return outputs
 
 
 def _widest(
     source: BinaryIO, variants: Variants, memory: Memory
-) -> tuple[Image.Image, Sequence[tuple[int, int]]]:
-    """Return the thumbnail that all others come from, and the size of each.
+) -> tuple[Image.Image, Sequence[framing.Frame]]:
+    """Return the thumbnail that all others come from, and what each of them shows.
 
     The decoded picture itself is let go of here, before anything is encoded.
     """
     with _rejecting_damage(variants.max_pixels), _open(source, variants.max_pixels) as picture:
         orientation = _orientation(picture)
-        sizes = _sizes(picture.size, orientation, variants.widths)
-        _, rows = _reduction(picture.size, sizes[0])
-        needed = footprint.of_decoding(picture, sizes[0], rows)
-        if not memory.holds(needed):
-            raise _too_large_for(memory, picture, needed)
+        plan = framing.plan(_turned(picture.size, orientation), variants)
+        lying = _turned(plan.whole, orientation)
+        _, rows = _reduction(picture.size, lying)
+        needed = footprint.of_decoding(picture, lying, rows)
+        most = max(needed, _of_encoding(plan.frames, variants))
+        if not memory.holds(most):
+            raise _too_large_for(memory, picture, most)
         with memory.reserved(needed):
-            thumbnail = _upright(_decoded(picture, sizes[0]), orientation)
-    if orientation in _SWAPS_SIDES:
-        sizes = [(height, width) for width, height in sizes]
-    return thumbnail, sizes
+            thumbnail = _upright(_decoded(picture, lying), orientation)
+            thumbnail = framing.cut(thumbnail, plan.frames[0].size, variants)
+            return framing.on_background(thumbnail, variants), plan.frames
+
+
+def _of_encoding(frames: Sequence[framing.Frame], variants: Variants) -> int:
+    framed = variants.fit == "exact" or variants.sharpen > 0
+    return footprint.of_encoding(frames[0].canvas, framed=framed)
 
 
 @contextmanager
@@ -260,17 +265,9 @@ def _orientation(picture: ImageFile.ImageFile) -> int:
     return value if value in _TRANSPOSITIONS else 1
 
 
-def _sizes(
-    size: tuple[int, int], orientation: int, widths: Sequence[int]
-) -> Sequence[tuple[int, int]]:
-    """Return each variant's size as the picture lies in the file, before it is turned."""
-    width, height = size
-    shown_width = height if orientation in _SWAPS_SIDES else width
-    sizes = []
-    for wanted in widths:
-        scale = min(1.0, wanted / shown_width, _LONGEST_SIDE / max(size))
-        sizes.append((max(1, round(width * scale)), max(1, round(height * scale))))
-    return sizes
+def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return the size that a picture has after it is turned, or had before."""
+    return (size[1], size[0]) if orientation in _SWAPS_SIDES else size
 
 
 def _decoded(picture: ImageFile.ImageFile, size: tuple[int, int]) -> Image.Image:

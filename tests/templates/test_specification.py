@@ -66,6 +66,26 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ({"variants": {"default": {"widths": []}}}, "variants.default.widths", "at least 1"),
         ({"variants": {"default": {"widths": [9, 90]}}}, "variants.default.widths[0]", "16"),
         ({"variants": {"default": {"widths": [90, 90]}}}, "variants.default.widths", "twice"),
+        ({"variants": {"default": {"fit": "fill"}}}, "variants.default.fit", "'cover'"),
+        ({"variants": {"default": {"fit": "cover"}}}, "variants.default", 'needs one, like "4:3"'),
+        ({"variants": {"default": {"aspect_ratio": "4:3"}}}, "variants.default", "takes no aspect"),
+        (
+            {"variants": {"default": {"fit": "exact", "aspect_ratio": "0:3"}}},
+            "variants.default.aspect_ratio",
+            "'4:3'",
+        ),
+        (
+            {"variants": {"default": {"fit": "exact", "aspect_ratio": "1:999"}}},
+            "variants.default",
+            "at most 8192",
+        ),
+        ({"variants": {"default": {"crop": "top"}}}, "variants.default", 'for fit "cover"'),
+        (
+            {"variants": {"default": {"background": "white"}}},
+            "variants.default.background",
+            "'#ffffff'",
+        ),
+        ({"variants": {"default": {"sharpen": 201}}}, "variants.default.sharpen", "200"),
         ({"variants": {"default": {"formats": {}}}}, "variants.default.formats", "at least 1"),
         (
             {"variants": {"default": {"formats": {"gif": 1}}}},

@@ -18,7 +18,7 @@ ONE_STRIP = {"compression": "tiff_lzw", "tiffinfo": {278: SIZE[1]}}
 MEASURE = """
 import io, re, sys
 from PIL import Image
-from worker import footprint, thumbnails
+from worker import footprint, framing, thumbnails
 from worker.settings import Variants
 
 file, width, format_name = sys.argv[1:]
@@ -26,7 +26,7 @@ variants = Variants((int(width), 10), {format_name: 80}, 12_000_000)
 with open(file, "rb") as opened:
     source = io.BytesIO(opened.read())
 with Image.open(source) as picture:
-    size, _ = thumbnails._sizes(picture.size, thumbnails._orientation(picture), variants.widths)
+    size = framing.plan(picture.size, variants).whole
     _, rows = thumbnails._reduction(picture.size, size)
     estimate = footprint.of_decoding(picture, size, rows)
 source.seek(0)
