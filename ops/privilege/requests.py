@@ -145,6 +145,8 @@ def required(stack: Described) -> list[Claim]:
         claims += _to_the_archive(stack)
     if stack.plan.logs.access:
         claims += _to_the_access_log()
+    if stack.plan.delivery:
+        claims += _to_the_web()
     return _of_this_stack(stack, claims)
 
 
@@ -353,6 +355,8 @@ def forbidden(stack: Described) -> list[Claim]:
         claims += _past_the_archive(stack)
     if stack.plan.logs.access:
         claims += _past_the_access_log()
+    if stack.plan.delivery:
+        claims += _past_the_web()
     return _of_this_stack(stack, claims)
 
 
@@ -834,6 +838,50 @@ def _noting(
     source = f"arn:aws:s3:::{prefix}-{bucket}-{ACCOUNT}-{REGION}"
     context = {"aws:SourceArn": source, "aws:SourceAccount": source_account}
     return _service(principal, action, resource, **context)
+
+
+_PUBLISHED = Gate("ThumbnailBucketPolicy", "resource")
+
+
+def _to_the_web() -> Iterator[Claim]:
+    yield Claim("deliver a thumbnail", _delivering(), (_PUBLISHED,))
+    use = _delivering(action="kms:Decrypt", resource=KEY, distribution="any")
+    yield Claim("deliver a thumbnail", use, (KEY_GATE,))
+
+
+def _past_the_web() -> Iterator[Claim]:
+    for request in (
+        _delivering(distribution="<Delivery>2"),
+        _delivering(principal="s3.amazonaws.com"),
+        _delivering(action="s3:GetObjectVersion"),
+        _delivering(action="s3:PutObject"),
+        _delivering(resource=f"{THUMBNAILS}/rejected/uploads/a.jpg.json"),
+        _delivering(resource=f"{THUMBNAILS}-of-others/thumbnails/uploads/a.jpg/w400"),
+        _delivering(action="s3:ListBucket", resource=THUMBNAILS),
+        _of_stranger("s3:GetObject", f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400"),
+    ):
+        yield Claim("nothing else is delivered, to nobody else", request, (_PUBLISHED,))
+    used = {"action": "kms:Decrypt", "resource": KEY}
+    for request in (
+        _delivering(**used, account=OTHER_ACCOUNT),
+        _delivering(**used, principal="apigateway.amazonaws.com"),
+        _delivering(action="kms:GenerateDataKey", resource=KEY),
+        _delivering(action="kms:Encrypt", resource=KEY),
+    ):
+        yield Claim("a distribution only reads, and of this account", request, (KEY_GATE,))
+
+
+def _delivering(
+    *,
+    principal: str = "cloudfront.amazonaws.com",
+    action: str = "s3:GetObject",
+    resource: str = f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400",
+    distribution: str = "<Delivery>",
+    account: str = ACCOUNT,
+) -> Request:
+    """Return what CloudFront sends when it fetches what it does not hold."""
+    arn = f"arn:aws:cloudfront::{account}:distribution/{distribution}"
+    return _service(principal, action, resource, **{"aws:SourceArn": arn})
 
 
 def _logs_assuming(source: str) -> Request:

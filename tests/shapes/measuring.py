@@ -33,9 +33,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "a topic": {"sources": {"default": {}, "scans": {"type": "topic", "prefixes": ["in/"]}}},
     "`follow_deletes = true`": {"sources": {"default": {"follow_deletes": True}}},
     "one suffix less": {"sources": {"default": {"suffixes": SUFFIXES[:-1]}}},
-    "`logs.archive = false`": {"logs": {"archive": False}},
-    "`logs.archive_flow = true`": {"logs": {"archive_flow": True}},
-    '`logs.object_lock = "governance"`': {"logs": {"object_lock": "governance"}},
+    "`logs.archive = true`": {"logs": {"archive": True}},
+    "… with `archive_flow = true`": {"logs": {"archive": True, "archive_flow": True}},
+    '… with `object_lock = "governance"`': {"logs": {"archive": True, "object_lock": "governance"}},
     "`logs.access = true`": {"logs": {"access": True}},
     "`[delivery]`": {"delivery": {}},
 }
