@@ -518,7 +518,7 @@ def _add_existing_vpc(template: Template, group: _Group, *, adds_endpoints: bool
         Type="List<AWS::EC2::Subnet::Id>",
     )
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-rules.html
-    their_vpcs = {"Fn::ValueOfAll": ["AWS::EC2::Subnet::Id", "VpcId"]}
+    their_vpcs = {"Fn::ValueOf": [subnets.data["Ref"], "VpcId"]}
     template.add_rule(
         "SubnetsAreInTheVpc",
         _rule(

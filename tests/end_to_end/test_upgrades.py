@@ -23,7 +23,7 @@ SMALLEST: dict[str, Any] = {
     "logs": {"archive": False},
 }
 LARGEST: dict[str, Any] = {
-    "network": {"zones": 4, "interface_endpoints": {"kms": ["kms:Decrypt"]}},
+    "network": {"zones": 3, "interface_endpoints": {"kms": ["kms:Decrypt"]}},
     "sources": {
         "default": {"suffixes": [".jpg", ".png"], "prefixes": ["uploads/", "in/"]},
         "scans": {"lane": "bulk", "variants": "small", "follow_deletes": True},

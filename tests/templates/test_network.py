@@ -157,7 +157,7 @@ def test_subnets_of_another_network_are_refused() -> None:
     (assertion,) = rule["Assertions"]
     assert assertion["Assert"] == {
         "Fn::EachMemberEquals": [
-            {"Fn::ValueOfAll": ["AWS::EC2::Subnet::Id", "VpcId"]},
+            {"Fn::ValueOf": ["SubnetIds", "VpcId"]},
             {"Ref": "VpcId"},
         ]
     }
