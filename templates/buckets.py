@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
-from awacs.aws import Action, Bool, Null, Statement, StringNotEquals
+from awacs.aws import Action, Bool, Null, Statement, StringEquals, StringNotEquals
 from troposphere import GetAtt, If, Ref, Template
 from troposphere.s3 import (
     AbortIncompleteMultipartUpload,
@@ -134,10 +134,12 @@ def add_bucket_policy(
     bucket: Bucket,
     encryption: Encryption | None,
     *more: Statement | If,
+    for_people: bool = False,
 ) -> BucketPolicy:
     """Add who and what every bucket refuses, and `more`; what is allowed, roles say.
 
-    Writes under another key than that of `encryption` are refused, where there is one.
+    Writes under another key than that of `encryption` are refused, where there is one; in a bucket
+    `for_people` also those that ask for KMS and name no key, which would get AWS's own.
     """
     arn = GetAtt(bucket, "Arn")
     objects = policies.within(arn, "*")
@@ -156,25 +158,39 @@ def add_bucket_policy(
                     Bool({"aws:PrincipalIsAWSService": "false"}),
                     principal=policies.anyone(),
                 ),
-                *(_deny_other_encryption(objects, encryption) if encryption else ()),
+                *(
+                    _deny_other_encryption(objects, encryption, for_people=for_people)
+                    if encryption
+                    else ()
+                ),
                 *more,
             ),
         )
     )
 
 
-def _deny_other_encryption(objects: Arn, encryption: Encryption) -> list[Statement]:
+def _deny_other_encryption(
+    objects: Arn, encryption: Encryption, *, for_people: bool
+) -> list[Statement]:
     """Refuse a write that names another encryption, by whichever of S3's three headers.
 
     One that names none gets the bucket's.
     """
     header = "s3:x-amz-server-side-encryption"
+    key = f"{header}-aws-kms-key-id"
+    # Where the worker writes, it names the key; the embedded AWS does not see that it does.
+    other_keys = (
+        # A key that is not named is another one as well.
+        (StringEquals({header: "aws:kms"}), StringNotEquals({key: encryption.arn}))
+        if for_people
+        else policies.other_than(key, encryption.arn)
+    )
     return [
         policies.deny(
             "DenyOtherKeys",
             [s3.PutObject],
             [objects],
-            *policies.other_than(f"{header}-aws-kms-key-id", encryption.arn),
+            *other_keys,
             principal=policies.anyone(),
         ),
         policies.deny(

@@ -201,7 +201,12 @@ def add_bucket_policies(
         if bucket is not storage.thumbnails:
             own = [perimeter.deny_uploads_from_elsewhere(arns[1:])]
         add_bucket_policy(
-            template, bucket, storage.encryption, perimeter.deny_worker_elsewhere(arns), *own
+            template,
+            bucket,
+            storage.encryption,
+            perimeter.deny_worker_elsewhere(arns),
+            *own,
+            for_people=bucket is not storage.thumbnails,
         )
 
 

@@ -502,6 +502,9 @@ def _past_the_guards(stack: Described) -> Iterator[Claim]:
                 stolen = _of_worker(action, resource, **elsewhere)
                 yield Claim("the worker's role outside its network", stolen, (guard,))
     for source in stack.own:
+        unnamed = _of_user("s3:PutObject", f"{source.bucket}/any", **{SSE: "aws:kms"})
+        yield Claim("AWS's own key", unnamed, source.guards)
+    for source in stack.own:
         for ip in (ELSEWHERE, "2001:db8::9"):
             key = f"{source.bucket}/{source.prefixes[0]}a.jpg"
             upload = _of_user("s3:PutObject", key, **{"aws:SourceIp": ip})
