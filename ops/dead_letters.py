@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops import announcements, asking, lanes, tables, values, worker_log
+from ops import announcements, asking, lanes, logs, tables, values
 from ops.errors import UsageError, UserError
 from ops.lanes import Lane
 from ops.progress import Progress
@@ -39,6 +39,9 @@ SHOWN = 20
 LONGEST_CAUSE = 120
 
 KILLED = "no word from the worker: it was killed (time, memory), or its log is gone"
+
+_RETRY = "retry"
+"""The outcome in each line in which the worker complains (worker/handler.py)."""
 
 _GONE = {"404", "NoSuchKey", "NoSuchVersion"}
 _MARKER = {"405", "MethodNotAllowed"}
@@ -230,11 +233,17 @@ def causes(stack: Stack, letters: Collection[Letter]) -> dict[str, str]:
     said: dict[str, str] = {}
     if any(letter.undelivered is None for letter in letters):
         since = min(letter.sent for letter in letters)
-        wanted = {letter.id: letter for letter in letters}
-        for line in worker_log.lines(stack, since=since, outcome="retry"):
-            if letter := wanted.get(line.get("message_id", "")):
-                said[letter.id] = _cause(line)
+        said = _said(logs.LogGroup(stack, since, datetime.now(UTC)).search([_RETRY]))
     return {letter.id: letter.undelivered or said.get(letter.id, KILLED) for letter in letters}
+
+
+def _said(lines: Iterable[logs.Line]) -> dict[str, str]:
+    """Return what the worker complained of last, by the message's id."""
+    return {
+        line.message: _cause(line.fields)
+        for line in lines
+        if line.fields.get("outcome") == _RETRY and line.message
+    }
 
 
 def _cause(line: Mapping[str, Any]) -> str:
@@ -326,14 +335,12 @@ def _show(
     facts = letter.facts()
     for one, about in zip(told.objects if told else (), facts["objects"], strict=True):
         about["state"] = _state(stack.client("s3"), one)
-    lines = list(worker_log.lines(stack, since=letter.sent, message_id=letter.id))
-    cause = letter.undelivered or KILLED
-    for line in lines:
-        if line.get("outcome") == "retry":
-            cause = _cause(line)
+    lines = logs.story(logs.LogGroup(stack, letter.sent, datetime.now(UTC)), letter.id)
+    cause = letter.undelivered or _said(lines).get(letter.id, KILLED)
     progress.clear()
     if arguments.output == "json":
-        print(json.dumps({**facts, "cause": cause, "body": letter.body, "log": lines}, indent=2))
+        log = [logs.facts(line) for line in lines]
+        print(json.dumps({**facts, "cause": cause, "body": letter.body, "log": log}, indent=2))
         return 0
     print(f"{letter.id} in lane {letter.lane.name}, sent {letter.sent:%Y-%m-%d %H:%M:%S} UTC")
     print(f"{letter.receives} receives, these looks included; {tables.printable(cause)}")
@@ -343,9 +350,7 @@ def _show(
     if not facts["objects"]:
         print(tables.printable(letter.body))
     for line in lines:
-        print(f"\n{line['timestamp']} {line['level']} {tables.printable(line['message'])}")
-        print(line.get("traceback", ""), end="")
-    print()
+        print(logs.shown(line))
     return 0
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ops import values
 from ops.errors import UsageError, UserError
 from ops.progress import Progress
 from ops.stack import Stack, explained, open_stack
@@ -17,7 +18,6 @@ from ops.stack import add_arguments as add_stack_arguments
 from ops.tables import printable
 
 HOUR = timedelta(hours=1)
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 # A term that a filter pattern and a line in JSON spell alike: without quotes, escapes and blanks.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
@@ -123,11 +123,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         metavar="TIME",
+        type=values.moment,
         default="1d",
         help="how far back, as 90m, 6h or 2d, or from when, as 2026-05-01T12:00 (UTC unless it"
         " says otherwise; default: 1d)",
     )
-    parser.add_argument("--until", metavar="TIME", default="0s", help="likewise (default: now)")
+    parser.add_argument(
+        "--until",
+        metavar="TIME",
+        type=values.moment,
+        default="0s",
+        help="likewise (default: now)",
+    )
     parser.add_argument(
         "--archive", action="store_true", help="read the archive's bucket, not CloudWatch Logs"
     )
@@ -140,10 +147,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @explained()
 def run(arguments: argparse.Namespace) -> int:
     """Print the lines, oldest first; return 1 when there are none."""
-    now = datetime.now(UTC)
-    since, until = _time(arguments.since, now), _time(arguments.until, now)
+    since, until = arguments.since.at, arguments.until.at
     if since >= until:
-        raise UsageError(f"--since {arguments.since} is not before --until {arguments.until}")
+        raise UsageError(
+            f"--since {arguments.since.text} is not before --until {arguments.until.text}"
+        )
     stack = open_stack(arguments)
     source: LogGroup | Archive = LogGroup(stack, since, until)
     if arguments.archive:
@@ -157,11 +165,10 @@ def run(arguments: argparse.Namespace) -> int:
             + ("" if arguments.archive else ", or --archive")
         )
     if arguments.output == "json":
-        rows = [{"time": _stamp(one), "text": one.text, **one.fields} for one in found]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json.dumps([facts(one) for one in found], indent=2, ensure_ascii=False))
     else:
         for one in found:
-            print("\n".join(map(printable, f"{_stamp(one)}  {_told(one)}".splitlines())))
+            print(shown(one))
     return 0
 
 
@@ -187,6 +194,16 @@ def story(source: LogGroup | Archive, wanted: str) -> list[Line]:
     )
     unique = {(line.time, line.text): line for line in lines}
     return sorted(unique.values(), key=lambda line: line.time)
+
+
+def facts(line: Line) -> dict[str, Any]:
+    """Return a line for programs."""
+    return {"time": _stamp(line), "text": line.text, **line.fields}
+
+
+def shown(line: Line) -> str:
+    """Return a line for people, who may see more than one."""
+    return "\n".join(map(printable, f"{_stamp(line)}  {_told(line)}".splitlines()))
 
 
 def _term(wanted: str) -> str:
@@ -217,16 +234,6 @@ def _unpacked(body: bytes, where: str) -> str:
         return gzip.decompress(body).decode("utf-8", errors="replace")
     except (OSError, EOFError) as error:
         raise UserError(f"{where} is not what Firehose writes: {error}") from None
-
-
-def _time(text: str, now: datetime) -> datetime:
-    if ago := re.fullmatch(r"(\d+)([smhd])", text):
-        return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no time: write 90m, 6h or 2d, or 2026-05-01T12:00") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _stamp(line: Line) -> str:

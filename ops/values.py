@@ -25,7 +25,7 @@ def moment(text: str) -> Moment:
         found = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; like 2026-11-01, 2026-11-01T12:00 (UTC), 36h or 7d"
+            f"{text!r} is no time; like 2026-11-01, 2026-11-01T12:00 (UTC), 90m, 36h or 7d"
         ) from None
     return Moment(text, found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC))
 

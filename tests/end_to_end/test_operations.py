@@ -263,8 +263,9 @@ def test_dead_letters_tell_their_cause(
     shown = operator.reads("dead-letters show", letters[key])
     (about,) = shown["objects"]
     assert about["state"].startswith("there: ")
-    assert len(shown["log"]) >= 2  # each try
-    assert all("AccessDenied" in line["traceback"] for line in shown["log"])
+    tries = [line["traceback"] for line in shown["log"] if "traceback" in line]
+    assert len(tries) >= 2
+    assert all("AccessDenied" in told for told in tries)
     operated.s3.delete_object(Bucket=operated.uploads, Key=key, VersionId=about["version"])
     assert "gone" in operator.does("dead-letters show", letters[key])
     operator.does("dead-letters show", "no-such-id", status=1)
