@@ -41,23 +41,16 @@ REFUSALS = {
 }
 
 
-@dataclass(frozen=True)
-class Stack:
-    """A deployed stack: what CloudFormation says of it, and clients for its account and region."""
-
-    name: str
-    status: str
-    outputs: Mapping[str, str]
-    parameters: Mapping[str, str]
-    resources: Mapping[str, str]
-    """Logical id to physical id."""
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Clients for the account and region that a caller means."""
 
     session: botocore.session.Session = field(repr=False)
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def region(self) -> str:
-        """Region that the stack is in."""
+        """Region that the clients are for."""
         region: str = self.session.get_config_variable("region")
         return region
 
@@ -66,6 +59,21 @@ class Stack:
         if service not in self._clients:
             self._clients[service] = self.session.create_client(service, config=CONFIG)
         return self._clients[service]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack(Account):
+    """A deployed stack: what CloudFormation says of it, and clients for its account and region."""
+
+    name: str
+    id: str
+    """Its ARN, by which a deleted stack is still known for 90 days."""
+
+    status: str
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+    resources: Mapping[str, str]
+    """Logical id to physical id."""
 
     def output(self, name: str) -> str:
         """Return an output's value. Raises UserError where the stack has no such output."""
@@ -93,11 +101,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--profile", metavar="NAME", help="of ~/.aws/config (default: AWS_PROFILE)")
 
 
-def open_stack(arguments: argparse.Namespace) -> Stack:
-    """Return the stack that the options of `add_arguments` name.
+def open_account(arguments: argparse.Namespace) -> Account:
+    """Return the account and region that the options of `add_arguments` mean; asks nobody yet.
 
-    Raises UserError when it is not there, when credentials or the region are missing, when AWS
-    refuses the caller and when it cannot be reached.
+    Raises UserError when the profile is not there or no region is given.
     """
     with explained():
         session = botocore.session.Session(profile=arguments.profile)
@@ -105,22 +112,45 @@ def open_stack(arguments: argparse.Namespace) -> Stack:
         region = arguments.region or os.environ.get("AWS_REGION")
         if region:
             session.set_config_variable("region", region)
-        cloudformation = session.create_client("cloudformation", config=CONFIG)
+        if not session.get_config_variable("region"):
+            raise failures.NoRegionError
+        return Account(session=session)
+
+
+def open_stack(arguments: argparse.Namespace) -> Stack:
+    """Return the stack that the options of `add_arguments` name.
+
+    Raises UserError when it is not there, when credentials or the region are missing, when AWS
+    refuses the caller and when it cannot be reached.
+    """
+    account = open_account(arguments)
+    stack = find_stack(account, arguments.stack_name)
+    if not stack:
+        raise UserError(
+            f"there is no stack {arguments.stack_name!r} in {account.region}:"
+            " check --stack-name, --region and --profile"
+        )
+    return stack
+
+
+def find_stack(account: Account, name: str) -> Stack | None:
+    """Return the stack of this name, or of this ARN also after it was deleted; None for none.
+
+    Raises UserError when AWS refuses the caller or cannot be reached.
+    """
+    with explained():
+        cloudformation = account.client("cloudformation")
         try:
-            (found,) = cloudformation.describe_stacks(StackName=arguments.stack_name)["Stacks"]
+            (found,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
         except failures.ClientError as error:
             if "does not exist" not in error.response["Error"].get("Message", ""):
                 raise
-            raise UserError(
-                f"there is no stack {arguments.stack_name!r} in {cloudformation.meta.region_name}:"
-                " check --stack-name, --region and --profile"
-            ) from None
+            return None
         # Not DescribeStackResources: that ends at a hundred.
-        pages = cloudformation.get_paginator("list_stack_resources").paginate(
-            StackName=arguments.stack_name
-        )
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         return Stack(
-            name=arguments.stack_name,
+            name=found["StackName"],
+            id=found["StackId"],
             status=found["StackStatus"],
             outputs={item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])},
             parameters={
@@ -132,7 +162,7 @@ def open_stack(arguments: argparse.Namespace) -> Stack:
                 for item in page["StackResourceSummaries"]
                 if item.get("PhysicalResourceId")
             },
-            session=session,
+            session=account.session,
         )
 
 
