@@ -51,6 +51,18 @@ COMMANDS = {
   python -m ops validate --tools rules theirs.yaml   without cfn-lint and checkov
   python -m ops validate --format sarif stack.json > validate.sarif""",
     ),
+    "preflight": Command(
+        module="ops.preflight",
+        summary="find what would keep a stack from being deployed, and fill in its parameters",
+        group="ops",
+        examples="""\
+  python -m ops preflight --stack-name darkroom-prod --parameters params/prod.json \\
+    $(python -m ops package --upload my-code-bucket) --write build/prod.json
+  aws cloudformation deploy --stack-name darkroom-prod --template-file build/stack.json \\
+    --capabilities CAPABILITY_IAM --parameter-overrides file://build/prod.json
+It changes nothing in the account. It ends with 0 when nothing fails (`--strict`: nor warns), 1 when
+something does, 2 for wrong usage, 130 when interrupted.""",
+    ),
     "backfill": Command(
         module="ops.backfill",
         summary="put objects that a source has already onto its queue",

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import botocore.session
@@ -59,6 +60,23 @@ class Account:
         if service not in self._clients:
             self._clients[service] = self.session.create_client(service, config=CONFIG)
         return self._clients[service]
+
+    @cached_property
+    def caller(self) -> Mapping[str, str]:
+        """Account, Arn and UserId of whoever asks."""
+        found: Mapping[str, str] = self.client("sts").get_caller_identity()
+        return found
+
+    def pseudo(self, stack_name: str) -> dict[str, str]:
+        """Return what CloudFormation itself puts into a template here."""
+        partition = self.caller["Arn"].split(":")[1]
+        return {
+            "AWS::AccountId": self.caller["Account"],
+            "AWS::Partition": partition,
+            "AWS::Region": self.region,
+            "AWS::StackName": stack_name,
+            "AWS::URLSuffix": "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com",
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

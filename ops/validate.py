@@ -4,7 +4,7 @@ import argparse
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -158,22 +158,12 @@ def validate(
         for problem in parameters.wrong(known, pairs)
     ]
     if "rules" in tools:
-        values = {str(path): _usable(known, pairs) for path, pairs in given.items()}
+        values = {str(path): parameters.usable(known, pairs) for path, pairs in given.items()}
         found += checking.check(template.content, values)
     for tool, linter in linters.LINTERS.items():
         if tool in tools:
             found += linter([template.content])[0]
     return _sift(found, list(_skips(template.content)), tools)
-
-
-def _usable(known: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return a file's values as the template reads them: lists where a parameter is one."""
-    lists = ("CommaDelimitedList", "List<")
-    return {
-        key: value.split(",") if str(known[key].get("Type")).startswith(lists) else value
-        for key, value in pairs
-        if key in known and isinstance(value, str)
-    }
 
 
 def _skips(content: dict[str, Any]) -> Iterator[Skip]:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +103,13 @@ def wrong(parameters: dict[str, Any], pairs: list[tuple[str, str]]) -> Iterator[
             yield f"{key} is {value!r}; deploy takes text"
         elif problem := misfit(parameters[key], value):
             yield f"{key} {problem}"
+
+
+def usable(known: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return a file's values as the template reads them: lists where a parameter is one."""
+    lists = ("CommaDelimitedList", "List<")
+    return {
+        key: value.split(",") if str(known[key].get("Type")).startswith(lists) else value
+        for key, value in pairs
+        if key in known and isinstance(value, str)
+    }
