@@ -34,8 +34,16 @@ def stack(functions: dict[str, dict[str, Any]], outputs: dict[str, str]) -> Stac
         answer = {"FunctionName": name, "Environment": environment}
         stub.add_response("get_function_configuration", answer, {"FunctionName": name})
     stub.activate()
-    clients = {"lambda": client}
-    return Stack("s", "UPDATE_COMPLETE", outputs, {"NamePrefix": PREFIX}, {}, session, clients)
+    return Stack(
+        name="s",
+        id="arn:aws:cloudformation:eu-west-1:111122223333:stack/s/1",
+        status="UPDATE_COMPLETE",
+        outputs=outputs,
+        parameters={"NamePrefix": PREFIX},
+        resources={},
+        session=session,
+        _clients={"lambda": client},
+    )
 
 
 def lane(lead: str, role: str) -> dict[str, str]:

@@ -232,10 +232,8 @@ def test_every_name_that_a_template_gives_is_looked_for() -> None:
                 "scans": {"type": "existing-bucket", "prefixes": ["in/"]},
                 "feed": {"type": "topic", "prefixes": ["in/"]},
             },
-            "logs": {"archive": True, "access": True},
+            "logs": {"archive": True},
         }
-        if "logs" in specification.Specification.model_fields
-        else {"sources": {"scans": {"type": "existing-bucket", "prefixes": ["in/"]}}}
     )
     reading = Reading(template).given(NamePrefix="sought")
     named = [
