@@ -358,7 +358,9 @@ def _shrunk(
         image.info = {}  # savers would copy comments, profiles and more from here
         return image
     width, height = picture.size
-    (across, down), rows = _reduction(picture.size, size)
+    # Beside what is transparent, too much of a box filter shows.
+    gap = _REDUCING_GAP if picture.has_transparency_data else _BAND_REDUCING_GAP
+    (across, down), rows = _reduction(picture.size, size, gap)
     reduced: Image.Image | None = None
     opaque = True
     bands = png.strips(picture, rows) if in_strips else _bands(picture, rows)
@@ -391,11 +393,13 @@ def _bands(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
         yield picture.crop((0, top, width, min(top + rows, height)))
 
 
-def _reduction(full: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[int, int], int]:
+def _reduction(
+    full: tuple[int, int], size: tuple[int, int], gap: float = _BAND_REDUCING_GAP
+) -> tuple[tuple[int, int], int]:
     """Return what a box filter divides the sides by, and how many rows it is given at a time."""
     # As Image.resize does it from a reducing gap.
-    across = int(full[0] / size[0] / _BAND_REDUCING_GAP) or 1
-    down = int(full[1] / size[1] / _BAND_REDUCING_GAP) or 1
+    across = int(full[0] / size[0] / gap) or 1
+    down = int(full[1] / size[1] / gap) or 1
     return (across, down), min(full[1], max(_BAND_PIXELS // full[0] // down, 1) * down)
 
 
