@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import awacs.s3 as s3
 from awacs.aws import Statement
-from troposphere import GetAtt, NoValue, Ref, Sub, Template
+from troposphere import Equals, GetAtt, NoValue, Ref, Sub, Template
 from troposphere.cloudfront import (
     CacheCookiesConfig,
     CacheHeadersConfig,
@@ -30,6 +30,8 @@ from troposphere.cloudfront import (
     StrictTransportSecurity,
     ViewerCertificate,
 )
+from troposphere.logs import Delivery as LogDelivery
+from troposphere.logs import DeliveryDestination, DeliverySource
 from troposphere.s3 import Bucket
 
 from templates import naming, policies
@@ -43,6 +45,10 @@ YEAR_SECONDS = 31_536_000
 
 # CloudFront asks for what it does not hold; an error is asked for again after this many seconds.
 ERROR_SECONDS = 10
+
+# Where CloudFront itself is, whatever region a stack is in.
+HOME_REGION = "us-east-1"
+IN_HOME_REGION = "InCloudFrontsRegion"
 
 ELSEWHERE = "The rule DeliveryIsAvailable refuses the regions that do not have it"
 
@@ -60,12 +66,7 @@ class Published:
             "DeliverThumbnails",
             [s3.GetObject],
             [policies.within(GetAtt(self.bucket, "Arn"), f"{FOLDER}/*")],
-            policies.on_behalf_of(
-                Sub(
-                    "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}"
-                    f":distribution/${{{self.distribution.title}}}"
-                )
-            ),
+            policies.on_behalf_of(_arn(self.distribution)),
             principal=policies.service("cloudfront.amazonaws.com"),
         )
 
@@ -167,6 +168,49 @@ def add_delivery(template: Template, *, bucket: Bucket, parameters: Delivery) ->
     return Published(distribution=distribution, bucket=bucket)
 
 
+def archive_requests(template: Template, published: Published, archive: Bucket) -> None:
+    """Have the requests to a distribution noted in the log archive, as far as the stack can.
+
+    CloudFront's log deliveries are made in one region; in any other they are three commands
+    (docs/delivery.md), and the archive admits what they bring.
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging.html
+    """
+    template.add_condition(IN_HOME_REGION, Equals(Ref("AWS::Region"), HOME_REGION))
+    source = template.add_resource(
+        DeliverySource(
+            "DeliveryRequests",
+            Condition=IN_HOME_REGION,
+            Name=_global_name("delivery"),
+            LogType="ACCESS_LOGS",
+            ResourceArn=_arn(published.distribution),
+        )
+    )
+    destination = template.add_resource(
+        DeliveryDestination(
+            "DeliveryRequestsArchive",
+            Condition=IN_HOME_REGION,
+            Name=_global_name("delivery"),
+            OutputFormat="json",
+            DestinationResourceArn=GetAtt(archive, "Arn"),
+        )
+    )
+    template.add_resource(
+        LogDelivery(
+            "DeliveryRequestsDelivery",
+            Condition=IN_HOME_REGION,
+            DeliverySourceName=Ref(source),
+            DeliveryDestinationArn=GetAtt(destination, "Arn"),
+        )
+    )
+
+
+def _arn(distribution: Distribution) -> Sub:
+    return Sub(
+        f"arn:${{AWS::Partition}}:cloudfront::${{AWS::AccountId}}"
+        f":distribution/${{{distribution.title}}}"
+    )
+
+
 def _certificate(parameters: Delivery) -> ViewerCertificate:
     if parameters.certificate is None:
         return ViewerCertificate(CloudFrontDefaultCertificate=True)
@@ -180,7 +224,7 @@ def _certificate(parameters: Delivery) -> ViewerCertificate:
 def _reasons(parameters: Delivery) -> dict[str, str]:
     reasons = {
         "E3006": ELSEWHERE,
-        "CKV_AWS_86": "That kind of logging needs a bucket with ACLs; see docs/delivery.md",
+        "CKV_AWS_86": "It wants a bucket with ACLs; docs/delivery.md has the newer kind",
     }
     if parameters.certificate is None:
         reasons["CKV_AWS_174"] = (

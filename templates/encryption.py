@@ -62,6 +62,26 @@ ANNOUNCERS = {
     "sns.amazonaws.com": ("AnnounceByTopic", _TO_OUR_QUEUES),
 }
 
+# What CloudWatch Logs asks for, to keep logs and to deliver them.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-S3.html
+KEEP_LOGS = [
+    kms.Decrypt,
+    kms.DescribeKey,
+    kms.Encrypt,
+    kms.GenerateDataKey,
+    kms.GenerateDataKeyWithoutPlaintext,
+    kms.ReEncryptFrom,
+    kms.ReEncryptTo,
+]
+_ARCHIVE_REQUESTS = policies.allow(
+    "ArchiveRequests",
+    KEEP_LOGS,
+    THIS_KEY,
+    policies.from_this_account(),
+    policies.on_behalf_of(Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")),
+    principal=policies.service("delivery.logs.amazonaws.com"),
+)
+
 # By pattern: the distribution needs the bucket, the bucket the key, and the key's policy would
 # need the distribution (trap 40). Which one may read, the bucket's policy says.
 _DELIVER = policies.allow(
@@ -92,12 +112,13 @@ class Encryption:
 
 
 def add_encryption(
-    template: Template, *, announcers: Collection[str], delivers: bool
+    template: Template, *, announcers: Collection[str], delivers: bool, archives_requests: bool
 ) -> Encryption:
     """Add the key with its yearly rotation and its alias.
 
     `announcers` are the services that put work on the queues, e.g. `s3.amazonaws.com`; whether a
-    distribution reads thumbnails, `delivers` says.
+    distribution reads thumbnails, `delivers` says, and whether it has its requests archived,
+    `archives_requests`.
     """
     key = template.add_resource(
         Key(
@@ -125,6 +146,7 @@ def add_encryption(
                     if service in announcers
                 ),
                 *([_DELIVER] if delivers else []),
+                *([_ARCHIVE_REQUESTS] if archives_requests else []),
                 # Alarms to an encrypted topic vanish in silence without this (trap 4).
                 policies.allow(
                     "RaiseAlarms",
@@ -137,15 +159,7 @@ def add_encryption(
                 # source account, it names the log group in the encryption context.
                 policies.allow(
                     "EncryptLogs",
-                    [
-                        kms.Decrypt,
-                        kms.DescribeKey,
-                        kms.Encrypt,
-                        kms.GenerateDataKey,
-                        kms.GenerateDataKeyWithoutPlaintext,
-                        kms.ReEncryptFrom,
-                        kms.ReEncryptTo,
-                    ],
+                    KEEP_LOGS,
                     THIS_KEY,
                     ArnLike({"kms:EncryptionContext:aws:logs:arn": naming.log_group_arns()}),
                     principal=policies.service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),

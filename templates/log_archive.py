@@ -37,6 +37,9 @@ HOUR = "!{timestamp:yyyy/MM/dd/HH}/"
 # What could not be read goes here, by kind of log and of error.
 FAILED = "failed/"
 
+# Services that deliver by themselves begin their keys so.
+DELIVERED = "AWSLogs/"
+
 # Firehose's documentation of a role for S3 lists these, in two groups by what they are about.
 # https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html#using-iam-s3
 DELIVER_OBJECTS = [s3.AbortMultipartUpload, s3.GetObject, s3.PutObject]
@@ -64,14 +67,19 @@ def add_log_archive(
     log_groups: Mapping[str, LogGroup],
     object_lock: str,
     access_logs: AccessLogs | None,
+    admits_deliveries: bool,
     parameters: Parameters,
 ) -> LogArchive:
     """Add the bucket and, for each kind of log in `log_groups`, its way there.
 
+    Whether it also takes what a service delivers by itself, `admits_deliveries` says.
+
     A stream for each kind: one for all could tell them apart by dynamic partitioning alone, which
     costs more for each gigabyte, wants larger buffers, and reads JSON, as flow logs are not.
     """
-    bucket = _add_archive_bucket(template, encryption, object_lock, access_logs, parameters)
+    bucket = _add_archive_bucket(
+        template, encryption, object_lock, access_logs, admits_deliveries, parameters
+    )
     failures = add_log_group(
         template,
         "DeliveryLogGroup",
@@ -194,6 +202,7 @@ def _add_archive_bucket(
     encryption: Encryption,
     object_lock: str,
     access_logs: AccessLogs | None,
+    admits_deliveries: bool,
     parameters: Parameters,
 ) -> Bucket:
     locked: dict[str, Any] = {}
@@ -220,7 +229,19 @@ def _add_archive_bucket(
         access_logs=access_logs,
         **locked,
     )
-    buckets.add_bucket_policy(template, bucket, encryption)
+    delivered = policies.allow(
+        "DeliverLogs",
+        [s3.PutObject],
+        [policies.within(GetAtt(bucket, "Arn"), f"{DELIVERED}*")],
+        policies.from_this_account(),
+        policies.on_behalf_of(
+            Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")
+        ),
+        principal=policies.service("delivery.logs.amazonaws.com"),
+    )
+    buckets.add_bucket_policy(
+        template, bucket, encryption, *([delivered] if admits_deliveries else [])
+    )
     return bucket
 
 

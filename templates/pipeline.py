@@ -10,7 +10,7 @@ from troposphere.cloudwatch import Alarm
 from templates import naming
 from templates.alarms import add_topics, watch_delivery, watch_lane, watch_uploads
 from templates.dashboard import add_dashboard
-from templates.delivery import add_delivery
+from templates.delivery import add_delivery, archive_requests
 from templates.encryption import add_encryption
 from templates.endpoints import add_endpoints, add_further_endpoints
 from templates.function import add_function, add_identity
@@ -38,10 +38,12 @@ def build(specification: Specification) -> Template:
         keeps_logs=logs.archive or logs.access,
     )
     senders = {name: sender(name, parameters.foreign.get(name)) for name in sources}
+    archives_requests = specification.delivery is not None and logs.archive
     encryption = add_encryption(
         template,
         announcers={one.service for one in senders.values()},
         delivers=specification.delivery is not None,
+        archives_requests=archives_requests,
     )
     queues = {
         lane: add_queues(
@@ -161,8 +163,11 @@ def build(specification: Specification) -> Template:
             log_groups=log_groups,
             object_lock=logs.object_lock,
             access_logs=access_logs,
+            admits_deliveries=archives_requests,
             parameters=parameters,
         )
+        if published:
+            archive_requests(template, published, archive.bucket)
     topics = add_topics(
         template,
         # The stack's own key, once it is disabled, encrypts no message that says so.

@@ -147,6 +147,8 @@ def required(stack: Described) -> list[Claim]:
         claims += _to_the_access_log()
     if stack.plan.delivery:
         claims += _to_the_web()
+    if stack.plan.delivery and stack.plan.logs.archive:
+        claims += _of_deliveries()
     return _of_this_stack(stack, claims)
 
 
@@ -357,6 +359,8 @@ def forbidden(stack: Described) -> list[Claim]:
         claims += _past_the_access_log()
     if stack.plan.delivery:
         claims += _past_the_web()
+    if stack.plan.delivery and stack.plan.logs.archive:
+        claims += _past_deliveries()
     return _of_this_stack(stack, claims)
 
 
@@ -885,6 +889,54 @@ def _delivering(
     """Return what CloudFront sends when it fetches what it does not hold."""
     arn = f"arn:aws:cloudfront::{account}:distribution/{distribution}"
     return _service(principal, action, resource, **{"aws:SourceArn": arn})
+
+
+_DELIVERED = f"{ARCHIVE}/AWSLogs/{ACCOUNT}/CloudFront/a.gz"
+_ARCHIVE = Gate("LogArchiveBucketPolicy", "resource")
+
+
+def _of_deliveries() -> Iterator[Claim]:
+    yield Claim("note a request to the web", _noting_for_the_web(), (_ARCHIVE,))
+    for action in LOG_ENCRYPTION:
+        use = _noting_for_the_web(action=action, resource=KEY)
+        yield Claim("note a request to the web", use, (KEY_GATE,))
+
+
+def _past_deliveries() -> Iterator[Claim]:
+    for changes in (
+        {"action": "s3:GetObject"},
+        {"action": "s3:DeleteObject"},
+        {"resource": f"{ARCHIVE}/worker/a.gz"},
+        {"resource": f"{ARCHIVE}-of-others/AWSLogs/a"},
+        {"principal": "logging.s3.amazonaws.com"},
+        {"account": OTHER_ACCOUNT},
+        {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
+        {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
+    ):
+        request = _noting_for_the_web(**changes)
+        yield Claim("nothing else is delivered here", request, (_ARCHIVE,))
+    for changes in (
+        {"action": "kms:CreateGrant"},
+        {"principal": "logging.s3.amazonaws.com"},
+        {"account": OTHER_ACCOUNT},
+        {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
+        {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
+    ):
+        request = _noting_for_the_web(**{"action": "kms:GenerateDataKey", **changes}, resource=KEY)
+        yield Claim("the key for no other delivery", request, (KEY_GATE,))
+
+
+def _noting_for_the_web(
+    *,
+    principal: str = "delivery.logs.amazonaws.com",
+    action: str = "s3:PutObject",
+    resource: str = _DELIVERED,
+    account: str = ACCOUNT,
+    source: str = f"arn:aws:logs:us-east-1:{ACCOUNT}:delivery-source:darkroom-delivery-{REGION}",
+) -> Request:
+    """Return what CloudWatch Logs sends when it delivers what CloudFront has noted."""
+    context = {"aws:SourceArn": source, "aws:SourceAccount": account}
+    return _service(principal, action, resource, **context)
 
 
 def _logs_assuming(source: str) -> Request:

@@ -38,6 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     '… with `object_lock = "governance"`': {"logs": {"archive": True, "object_lock": "governance"}},
     "`logs.access = true`": {"logs": {"access": True}},
     "`[delivery]`": {"delivery": {}},
+    "… with `logs.archive = true`": {"delivery": {}, "logs": {"archive": True}},
 }
 
 

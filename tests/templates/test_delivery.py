@@ -123,3 +123,27 @@ def test_partitions_without_it_are_refused(web: Reading, region: str, *, there: 
     """D2: before anything is made, with a sentence."""
     broken = web.given(**{"AWS::Region": region, "S3PrefixListId": "pl-1"}).broken_rules()
     assert (broken == []) is there
+
+
+@pytest.fixture(scope="module")
+def archived() -> Reading:
+    return generate(delivery={}, logs={"archive": True})
+
+
+def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: Reading) -> None:
+    """O6: CloudFront delivers logs from one region, whatever region the bucket is in."""
+    kinds = ("Logs::DeliverySource", "Logs::DeliveryDestination", "Logs::Delivery")
+    assert not any(archived.of_type(kind) for kind in kinds)
+    home = archived.given(**{"AWS::Region": "us-east-1"})
+    (source,) = home.of_type("Logs::DeliverySource").values()
+    assert source["ResourceArn"] == DISTRIBUTION
+    (destination,) = home.of_type("Logs::DeliveryDestination").values()
+    assert destination["DestinationResourceArn"] == "<LogArchiveBucket.Arn>"
+    (delivery,) = home.of_type("Logs::Delivery").values()
+    assert delivery["DeliverySourceName"] == "<DeliveryRequests>"
+
+
+def test_without_an_archive_nothing_is_noted(web: Reading) -> None:
+    """S5: and the key admits no delivery."""
+    assert not [title for title in web.resources if title.startswith("DeliveryRequests")]
+    assert "ArchiveRequests" not in {one["Sid"] for one in web.statements("EncryptionKey")}
