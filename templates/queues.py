@@ -12,7 +12,7 @@ from troposphere.sqs import Queue, QueuePolicy, RedrivePolicy
 from templates import naming, policies
 from templates.encryption import Encryption
 from templates.policies import Arn
-from templates.specification import Lane
+from templates.specification import WORK_RETENTION_SECONDS, Lane
 
 WORK = "work"
 DEAD_LETTERS = "dead-letters"
@@ -20,7 +20,6 @@ DEAD_LETTERS = "dead-letters"
 # A dead letter keeps its first enqueue time, so that its queue must outlast the work queue by the
 # time somebody needs to look at it (trap 19). 14 days is the most SQS keeps.
 DEAD_LETTER_RETENTION_SECONDS = 14 * 24 * 3600
-WORK_RETENTION_SECONDS = 4 * 24 * 3600
 
 # How long SQS may reuse a data key: fewer calls to KMS, at 0.03 USD for 10,000, for a wider window
 # in which a revoked key still works.

@@ -36,8 +36,24 @@ DEFAULT = "default"
 # A source's name stands in its bucket's, which may have 63 characters: see templates/naming.py.
 LONGEST_NAME = 10
 
-# Roles of buckets and queues that are there whatever a specification says.
-TAKEN_NAMES = ("access", "alarms", "logs", "thumbnails", "tickets", "uploads", "worker")
+# Roles of buckets, queues and topics that are there whatever a specification says, and what with
+# a source's `KeyArn` or `Subscription` would be a logical id of theirs.
+TAKEN_NAMES = (
+    "access",
+    "alarm",
+    "alarms",
+    "flow-log",
+    "logs",
+    "thumbnails",
+    "ticket",
+    "tickets",
+    "uploads",
+    "worker",
+    "worker-log",
+)
+
+# How long work may wait: less than its dead letters are kept (trap 19), see templates/queues.py.
+WORK_RETENTION_SECONDS = 4 * 24 * 3600
 
 
 class SpecificationError(Exception):
@@ -227,7 +243,8 @@ class Source(_Table):
             (prefix, cased)
             for prefix in self.prefixes
             for suffix in self.suffixes
-            for cased in (suffix, suffix.upper())
+            # One of each: `.001` is its own twin, and S3 refuses the same filter twice (trap 12).
+            for cased in dict.fromkeys((suffix, suffix.upper()))
         )
 
 
@@ -343,9 +360,17 @@ class Lane(_Table):
 
     @model_validator(mode="after")
     def _related(self) -> Self:
-        """Lambda refuses the mapping otherwise (trap 49)."""
         if self.batch_size > 10 and self.batching_window_seconds < 1:
+            # Lambda refuses the mapping otherwise (trap 49).
             raise ValueError("a batch_size above 10 needs a batching_window_seconds of at least 1")
+        most = (WORK_RETENTION_SECONDS - 1) // self.visibility_seconds
+        if self.maximum_receives > most:
+            # What fails would expire before its last try, and never be a dead letter (R2).
+            raise ValueError(
+                f"{self.maximum_receives} tries, each {self.visibility_seconds} s (six timeouts and"
+                f" the batching window), take longer than messages are kept; give"
+                f" maximum_receives at most {most}, or a shorter timeout_seconds"
+            )
         return self
 
 

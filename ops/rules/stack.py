@@ -277,9 +277,10 @@ def references(value: Any) -> Iterator[str]:
             elif key == "Fn::GetAtt":
                 yield item.partition(".")[0] if isinstance(item, str) else item[0]
             elif key == "Fn::Sub":
-                text = item if isinstance(item, str) else item[0]
-                yield from (name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text))
-                yield from references(item)
+                text, given = (item, {}) if isinstance(item, str) else item
+                named = re.findall(r"\$\{([^!}]+)\}", text)
+                yield from (name.partition(".")[0] for name in named if name not in given)
+                yield from references(given)
             else:
                 yield from references(item)
     elif isinstance(value, list):

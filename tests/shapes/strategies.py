@@ -1,0 +1,265 @@
+"""Specifications at random: every table, every kind of source and network, any names."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from hypothesis import strategies as st
+
+from templates import pipeline, specification
+from templates.specification import (
+    DEFAULT,
+    LONGEST_NAME,
+    MAXIMUM_NOTIFICATIONS,
+    TALLEST,
+    TAKEN_NAMES,
+    WORK_RETENTION_SECONDS,
+    Specification,
+)
+
+Tables = dict[str, Any]
+
+# Services with a door of their own, and what other workloads might do through it.
+DOORS = {
+    "kms": ["kms:Decrypt", "kms:GenerateDataKey"],
+    "logs": ["logs:PutLogEvents"],
+    "ecr.api": ["ecr:BatchGetImage"],
+    "secretsmanager": ["secretsmanager:GetSecretValue"],
+    "sns": ["sns:Publish"],
+}
+
+
+def _vocabulary() -> list[str]:
+    """Return the names that could make a logical id of a source or lane one that is there already.
+
+    Such an id begins with the name in Pascal case: so these are what the stack's own begin with.
+    """
+    everything = specification.parse(
+        {"logs": {"archive": True, "archive_flow": True, "access": True}, "delivery": {}},
+        origin="vocabulary",
+    )
+    content = json.loads(pipeline.render(pipeline.build(everything)))
+    sections = ("Parameters", "Conditions", "Rules", "Mappings", "Resources", "Outputs")
+    found = set()
+    for title in chain.from_iterable(content.get(section, ()) for section in sections):
+        words = re.findall("[A-Z][a-z0-9]*", title)
+        found |= {"-".join(words[:end]).lower() for end in range(1, len(words) + 1)}
+    return sorted(name for name in found if is_name(name))
+
+
+def is_name(name: str) -> bool:
+    """Return whether a source, lane or set of variants may have this name."""
+    return len(name) <= LONGEST_NAME and name not in TAKEN_NAMES
+
+
+VOCABULARY = _vocabulary()
+
+
+def names() -> st.SearchStrategy[str]:
+    """Return names of sources, lanes or variants: common, awkward and any others."""
+    return st.one_of(
+        st.just(DEFAULT),
+        st.sampled_from(VOCABULARY),
+        st.from_regex("[a-z][a-z0-9]{0,4}(-[a-z][a-z0-9]{0,2})?", fullmatch=True).filter(is_name),
+    )
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """What gives a stack its logical ids: what there is of which name and kind."""
+
+    sources: dict[str, str]
+    lanes: Sequence[str]
+    variants: Sequence[str]
+    vpc: str
+    endpoints: str
+
+
+@st.composite
+def skeletons(draw: st.DrawFn) -> Skeleton:
+    """Return one to four sources of all types, with one to three lanes and variants for them."""
+
+    def some(most: int) -> list[str]:
+        count = draw(st.integers(1, most))
+        return draw(st.lists(names(), min_size=count, max_size=count, unique=True))
+
+    kinds = st.sampled_from(["bucket", "existing-bucket", "topic"])
+    sources = {name: draw(kinds) for name in some(4)}
+    most = min(3, len(sources))  # each is for a source
+    vpc, endpoints = draw(
+        st.sampled_from([("own", "own"), ("existing", "own"), ("existing", "existing")])
+    )
+    return Skeleton(sources, some(most), some(most), vpc, endpoints)
+
+
+@st.composite
+def tables(draw: st.DrawFn, skeleton: Skeleton | None = None) -> Tables:
+    """Return the tables of a valid specification, with these ids or any."""
+    bones = skeleton or draw(skeletons())
+    sources = {name: draw(_source(kind)) for name, kind in bones.sources.items()}
+    for kind, given in (("lane", bones.lanes), ("variants", bones.variants)):
+        # Each is named by a source at least: by those that come first in some order.
+        order = draw(st.permutations(list(sources)))
+        for index, name in enumerate(order):
+            chosen = given[index] if index < len(given) else draw(st.sampled_from(list(given)))
+            if chosen != DEFAULT or draw(st.booleans()):
+                sources[name][kind] = chosen
+    _part(sources)
+    found: Tables = {
+        "network": draw(_network(bones.vpc, bones.endpoints)),
+        "sources": sources,
+        "lanes": {name: draw(_lane()) for name in bones.lanes},
+        "variants": {name: draw(_variants()) for name in bones.variants},
+        "logs": draw(_logs(bones.vpc)),
+    }
+    delivery = {"domain": st.booleans(), "web_acl": st.booleans()}
+    if draw(st.booleans()):
+        found["delivery"] = draw(st.fixed_dictionaries({}, optional=delivery))
+    return found
+
+
+def specifications() -> st.SearchStrategy[Specification]:
+    """Return any specification there can be, within what one worker's environment holds."""
+    return tables().map(parsed)
+
+
+def parsed(content: Tables) -> Specification:
+    """Return the specification of tables that are valid."""
+    return specification.parse(content, origin="random.toml")
+
+
+def apart(values: Iterable[str], contains: Callable[[str, str], bool]) -> list[str]:
+    """Return those values of which none contains another."""
+    kept: list[str] = []
+    for value in values:
+        if not any(contains(value, other) or contains(other, value) for other in kept):
+            kept.append(value)
+    return kept
+
+
+def _prefixes() -> st.SearchStrategy[str]:
+    # Every character that is allowed; but no part of dots alone, which clients resolve.
+    part = r"[A-Za-z0-9!_'()-][A-Za-z0-9!_.'()-]{0,7}"
+    return st.from_regex(f"({part}/){{1,2}}", fullmatch=True)
+
+
+@st.composite
+def _source(draw: st.DrawFn, kind: str) -> Tables:
+    found: Tables = {"type": kind} if kind != "bucket" or draw(st.booleans()) else {}
+    if draw(st.booleans()):
+        found["follow_deletes"] = draw(st.booleans())
+    prefixes = ["uploads/"]
+    if draw(st.booleans()):
+        common = st.sampled_from(["uploads/", "in/", "in/raw/", "in/done/"])
+        drawn = draw(st.lists(common | _prefixes(), min_size=1, max_size=4, unique=True))
+        prefixes = found["prefixes"] = apart(drawn, str.startswith)
+    known = list(specification.Source().suffixes)
+    odd = st.from_regex(r"\.[a-z0-9!_.'()-]{1,8}", fullmatch=True)
+    some = st.lists(st.sampled_from(known) | odd, min_size=1, max_size=9, unique=True)
+    suffixes = apart(draw(some), str.endswith)
+    # Each pair in both cases, created and, if followed, deleted in two ways.
+    events = 3 if found.get("follow_deletes") else 1
+    most = MAXIMUM_NOTIFICATIONS // (2 * events * len(prefixes))
+    if len(known) > most or draw(st.booleans()):
+        found["suffixes"] = suffixes[:most]
+    if draw(st.booleans()):
+        found["folder"] = draw(st.just("out/") | _prefixes())
+    if kind == "topic" and draw(st.booleans()):
+        found["raw_delivery"] = draw(st.booleans())
+    return found
+
+
+def _part(sources: dict[str, Tables]) -> None:
+    """Give a source another folder where it would write into what an earlier one writes into."""
+    taken: list[str] = []
+    for name, source in sources.items():
+        folder = source.get("folder") or ("" if name == DEFAULT else f"{name}/")
+        prefixes = source.get("prefixes", ["uploads/"])
+        places = [folder + prefix for prefix in prefixes]
+        if any(a.startswith(b) or b.startswith(a) for a in places for b in taken):
+            # No prefix drawn has a part as long as that; see `_prefixes`.
+            source["folder"] = f"{name}-apart-from-others/"
+            places = [source["folder"] + prefix for prefix in prefixes]
+        taken += places
+
+
+def _network(vpc: str, endpoints: str) -> st.SearchStrategy[Tables]:
+    optional: dict[str, st.SearchStrategy[Any]] = {"zones": st.integers(2, 4)}
+    if vpc == "own":
+        services = st.lists(st.sampled_from(sorted(DOORS)), unique=True, max_size=3)
+        optional["interface_endpoints"] = services.map(
+            lambda named: {service: DOORS[service] for service in named}
+        )
+    fixed = {"vpc": st.just(vpc), "endpoints": st.just(endpoints)}
+    return st.fixed_dictionaries(fixed, optional=optional)
+
+
+@st.composite
+def _lane(draw: st.DrawFn) -> Tables:
+    found: Tables = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "timeout_seconds": st.integers(10, 900),
+                "batch_size": st.integers(1, 100),
+                "batching_window_seconds": st.integers(0, 300),
+                "maximum_receives": st.integers(2, 100),
+                "maximum_megabytes": st.integers(1, 1024),
+                "maximum_megapixels": st.integers(1, 1000),
+                "provisioned_pollers": st.booleans(),
+            },
+        )
+    )
+    if found.get("batch_size", 1) > 10:
+        found["batching_window_seconds"] = max(1, found.get("batching_window_seconds", 0))
+    timing = {"timeout_seconds", "batching_window_seconds"} & found.keys()
+    each = specification.Lane(**{key: found[key] for key in timing}).visibility_seconds
+    if "maximum_receives" in found:  # all within the time that messages are kept
+        most = (WORK_RETENTION_SECONDS - 1) // each
+        found["maximum_receives"] = min(found["maximum_receives"], most)
+    return found
+
+
+@st.composite
+def _variants(draw: st.DrawFn) -> Tables:
+    formats = st.sampled_from(["jpeg", "webp", "avif"])
+    found: Tables = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "widths": st.lists(st.integers(16, 8192), min_size=1, max_size=8, unique=True),
+                "formats": st.dictionaries(formats, st.integers(1, 100), min_size=1),
+                "cache_control": st.sampled_from(["no-store", "public, max-age=60", 200 * "x"]),
+                "fit": st.sampled_from(["inside", "cover", "exact"]),
+                "background": st.sampled_from(["#ffffff", "#01ab9c"]),
+                "sharpen": st.integers(0, 200),
+            },
+        )
+    )
+    fit = found.get("fit", "inside")
+    if fit != "inside":
+        # As high as the widest may be, and as flat as the ratio may say.
+        widest = max(found.get("widths", specification.Variants().widths))
+        across = draw(st.integers(1, 999))
+        down = draw(st.integers(1, min(999, max(1, TALLEST * across // widest))))
+        if widest * down > TALLEST * across:
+            across = down = 1
+        found["aspect_ratio"] = f"{across}:{down}"
+    if fit == "cover" and draw(st.booleans()):
+        found["crop"] = draw(st.sampled_from(["center", "top", "bottom", "left", "right"]))
+    return found
+
+
+@st.composite
+def _logs(draw: st.DrawFn, vpc: str) -> Tables:
+    found: Tables = draw(
+        st.fixed_dictionaries({}, optional={"archive": st.booleans(), "access": st.booleans()})
+    )
+    if found.get("archive"):
+        if vpc == "own":
+            found["archive_flow"] = draw(st.booleans())
+        found["object_lock"] = draw(st.sampled_from(["off", "governance", "compliance"]))
+    return found
