@@ -39,12 +39,17 @@ def faults(plan: Specification, text: str, *, mutates: bool = False) -> list[str
         return ["the second time it is another text"]
     content = json.loads(text)
     # With the longest names there can be: what fits then, fits always.
-    longest = {NAME_PREFIX: NAME_PREFIX_LENGTH * "n", "AWS::Region": LONGEST_REGION}
+    longest: dict[str, str] = {NAME_PREFIX: NAME_PREFIX_LENGTH * "n", "AWS::Region": LONGEST_REGION}
     for name in plan.sources:
         bucket = naming.title(name, "BucketName")
         longest[bucket] = bucket + (LONGEST_BUCKET_NAME - len(bucket)) * "b"  # each another
     stack = Stack(content, dict(longest))
-    found = [*_references(stack), *_names(stack), *_limits(stack, text), *_environments(plan, stack)]
+    found = [
+        *_references(stack),
+        *_names(stack),
+        *_limits(stack, text),
+        *_environments(plan, stack),
+    ]
     report = validate.validate(validate.Template(Path("any"), content, {}), tools=("rules",))
     found += [f"{one.resource}: {one.rule}: {one.problem} ({one.given})" for one in report.findings]
     described = describe(content, plan)
@@ -71,7 +76,9 @@ def _names(stack: Stack) -> Iterator[str]:
         for title in stack.resources
         if NAMES.get(stack.kind(title), ("",))[0]
     )
-    yield from (f"{count} of {kind} are called {name}" for (kind, name), count in given.items() if count > 1)
+    yield from (
+        f"{count} of {kind} are called {name}" for (kind, name), count in given.items() if count > 1
+    )
 
 
 def _limits(stack: Stack, text: str) -> Iterator[str]:
@@ -80,7 +87,9 @@ def _limits(stack: Stack, text: str) -> Iterator[str]:
     for section, most in MOST.items():
         sizes[section] = (len(stack.template[section]), most)
     for title, role in stack.of_type("IAM::Role").items():
-        policies = json.dumps([one["PolicyDocument"] for one in role["Policies"]], separators=(",", ":"))
+        policies = json.dumps(
+            [one["PolicyDocument"] for one in role["Policies"]], separators=(",", ":")
+        )
         sizes[f"characters of policy of {title}"] = (len(policies), LONGEST_POLICIES)
     for title, function in stack.of_type("Lambda::Function").items():
         variables = function["Environment"]["Variables"]

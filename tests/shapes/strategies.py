@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -14,8 +15,8 @@ from templates.specification import (
     DEFAULT,
     LONGEST_NAME,
     MAXIMUM_NOTIFICATIONS,
-    TALLEST,
     TAKEN_NAMES,
+    TALLEST,
     WORK_RETENTION_SECONDS,
     Specification,
 )
@@ -32,10 +33,11 @@ DOORS = {
 }
 
 
-def _vocabulary() -> list[str]:
-    """Return the names that could make a logical id of a source or lane one that is there already.
+@cache
+def vocabulary() -> list[str]:
+    """Return what the stack's own logical ids begin with, spelled as a source's or lane's name.
 
-    Such an id begins with the name in Pascal case: so these are what the stack's own begin with.
+    Such an id begins with the name in Pascal case: these are the names that could clash.
     """
     everything = specification.parse(
         {"logs": {"archive": True, "archive_flow": True, "access": True}, "delivery": {}},
@@ -44,27 +46,19 @@ def _vocabulary() -> list[str]:
     content = json.loads(pipeline.render(pipeline.build(everything)))
     sections = ("Parameters", "Conditions", "Rules", "Mappings", "Resources", "Outputs")
     found = set()
-    for title in chain.from_iterable(content.get(section, ()) for section in sections):
+    for title in chain.from_iterable(content[section] for section in sections):
         words = re.findall("[A-Z][a-z0-9]*", title)
         found |= {"-".join(words[:end]).lower() for end in range(1, len(words) + 1)}
-    return sorted(name for name in found if is_name(name))
-
-
-def is_name(name: str) -> bool:
-    """Return whether a source, lane or set of variants may have this name."""
-    return len(name) <= LONGEST_NAME and name not in TAKEN_NAMES
-
-
-VOCABULARY = _vocabulary()
+    return sorted(name for name in found if len(name) <= LONGEST_NAME)
 
 
 def names() -> st.SearchStrategy[str]:
     """Return names of sources, lanes or variants: common, awkward and any others."""
     return st.one_of(
         st.just(DEFAULT),
-        st.sampled_from(VOCABULARY),
-        st.from_regex("[a-z][a-z0-9]{0,4}(-[a-z][a-z0-9]{0,2})?", fullmatch=True).filter(is_name),
-    )
+        st.deferred(lambda: st.sampled_from(vocabulary())),
+        st.from_regex("[a-z][a-z0-9]{0,4}(-[a-z][a-z0-9]{0,2})?", fullmatch=True),
+    ).filter(lambda name: name not in TAKEN_NAMES)
 
 
 @dataclass(frozen=True)

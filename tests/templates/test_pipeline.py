@@ -4,17 +4,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 from ops.reading import Reading
-from templates import pipeline, specification
+from templates import pipeline
 from templates.specification import Specification
 from tests.lint.test_secrets import found
-from tests.templates.conftest import generate
 
 ROOT = Path(__file__).parents[2]
 DIRECT_LIMIT = 51_200
@@ -210,63 +206,3 @@ def test_a_deployer_is_told_what_they_need(stack: Reading) -> None:
     assert ".jpg" in outputs["UploadSuffixes"].split(",")
     assert outputs["FunctionName"] == stack.properties("Worker")["FunctionName"]
     assert all(outputs.values())
-
-
-def tables() -> st.SearchStrategy[dict[str, Any]]:
-    """Describe any specification there can be."""
-    folder = st.from_regex(r"[a-z]{1,8}/", fullmatch=True)
-    ending = st.from_regex(r"\.[a-z]{2,4}", fullmatch=True)
-    quality = st.integers(1, 100)
-
-    def default(fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
-        return st.fixed_dictionaries({"default": st.fixed_dictionaries(fields)})
-
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "network": st.fixed_dictionaries({"zones": st.integers(2, 4)}),
-            "sources": default(
-                {
-                    "prefixes": st.lists(folder, min_size=1, max_size=3),
-                    "suffixes": st.lists(ending, min_size=1, max_size=4),
-                }
-            ),
-            "variants": default(
-                {
-                    "widths": st.lists(st.integers(16, 8192), min_size=1, max_size=8, unique=True),
-                    "formats": st.dictionaries(
-                        st.sampled_from(["jpeg", "webp", "avif"]), quality, min_size=1
-                    ),
-                }
-            ),
-            "lanes": default(
-                {
-                    "timeout_seconds": st.integers(10, 900),
-                    "batch_size": st.integers(1, 10),
-                    "maximum_receives": st.integers(2, 100),
-                }
-            ),
-        },
-    )
-
-
-@settings(max_examples=25, deadline=None)
-@given(tables())
-def test_any_specification_makes_a_stack_that_holds_together(content: dict[str, Any]) -> None:
-    """R4: refused with a sentence, or resolvable and the same twice.
-
-    Larger structures may exceed the limit of a direct deployment: `generate.py` says so then.
-    """
-    try:
-        described = specification.parse(content, origin="any.toml")
-    except specification.SpecificationError as error:
-        refused = str(error)
-    else:
-        refused = ""
-    assume(not refused.endswith("overlap; keep one"))
-    assert not refused
-    text = pipeline.render(pipeline.build(described))
-    assert text == pipeline.render(pipeline.build(described))
-    stack = generate(**content)
-    for title in stack.resources:
-        stack.properties(title)

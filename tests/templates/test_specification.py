@@ -102,6 +102,7 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ({"sources": {"Scans": {}}}, "sources.Scans", "lower-case letters"),
         ({"sources": {"a-long-name": {}}}, "sources.a-long-name", "at most 10"),
         ({"sources": {"uploads": {}}}, "sources.uploads", "the stack itself uses"),
+        ({"sources": {"alarm": {"type": "topic"}}}, "sources.alarm", "the stack itself uses"),
         ({"sources": {"scans": 1}}, "sources.scans", "table"),
         ({"sources": {"default": {"type": "ftp"}}}, "sources.default.type", "'existing-bucket'"),
         ({"sources": {"default": {"raw_delivery": True}}}, "sources.default", '"topic"'),
@@ -189,6 +190,23 @@ def test_a_large_batch_needs_a_window() -> None:
         {"lanes": {"default": {"batch_size": 11, "batching_window_seconds": 1}}},
         origin="mine.toml",
     )
+
+
+def test_the_last_try_comes_before_a_message_expires() -> None:
+    """R1, R2: otherwise what fails is gone, and in no dead-letter queue."""
+    lane = {"timeout_seconds": 900, "maximum_receives": 64}  # 64 times 5,400 s are four days
+    with pytest.raises(SpecificationError, match="maximum_receives at most 63, or a shorter"):
+        specification.parse({"lanes": {"default": lane}}, origin="mine.toml")
+    specification.parse({"lanes": {"default": {**lane, "maximum_receives": 63}}}, origin="x.toml")
+
+
+def test_a_suffix_without_letters_is_its_own_twin() -> None:
+    """Trap 11, trap 12: S3 refuses the same filter twice."""
+    plan = specification.parse(
+        {"sources": {"default": {"suffixes": [".001", ".jpg"]}}}, origin="mine.toml"
+    )
+    suffixes = [suffix for _, suffix in plan.sources["default"].filters()]
+    assert suffixes == [".001", ".jpg", ".JPG"]
 
 
 @given(st.integers(10, 900), st.integers(0, 300))
