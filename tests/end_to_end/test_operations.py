@@ -1,5 +1,6 @@
 """What operators do with a stack that runs: back-fill, dead letters, rejections."""
 
+import gzip
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -196,6 +197,36 @@ def test_an_interrupted_run_goes_on(operated: Pipeline, operator: Operator) -> N
         assert operator.reads("backfill", *only)["announced"] == 15
         assert sorted(queued(operated)) == sorted(names[20:] + names[20:30])
     assert not list(Path("build").iterdir())
+
+
+def test_an_inventory_stands_for_the_listing(operated: Pipeline, operator: Operator) -> None:
+    """D6: rows in no order; filtered, and gone on with in the midst of a file."""
+    names = [f"uploads/inventory/{number:02}.jpg" for number in range(12)]
+    row = '"{0}","{1}","v","true","false","1","2026-11-01T00:00:00.000Z","e"'
+    rows = [row.format(operated.uploads, key) for key in [*reversed(names), "uploads/in.txt"]]
+    schema = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag"
+    manifest = {
+        "sourceBucket": operated.uploads,
+        "destinationBucket": f"arn:aws:s3:::{operated.thumbnail_bucket}",
+        "fileFormat": "CSV",
+        "fileSchema": schema,
+        "files": [{"key": "inventory/0.csv.gz"}],
+    }
+    for key, body in (
+        ("inventory/manifest.json", json.dumps(manifest).encode()),
+        ("inventory/0.csv.gz", gzip.compress("\n".join(rows).encode())),
+    ):
+        operated.s3.put_object(Bucket=operated.thumbnail_bucket, Key=key, Body=body)
+    url = f"s3://{operated.thumbnail_bucket}/inventory/manifest.json"
+    only = ("--inventory", url, "--until", "2026-11-02")
+    operator.does("backfill", "--dry-run", "--skip-done", *only, status=2)
+    assert operator.reads("backfill", "--dry-run", *only)["objects"] == 12
+    with paused(operated):
+        with operator.patch.context() as patch:
+            patch.setattr(announcements, "send", interrupted(announcements.send, after=1))
+            operator.does("backfill", "--yes", *only, status=130)
+        assert operator.reads("backfill", "--yes", *only)["announced"] == 2
+        assert sorted(queued(operated)) == names
 
 
 def interrupted(function: Callable[..., None], *, after: int) -> Callable[..., None]:
