@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ops.privilege.claims.claim import Claim
+from ops.privilege.claims.whole import forbidden, required
 from ops.privilege.described import Described
 from ops.privilege.evaluation import Policies, is_allowed
 from ops.privilege.mutations import Mutation, mutations
-from ops.privilege.requests import Claim, forbidden, required
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import Any
 import botocore.session
 import pytest
 
+from ops.privilege.claims import worker as claims
 from ops.privilege.command import PIPELINE
 from ops.privilege.described import described
-from ops.privilege.requests import worker_calls
 from templates import specification
 from tests.end_to_end import pictures
 from tests.end_to_end.running import Pipeline
@@ -105,7 +105,7 @@ def test_what_is_called_is_what_is_granted(running: Pipeline, recorder: Recorder
     deliver(good, version="00000000000000000000000000000000")  # deleted before it was read
     deliver(good, bucket="another")  # put off
 
-    granted = worker_calls(described(specification.load(PIPELINE)))
+    granted = claims.calls(described(specification.load(PIPELINE)))
     assert recorder.rights == {
         (claim.request.action, _folder(claim.request.resource)) for claim in granted
     }

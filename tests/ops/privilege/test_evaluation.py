@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from ministack.core import iam_evaluator
 
+from ops.privilege.claims.whole import forbidden, required
 from ops.privilege.described import described
 from ops.privilege.evaluation import Gate, Request, applies, is_allowed
 from ops.privilege.mutations import mutations
-from ops.privilege.requests import forbidden, required
 from templates import specification
 
 GATE = Gate("Policy", "identity")

@@ -6,10 +6,10 @@ import pytest
 
 from ops.__main__ import main
 from ops.privilege import proof as module
+from ops.privilege.claims.whole import required
 from ops.privilege.described import Described, described
 from ops.privilege.mutations import mutations
 from ops.privilege.proof import broken, prove
-from ops.privilege.requests import required
 from templates import specification
 from tests.templates.conftest import generate
 from tests.templates.test_sources import EVERY_KIND

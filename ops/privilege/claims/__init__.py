@@ -1,0 +1,1 @@
+"""What must be allowed and what must be refused, a module for each subject."""
