@@ -14,7 +14,7 @@ from troposphere.sqs import Queue
 
 from templates import naming, policies, storage
 from templates.dashboard import NAMESPACE, VISIBLE
-from templates.parameters import Capacity
+from templates.parameters.capacity import Capacity
 from templates.policies import Arn
 from templates.queues import Queues
 from templates.specification import Lane

@@ -36,7 +36,7 @@ from troposphere.s3 import Bucket
 
 from templates import naming, policies
 from templates.exceptions import except_for
-from templates.parameters import Delivery
+from templates.parameters.delivery import Delivery
 
 # Thumbnails alone: what lies beside them, the records of rejections, has no address.
 FOLDER = "thumbnails"

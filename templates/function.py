@@ -27,7 +27,7 @@ from templates.encryption import Encryption
 from templates.exceptions import except_for
 from templates.log_groups import add_log_group
 from templates.network import Network
-from templates.parameters import Parameters
+from templates.parameters.stack import Parameters
 from templates.queues import Queues
 from templates.sources import Origin
 from templates.specification import (

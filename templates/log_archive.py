@@ -26,7 +26,7 @@ from templates.buckets import AccessLogs
 from templates.encryption import Encryption
 from templates.exceptions import except_for
 from templates.log_groups import add_log_group
-from templates.parameters import Parameters
+from templates.parameters.stack import Parameters
 
 LOGS = "logs"
 ACCESS = "access"

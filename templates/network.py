@@ -21,7 +21,7 @@ from templates import policies
 from templates.encryption import Encryption
 from templates.exceptions import except_for
 from templates.log_groups import add_log_group
-from templates.parameters import ExistingVpc, OwnVpc
+from templates.parameters.network import ExistingVpc, OwnVpc
 
 HTTPS: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 # 64 addresses a subnet, 59 of them usable. A function takes one interface for each subnet and

@@ -16,7 +16,7 @@ from templates.endpoints import add_endpoints, add_further_endpoints
 from templates.function import add_function, add_identity
 from templates.log_archive import add_access_logs, add_log_archive
 from templates.network import add_network
-from templates.parameters import add_parameters
+from templates.parameters.stack import add_parameters
 from templates.queues import add_queues
 from templates.sources import add_sources, sender
 from templates.specification import Specification

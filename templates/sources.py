@@ -12,7 +12,7 @@ from troposphere.s3 import Bucket
 from troposphere.sns import SubscriptionResource
 
 from templates import naming, policies, storage
-from templates.parameters import Foreign
+from templates.parameters.sources import Foreign
 from templates.queues import Queues, Sender
 from templates.specification import Source
 

@@ -7,7 +7,7 @@ from cfnlint.helpers import REGIONS
 
 from ops.reading import Reading
 from ops.rules.parameters import misfit
-from templates import parameters
+from templates.parameters import regions
 from tests.templates.conftest import generate
 
 FILES = sorted((Path(__file__).parents[2] / "params").glob("*.json"))
@@ -137,12 +137,12 @@ def test_the_template_enforces_the_allowed_regions(
 def test_the_prefix_list_is_known_or_asked_for(stack: Reading, region: str) -> None:
     """Trap 25: never an open road in silence; a given id is enough in every region."""
     there = stack.given(**{"AWS::Region": region})
-    known = region in parameters.S3_PREFIX_LISTS
+    known = region in regions.S3_PREFIX_LISTS
     assert bool(there.broken_rules()) is not known
     if region.startswith(OTHER_PARTITIONS):
         return
     # Both branches of the Fn::If must resolve, for CloudFormation may look at either.
-    assert region in stack.template["Mappings"][parameters.PREFIX_LIST_MAPPING]
+    assert region in stack.template["Mappings"][regions.PREFIX_LIST_MAPPING]
     told = there.given(S3PrefixListId="pl-0123456789abcdef0")
     assert told.broken_rules() == []
     rule = told.properties("WorkerSecurityGroup")["SecurityGroupEgress"][0]
@@ -151,7 +151,7 @@ def test_the_prefix_list_is_known_or_asked_for(stack: Reading, region: str) -> N
 
 def test_a_known_prefix_list_is_an_id() -> None:
     """Trap 25: no range, no guess."""
-    for identifier in parameters.S3_PREFIX_LISTS.values():
+    for identifier in regions.S3_PREFIX_LISTS.values():
         assert re.fullmatch("pl-[0-9a-f]{8}", identifier)
 
 

@@ -1,0 +1,1 @@
+"""What an operator may set when the stack is deployed, by subject."""
