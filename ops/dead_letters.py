@@ -36,7 +36,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartM
 """
 
 SHOWN = 20
-LONGEST_CAUSE = 120
+LONGEST_CAUSE = 200
 
 KILLED = "no word from the worker: it was killed (time, memory), or its log is gone"
 
@@ -282,7 +282,7 @@ def _list(
             {"cause": cause, "count": len(group), "letters": [one.facts() for one in group]}
             for cause, group in ranked
         ]
-        print(json.dumps({"letters": len(letters), "of_about": waiting, "causes": told}, indent=2))
+        report({"letters": len(letters), "of_about": waiting, "causes": told}, "", "json")
     else:
         _print(ranked, len(letters), waiting)
     return 1 if letters and arguments.exit_code else 0
@@ -340,7 +340,7 @@ def _show(
     progress.clear()
     if arguments.output == "json":
         log = [logs.facts(line) for line in lines]
-        print(json.dumps({**facts, "cause": cause, "body": letter.body, "log": log}, indent=2))
+        report({**facts, "cause": cause, "body": letter.body, "log": log}, "", "json")
         return 0
     print(f"{letter.id} in lane {letter.lane.name}, sent {letter.sent:%Y-%m-%d %H:%M:%S} UTC")
     print(f"{letter.receives} receives, these looks included; {tables.printable(cause)}")

@@ -176,7 +176,7 @@ def _list(
         gap = "" if arguments.summary else "\n"
         print(gap + tables.table(rows, right=(0,)) if counts else "No rejections.")
     elif arguments.summary:
-        print(json.dumps({"rejected": counts.total(), "reasons": dict(ranked)}, indent=2))
+        report({"rejected": counts.total(), "reasons": dict(ranked)}, "", "json")
     return 1 if counts and arguments.exit_code else 0
 
 

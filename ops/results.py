@@ -13,4 +13,4 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 def report(facts: Mapping[str, Any], told: str, output: str) -> None:
     """Print the same result as `facts` or as what is `told`."""
-    print(json.dumps(facts, indent=2) if output == "json" else told)
+    print(json.dumps(facts, indent=2, ensure_ascii=False) if output == "json" else told)

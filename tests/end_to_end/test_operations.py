@@ -258,7 +258,7 @@ def letters(operated: Pipeline) -> dict[str, str]:
             operated.upload(key, pictures.jpeg())
         operated.send("junk")
         operated.until(
-            lambda: operated.waiting("DeadLetterQueueUrl") == 3 or None, "three dead letters"
+            lambda: operated.waiting("DeadLetterQueueUrl") >= 3 or None, "three dead letters"
         )
     found = operated.sqs.receive_message(
         QueueUrl=operated.stack.outputs["DeadLetterQueueUrl"],
