@@ -63,6 +63,17 @@ COMMANDS = {
 It changes nothing in the account. It ends with 0 when nothing fails (`--strict`: nor warns), 1 when
 something does, 2 for wrong usage, 130 when interrupted.""",
     ),
+    "readiness": Command(
+        module="ops.readiness",
+        summary="verify a deployed stack against its template, and send a picture through it",
+        examples="""\
+  python -m ops readiness --stack-name darkroom-prod
+  python -m ops readiness --stack-name darkroom-prod --no-drift --no-canary    seconds, reads only
+  python -m ops readiness --stack-name darkroom-prod --output junit > readiness.xml
+The canary is removed afterwards, with all its versions, also after Ctrl-C. It ends with 0 when
+nothing fails (`--strict`: nor warns), 1 when something does, 2 for wrong usage, 130 when
+interrupted.""",
+    ),
     "backfill": Command(
         module="ops.backfill",
         summary="put objects that a source has already onto its queue",

@@ -7,7 +7,16 @@ from typing import Any
 
 from ops.existing import Existing
 from worker import keys, storage
-from worker.settings import Source
+from worker.settings import Source, Variants
+
+
+def variant_names(made: Variants) -> dict[str, int]:
+    """Return the names of the outputs that these variants give, and the width each is named for."""
+    return {
+        f"w{width}" + ("" if name == "jpeg" else f".{name}"): width
+        for width in made.widths
+        for name in made.formats
+    }
 
 
 @dataclass
@@ -41,19 +50,11 @@ class Finished:
         record = keys.rejection_key(key, self.source.folder)
         if self._records.is_younger(record, existing.modified, following):
             return self._is_of(record, existing)
-        names = [keys.output_key(key, name, self.source.folder) for name in self._names]
+        made = sorted(variant_names(self.source.variants))
+        names = [keys.output_key(key, name, self.source.folder) for name in made]
         return all(
             self._outputs.is_younger(name, existing.modified, following) for name in names
         ) and self._is_of(names[0], existing)
-
-    @property
-    def _names(self) -> list[str]:
-        made = self.source.variants
-        return sorted(
-            f"w{width}" + ("" if name == "jpeg" else f".{name}")
-            for width in made.widths
-            for name in made.formats
-        )
 
     def _is_of(self, key: str, existing: Existing) -> bool:
         if not self.checked:

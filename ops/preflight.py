@@ -208,8 +208,8 @@ def _checks(plan: Plan | None) -> dict[str, Check]:
         "concurrency": _concurrency,
         "code": _code,
         "mail": _mail,
-        "vpc": _vpc,
-        "sources": _sources,
+        "vpc": existing_network,
+        "sources": existing_sources,
     }
 
     def bound(function: Callable[[Plan], Iterator[Finding]]) -> Check:
@@ -457,7 +457,7 @@ def _mail(plan: Plan) -> Iterator[Finding]:
         )
 
 
-def _vpc(plan: Plan) -> Iterator[Finding]:
+def existing_network(plan: Plan) -> Iterator[Finding]:
     """Trap 45, S6: an existing VPC has what the worker needs."""
     values = plan.values
     if not values.get("VpcId") or not values.get("SubnetIds"):
@@ -561,7 +561,7 @@ def _ways_to_sqs(plan: Plan, network: str) -> Iterator[Finding]:
         yield ok("an endpoint for SQS can be added")
 
 
-def _sources(plan: Plan) -> Iterator[Finding]:
+def existing_sources(plan: Plan) -> Iterator[Finding]:
     """Trap 46: existing buckets and topics are here, and announce."""
     parameters_ = plan.template["Parameters"]
     for name in (name for name in parameters_ if name.endswith("BucketName")):
