@@ -1,7 +1,8 @@
 """One emulator for all end-to-end tests, and the stacks deployed to it."""
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from ops import deployment
 from ops.emulator import Emulator
 from templates import pipeline, specification
-from tests.end_to_end.running import Pipeline
+from tests.end_to_end.running import Operator, Pipeline
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,3 +59,20 @@ def impatient(emulator: Emulator, package_parameters: dict[str, str]) -> Pipelin
         QueueUrl=stack.outputs["WorkQueueUrl"], Attributes={"VisibilityTimeout": "2"}
     )
     return pipeline
+
+
+@pytest.fixture
+def terminal(
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Callable[[str], Operator]:
+    """A person whose environment means the embedded AWS, for a stack by its name."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in emulator.environment.items():
+        if name.startswith(("AWS_", "NO_PROXY")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return lambda name: Operator(name, capsys, monkeypatch)

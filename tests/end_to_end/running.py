@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+import pytest
 from botocore.exceptions import ClientError
 
+from ops import __main__ as ops
 from ops import announcements
 from ops.deployment import Stack
 from ops.emulator import Emulator
@@ -34,6 +36,25 @@ class Stored:
     def metadata(self) -> Mapping[str, str]:
         found: Mapping[str, str] = self.head["Metadata"]
         return found
+
+
+@dataclass
+class Operator:
+    """A person at a terminal, in a directory of his own, with a stack to look after."""
+
+    stack_name: str
+    capture: pytest.CaptureFixture[str]
+    patch: pytest.MonkeyPatch
+
+    def does(self, command: str, *arguments: str, status: int = 0) -> str:
+        """Run a command on the stack; return what it printed."""
+        name, *action = command.split()
+        self.capture.readouterr()
+        assert ops.main([name, *action, "--stack-name", self.stack_name, *arguments]) == status
+        return self.capture.readouterr().out
+
+    def reads(self, command: str, *arguments: str, status: int = 0) -> Any:
+        return json.loads(self.does(command, "--output", "json", *arguments, status=status))
 
 
 @dataclass

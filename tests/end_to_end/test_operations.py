@@ -5,19 +5,16 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ops import __main__ as ops
 from ops import announcements, backfill, deployment
 from ops.emulator import Emulator
 from templates import specification
 from tests.end_to_end import pictures
 from tests.end_to_end.conftest import template
-from tests.end_to_end.running import Pipeline
+from tests.end_to_end.running import Operator, Pipeline
 from worker import events, keys
 
 NAME = "operated"
@@ -47,40 +44,10 @@ def operated(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline
     return pipeline
 
 
-@dataclass
-class Operator:
-    """A person at a terminal, in a directory of his own."""
-
-    capture: pytest.CaptureFixture[str]
-    patch: pytest.MonkeyPatch
-
-    def does(self, command: str, *arguments: str, status: int = 0) -> str:
-        """Run a command on the stack; return what it printed."""
-        name, *action = command.split()
-        self.capture.readouterr()
-        assert ops.main([name, *action, "--stack-name", NAME, *arguments]) == status
-        return self.capture.readouterr().out
-
-    def reads(self, command: str, *arguments: str, status: int = 0) -> Any:
-        return json.loads(self.does(command, "--output", "json", *arguments, status=status))
-
-
 @pytest.fixture
-def operator(
-    emulator: Emulator,
-    operated: Pipeline,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Operator:
+def operator(operated: Pipeline, terminal: Callable[[str], Operator]) -> Operator:
     assert operated
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in emulator.environment.items():
-        if name.startswith(("AWS_", "NO_PROXY")):
-            monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    return Operator(capsys, monkeypatch)
+    return terminal(NAME)
 
 
 @contextmanager
