@@ -79,7 +79,12 @@ def test_the_smallest_stack_becomes_the_largest_and_back(
             stack_name="growing",
             parameters={**package_parameters, "NamePrefix": "growing"},
         )
-        return Pipeline(emulator, stack), built, plan
+        pipeline = Pipeline(emulator, stack)
+        # Six time-outs by construction: what an update interrupts should come back sooner here.
+        pipeline.sqs.set_queue_attributes(
+            QueueUrl=stack.outputs["WorkQueueUrl"], Attributes={"VisibilityTimeout": "5"}
+        )
+        return pipeline, built, plan
 
     small, smallest, plan = deployed(SMALLEST)
     uploads = Uploads(small)
