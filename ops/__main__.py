@@ -103,12 +103,12 @@ It ends with 0 when nothing that is there is replaced or removed, with 1 when so
         summary="messages that failed every try: list, show, redrive, purge",
         group="ops",
         examples="""\
-  python -m ops dead-letters list --stack-name darkroom-prod             grouped by cause
-  python -m ops dead-letters show MESSAGE-ID --stack-name darkroom-prod  with the worker's words
-  python -m ops dead-letters redrive --stack-name darkroom-prod          all, after the repair
+  python -m ops dead-letters list --stack-name darkroom-prod              grouped by cause
+  python -m ops dead-letters show MESSAGE-ID --stack-name darkroom-prod   with the worker's words
+  python -m ops dead-letters redrive --stack-name darkroom-prod           all, after the repair
   python -m ops dead-letters redrive --stack-name darkroom-prod --cause AccessDenied
-  python -m ops dead-letters purge MESSAGE-ID --stack-name darkroom-prod saved to a file before
-  python -m ops dead-letters policy --stack-name darkroom-prod           the rights it all takes
+  python -m ops dead-letters purge MESSAGE-ID --stack-name darkroom-prod  saved to a file before
+  python -m ops dead-letters policy --stack-name darkroom-prod            the rights it all takes
 They end with 0 when done (`list --exit-code`: 1 if there are letters), 1 when it failed or a letter
 was not there, 2 for wrong usage, 130 when interrupted.""",
     ),
