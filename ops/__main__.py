@@ -28,7 +28,7 @@ COMMANDS = {
         summary="run the whole pipeline on this computer, on an embedded AWS",
         examples="""\
   python -m ops local                          the sample photographs
-  python -m ops local ~/Pictures --out /tmp/x  your own; the gallery in /tmp/x
+  python -m ops local ~/Pictures --output /tmp/x  your own; the gallery in /tmp/x
   python -m ops local --keep                   leave it running to look around""",
     ),
     "package": Command(
@@ -49,7 +49,7 @@ COMMANDS = {
         examples="""\
   python -m ops validate stack.json params/dev.json params/prod.json
   python -m ops validate --tools rules theirs.yaml   without cfn-lint and checkov
-  python -m ops validate --format sarif stack.json > validate.sarif""",
+  python -m ops validate --output sarif stack.json > validate.sarif""",
     ),
     "preflight": Command(
         module="ops.preflight",

@@ -20,7 +20,7 @@ from ops.stack import add_arguments as add_stack_arguments
 
 # US dollars in us-east-1, as in the README's table: what a picture costs apart from its outputs
 # (a list, a read and a look in S3; function, queue, key and log), and each output's write.
-PICTURE_USD = 22e-6
+PICTURE_USD = 22.7e-6
 OUTPUT_USD = 5e-6
 
 FILTERS = ("prefix", "suffix", "since", "until", "larger", "smaller", "skip_done", "inventory")

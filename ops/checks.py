@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.errors import UsageError, UserError
 from ops.progress import Progress
+from ops.results import add_output
 from ops.stack import explained
 from ops.tables import printable, table
 
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None
         help=f"leave one out, more than once if wanted: {', '.join(names)}",
     )
     how.add_argument("--strict", action="store_true", help="end with 1 for warnings as well")
-    how.add_argument("--output", choices=("table", "json", "junit"), default="table")
+    add_output(how, "junit")
 
 
 def perform(checks: Mapping[str, Check], *, skip: Sequence[str], progress: Progress) -> list[Seen]:

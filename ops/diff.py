@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
 
+from ops.results import add_output
 from ops.tables import table
 from ops.validate import load
 
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("old", type=Path, metavar="OLD", help="the template that is deployed")
     parser.add_argument("new", type=Path, metavar="NEW", help="the template that will be")
-    parser.add_argument("--output", choices=("table", "json"), default="table")
+    add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

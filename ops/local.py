@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="picture files, or directories with them (default: the sample photographs)",
     )
     parser.add_argument(
-        "--out",
+        "--output",
         metavar="DIR",
         type=Path,
         default=Path("build/local"),
@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"None of these files would be picked up. Names that end in {suffixes}"
             " are, in lower or in upper case."
         )
-    page = _page_in(arguments.out)
+    page = _page_in(arguments.output)
 
     with Emulator(progress=progress.update) as emulator:
         progress.step(f"Embedded AWS at {emulator.url}")
@@ -220,7 +220,7 @@ def _page_in(directory: Path) -> Path:
         with page.open("ab"):  # an earlier run's page stays until there is a new one
             pass
     except OSError as error:
-        raise UsageError(f"--out {_printable(directory)}: {error.strerror}") from None
+        raise UsageError(f"--output {_printable(directory)}: {error.strerror}") from None
     return page
 
 

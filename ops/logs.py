@@ -13,6 +13,7 @@ from typing import Any
 from ops import values
 from ops.errors import UsageError, UserError
 from ops.progress import Progress
+from ops.results import add_output
 from ops.stack import Stack, explained, open_stack
 from ops.stack import add_arguments as add_stack_arguments
 from ops.tables import printable
@@ -138,9 +139,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--archive", action="store_true", help="read the archive's bucket, not CloudWatch Logs"
     )
-    parser.add_argument(
-        "--output", choices=["table", "json"], default="table", help="(default: table)"
-    )
+    add_output(parser)
     add_stack_arguments(parser)
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says for whom the result is."""
-    parser.add_argument("--output", choices=("table", "json"), default="table")
+def add_output(options: "argparse.ArgumentParser | argparse._ArgumentGroup", *formats: str) -> None:
+    """Add the option that says for whom the result is: a table, JSON, or `formats` beside them."""
+    options.add_argument(
+        "--output", choices=("table", "json", *formats), default="table", help="(default: table)"
+    )
 
 
 def report(facts: Mapping[str, Any], told: str, output: str) -> None:

@@ -14,6 +14,7 @@ from cfnlint.decode import decode
 
 from ops import linters
 from ops.errors import UsageError
+from ops.results import add_output
 from ops.rules import checking, parameters
 from ops.rules.checking import RULES, Finding
 
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PARAMETERS",
         help="parameter files as aws cloudformation deploy takes them",
     )
-    parser.add_argument("--format", choices=FORMATS, default="human")
+    add_output(parser, "sarif")
     parser.add_argument(
         "--tools",
         type=_tools,
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong; return 0 for nothing, 1 for something."""
     template = load(arguments.template)
     report = validate(template, arguments.parameters, tools=arguments.tools)
-    print(FORMATS[arguments.format](template, report, arguments.tools))
+    print(FORMATS[arguments.output](template, report, arguments.tools))
     return 1 if report.findings else 0
 
 
@@ -225,7 +226,7 @@ def _tool_of(rule: str) -> str:
     return linters.CFN_LINT if re.fullmatch(r"[EWI]\d{4}", rule) else ""
 
 
-def _human(template: Template, report: Report, tools: Sequence[str]) -> str:
+def _table(template: Template, report: Report, tools: Sequence[str]) -> str:
     """Return the findings by resource, each with what to do about it."""
     lines = []
     ordered = sorted(
@@ -325,4 +326,4 @@ def _file(template: Template, finding: Finding) -> Path:
     return Path(finding.resource) if finding.rule == PARAMETER_FILE else template.path
 
 
-FORMATS = {"human": _human, "json": _json, "sarif": _sarif}
+FORMATS = {"table": _table, "json": _json, "sarif": _sarif}

@@ -15,6 +15,7 @@ from ops.plan.capacity import Capacity, Demand, Retries, polling
 from ops.plan.service import S3_LATENCY, Service
 from ops.plan.simulation import Observation, Simulation
 from ops.progress import Progress
+from ops.results import add_output
 from templates.specification import DEFAULT
 
 PARAMS = Path(__file__).parents[2] / "params"
@@ -134,7 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="to the first byte (default: 0.1)",
     )
     shown = parser.add_argument_group("what is shown")
-    shown.add_argument("--output", choices=("table", "json"), default="table")
+    add_output(shown)
     shown.add_argument(
         "--plot", type=Path, metavar="FILE.png", help="backlog and costs as a picture as well"
     )

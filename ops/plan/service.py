@@ -16,17 +16,17 @@ from worker.memory import divided
 # Milliseconds of one core, fitted by `tox -e capacity` to the figures in docs/performance.md (least
 # squares of the relative error; docs/capacity.md shows how far each is off). A source's pixels cost
 # what its kind says; a thumbnail's pixels are shrunk once for each width, encoded once a format.
-FIXED = 13.1
+FIXED = 12.4
 PER_SOURCE_MEGAPIXEL = {
-    "jpeg": 1.56,
-    "progressive": 3.19,
-    "cmyk": 6.59,
-    "png": 22.5,
-    "rgba": 55.8,
-    "webp": 20.0,
+    "jpeg": 1.57,
+    "progressive": 3.20,
+    "cmyk": 7.36,
+    "png": 27.9,
+    "rgba": 52.2,
+    "webp": 21.5,
 }
-SHRINKING = 33.0
-ENCODING = {"jpeg": 15.1, "png": 91.5, "webp": 31.3, "avif": 87.6}
+SHRINKING = 40.2
+ENCODING = {"jpeg": 17.8, "png": 84.4, "webp": 47.3, "avif": 69.5}
 """Of a megapixel of thumbnails; JPEG and PNG are from the bench's table of encoders."""
 
 MEGABYTES_OF_A_CORE = 1769

@@ -98,7 +98,7 @@ def test_pictures_become_a_gallery_and_nothing_else_is_touched(tmp_path: Path, t
     real.write_text("[canary]\naws_access_key_id=AKIACANARY\naws_secret_access_key=canary\n")
     os.utime(real, (1, 1))
     done = subprocess.run(
-        command(album, album / "a b.jpg", "--out", tmp_path / "out"),
+        command(album, album / "a b.jpg", "--output", tmp_path / "out"),
         env=environment(
             tmp_path,
             AWS_PROFILE="canary",
@@ -146,7 +146,7 @@ def test_no_network_is_needed(tmp_path: Path) -> None:
     ).returncode:
         pytest.skip("this host lets nobody make a network of his own")
     done = subprocess.run(
-        [*alone, *command("--out", tmp_path / "out")],
+        [*alone, *command("--output", tmp_path / "out")],
         env=environment(tmp_path),
         cwd=tmp_path,
         capture_output=True,
@@ -174,7 +174,7 @@ def test_interrupted_it_leaves_nothing(
 ) -> None:
     """D5: Ctrl-C, SIGTERM or a closed terminal: no process, no file, at whatever moment."""
     process = subprocess.Popen(
-        command("--keep", "--out", tmp_path / "out"),
+        command("--keep", "--output", tmp_path / "out"),
         env=environment(tmp_path),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -200,7 +200,7 @@ def test_interrupted_it_leaves_nothing(
 def test_kept_it_can_be_used_as_it_says(tmp_path: Path) -> None:
     """D5: the printed exports are enough for the AWS CLI to send another picture through."""
     process = subprocess.Popen(
-        command("--keep", "--out", tmp_path / "out"),
+        command("--keep", "--output", tmp_path / "out"),
         env=environment(tmp_path),
         cwd=tmp_path,
         stdout=subprocess.PIPE,

@@ -89,8 +89,8 @@ def test_nothing_to_pick_up_is_said_before_anything_starts(album: Path) -> None:
 
 
 def test_an_unusable_output_directory_is_said_before_anything_starts(album: Path) -> None:
-    with pytest.raises(UsageError, match=r"--out album/a\.jpg: File exists"):
-        local.run(arguments(str(album), "--out", str(album / "a.jpg")))
+    with pytest.raises(UsageError, match=r"--output album/a\.jpg: File exists"):
+        local.run(arguments(str(album), "--output", str(album / "a.jpg")))
 
 
 def test_the_sample_photographs_come_with_their_rights() -> None:

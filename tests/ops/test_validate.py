@@ -278,7 +278,7 @@ def test_a_suppression_of_a_tool_that_did_not_run_is_not_judged(
 
 def test_json_holds_what_people_read(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
     path = written(tmp_path, broken(sound))
-    assert ops.main(["validate", "--tools", "rules", "--format", "json", str(path)]) == 1
+    assert ops.main(["validate", "--tools", "rules", "--output", "json", str(path)]) == 1
     content = json.loads(capsys.readouterr().out)
     (finding,) = content["findings"]
     assert finding["resource"] == "WorkQueue"
@@ -319,11 +319,11 @@ def test_sarif_is_valid_by_its_schema(
     """D4: findings with a line, without one, in a parameter file, and a justified one."""
     content = broken(sound, validate=skip("visibility-covers-retries", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
-    content["Metadata"]["Notes"] = "x" * 20_000
+    content["Metadata"]["Notes"] = "x" * 1_000_000
     folder = tmp_path / "my stacks"
     folder.mkdir()
     files = [written(folder, content), written(folder, ["MemorySize=1"], "mine.json")]
-    called = ["validate", "--tools", "rules", "--format", "sarif", *map(str, files)]
+    called = ["validate", "--tools", "rules", "--output", "sarif", *map(str, files)]
     assert ops.main(called) == 1
     log = json.loads(capsys.readouterr().out)
     validator = jsonschema.validators.validator_for(sarif_schema)(
@@ -349,7 +349,7 @@ def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], ca
     content = broken(sound, validate=skip("visibility-covers-retries", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
     path = written(tmp_path, content)
-    assert ops.main(["validate", "--tools", "rules", "--format", "sarif", str(path)]) == 1
+    assert ops.main(["validate", "--tools", "rules", "--output", "sarif", str(path)]) == 1
     log = json.loads(capsys.readouterr().out)
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]

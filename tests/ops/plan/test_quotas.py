@@ -19,7 +19,7 @@ def test_the_default_exceeds_nothing() -> None:
     found = plan()
     assert exceeded(found) == set()
     assert found.warnings() == []
-    assert found.verdict()[0].startswith("limited by MaximumConcurrency: 347 pictures a second")
+    assert found.verdict()[0].startswith("limited by MaximumConcurrency: 313 pictures a second")
 
 
 @pytest.mark.parametrize(
