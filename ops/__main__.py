@@ -74,6 +74,16 @@ The canary is removed afterwards, with all its versions, also after Ctrl-C. It e
 nothing fails (`--strict`: nor warns), 1 when something does, 2 for wrong usage, 130 when
 interrupted.""",
     ),
+    "teardown": Command(
+        module="ops.teardown",
+        summary="take a stack away without losing work, and say what stays and costs",
+        examples="""\
+  python -m ops teardown --stack-name darkroom-dev --dry-run      the steps, as things stand
+  python -m ops teardown --stack-name darkroom-dev                keeps buckets and key
+  python -m ops teardown --stack-name darkroom-dev --delete-data  and deletes all data, for good
+Interrupted, the same command goes on where it was, also when the stack is gone already. It ends
+with 0 when it is gone, 1 when it failed or refused, 2 for wrong usage, 130 when interrupted.""",
+    ),
     "backfill": Command(
         module="ops.backfill",
         summary="put objects that a source has already onto its queue",

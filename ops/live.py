@@ -32,7 +32,8 @@ class Live(Reading):
     """Logical to physical ids."""
 
     def _physical(self, title: str) -> str:
-        return self.physical.get(title, f"<{title}>")
+        # A deleted stack's resources are forgotten one day; their names follow from the template.
+        return self.physical.get(title) or super()._physical(title)
 
     def _getatt(self, path: list[str] | str) -> str:
         title, _, attribute = (path if isinstance(path, str) else ".".join(path)).partition(".")
@@ -56,7 +57,7 @@ def read(stack: Stack) -> Live:
     Raises UserError when it is no JSON; `generate.py --format yaml` is for reading.
     """
     body = stack.client("cloudformation").get_template(
-        StackName=stack.name, TemplateStage="Original"
+        StackName=stack.id, TemplateStage="Original"
     )["TemplateBody"]
     if isinstance(body, str):
         try:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ops.errors import UsageError
 from ops.plan import cost, quotas, report, stack, workload
+from ops.plan import prices as lists
 from ops.plan.capacity import Capacity, Demand, Retries, polling
 from ops.plan.service import S3_LATENCY, Service
 from ops.plan.simulation import Observation, Simulation
@@ -202,7 +203,7 @@ def make(arguments: argparse.Namespace) -> report.Plan:
         ),
         demand=demand,
     )
-    prices = cost.prices(arguments.region, arguments.prices)
+    prices = lists.prices(arguments.region, arguments.prices)
     return report.Plan(
         capacity=capacity,
         bill=cost.bill(capacity, prices),

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ops.plan.capacity import Capacity, Retries
-from ops.plan.cost import Bill, Line, Price, bill
+from ops.plan.cost import Bill, Line, bill
+from ops.plan.prices import Price
 from ops.plan.quotas import Quota
 from ops.plan.simulation import Observation
 

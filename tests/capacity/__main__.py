@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops.plan import command, cost
+from ops.plan import command, prices
 from ops.plan.plot import draw
 from ops.progress import Progress
 from tests.capacity.fitting import fitted, measured
@@ -109,7 +109,7 @@ def _prices(region: str) -> str:
             price.read,
             price.note or price.source,
         )
-        for name, price in cost.prices(region, []).items()
+        for name, price in prices.prices(region, []).items()
     ]
     return _table((region, "USD", "date", "read", "note, or source"), lines)
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.errors import UsageError
-from ops.plan import cost
+from ops.plan import cost, prices
 from ops.plan.capacity import Demand
 from tests.ops.plan.conftest import plan
 
 ROOT = Path(__file__).parents[3]
-PRICES = cost.prices("us-east-1", [])
+PRICES = prices.prices("us-east-1", [])
 BASE = plan().capacity
 
 
@@ -52,7 +52,7 @@ def test_every_line_is_its_amount_at_its_price() -> None:
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_every_price_has_its_day_and_its_source(region: str) -> None:
     """D6: and one that was not seen at its source says so, with the reason."""
-    for price in cost.prices(region, []).values():
+    for price in prices.prices(region, []).values():
         assert price.usd > 0
         assert datetime.date.fromisoformat(price.date) >= datetime.date(2025, 1, 1)
         assert price.source.startswith("https://")
@@ -64,8 +64,8 @@ def test_ones_own_price_stands_over_ours(tmp_path: Path) -> None:
     mine.write_text(
         "[us-east-1.s3_thousand_writes]\nusd = 0.004\ndate = 2026-01-01\nsource = 'a contract'\n"
     )
-    found = cost.prices("us-east-1", [mine])
-    assert found["s3_thousand_writes"] == cost.Price(0.004, "2026-01-01", "a contract", "source")
+    found = prices.prices("us-east-1", [mine])
+    assert found["s3_thousand_writes"] == prices.Price(0.004, "2026-01-01", "a contract", "source")
     assert found["s3_thousand_reads"] == PRICES["s3_thousand_reads"]
 
 
@@ -91,12 +91,12 @@ def test_a_wrong_price_is_told(content: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(content)
     with pytest.raises(UsageError, match=told):
-        cost.prices("mars-1" if "mars" in content else "us-east-1", [path])
+        prices.prices("mars-1" if "mars" in content else "us-east-1", [path])
 
 
 def test_a_region_without_prices_is_told() -> None:
     with pytest.raises(UsageError, match=r"no prices of 'cn-north-1'.*--prices"):
-        cost.prices("cn-north-1", [])
+        prices.prices("cn-north-1", [])
 
 
 def test_the_readme_tells_what_the_plan_says() -> None:
