@@ -1,7 +1,6 @@
 """Takes a stack away without losing work, and says what stays and what that costs."""
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops import asking, live, names, values
+from ops import asking, live, names, results, values
 from ops.canary import deleted
 from ops.errors import UserError
 from ops.live import Live
@@ -47,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=15,
         help="for the work that waits or is being done (default: 15)",
     )
-    how.add_argument("--output", choices=("table", "json"), default="table")
+    results.add_output(how)
     asking.add_yes(parser)
 
 
@@ -59,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     work = Teardown(stack, live.read(stack), progress, patience=arguments.wait * 60)
     if arguments.dry_run:
         steps = list(work.steps(abandon=arguments.abandon, delete_data=arguments.delete_data))
-        report = {"stack": stack.name, "status": stack.status, "dry_run": True, "steps": steps}
+        facts = {"stack": stack.name, "status": stack.status, "dry_run": True, "steps": steps}
         told = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
-        print(json.dumps(report, indent=2) if arguments.output == "json" else told)
+        results.report(facts, told, arguments.output)
         return 0
     work.check(abandon=arguments.abandon)
     if not work.is_gone or (arguments.delete_data and work.buckets()):
@@ -89,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         "retained": [vars(one) for one in kept],
         "usd_a_month": round(sum(one.usd_a_month for one in kept), 2),
     }
-    print(json.dumps(facts, indent=2) if arguments.output == "json" else _told(facts, kept))
+    results.report(facts, _told(facts, kept), arguments.output)
     return 0
 
 
