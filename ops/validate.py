@@ -251,7 +251,9 @@ def _table(template: Template, report: Report, tools: Sequence[str]) -> str:
     said = ", ".join(f"{tool} {counts[tool]}" for tool in tools)
     total = len(report.findings)
     plural = "finding" if total == 1 else "findings"
-    lines.append(f"{template.path}: {total} {plural} ({said}), {len(report.justified)} justified")
+    size = f"{template.path.stat().st_size:,} bytes, {len(template.content['Resources'])} resources"
+    justified = f"{len(report.justified)} justified"
+    lines.append(f"{template.path}, {size}: {total} {plural} ({said}), {justified}")
     return "\n".join(line for line in lines if line is not None)
 
 

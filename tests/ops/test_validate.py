@@ -1,6 +1,7 @@
 import copy
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -63,7 +64,9 @@ def test_nothing_found_ends_with_0(tmp_path: Path, sound: dict[str, Any], capsys
     assert len(files) == 2
     template = str(written(tmp_path, sound))
     assert ops.main(["validate", "--tools", "rules", template, *files]) == 0
-    assert ": 0 findings (rules 0)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert ": 0 findings (rules 0)" in said
+    assert re.search(r", [0-9,]+ bytes, \d+ resources: ", said)  # trap 31
 
 
 def test_a_finding_ends_with_1_and_says_what_to_do(
