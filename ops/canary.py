@@ -125,8 +125,8 @@ class Canary:
             (self.thumbnail_bucket, keys.rejection_key(key, folder)),
         ):
             try:
-                for _ in deleted(self.s3, bucket, prefix):
-                    pass
+                for _, refused in deleted(self.s3, bucket, prefix):
+                    left += [f"s3://{bucket}/{one}" for one in refused]
             except ClientError as error:
                 left.append(f"s3://{bucket}/{prefix} ({error.response['Error']['Code']})")
         return ", ".join(left)
