@@ -68,7 +68,7 @@ something does, 2 for wrong usage, 130 when interrupted.""",
         summary="verify a deployed stack against its template, and send a picture through it",
         examples="""\
   python -m ops readiness --stack-name darkroom-prod
-  python -m ops readiness --stack-name darkroom-prod --no-drift --no-canary    seconds, reads only
+  python -m ops readiness --stack-name darkroom-prod --skip drift --skip canary
   python -m ops readiness --stack-name darkroom-prod --output junit > readiness.xml
 The canary is removed afterwards, with all its versions, also after Ctrl-C. It ends with 0 when
 nothing fails (`--strict`: nor warns), 1 when something does, 2 for wrong usage, 130 when

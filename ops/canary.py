@@ -23,12 +23,12 @@ BATCH = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject
 
 @dataclass
 class Canary:
-    """One picture's way through a source; `patience` is in seconds."""
+    """One picture's way through a source; `timeout` is in seconds."""
 
     s3: Any
     door: Door
     thumbnail_bucket: str
-    patience: float
+    timeout: float
     progress: Progress
 
     def sing(self) -> Iterator[Finding]:
@@ -67,7 +67,7 @@ class Canary:
                     f"the canary was rejected: {record['Body'].read().decode()}",
                     "docs/runbook.md, rejections",
                 )
-            if missing and seconds > self.patience:
+            if missing and seconds > self.timeout:
                 return fails(
                     f"after {seconds:.0f} s {len(missing)} of the canary's {len(wanted)} thumbnails"
                     f" are missing in {self.thumbnail_bucket}",

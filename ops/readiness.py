@@ -39,17 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_stack_arguments(parser)
     checks.add_arguments(parser, list(_checks(None)))
-    which = parser.add_argument_group("the slow ones")
-    for name in ("drift", "canary"):
-        which.add_argument(
-            f"--no-{name}",
-            dest="skip",
-            action="append_const",
-            const=name,
-            help=f"the same as --skip {name}",
-        )
-    which.add_argument(
-        "--patience",
+    parser.add_argument(
+        "--timeout",
         metavar="SECONDS",
         type=values.positive,
         default=180,
@@ -62,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Look at the live stack; return 0 when it is ready."""
     progress = Progress()
     stack = open_stack(arguments)
-    target = Target(stack, live.read(stack), progress, arguments.patience)
+    target = Target(stack, live.read(stack), progress, arguments.timeout)
     seen = checks.perform(_checks(target), skip=arguments.skip, progress=progress)
     print(
         checks.report(
@@ -82,7 +73,7 @@ class Target:
     stack: Stack
     template: Live
     progress: Progress
-    patience: float
+    timeout: float
 
     def of(self, kind: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Yield logical id, physical id and properties of each resource of a type."""
@@ -564,7 +555,7 @@ def _drift(target: Target) -> Iterator[Finding]:
     if found["DetectionStatus"] == "DETECTION_FAILED":
         yield fails(
             f"drift could not be told of all: {found.get('DetectionStatusReason', 'no reason')}",
-            "grant the read rights of the types that are named, or --no-drift",
+            "grant the read rights of the types that are named, or --skip drift",
         )
     drifted: list[Any] = []
     more: dict[str, str] = {}
@@ -598,7 +589,7 @@ def _canary(target: Target) -> Iterator[Finding]:
                 s3=target.stack.client("s3"),
                 door=door,
                 thumbnail_bucket=target.stack.output("ThumbnailBucketName"),
-                patience=target.patience,
+                timeout=target.timeout,
                 progress=target.progress,
             ).sing()
 

@@ -40,11 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do not wait for the queues, and give up the messages in them",
     )
     how.add_argument(
-        "--wait",
-        metavar="MINUTES",
+        "--timeout",
+        metavar="SECONDS",
         type=values.positive,
-        default=15,
-        help="for the work that waits or is being done (default: 15)",
+        default=900,
+        help="for the work that waits or is being done (default: 900)",
     )
     results.add_output(how)
     asking.add_yes(parser)
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Take the stack away, from wherever an earlier run came to; return 0 when it is gone."""
     progress = Progress()
     stack = find(open_account(arguments), arguments.stack_name)
-    work = Teardown(stack, live.read(stack), progress, patience=arguments.wait * 60)
+    work = Teardown(stack, live.read(stack), progress, timeout=arguments.timeout)
     if arguments.dry_run:
         steps = list(work.steps(abandon=arguments.abandon, delete_data=arguments.delete_data))
         facts = {"stack": stack.name, "status": stack.status, "dry_run": True, "steps": steps}
@@ -127,12 +127,12 @@ class Kept:
 
 @dataclass
 class Teardown:
-    """The steps, each of which looks at what is there first; `patience` is in seconds."""
+    """The steps, each of which looks at what is there first; `timeout` is in seconds."""
 
     stack: Stack
     template: Live
     progress: Progress
-    patience: float
+    timeout: float
 
     @property
     def is_gone(self) -> bool:
@@ -329,10 +329,10 @@ class Teardown:
         began = time.monotonic()
         while not done():
             seconds = time.monotonic() - began
-            if seconds > self.patience:
+            if seconds > self.timeout:
                 raise UserError(
                     f"after {seconds / 60:.0f} min there is no end: {what}"
-                    f" ({self.waiting()} messages); a longer --wait, or --abandon"
+                    f" ({self.waiting()} messages); a longer --timeout, or --abandon"
                 )
             self.progress.update(f"{self.waiting()} messages; {what}, for {seconds:.0f} s")
             time.sleep(min(PAUSE_SECONDS, 1.0))

@@ -120,7 +120,7 @@ def test_a_stack_as_deployed_is_ready(checked: Pipeline, operator: Operator) -> 
     assert "became 6 right thumbnails in" in sung
     assert not leftovers(checked)
     # For a pipeline: JUnit that a parser takes.
-    report = operator.does("readiness", "--skip", "network", "--no-drift", "--output", "junit")
+    report = operator.does("readiness", "--skip", "network", "--skip", "drift", "--output", "junit")
     (suite,) = ElementTree.fromstring(report)  # noqa: S314 - our own
     assert suite.get("failures") == "0"
     assert {case.get("classname") for case in suite} == seen - {"drift"}
@@ -139,7 +139,7 @@ def leftovers(pipeline: Pipeline) -> list[str]:
 
 def test_the_network_is_looked_at(operator: Operator) -> None:
     """S6, trap 26: an endpoint without its policy is no open door that nobody sees."""
-    told = operator.reads("readiness", "--no-canary", "--no-drift", status=1)
+    told = operator.reads("readiness", "--skip", "canary", "--skip", "drift", status=1)
     found = [one for one in told["checks"] if one["check"] == "network"]
     assert {one["says"].split(" ")[0] for one in found if one["verdict"] == "fails"} == {
         "StorageEndpoint",
@@ -301,7 +301,7 @@ def test_a_canary_that_is_rejected_or_interrupted_leaves_nothing(
     with operator.patch.context() as patch:
         patch.setattr("ops.canary.time.sleep", interrupt)
         patch.setattr(canary.Canary, "_is_there", lambda *_: False)
-        operator.does("readiness", "--no-drift", "--skip", "network", status=130)
+        operator.does("readiness", "--skip", "drift", "--skip", "network", status=130)
     # What was in work when it was removed may still come, or be refused for good.
     checked.drained()
     assert not [key for key in leftovers(checked) if key.startswith("uploads/")]
@@ -344,8 +344,8 @@ def test_what_was_changed_by_hand_is_told(
 
 
 def test_a_trigger_that_is_off_starves_the_canary(checked: Pipeline, operator: Operator) -> None:
-    """T1: what does not arrive is told within the patience given, and nothing is left."""
-    ((_, says),) = failures(operator, "--patience", "2", only="canary")
+    """T1: what does not arrive is told within the time given, and nothing is left."""
+    ((_, says),) = failures(operator, "--timeout", "2", only="canary")
     assert "6 of the canary's 6 thumbnails are missing" in says
     assert not [key for key in leftovers(checked) if "canary" in key and key.startswith("uploads/")]
 

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -96,11 +95,9 @@ def test_the_name_says_the_content(default: package.Package, checkout: Path) -> 
 def test_building_again_is_free(default: package.Package, monkeypatch: pytest.MonkeyPatch) -> None:
     output = default.path.parent
     package.build(output=output)
-    began = time.monotonic()
     with monkeypatch.context() as patch:
         patch.setattr(package, "_zip", lambda _: pytest.fail("built once more"))
         assert package.build(output=output) == default
-    assert time.monotonic() - began < 2
     default.bom.unlink()
     package.build(output=output)
     assert default.bom.exists()

@@ -83,7 +83,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
         )
         lines = Lines()
         live = Live(template, pseudo, PHYSICAL)
-        return Stubbed(teardown.Teardown(stack, live, lines, patience=0.0), lines)
+        return Stubbed(teardown.Teardown(stack, live, lines, timeout=0.0), lines)
 
     return make
 
@@ -182,7 +182,7 @@ def test_a_protected_stack_is_left_alone(stubbed: Callable[..., Stubbed]) -> Non
 
 
 def test_work_that_does_not_end_stops_it(stubbed: Callable[..., Stubbed]) -> None:
-    """R2: after --wait it gives up, and has deleted nothing."""
+    """R2: after --timeout it gives up, and has deleted nothing."""
     one = stubbed()
     waiting = {
         "Attributes": {
