@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.results import ROOT, Measurement, Picture
-from bench.sides import SIDES, Task
+from bench.sides import Task
 
 _LIMIT = 120.0
 """Seconds for one answer; a side that takes longer is ended and its row says so."""
 
-PYTHON_SIDES = tuple(SIDES)
 SHARP_SIDES = ("sharp-cascade", "sharp-per-size")
 
 

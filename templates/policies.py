@@ -117,11 +117,6 @@ def by_principal(arn: Arn) -> ConditionElement:
     return ArnEquals({"aws:PrincipalArn": arn})
 
 
-def absent(key: str) -> ConditionElement:
-    """Return the condition that the request does not carry `key`."""
-    return Null({key: "true"})
-
-
 def other_than(key: str, value: Any) -> tuple[ConditionElement, ConditionElement]:
     """Return the conditions that the request carries `key`, with another value than `value`.
 

@@ -167,11 +167,6 @@ class Capacity:
     demand: Demand
 
     @property
-    def tries_a_second(self) -> float:
-        """Return messages received a second, on the mean."""
-        return self.demand.rate * self.retries.tries(self.demand.failures)
-
-    @property
     def each(self) -> float:
         """Return pictures a second that one batch at a time does, with full batches."""
         size = self.service.stack.batch_size

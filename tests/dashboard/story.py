@@ -16,7 +16,7 @@ MINUTES = 180
 BURST = range(40, 50)
 OUTAGE = range(100, 110)
 CALM_RATE, BURST_RATE, CAPACITY = 40, 420, 150  # pictures a minute
-BATCH, TRIES = 5, 3  # pictures of an invocation; tries of a picture while everything fails
+BATCH = 5  # pictures of an invocation
 REASONS = ("NotAnImage", "Corrupt", "UnsupportedFormat", "TooLarge", "TooManyPixels")
 
 Samples = list[list[float]]

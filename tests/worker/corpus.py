@@ -396,7 +396,6 @@ def _gradient(mode: str) -> Golden:
     return Golden(corners=tuple((shade,) * 3 for shade in shades), tolerance=14, grey=mode != "LA")
 
 
-FLAT = Golden(corners=(RED,) * 4)
 LOOSE = Golden(tolerance=30)
 PURE = Golden(corners=((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)), tolerance=32)
 SEE_THROUGH = Golden(transparent=True)
