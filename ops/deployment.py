@@ -106,6 +106,9 @@ def deploy(
     except UserError as error:
         raise UserError(f"{error}\n{_failures(emulator, stack_name)}".rstrip()) from None
     stack = _describe(emulator, stack_name)
+    for function in stack.functions:  # the real CloudFormation is not done before they are
+        emulator.client("lambda").get_waiter("function_active_v2").wait(FunctionName=function)
+        emulator.client("lambda").get_waiter("function_updated_v2").wait(FunctionName=function)
     _correct_concurrency(emulator, stack)
     return stack
 
