@@ -68,14 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser, "sarif")
     parser.add_argument(
         "--tools",
-        type=_tools,
+        type=tools_named,
         default=TOOLS,
         metavar="TOOL,…",
         help=f"which to run (default: {','.join(TOOLS)})",
     )
 
 
-def _tools(text: str) -> tuple[str, ...]:
+def tools_named(text: str) -> tuple[str, ...]:
+    """Return the tools in a list with commas, as an argument's type."""
     named = tuple(text.split(","))
     if unknown := set(named) - set(TOOLS):
         raise argparse.ArgumentTypeError(
@@ -164,7 +165,7 @@ def validate(
     for tool, linter in linters.LINTERS.items():
         if tool in tools:
             found += linter([template.content])[0]
-    return _sift(found, list(_skips(template.content)), tools)
+    return sift(template.content, found, tools)
 
 
 def _skips(content: dict[str, Any]) -> Iterator[Skip]:
@@ -183,8 +184,12 @@ def _skips(content: dict[str, Any]) -> Iterator[Skip]:
             yield Skip(str(rule), resource, "")
 
 
-def _sift(found: list[Finding], skips: list[Skip], tools: Sequence[str]) -> Report:
-    """Set apart what is justified; a suppression without reason or use is a finding itself."""
+def sift(content: dict[str, Any], found: list[Finding], tools: Sequence[str]) -> Report:
+    """Set apart what a template justifies of all that `tools` found in it.
+
+    A suppression without reason or use is a finding itself.
+    """
+    skips = list(_skips(content))
     justified: list[tuple[Finding, Skip]] = []
     findings = []
     for finding in found:

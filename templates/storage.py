@@ -81,7 +81,7 @@ class Perimeter:
     worker_arn: Arn
     endpoint: Ref
     requires_endpoint: str
-    upload_ranges: Ref
+    upload_ranges: Ref | None
     limits_uploads: str
 
     def deny_worker_elsewhere(self, arns: Sequence[Arn]) -> If:

@@ -59,7 +59,8 @@ class Parameters:
     permissions_boundary: If
     tracing: Ref
     environment: Ref
-    upload_ranges: Ref
+    upload_ranges: Ref | None
+    """None, and no condition about uploads, without a bucket of the stack's own."""
 
     has_queue_endpoint: str
     """Condition: the network has a door to SQS, so that the worker can ask for back-off."""
@@ -207,12 +208,17 @@ def add_parameters(
             MinValue=1,
             MaxValue=36500,
         )
-    watch_uploads = keeping.add(
-        "WatchUploads",
-        "Count uploads (S3 request metrics, at most 5 USD a month) to notice lost events",
-        Default="true",
-        **YES_NO,
-    )
+    has_uploads = len(foreign) < len(sources)
+    watches_uploads = limits_uploads = ""
+    upload_ranges = None
+    if has_uploads:
+        watch_uploads = keeping.add(
+            "WatchUploads",
+            "Count uploads (S3 request metrics, at most 5 USD a month) to notice lost events",
+            Default="true",
+            **YES_NO,
+        )
+        watches_uploads = is_true(template, "WatchesUploads", watch_uploads)
     email, ticket_email = (
         keeping.add(
             name,
@@ -250,12 +256,24 @@ def add_parameters(
         Default="true",
         **YES_NO,
     )
-    upload_ranges = controls.add(
-        "UploadRanges",
-        "Public address ranges that uploads may come from, with commas; empty for any",
-        Type="CommaDelimitedList",
-        Default="",
-    )
+    if has_uploads:
+        upload_ranges = controls.add(
+            "UploadRanges",
+            "Public address ranges that uploads may come from, with commas; empty for any",
+            Type="CommaDelimitedList",
+            Default="",
+        )
+        everybody = ("0.0.0.0/0", "::/0")
+        template.add_rule(
+            "UploadRangesLimit",
+            rule(
+                "UploadRanges holds a range that is everybody: leave it empty for no limit.",
+                *(Not(contains(upload_ranges, one)) for one in everybody),
+            ),
+        )
+        limits_uploads = condition(
+            template, "LimitsUploads", Not(Equals(Join("", upload_ranges), ""))
+        )
     boundary = controls.add(
         "PermissionsBoundaryArn",
         "Permissions boundary on every role; empty for none",
@@ -279,13 +297,6 @@ def add_parameters(
                 Not(Equals(prefix_list, "")),
                 contains(list(S3_PREFIX_LISTS), Ref("AWS::Region")),
             ),
-        ),
-    )
-    template.add_rule(
-        "UploadRangesLimit",
-        rule(
-            "UploadRanges holds a range that is everybody: leave it empty for no limit.",
-            *(Not(contains(upload_ranges, everybody)) for everybody in ("0.0.0.0/0", "::/0")),
         ),
     )
     if len(foreign) > 1:
@@ -324,7 +335,7 @@ def add_parameters(
         ),
         noncurrent_days=noncurrent_days,
         log_retention_days=retention,
-        watches_uploads=is_true(template, "WatchesUploads", watch_uploads),
+        watches_uploads=watches_uploads,
         alarm_key=alarm_key,
         has_alarm_key=condition(template, "HasAlarmKey", Not(Equals(alarm_key, ""))),
         archive_retention_days=archive_retention,
@@ -336,9 +347,7 @@ def add_parameters(
         environment=environment,
         upload_ranges=upload_ranges,
         requires_endpoint=is_true(template, "RequiresEndpoint", require_endpoint),
-        limits_uploads=condition(
-            template, "LimitsUploads", Not(Equals(Join("", upload_ranges), ""))
-        ),
+        limits_uploads=limits_uploads,
         has_queue_endpoint=is_true(template, "HasQueueEndpoint", queue_endpoint),
         has_alarm_email=condition(template, "HasAlarmEmail", Not(Equals(email, ""))),
         has_ticket_email=condition(

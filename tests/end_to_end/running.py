@@ -75,6 +75,7 @@ class Pipeline:
 
     @property
     def uploads(self) -> str:
+        """The source's bucket, the stack's own or somebody's."""
         return self.stack.outputs[naming.title(self.source, "UploadBucketName")]
 
     @property

@@ -7,8 +7,6 @@ events carry no version: what AWS sends is put onto the queue as a message of th
 
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +17,7 @@ from PIL import Image
 from ops import deployment
 from ops.emulator import Emulator
 from templates import specification
-from tests.end_to_end import pictures
+from tests.end_to_end import beforehand, pictures
 from tests.end_to_end.conftest import template
 from tests.end_to_end.running import Pipeline, Stored
 from worker import keys
@@ -49,32 +47,13 @@ BUCKETS = {"old": "somebodys-old", "partner": "somebodys-partner", "wire": "some
 @pytest.fixture(scope="module")
 def mixed(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
     """A stack beside buckets and topics that were there before it."""
-    s3, sns = emulator.client("s3"), emulator.client("sns")
     given = {"NamePrefix": "mixed", "QueueEndpoint": "false"}
     for name, bucket in BUCKETS.items():
-        s3.create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": emulator.region}
-        )
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        given[f"{name.capitalize()}BucketName"] = bucket
-    announcing = {**BUCKETS, "others": BUCKETS["old"]}  # somebody else's topic
-    del announcing["old"]
-    for name, bucket in announcing.items():
-        topic = sns.create_topic(Name=name)["TopicArn"]
-        allow = {
-            "Effect": "Allow",
-            "Principal": {"Service": "s3.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": topic,
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-        sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
-        announced = [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}]
-        s3.put_bucket_notification_configuration(
-            Bucket=bucket, NotificationConfiguration={"TopicConfigurations": announced}
-        )
-        if name in BUCKETS:
-            given[f"{name.capitalize()}TopicArn"] = topic
+        given[f"{name.capitalize()}BucketName"] = beforehand.bucket(emulator, bucket)
+    for name in ("partner", "wire"):
+        arn = beforehand.topic(emulator, name, announces=BUCKETS[name])
+        given[f"{name.capitalize()}TopicArn"] = arn
+    beforehand.topic(emulator, "others", announces=BUCKETS["old"])  # somebody else's
     stack = deployment.deploy(
         emulator,
         template(specification.parse(PLAN, origin="test")),
@@ -85,14 +64,8 @@ def mixed(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
     pipeline.sqs.set_queue_attributes(
         QueueUrl=stack.outputs["BulkWorkQueueUrl"], Attributes={"VisibilityTimeout": "2"}
     )
-    _turn_events_on(emulator, stack.outputs["OldTurnEventsOn"])
+    beforehand.turn_events_on(emulator, stack.outputs["OldTurnEventsOn"])
     return pipeline
-
-
-def _turn_events_on(emulator: Emulator, command: str) -> None:
-    """Run the output's command as an operator would."""
-    aws = f'aws() {{ "{sys.executable}" -m awscli "$@"; }}'
-    subprocess.run(["/bin/sh", "-ec", f"{aws}\n{command}"], env=emulator.environment, check=True)
 
 
 def outputs(pipeline: Pipeline, folder: str, key: str, *names: str) -> dict[str, Stored]:

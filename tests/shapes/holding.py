@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ops import validate
 from ops.privilege.described import describe
 from ops.privilege.proof import broken, prove
+from ops.rules import checking
+from ops.rules.checking import Finding
 from ops.rules.stack import NAMES, Stack, references
 from templates import naming, pipeline
 from templates.function import LARGEST_ENVIRONMENT
@@ -29,34 +31,32 @@ def rendered(plan: Specification) -> str:
     return pipeline.render(pipeline.build(plan))
 
 
-def faults(plan: Specification, text: str, *, mutates: bool = False) -> list[str]:
-    """Return what is wrong with the template `text` of `plan`, in sentences.
-
-    With `mutates`, also which single changes of its policies no claim of the proof would notice:
-    that takes seconds.
-    """
+def faults(plan: Specification, text: str) -> list[str]:
+    """Return what is wrong with the template `text` of `plan`, in sentences."""
     if text != rendered(plan):
         return ["the second time it is another text"]
     content = json.loads(text)
     # With the longest names there can be: what fits then, fits always.
-    longest: dict[str, str] = {NAME_PREFIX: NAME_PREFIX_LENGTH * "n", "AWS::Region": LONGEST_REGION}
+    longest = {NAME_PREFIX: NAME_PREFIX_LENGTH * "n", "AWS::Region": LONGEST_REGION}
     for name in plan.sources:
         bucket = naming.title(name, "BucketName")
         longest[bucket] = bucket + (LONGEST_BUCKET_NAME - len(bucket)) * "b"  # each another
     stack = Stack(content, dict(longest))
-    found = [
-        *_references(stack),
-        *_names(stack),
-        *_limits(stack, text),
-        *_environments(plan, stack),
-    ]
-    report = validate.validate(validate.Template(Path("any"), content, {}), tools=("rules",))
-    found += [f"{one.resource}: {one.rule}: {one.problem} ({one.given})" for one in report.findings]
-    described = describe(content, plan)
-    if not mutates:
-        return [*found, *broken(described)]
-    proof = prove(described)
-    return [*found, *proof.broken, *(f"not noticed: {one}" for one in proof.survivors)]
+    found = [*_references(stack), *_names(stack), *_limits(stack, text)]
+    found += _environments(plan, stack)
+    found += broken(describe(content, plan))
+    return found + unjustified(content, list(checking.check(content, {})), ("rules",))
+
+
+def unjustified(content: dict[str, Any], found: list[Finding], tools: Sequence[str]) -> list[str]:
+    """Return what `tools` found and the template does not justify, a line each."""
+    report = validate.sift(content, found, tools)
+    return [f"{one.resource}: {one.rule}: {one.problem} ({one.given})" for one in report.findings]
+
+
+def unnoticed(plan: Specification, text: str) -> list[str]:
+    """Return the single changes to a template's policies that no claim of the proof notices."""
+    return list(prove(describe(json.loads(text), plan)).survivors)
 
 
 def _references(stack: Stack) -> Iterator[str]:
