@@ -12,12 +12,12 @@ from troposphere.s3 import Bucket
 from troposphere.sns import SubscriptionResource, Topic, TopicPolicy
 from troposphere.sqs import Queue
 
-from templates import naming, policies, storage
+from templates import buckets, naming, policies
 from templates.dashboard import NAMESPACE, VISIBLE
 from templates.parameters.capacity import Capacity
 from templates.policies import Arn
 from templates.queues import Queues
-from templates.specification import Lane
+from templates.specification import ProcessingQueue
 
 MINUTE = 60  # seconds
 DAY = 24 * 60 * MINUTE
@@ -57,7 +57,7 @@ def add_topics(
     """Add both topics, who may publish, and the subscriptions where there is an address."""
     page, ticket = (
         template.add_resource(Topic(title, TopicName=naming.name(role), KmsMasterKeyId=key_arn))
-        for title, role in (("AlarmTopic", "alarms"), ("TicketTopic", "tickets"))
+        for title, role in (("CriticalAlarmTopic", "alarms"), ("WarningAlarmTopic", "tickets"))
     )
     arns = [Ref(page), Ref(ticket)]
     template.add_resource(
@@ -66,7 +66,7 @@ def add_topics(
             Topics=arns,
             PolicyDocument=policies.document(
                 policies.allow(
-                    "RaiseAlarms",
+                    "PublishAlarms",
                     [sns.Publish],
                     arns,
                     policies.from_this_account(),
@@ -83,8 +83,8 @@ def add_topics(
         )
     )
     for title, topic, email, condition in (
-        ("AlarmSubscription", page, page_email, has_page_email),
-        ("TicketSubscription", ticket, ticket_email, has_ticket_email),
+        ("CriticalAlarmSubscription", page, page_email, has_page_email),
+        ("WarningAlarmSubscription", ticket, ticket_email, has_ticket_email),
     ):
         template.add_resource(
             SubscriptionResource(
@@ -94,19 +94,19 @@ def add_topics(
     return Topics(page=page, ticket=ticket)
 
 
-def watch_lane(
+def watch_queue(
     template: Template,
     topics: Topics,
     *,
-    lane: str,
-    settings: Lane,
+    queue: str,
+    settings: ProcessingQueue,
     queues: Queues,
     function: Function,
     capacity: Capacity,
 ) -> None:
-    """Add the alarms on a lane's queues and on the function that empties them."""
-    page = _Adding(template, topics.page, lane)
-    ticket = _Adding(template, topics.ticket, lane)
+    """Add the alarms on a queue's queues and on the function that empties them."""
+    page = _Adding(template, topics.page, queue)
+    ticket = _Adding(template, topics.ticket, queue)
     waiting = _of_queue(queues.work, VISIBLE)
 
     page.alarm(
@@ -138,7 +138,7 @@ def watch_lane(
         Threshold=0,
     )
     page.alarm(
-        "StalledAlarm",
+        "QueueNotConsumedAlarm",
         "stalled",
         "Work waits and none is begun",
         "See mapping and key",
@@ -163,7 +163,7 @@ def watch_lane(
         Threshold=0,
     )
     ticket.alarm(
-        "DurationAlarm",
+        "WorkerDurationAlarm",
         "duration",
         "Invocations end close to the time-out",
         "Find the pictures",
@@ -174,7 +174,7 @@ def watch_lane(
     )
     used = _of_function(function, "ConcurrentExecutions")
     ticket.alarm(
-        "ConcurrencyAlarm",
+        "ConcurrencyLimitAlarm",
         "concurrency",
         "All slots are in use all the time",
         "Look whether work waits",
@@ -229,15 +229,15 @@ def watch_uploads(
     queues: Queues,
     watches_uploads: str,
 ) -> None:
-    """Add the alarm on uploads to a source's bucket that no message on its lane's queue follows.
+    """Add the alarm on uploads to a source's bucket that no message on its queue's queue follows.
 
     It needs S3's request metrics, which cost by the month: hence the condition `watches_uploads`.
     """
     puts = _metric(
-        "AWS/S3", "PutRequests", BucketName=Ref(uploads), FilterId=storage.REQUEST_METRICS
+        "AWS/S3", "PutRequests", BucketName=Ref(uploads), FilterId=buckets.REQUEST_METRICS
     )
     _Adding(template, topics.page, source).alarm(
-        "LostUploadAlarm",
+        "MissingNotificationAlarm",
         "lost-uploads",
         "Uploads arrive and none is announced",
         "See the notifications",
@@ -275,7 +275,7 @@ def watch_delivery(
 
 @dataclass(frozen=True)
 class _Adding:
-    """Adds alarms on what belongs to a lane or source, `owner`; they go to one topic."""
+    """Adds alarms on what belongs to a queue or source, `owner`; they go to one topic."""
 
     template: Template
     topic: Topic

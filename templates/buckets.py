@@ -1,210 +1,214 @@
-"""A bucket as every part of the stack keeps one: closed, versioned, under the key; its refusals."""
+"""The buckets that pictures arrive in, the one that thumbnails leave from, and their policies."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
-from awacs.aws import Action, Bool, Null, Statement, StringEquals, StringNotEquals
-from troposphere import GetAtt, If, Ref, Template
+from awacs.aws import Bool, NotIpAddress, Statement, StringNotEquals
+from troposphere import GetAtt, If, NoValue, Ref, Template
 from troposphere.s3 import (
-    AbortIncompleteMultipartUpload,
     Bucket,
-    BucketEncryption,
-    BucketPolicy,
-    LifecycleConfiguration,
-    LifecycleRule,
-    LoggingConfiguration,
-    NoncurrentVersionExpiration,
-    OwnershipControls,
-    OwnershipControlsRule,
-    PartitionedPrefix,
-    PublicAccessBlockConfiguration,
-    ServerSideEncryptionByDefault,
-    ServerSideEncryptionRule,
-    TargetObjectKeyFormat,
-    VersioningConfiguration,
+    Filter,
+    MetricsConfiguration,
+    NotificationConfiguration,
+    QueueConfigurations,
+    Rules,
+    S3Key,
 )
 
 from templates import naming, policies
+from templates.bucket import EVERYTHING, AccessLogs, add_bucket, add_bucket_policy
 from templates.encryption import Encryption
-from templates.exceptions import except_for
 from templates.policies import Arn
+from templates.queues import Queues
+from templates.specification import DEFAULT, Source
 
-# S3 deletes the parts of an upload that nobody finished.
-UNFINISHED_UPLOAD_DAYS = 7
+UPLOADS = "uploads"
+THUMBNAILS = "thumbnails"
 
-# A refusal must cover what S3 adds later as well: the wildcard denies, it grants nothing.
-EVERYTHING = [Action("s3", "*")]
+# What an upload bucket's request metrics are called, as a dimension.
+REQUEST_METRICS = "all"
+
+# What the worker writes and where; the same in worker/keys.py, and a test compares them.
+OUTPUT_PREFIXES = ("thumbnails/", "rejected/")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccessLogs:
-    """Where S3 notes each request to the other buckets."""
+class Storage:
+    """The stack's own buckets: those of sources that have one, by source, and the thumbnails'."""
 
-    bucket: Bucket
-    policy: BucketPolicy
+    uploads: Mapping[str, Bucket]
+    thumbnails: Bucket
+    encryption: Encryption
+
+    def write_thumbnails(self) -> list[Statement]:
+        """Return the rights to write an output and to remove an older one, in role and endpoint."""
+        return [
+            policies.allow(
+                "WriteOutputs",
+                # Reading: HEAD and If-Match. Deleting: the thumbnails of a version that a newer,
+                # rejected one replaced; the bucket is versioned, so that nothing is lost.
+                [s3.DeleteObject, s3.GetObject, s3.PutObject],
+                _objects(self.thumbnails, OUTPUT_PREFIXES),
+            ),
+            # Without it a missing output answers 403, and which ones there are stays unknown.
+            policies.allow("ListOutputs", [s3.ListBucket], [GetAtt(self.thumbnails, "Arn")]),
+        ]
+
+    def use_key(self) -> list[Statement]:
+        """Return the rights to the key that reading uploads and writing outputs takes."""
+        # With bucket keys the context is the bucket (trap 6); an uploader may turn that off
+        # for an object, and then it is the object.
+        contexts = [
+            context
+            for bucket in self.uploads.values()
+            for context in (GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*"))
+        ]
+        reading = [self.encryption.decrypt("DecryptUploads", "aws:s3:arn", *contexts)]
+        return [
+            *(reading if contexts else []),
+            self.encryption.exchange(
+                "EncryptOutputs", "aws:s3:arn", GetAtt(self.thumbnails, "Arn")
+            ),
+        ]
 
 
-def add_bucket(
+@dataclass(frozen=True, kw_only=True)
+class Perimeter:
+    """From where the buckets may be used; both limits bind callers of this account alone."""
+
+    worker_arn: Arn
+    endpoint: Ref
+    requires_endpoint: str
+    upload_ranges: Ref | None
+    limits_uploads: str
+
+    def deny_worker_elsewhere(self, arns: Sequence[Arn]) -> If:
+        """Refuse the worker's role outside its network: stolen credentials are of no use.
+
+        Nobody else is meant, neither AWS's services nor the deployer (trap 7).
+        """
+        return If(
+            self.requires_endpoint,
+            policies.deny(
+                "DenyWorkerOutsideEndpoint",
+                EVERYTHING,
+                arns,
+                policies.by_principal(self.worker_arn),
+                StringNotEquals({"aws:SourceVpce": self.endpoint}),
+                principal=policies.anyone(),
+            ),
+            NoValue,
+        )
+
+    def deny_uploads_from_elsewhere(self, objects: Sequence[Arn]) -> If:
+        """Refuse uploads from outside the given ranges: of objects alone, so that nobody who
+        administers the bucket is locked out, and not when AWS acts by itself or for somebody.
+        """
+        return If(
+            self.limits_uploads,
+            policies.deny(
+                "DenyUploadsOutsideCidrs",
+                [s3.PutObject],
+                objects,
+                NotIpAddress({"aws:SourceIp": self.upload_ranges}),
+                Bool({"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"}),
+                principal=policies.anyone(),
+            ),
+            NoValue,
+        )
+
+
+def add_storage(
     template: Template,
-    title: str,
-    role: str,
     *,
-    encryption: Encryption | None,
+    encryption: Encryption,
+    queues: Mapping[str, Queues],
+    sources: Mapping[str, Source],
     noncurrent_days: Ref,
-    days: Ref | None = None,
-    access_logs: AccessLogs | None = None,
-    **more: Any,
-) -> Bucket:
-    """Add the bucket for `role`; it keeps objects for `days`, or for ever, and versions longer.
+    watches_uploads: str,
+    access_logs: AccessLogs | None,
+) -> Storage:
+    """Add a bucket for each of `sources` that is to have one, and one for the thumbnails.
 
-    Without `encryption` it is under S3's own key. Requests are noted in `access_logs`, if any.
+    What is uploaded reaches the queue, of those in `queues`, of its source's queue. Where the
+    condition `watches_uploads` holds, S3 counts the requests to what is uploaded to.
     """
-    by_default = (
-        ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=encryption.arn)
-        if encryption
-        else ServerSideEncryptionByDefault(SSEAlgorithm="AES256")
+    common: dict[str, Any] = {
+        "encryption": encryption,
+        "noncurrent_days": noncurrent_days,
+        "access_logs": access_logs,
+    }
+    return Storage(
+        uploads={
+            name: add_bucket(
+                template,
+                naming.title(name, "UploadBucket"),
+                upload_role(name),
+                **common,
+                NotificationConfiguration=_notifications(source, queues[source.queue]),
+                MetricsConfigurations=If(
+                    watches_uploads, [MetricsConfiguration(Id=REQUEST_METRICS)], NoValue
+                ),
+                # S3 tries the queue when the notification is set: its policy must be there
+                # (trap 1).
+                DependsOn=[queues[source.queue].work_policy.title],
+            )
+            for name, source in sources.items()
+            if source.type == "s3"
+        },
+        thumbnails=add_bucket(template, "ThumbnailBucket", THUMBNAILS, **common),
+        encryption=encryption,
     )
-    rule: dict[str, Any] = {"BucketKeyEnabled": True} if encryption else {}
-    # S3 takes only one of the two: what expires takes its delete marker along.
-    expiry = {"ExpirationInDays": days} if days else {"ExpiredObjectDeleteMarker": True}
-    if access_logs:
-        more["LoggingConfiguration"] = LoggingConfiguration(
-            DestinationBucketName=Ref(access_logs.bucket),
-            LogFilePrefix=f"{role}/",
-            # By the time of the request, so that a day can be read without the others.
-            TargetObjectKeyFormat=TargetObjectKeyFormat(
-                PartitionedPrefix=PartitionedPrefix(PartitionDateSource="EventTime")
-            ),
-        )
-        more["DependsOn"] = [*more.get("DependsOn", []), access_logs.policy.title]
-    else:
-        more.setdefault(
-            "Metadata",
-            except_for(
-                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
-                CKV_AWS_18="By specification: logs.access"
-            ),
-        )
-    return template.add_resource(
-        Bucket(
-            title,
-            BucketName=naming.bucket_name(role),
-            BucketEncryption=BucketEncryption(
-                ServerSideEncryptionConfiguration=[
-                    ServerSideEncryptionRule(ServerSideEncryptionByDefault=by_default, **rule)
-                ]
-            ),
-            LifecycleConfiguration=LifecycleConfiguration(
-                Rules=[
-                    LifecycleRule(
-                        Id="Tidy",
-                        Status="Enabled",
-                        # Versioned buckets keep every overwritten thumbnail otherwise (trap 51).
-                        NoncurrentVersionExpiration=NoncurrentVersionExpiration(
-                            NoncurrentDays=noncurrent_days
-                        ),
-                        AbortIncompleteMultipartUpload=AbortIncompleteMultipartUpload(
-                            DaysAfterInitiation=UNFINISHED_UPLOAD_DAYS
-                        ),
-                        **expiry,
+
+
+def upload_role(source: str) -> str:
+    """Return the role, in its name, of the bucket of `source`: the source's own name."""
+    return UPLOADS if source == DEFAULT else source
+
+
+def _notifications(source: Source, queues: Queues) -> NotificationConfiguration:
+    return NotificationConfiguration(
+        QueueConfigurations=[
+            QueueConfigurations(
+                Event=event,
+                Queue=queues.work_arn,
+                Filter=Filter(
+                    S3Key=S3Key(
+                        Rules=[
+                            Rules(Name="prefix", Value=prefix),
+                            Rules(Name="suffix", Value=suffix),
+                        ]
                     )
-                ]
-            ),
-            OwnershipControls=OwnershipControls(
-                Rules=[OwnershipControlsRule(ObjectOwnership="BucketOwnerEnforced")]
-            ),
-            PublicAccessBlockConfiguration=PublicAccessBlockConfiguration(
-                BlockPublicAcls=True,
-                BlockPublicPolicy=True,
-                IgnorePublicAcls=True,
-                RestrictPublicBuckets=True,
-            ),
-            VersioningConfiguration=VersioningConfiguration(Status="Enabled"),
-            # Data outlives the stack; a create that failed leaves no name behind (trap 29).
-            DeletionPolicy="RetainExceptOnCreate",
-            UpdateReplacePolicy="Retain",
-            **more,
-        )
-    )
-
-
-def add_bucket_policy(
-    template: Template,
-    bucket: Bucket,
-    encryption: Encryption | None,
-    *more: Statement | If,
-    for_people: bool = False,
-) -> BucketPolicy:
-    """Add who and what every bucket refuses, and `more`; what is allowed, roles say.
-
-    Writes under another key than that of `encryption` are refused, where there is one; in a bucket
-    `for_people` also those that ask for KMS and name no key, which would get AWS's own.
-    """
-    arn = GetAtt(bucket, "Arn")
-    objects = policies.within(arn, "*")
-    arns = [arn, objects]
-    return template.add_resource(
-        BucketPolicy(
-            f"{bucket.title}Policy",
-            Bucket=Ref(bucket),
-            PolicyDocument=policies.document(
-                policies.deny_plaintext(EVERYTHING, arns),
-                policies.deny(
-                    "DenyOtherAccounts",
-                    EVERYTHING,
-                    arns,
-                    StringNotEquals({"aws:PrincipalAccount": policies.ACCOUNT}),
-                    Bool({"aws:PrincipalIsAWSService": "false"}),
-                    principal=policies.anyone(),
                 ),
-                *(
-                    _deny_other_encryption(objects, encryption, for_people=for_people)
-                    if encryption
-                    else ()
-                ),
-                *more,
-            ),
-        )
+            )
+            for event, prefix, suffix in source.notifications()
+        ]
     )
 
 
-def _deny_other_encryption(
-    objects: Arn, encryption: Encryption, *, for_people: bool
-) -> list[Statement]:
-    """Refuse a write that names another encryption, by whichever of S3's three headers.
+def add_bucket_policies(
+    template: Template, *, storage: Storage, perimeter: Perimeter, readers: Sequence[Statement]
+) -> None:
+    """Add to each bucket who and what it refuses; what is allowed, roles say.
 
-    One that names none gets the bucket's.
+    `readers` are the statements that let others at the thumbnails: services have no role.
     """
-    header = "s3:x-amz-server-side-encryption"
-    key = f"{header}-aws-kms-key-id"
-    # Where the worker writes, it names the key; the embedded AWS does not see that it does.
-    other_keys = (
-        # A key that is not named is another one as well.
-        (StringEquals({header: "aws:kms"}), StringNotEquals({key: encryption.arn}))
-        if for_people
-        else policies.other_than(key, encryption.arn)
-    )
-    return [
-        policies.deny(
-            "DenyOtherKeys",
-            [s3.PutObject],
-            [objects],
-            *other_keys,
-            principal=policies.anyone(),
-        ),
-        policies.deny(
-            "DenyOtherEncryption",
-            [s3.PutObject],
-            [objects],
-            *policies.other_than(header, "aws:kms"),
-            principal=policies.anyone(),
-        ),
-        policies.deny(
-            "DenyCustomerKeys",
-            [s3.PutObject],
-            [objects],
-            Null({f"{header}-customer-algorithm": "false"}),
-            principal=policies.anyone(),
-        ),
-    ]
+    for bucket in (*storage.uploads.values(), storage.thumbnails):
+        arns = [GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*")]
+        own: Sequence[Statement | If] = readers
+        if bucket is not storage.thumbnails:
+            own = [perimeter.deny_uploads_from_elsewhere(arns[1:])]
+        add_bucket_policy(
+            template,
+            bucket,
+            storage.encryption,
+            perimeter.deny_worker_elsewhere(arns),
+            *own,
+            for_people=bucket is not storage.thumbnails,
+        )
+
+
+def _objects(bucket: Bucket, prefixes: Iterable[str]) -> list[Arn]:
+    return [policies.within(GetAtt(bucket, "Arn"), f"{prefix}*") for prefix in prefixes]

@@ -43,7 +43,7 @@ Line = list[Any]
 """A metric as CloudWatch takes it: namespace, name, dimension, its value, and what is special."""
 
 Sources = dict[str, tuple[str, str, str]]
-"""Where a lane's metrics are, by what they are about: namespace, dimension, its value."""
+"""Where a queue's metrics are, by what they are about: namespace, dimension, its value."""
 
 ALARMS_IN_A_ROW = 6
 
@@ -55,17 +55,17 @@ def add_dashboard(
     queues: Mapping[str, Queues],
     functions: Mapping[str, Function],
 ) -> None:
-    """Add one page about `alarms` and all lanes; `queues` and `functions` are by lane."""
-    lanes: dict[str, Sources] = {
-        lane: {
-            "queue": ("AWS/SQS", "QueueName", f"${{{queues[lane].work.title}.QueueName}}"),
-            "dead": ("AWS/SQS", "QueueName", f"${{{queues[lane].dead_letters.title}.QueueName}}"),
+    """Add one page about `alarms` and all queues; `queues` and `functions` are by queue."""
+    by_queue: dict[str, Sources] = {
+        queue: {
+            "queue": ("AWS/SQS", "QueueName", f"${{{queues[queue].work.title}.QueueName}}"),
+            "dead": ("AWS/SQS", "QueueName", f"${{{queues[queue].dead_letters.title}.QueueName}}"),
             "function": ("AWS/Lambda", "FunctionName", f"${{{function.title}}}"),
             "worker": (NAMESPACE, "FunctionName", f"${{{function.title}}}"),
         }
-        for lane, function in functions.items()
+        for queue, function in functions.items()
     }
-    show = partial(_lines, lanes)
+    show = partial(_lines, by_queue)
     arns, conditional = _arns(alarms)
     widgets = [
         # Without a place, each widget goes beside the one before as long as there is room.
@@ -100,7 +100,7 @@ def add_dashboard(
             show("dead", VISIBLE, "Dead letters", stat="Maximum"),
         ),
         _chart("Rejections", *(show("worker", f"Rejected{reason}") for reason in REASONS)),
-        _chart("USD an hour, estimated", *_cost(lanes, functions)),
+        _chart("USD an hour, estimated", *_cost(by_queue, functions)),
     ]
     # The template's size is limited (trap 31): what every chart begins with is written once, and
     # with single quotes, for each of the others would need a backslash within the template's JSON.
@@ -117,9 +117,9 @@ def add_dashboard(
     )
 
 
-def _cost(lanes: Mapping[str, Sources], functions: Mapping[str, Function]) -> list[list[Line]]:
+def _cost(by_queue: Mapping[str, Sources], functions: Mapping[str, Function]) -> list[list[Line]]:
     hidden = [
-        _lines(lanes, source, metric, id=name, visible=False)
+        _lines(by_queue, source, metric, id=name, visible=False)
         for name, source, metric in (
             ("d", "function", "Duration"),
             ("p", "worker", "Pictures"),
@@ -127,39 +127,39 @@ def _cost(lanes: Mapping[str, Sources], functions: Mapping[str, Function]) -> li
         )
     ]
     shown = []
-    for number, (lane, function) in enumerate(functions.items()):
+    for number, (queue, function) in enumerate(functions.items()):
         memory = f"${{{function.MemorySize.data['Ref']}}}"
         an_hour = f"*3600/PERIOD(d{number})"
         for label, expression in (
             ("Function", f"d{number}/1000*{memory}/1024*{GB_SECOND}{an_hour}"),
             ("S3", f"(v{number}*{S3_WRITE}+p{number}*{S3_PICTURE}){an_hour}"),
         ):
-            shown.append([{"expression": expression, "label": _label(label, lane, lanes)}])
+            shown.append([{"expression": expression, "label": _label(label, queue, by_queue)}])
     return [*hidden, shown]
 
 
 def _lines(
-    lanes: Mapping[str, Sources], source: str, metric: str, label: str = "", **special: Any
+    by_queue: Mapping[str, Sources], source: str, metric: str, label: str = "", **special: Any
 ) -> list[Line]:
-    """Return a metric of each lane; an `id` gets the lane's number."""
+    """Return a metric of each queue; an `id` gets the queue's number."""
     lines: list[Line] = []
-    for number, (lane, sources) in enumerate(lanes.items()):
+    for number, (queue, sources) in enumerate(by_queue.items()):
         namespace, dimension, value = sources[source]
         about = dict(special)
         if label:
-            about["label"] = _label(label, lane, lanes)
+            about["label"] = _label(label, queue, by_queue)
         if "id" in about:
             about["id"] += str(number)
         lines.append([namespace, metric, dimension, value, *([about] if about else [])])
     return lines
 
 
-def _label(label: str, lane: str, lanes: Mapping[str, Sources]) -> str:
-    return f"{label} ({lane})" if len(lanes) > 1 else label
+def _label(label: str, queue: str, by_queue: Mapping[str, Sources]) -> str:
+    return f"{label} ({queue})" if len(by_queue) > 1 else label
 
 
 def _chart(title: str, *lines: Sequence[Line], **more: Any) -> Widget:
-    metrics = _shortened([line for of_lanes in lines for line in of_lanes])
+    metrics = _shortened([line for of_queues in lines for line in of_queues])
     settings = {**CHART["properties"], "stat": "Sum", "title": title, **more}
     return {**CHART, "properties": {**settings, "metrics": metrics}}
 

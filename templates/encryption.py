@@ -57,7 +57,7 @@ THIS_KEY = ["*"]
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 _TO_OUR_QUEUES = StringLike({"kms:EncryptionContext:aws:sqs:arn": naming.queue_arn("*")})
 ANNOUNCERS = {
-    "s3.amazonaws.com": ("AnnounceUploads", policies.from_this_account()),
+    "s3.amazonaws.com": ("SendNotifications", policies.from_this_account()),
     "events.amazonaws.com": ("AnnounceByRule", _TO_OUR_QUEUES),
     "sns.amazonaws.com": ("AnnounceByTopic", _TO_OUR_QUEUES),
 }
@@ -74,7 +74,7 @@ KEEP_LOGS = [
     kms.ReEncryptTo,
 ]
 _ARCHIVE_REQUESTS = policies.allow(
-    "ArchiveRequests",
+    "WriteRequestLogs",
     KEEP_LOGS,
     THIS_KEY,
     policies.from_this_account(),
@@ -85,7 +85,7 @@ _ARCHIVE_REQUESTS = policies.allow(
 # By pattern: the distribution needs the bucket, the bucket the key, and the key's policy would
 # need the distribution (trap 40). Which one may read, the bucket's policy says.
 _DELIVER = policies.allow(
-    "DeliverThumbnails",
+    "ReadThumbnails",
     [kms.Decrypt],
     THIS_KEY,
     policies.on_behalf_of(
@@ -149,7 +149,7 @@ def add_encryption(
                 *([_ARCHIVE_REQUESTS] if archives_requests else []),
                 # Alarms to an encrypted topic vanish in silence without this (trap 4).
                 policies.allow(
-                    "RaiseAlarms",
+                    "PublishAlarms",
                     EXCHANGE,
                     THIS_KEY,
                     policies.from_this_account(),

@@ -11,7 +11,7 @@ from troposphere.iam import Role
 from templates import policies
 from templates.network import Network, add_endpoint_group
 
-IN_CHINA = "InChina"
+IN_CHINA = "IsChina"
 
 
 def add_endpoints(
@@ -32,7 +32,7 @@ def add_endpoints(
         return network.storage_endpoint
     storage = template.add_resource(
         VPCEndpoint(
-            "StorageEndpoint",  # reads uploads, writes thumbnails; no charge
+            "S3Endpoint",  # reads uploads, writes thumbnails; no charge
             VpcEndpointType="Gateway",
             VpcId=network.vpc,
             ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
@@ -44,7 +44,7 @@ def add_endpoints(
         VPCEndpoint(
             # Puts off the next try of a failed message; about 0.01 USD an hour and zone
             # (https://aws.amazon.com/privatelink/pricing/), so that it can be left out.
-            "WorkQueueEndpoint",
+            "SqsEndpoint",
             Condition=has_queue_endpoint,
             VpcEndpointType="Interface",
             VpcId=network.vpc,

@@ -24,8 +24,7 @@ from troposphere.logs import LogGroup
 
 from templates import naming, policies
 from templates.encryption import Encryption
-from templates.exceptions import except_for
-from templates.log_groups import add_log_group
+from templates.log_group import add_log_group
 from templates.network import Network
 from templates.parameters.stack import Parameters
 from templates.queues import Queues
@@ -33,10 +32,11 @@ from templates.sources import Origin
 from templates.specification import (
     DEFAULT,
     LONGEST_BUCKET_NAME,
-    Lane,
+    ProcessingQueue,
     Specification,
     SpecificationError,
 )
+from templates.suppressions import except_for
 
 # Bytes of all names and values together.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -69,7 +69,7 @@ class Identity:
 def add_identity(
     template: Template,
     *,
-    lanes: Iterable[str],
+    queues: Iterable[str],
     grants: Sequence[Statement | If],
     encryption: Encryption,
     log_retention_days: Ref,
@@ -78,11 +78,11 @@ def add_identity(
 ) -> Identity:
     """Add the functions' role, with `grants` and what Lambda itself needs, and their log group.
 
-    All lanes share both: they do the same for the same data, each at its own pace.
+    All queues share both: they do the same for the same data, each at its own pace.
     """
     # The function has no right to create its log group: it would come without key and retention,
     # and be in the way of the next deployment (trap 27).
-    functions = [function_arn(lane) for lane in lanes]
+    functions = [function_arn(queue) for queue in queues]
     log_group = add_log_group(
         template, "WorkerLogGroup", WORKER, encryption=encryption, retention_days=log_retention_days
     )
@@ -109,14 +109,14 @@ def add_identity(
                             *functions,
                         ),
                         policies.allow(
-                            "PlaceInterfaces",
+                            "ManageNetworkInterfaces",
                             PLACE_INTERFACES,
                             # Lambda's documentation asks for every resource id; here at least of
                             # this account and region.
                             [Sub("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:*/*")],
                         ),
                         policies.allow(
-                            "FindInterfaces",
+                            "DescribeNetworkInterfaces",
                             FIND_INTERFACES,
                             ["*"],  # EC2 knows no resource for its Describe actions
                         ),
@@ -132,7 +132,7 @@ def add_identity(
                         ),
                         # The rights above are for Lambda, not for the code it runs (trap 23).
                         policies.deny(
-                            "DenyInterfacesToCode",
+                            "DenyNetworkInterfacesToCode",
                             [Action("ec2", "*")],  # and what EC2 adds later
                             ["*"],  # a refusal: all of them
                             ArnEquals({"lambda:SourceFunctionArn": functions}),
@@ -145,16 +145,16 @@ def add_identity(
     return Identity(role=role, log_group=log_group)
 
 
-def function_arn(lane: str) -> Sub:
-    """Return the ARN of the function of `lane`, which needs not be there yet."""
-    return naming.function_arn(naming.role(lane, WORKER))
+def function_arn(queue: str) -> Sub:
+    """Return the ARN of the function of `queue`, which needs not be there yet."""
+    return naming.function_arn(naming.role(queue, WORKER))
 
 
 def add_function(
     template: Template,
     *,
-    lane: str,
-    settings: Lane,
+    queue: str,
+    settings: ProcessingQueue,
     identity: Identity,
     parameters: Parameters,
     network: Network,
@@ -164,12 +164,12 @@ def add_function(
     origins: Sequence[Origin],
     specification: Specification,
 ) -> Function:
-    """Add the function of a lane, for the pictures of `origins`, and the mapping that feeds it.
+    """Add the function of a queue, for the pictures of `origins`, and the mapping that feeds it.
 
     Raises:
         SpecificationError: the function would be told more of its sources than Lambda takes.
     """
-    capacity = parameters.capacity[lane]
+    capacity = parameters.capacity[queue]
     variables = {
         "SOURCES": _sources(origins, specification),
         "THUMBNAIL_BUCKET": thumbnail_bucket,
@@ -178,21 +178,21 @@ def add_function(
         "WORK_QUEUE_URL": If(parameters.has_queue_endpoint, Ref(queues.work), ""),
         "VISIBILITY_TIMEOUT": str(settings.visibility_seconds),
         "VARIANTS": _variants(origins, specification),
-        "MAX_OBJECT_BYTES": str(settings.maximum_megabytes * 10**6),
-        "MAX_PIXELS": str(settings.maximum_megapixels * 10**6),
+        "MAX_OBJECT_BYTES": str(settings.max_file_size_mb * 10**6),
+        "MAX_PIXELS": str(settings.max_megapixels * 10**6),
         "LOG_LEVEL": "INFO",
     }
     length = sum(len(name) + _longest(value) for name, value in variables.items())
     if length > LARGEST_ENVIRONMENT:
         raise SpecificationError(
-            f"lanes.{lane}: what its function is told of {len(origins)} sources and their variants"
+            f"queues.{queue}: what its function is told of {len(origins)} sources and their variants"
             f" takes up to {length} bytes; Lambda takes {LARGEST_ENVIRONMENT}: give some of the"
-            " sources another lane, or fewer prefixes"
+            " sources another queue, or fewer prefixes"
         )
     function = template.add_resource(
         Function(
-            naming.title(lane, "Worker"),
-            FunctionName=naming.name(naming.role(lane, WORKER)),
+            naming.title(queue, "Worker"),
+            FunctionName=naming.name(naming.role(queue, WORKER)),
             Runtime=parameters.runtime,
             Architectures=[parameters.architecture],
             Handler=HANDLER,
@@ -219,11 +219,11 @@ def add_function(
     )
     template.add_resource(
         EventSourceMapping(
-            naming.title(lane, "WorkerTrigger"),
+            naming.title(queue, "WorkerEventSourceMapping"),
             EventSourceArn=queues.work_arn,
             FunctionName=Ref(function),
             BatchSize=settings.batch_size,
-            MaximumBatchingWindowInSeconds=settings.batching_window_seconds,
+            MaximumBatchingWindowInSeconds=settings.maximum_batching_window_seconds,
             # One bad message fails alone (T4).
             FunctionResponseTypes=["ReportBatchItemFailures"],
             **capacity.scaling,
@@ -242,9 +242,9 @@ def _sources(origins: Sequence[Origin], specification: Specification) -> Sub:
             about["folder"] = folder
         if settings.variants != DEFAULT:
             about["variants"] = settings.variants
-        if settings.follow_deletes:
-            about["follow_deletes"] = True
-        if settings.type != "bucket":  # a topic does not filter, a rule by prefix alone
+        if settings.propagate_deletes:
+            about["propagate_deletes"] = True
+        if settings.type != "s3":  # a topic does not filter, a rule by prefix alone
             about |= {"prefixes": settings.prefixes, "suffixes": settings.suffixes}
         table[f"${{{origin.bucket.data['Ref']}}}"] = about
     return Sub(_compact(table))

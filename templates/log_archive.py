@@ -21,17 +21,17 @@ from troposphere.iam import Policy, Role
 from troposphere.logs import LogGroup, LogStream, SubscriptionFilter
 from troposphere.s3 import Bucket, DefaultRetention, ObjectLockConfiguration, ObjectLockRule
 
-from templates import buckets, naming, policies
-from templates.buckets import AccessLogs
+from templates import naming, policies
+from templates.bucket import AccessLogs, add_bucket, add_bucket_policy
 from templates.encryption import Encryption
-from templates.exceptions import except_for
-from templates.log_groups import add_log_group
+from templates.log_group import add_log_group
 from templates.parameters.stack import Parameters
+from templates.suppressions import except_for
 
 LOGS = "logs"
 ACCESS = "access"
 
-# By the hour in UTC: what `python -m ops logs` lists by, and a partition that Athena can project.
+# By the hour in UTC: what `darkroom logs` lists by, and a partition that Athena can project.
 HOUR = "!{timestamp:yyyy/MM/dd/HH}/"
 
 # What could not be read goes here, by kind of log and of error.
@@ -82,14 +82,14 @@ def add_log_archive(
     )
     failures = add_log_group(
         template,
-        "DeliveryLogGroup",
+        "LogDeliveryLogGroup",
         "delivery",
         encryption=encryption,
         retention_days=parameters.log_retention_days,
     )
     # Firehose writes why it could not deliver, and makes no log stream by itself.
     told: dict[str, Any] = {"LogGroupName": Ref(failures), "LogStreamName": Ref(naming.NAME_PREFIX)}
-    template.add_resource(LogStream("DeliveryLogStream", **told))
+    template.add_resource(LogStream("LogDeliveryLogStream", **told))
     # By name, so that the roles are there long before the streams: IAM takes some seconds.
     streams_arn = naming.stream_arn("*")
     writer = _add_role(
@@ -109,9 +109,9 @@ def add_log_archive(
                 for prefix in (*(f"{kind}/" for kind in log_groups), FAILED)
             ],
         ),
-        policies.allow("FindBucket", DELIVER_TO_BUCKET, [GetAtt(bucket, "Arn")]),
+        policies.allow("ListBucket", DELIVER_TO_BUCKET, [GetAtt(bucket, "Arn")]),
         encryption.exchange("EncryptLogs", "aws:s3:arn", GetAtt(bucket, "Arn")),
-        policies.allow("TellFailures", [logs.PutLogEvents], [GetAtt(failures, "Arn")]),
+        policies.allow("LogDeliveryErrors", [logs.PutLogEvents], [GetAtt(failures, "Arn")]),
     )
     sender = _add_role(
         template,
@@ -171,7 +171,7 @@ def add_access_logs(template: Template, *, parameters: Parameters) -> AccessLogs
     S3 delivers to no bucket that is under a customer managed key or has an object lock.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
     """
-    bucket = buckets.add_bucket(
+    bucket = add_bucket(
         template,
         "AccessLogBucket",
         ACCESS,
@@ -180,12 +180,12 @@ def add_access_logs(template: Template, *, parameters: Parameters) -> AccessLogs
         days=parameters.archive_retention_days,
         Metadata=except_for(CKV_AWS_18="Its own access log would be about itself, without end"),
     )
-    policy = buckets.add_bucket_policy(
+    policy = add_bucket_policy(
         template,
         bucket,
         None,
         policies.allow(
-            "NoteRequests",
+            "WriteAccessLogs",
             [s3.PutObject],
             [policies.within(GetAtt(bucket, "Arn"), "*")],
             policies.from_this_account(),
@@ -216,7 +216,7 @@ def _add_archive_bucket(
                 )
             ),
         )
-    bucket = buckets.add_bucket(
+    bucket = add_bucket(
         template,
         "LogArchiveBucket",
         LOGS,
@@ -239,9 +239,7 @@ def _add_archive_bucket(
         ),
         principal=policies.service("delivery.logs.amazonaws.com"),
     )
-    buckets.add_bucket_policy(
-        template, bucket, encryption, *([delivered] if admits_deliveries else [])
-    )
+    add_bucket_policy(template, bucket, encryption, *([delivered] if admits_deliveries else []))
     return bucket
 
 

@@ -19,9 +19,9 @@ from troposphere.logs import LogGroup
 
 from templates import policies
 from templates.encryption import Encryption
-from templates.exceptions import except_for
-from templates.log_groups import add_log_group
+from templates.log_group import add_log_group
 from templates.parameters.network import ExistingVpc, OwnVpc
+from templates.suppressions import except_for
 
 HTTPS: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 # 64 addresses a subnet, 59 of them usable. A function takes one interface for each subnet and
@@ -219,7 +219,7 @@ def _add_flow_log(
                             [GetAtt(group, "Arn")],
                         ),
                         policies.allow(
-                            "FindFlowLogGroup",
+                            "DescribeFlowLogGroup",
                             [logs.DescribeLogGroups],
                             # The call lists groups and names none: account and region at most.
                             [

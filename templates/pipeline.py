@@ -8,9 +8,10 @@ from troposphere import GetAtt, If, Output, Ref, Tags, Template
 from troposphere.cloudwatch import Alarm
 
 from templates import naming
-from templates.alarms import add_topics, watch_delivery, watch_lane, watch_uploads
+from templates.alarms import add_topics, watch_delivery, watch_queue, watch_uploads
+from templates.buckets import Perimeter, add_bucket_policies, add_storage
+from templates.cdn import add_distribution, archive_requests
 from templates.dashboard import add_dashboard
-from templates.delivery import add_delivery, archive_requests
 from templates.encryption import add_encryption
 from templates.endpoints import add_endpoints, add_further_endpoints
 from templates.function import add_function, add_identity
@@ -20,42 +21,41 @@ from templates.parameters.stack import add_parameters
 from templates.queues import add_queues
 from templates.sources import add_sources, sender
 from templates.specification import Specification
-from templates.storage import Perimeter, add_bucket_policies, add_storage
 
 
 def build(specification: Specification) -> Template:
     """Return the template of the stack that `specification` describes; the same each time."""
     template = Template(Description="Pictures in, thumbnails out, in a network without a road out")
     template.set_version()
-    lanes, sources, logs = specification.lanes, specification.sources, specification.logs
+    sources, logs = specification.sources, specification.logs
 
     parameters = add_parameters(
         template,
         structure=specification.network,
-        lanes=lanes,
+        queues=specification.queues,
         sources=sources,
-        delivery=specification.delivery,
-        keeps_logs=logs.archive or logs.access,
+        cdn=specification.cdn,
+        keeps_logs=logs.archive or logs.s3_access_logs,
     )
     senders = {name: sender(name, parameters.foreign.get(name)) for name in sources}
-    archives_requests = specification.delivery is not None and logs.archive
+    archives_requests = specification.cdn is not None and logs.archive
     encryption = add_encryption(
         template,
         announcers={one.service for one in senders.values()},
-        delivers=specification.delivery is not None,
+        delivers=specification.cdn is not None,
         archives_requests=archives_requests,
     )
     queues = {
-        lane: add_queues(
+        queue: add_queues(
             template,
-            lane=lane,
+            queue=queue,
             settings=settings,
             encryption=encryption,
-            senders=[senders[name] for name in sources if sources[name].lane == lane],
+            senders=[senders[name] for name in sources if sources[name].queue == queue],
         )
-        for lane, settings in lanes.items()
+        for queue, settings in specification.queues.items()
     }
-    access_logs = add_access_logs(template, parameters=parameters) if logs.access else None
+    access_logs = add_access_logs(template, parameters=parameters) if logs.s3_access_logs else None
     buckets = add_storage(
         template,
         encryption=encryption,
@@ -78,12 +78,12 @@ def build(specification: Specification) -> Template:
         *(grant for origin in origins for grant in origin.read()),
         *buckets.write_thumbnails(),
     ]
-    sqs_grants = [grant for lane in queues.values() for grant in lane.settle()]
+    sqs_grants = [grant for pair in queues.values() for grant in pair.settle()]
     outside_grants: list[Statement | If] = [
         *(
             grant
-            for lane in queues.values()
-            for grant in (lane.receive(), lane.use_key(encryption))
+            for pair in queues.values()
+            for grant in (pair.receive(), pair.use_key(encryption))
         ),
         *buckets.use_key(),
         *(grant for origin in origins for grant in origin.use_key()),
@@ -91,7 +91,7 @@ def build(specification: Specification) -> Template:
 
     identity = add_identity(
         template,
-        lanes=lanes,
+        queues=specification.queues,
         grants=[*s3_grants, *sqs_grants, *outside_grants],
         encryption=encryption,
         log_retention_days=parameters.log_retention_days,
@@ -121,8 +121,8 @@ def build(specification: Specification) -> Template:
         network=network,
         services=specification.network.interface_endpoints,
     )
-    published = parameters.delivery and add_delivery(
-        template, bucket=buckets.thumbnails, parameters=parameters.delivery
+    published = parameters.cdn and add_distribution(
+        template, bucket=buckets.thumbnails, parameters=parameters.cdn
     )
     add_bucket_policies(
         template,
@@ -137,25 +137,25 @@ def build(specification: Specification) -> Template:
         ),
     )
     functions = {
-        lane: add_function(
+        queue: add_function(
             template,
-            lane=lane,
+            queue=queue,
             settings=settings,
             identity=identity,
             parameters=parameters,
             network=network,
             encryption=encryption,
-            queues=queues[lane],
+            queues=queues[queue],
             thumbnail_bucket=Ref(buckets.thumbnails),
-            origins=[origin for origin in origins if origin.settings.lane == lane],
+            origins=[origin for origin in origins if origin.settings.queue == queue],
             specification=specification,
         )
-        for lane, settings in lanes.items()
+        for queue, settings in specification.queues.items()
     }
     archive = None
     if logs.archive:
         log_groups = {"worker": identity.log_group}
-        if logs.archive_flow and network.flow_log_group:
+        if logs.archive_flow_logs and network.flow_log_group:
             log_groups["flow"] = network.flow_log_group
         archive = add_log_archive(
             template,
@@ -177,15 +177,15 @@ def build(specification: Specification) -> Template:
         ticket_email=parameters.ticket_email,
         has_ticket_email=parameters.has_ticket_email,
     )
-    for lane, settings in lanes.items():
-        watch_lane(
+    for queue, settings in specification.queues.items():
+        watch_queue(
             template,
             topics,
-            lane=lane,
+            queue=queue,
             settings=settings,
-            queues=queues[lane],
-            function=functions[lane],
-            capacity=parameters.capacity[lane],
+            queues=queues[queue],
+            function=functions[queue],
+            capacity=parameters.capacity[queue],
         )
     for source, bucket in buckets.uploads.items():
         watch_uploads(
@@ -193,7 +193,7 @@ def build(specification: Specification) -> Template:
             topics,
             source=source,
             uploads=bucket,
-            queues=queues[sources[source].lane],
+            queues=queues[sources[source].queue],
             watches_uploads=parameters.watches_uploads,
         )
     for kind, stream in archive.streams.items() if archive else ():
@@ -209,7 +209,7 @@ def build(specification: Specification) -> Template:
     outputs: list[tuple[str, str, Any]] = [
         ("ThumbnailBucketName", "Thumbnails and rejections come out here", Ref(buckets.thumbnails)),
         ("LogGroupName", "The worker's log", Ref(identity.log_group)),
-        ("AlarmTopicArn", "Where alarms go", Ref(topics.page)),
+        ("CriticalAlarmTopicArn", "Where alarms go", Ref(topics.page)),
         ("EncryptionKeyArn", "The key of everything at rest", encryption.arn),
     ]
     for one in origins:
@@ -219,10 +219,10 @@ def build(specification: Specification) -> Template:
             (naming.title(one.name, "UploadPrefixes"), "Under one of these prefixes", prefixes),
             (naming.title(one.name, "UploadSuffixes"), "Ending in one of these", suffixes),
         ]
-        if one.settings.type == "existing-bucket":
+        if one.settings.type == "eventbridge":
             outputs.append(
                 (
-                    naming.title(one.name, "TurnEventsOn"),
+                    naming.title(one.name, "EnableEventBridgeCommand"),
                     "Run it once: the bucket then announces to EventBridge as well",
                     one.turn_events_on(),
                 )
@@ -230,16 +230,16 @@ def build(specification: Specification) -> Template:
     if any(one.foreign for one in origins):
         reader = "Reads the sources' buckets; those that are not the stack's own must let it"
         outputs.append(("WorkerRoleArn", reader, GetAtt(identity.role, "Arn")))
-    for lane, waiting in queues.items():
+    for queue, waiting in queues.items():
         dead = Ref(waiting.dead_letters)
         outputs += [
-            (naming.title(lane, "WorkQueueUrl"), "Work that waits", Ref(waiting.work)),
-            (naming.title(lane, "DeadLetterQueueUrl"), "Work that failed every try", dead),
-            (naming.title(lane, "FunctionName"), "The worker", Ref(functions[lane])),
+            (naming.title(queue, "WorkQueueUrl"), "Work that waits", Ref(waiting.work)),
+            (naming.title(queue, "DeadLetterQueueUrl"), "Work that failed every try", dead),
+            (naming.title(queue, "FunctionName"), "The worker", Ref(functions[queue])),
         ]
     if published:
         domain = GetAtt(published.distribution, "DomainName")
-        outputs.append(("DeliveryDomainName", "Where thumbnails are on the web", domain))
+        outputs.append(("DistributionDomainName", "Where thumbnails are on the web", domain))
     for title, kept in (("LogArchive", archive), ("AccessLog", access_logs)):
         if kept:
             outputs.append((f"{title}BucketName", "Logs are kept here", Ref(kept.bucket)))

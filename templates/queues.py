@@ -12,7 +12,7 @@ from troposphere.sqs import Queue, QueuePolicy, RedrivePolicy
 from templates import naming, policies
 from templates.encryption import Encryption
 from templates.policies import Arn
-from templates.specification import WORK_RETENTION_SECONDS, Lane
+from templates.specification import WORK_RETENTION_SECONDS, ProcessingQueue
 
 WORK = "work"
 DEAD_LETTERS = "dead-letters"
@@ -45,9 +45,9 @@ class Sender:
 
 @dataclass(frozen=True, kw_only=True)
 class Queues:
-    """The work queue of a lane and its dead-letter queue."""
+    """The work queue of a queue and its dead-letter queue."""
 
-    lane: str
+    queue: str
     work: Queue
     work_policy: QueuePolicy
     dead_letters: Queue
@@ -66,7 +66,7 @@ class Queues:
     def receive(self) -> Statement:
         """Return the rights that only the event source mapping uses, as the function's role."""
         return policies.allow(
-            naming.title(self.lane, "ReceiveWork"),
+            naming.title(self.queue, "ReceiveMessages"),
             [sqs.GetQueueAttributes, sqs.ReceiveMessage],
             [self.work_arn],
         )
@@ -74,7 +74,7 @@ class Queues:
     def use_key(self, encryption: Encryption) -> Statement:
         """Return the right to the key that reading encrypted messages takes."""
         return encryption.decrypt(
-            naming.title(self.lane, "DecryptWork"), "aws:sqs:arn", self.work_arn
+            naming.title(self.queue, "DecryptMessages"), "aws:sqs:arn", self.work_arn
         )
 
     def settle(self) -> list[Statement]:
@@ -85,7 +85,7 @@ class Queues:
         """
         return [
             policies.allow(
-                naming.title(self.lane, "SettleWork"),
+                naming.title(self.queue, "DeleteOrDelayMessages"),
                 [sqs.ChangeMessageVisibility, sqs.DeleteMessage],
                 [self.work_arn],
             )
@@ -95,17 +95,17 @@ class Queues:
 def add_queues(
     template: Template,
     *,
-    lane: str,
-    settings: Lane,
+    queue: str,
+    settings: ProcessingQueue,
     encryption: Encryption,
     senders: Sequence[Sender],
 ) -> Queues:
-    """Add both queues of a lane; nobody but `senders` may put work on it.
+    """Add both queues of a queue; nobody but `senders` may put work on it.
 
     What EventBridge or SNS cannot deliver they put on the dead-letter queue themselves: SQS's
     redrive knows only what the work queue has taken.
     """
-    work_role = naming.role(lane, WORK)
+    work_role = naming.role(queue, WORK)
     common: dict[str, Any] = {
         "KmsMasterKeyId": encryption.arn,
         "KmsDataKeyReusePeriodSeconds": DATA_KEY_SECONDS,
@@ -115,8 +115,8 @@ def add_queues(
     }
     dead_letters = template.add_resource(
         Queue(
-            naming.title(lane, "DeadLetterQueue"),
-            QueueName=naming.name(naming.role(lane, DEAD_LETTERS)),
+            naming.title(queue, "DeadLetterQueue"),
+            QueueName=naming.name(naming.role(queue, DEAD_LETTERS)),
             MessageRetentionPeriod=DEAD_LETTER_RETENTION_SECONDS,
             # By name: a reference would close a cycle with the work queue's redrive (trap 2).
             RedriveAllowPolicy={
@@ -128,21 +128,21 @@ def add_queues(
     )
     work = template.add_resource(
         Queue(
-            naming.title(lane, "WorkQueue"),
+            naming.title(queue, "WorkQueue"),
             QueueName=naming.name(work_role),
             VisibilityTimeout=settings.visibility_seconds,
             MessageRetentionPeriod=WORK_RETENTION_SECONDS,
             ReceiveMessageWaitTimeSeconds=20,  # long polling: fewer empty, paid receives
             RedrivePolicy=RedrivePolicy(
                 deadLetterTargetArn=GetAtt(dead_letters, "Arn"),
-                maxReceiveCount=settings.maximum_receives,
+                maxReceiveCount=settings.max_receive_count,
             ),
             **common,
         )
     )
     work_policy = template.add_resource(
         QueuePolicy(
-            naming.title(lane, "WorkQueuePolicy"),
+            naming.title(queue, "WorkQueuePolicy"),
             Queues=[Ref(work)],
             PolicyDocument=policies.document(
                 *(_admit(sender, sender.sid, work) for sender in senders),
@@ -152,7 +152,7 @@ def add_queues(
     )
     dead_letter_policy = template.add_resource(
         QueuePolicy(
-            naming.title(lane, "DeadLetterQueuePolicy"),
+            naming.title(queue, "DeadLetterQueuePolicy"),
             Queues=[Ref(dead_letters)],
             PolicyDocument=policies.document(
                 *(
@@ -165,7 +165,7 @@ def add_queues(
         )
     )
     return Queues(
-        lane=lane,
+        queue=queue,
         work=work,
         work_policy=work_policy,
         dead_letters=dead_letters,

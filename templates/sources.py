@@ -11,7 +11,7 @@ from troposphere.events import DeadLetterConfig, Rule, Target
 from troposphere.s3 import Bucket
 from troposphere.sns import SubscriptionResource
 
-from templates import naming, policies, storage
+from templates import buckets, naming, policies
 from templates.parameters.sources import Foreign
 from templates.queues import Queues, Sender
 from templates.specification import Source
@@ -46,7 +46,7 @@ class Origin:
             # Without it a deleted upload answers 403 instead of 404, and could not be told from a
             # fault. It cannot be narrowed by prefix: the read that fails carries none.
             policies.allow(
-                naming.title(self.name, "TellDeletedUploads"), [s3.ListBucket], [self.bucket_arn]
+                naming.title(self.name, "ListUploads"), [s3.ListBucket], [self.bucket_arn]
             ),
         ]
 
@@ -74,30 +74,30 @@ class Origin:
     @property
     def _reads_current(self) -> bool:
         # Somebody's bucket may keep no versions, and then there is only the current one to read.
-        return self.settings.follow_deletes or self.foreign is not None
+        return self.settings.propagate_deletes or self.foreign is not None
 
 
 def sender(name: str, foreign: Foreign | None) -> Sender:
     """Return who puts the work of a source on its queue."""
     if foreign is None:
         return Sender(
-            sid=naming.title(name, "AnnounceUploads"),
+            sid=naming.title(name, "SendNotifications"),
             service="s3.amazonaws.com",
             # By name: a reference would close a cycle with the bucket's notifications (trap 1).
-            arn=naming.bucket_arn(storage.upload_role(name)),
+            arn=naming.bucket_arn(buckets.upload_role(name)),
             # A deleted bucket's name may be taken by others.
             conditions=(policies.from_this_account(),),
         )
     if foreign.topic_arn is None:
         return Sender(
-            sid=naming.title(name, "AnnounceUploads"),
+            sid=naming.title(name, "SendNotifications"),
             service="events.amazonaws.com",
             arn=naming.rule_arn(naming.role(name, ANNOUNCE)),
             conditions=(policies.from_this_account(),),
             dead_letter_sid=naming.title(name, "KeepUndelivered"),
         )
     return Sender(
-        sid=naming.title(name, "AnnounceUploads"),
+        sid=naming.title(name, "SendNotifications"),
         service="sns.amazonaws.com",
         arn=foreign.topic_arn,
         dead_letter_sid=naming.title(name, "KeepUndelivered"),
@@ -114,17 +114,17 @@ def add_sources(
 ) -> tuple[Origin, ...]:
     """Add what announces uploads to buckets that are not the stack's own; return all sources."""
     for name, source in sources.items():
-        work = queues[source.lane]
-        if source.type == "existing-bucket":
+        work = queues[source.queue]
+        if source.type == "eventbridge":
             _add_rule(template, name, source, foreign[name], work)
-        elif source.type == "topic":
+        elif source.type == "sns":
             template.add_resource(
                 SubscriptionResource(
                     naming.title(name, "Subscription"),
                     TopicArn=foreign[name].topic_arn,
                     Protocol="sqs",
                     Endpoint=work.work_arn,
-                    RawMessageDelivery=source.raw_delivery,
+                    RawMessageDelivery=source.raw_message_delivery,
                     # No filter: what does not match one is lost without a trace (trap 9).
                     # A queue without a policy answers 403, which SNS does not try again.
                     # https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html

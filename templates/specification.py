@@ -31,7 +31,7 @@ TALLEST = 8192
 """Pixels, as the widest variant has at most."""
 
 DEFAULT = "default"
-"""The name of the source, lane or variants whose resources have no name in their own."""
+"""The name of the source, queue or variants whose resources have no name in their own."""
 
 # A source's name stands in its bucket's, which may have 63 characters: see templates/naming.py.
 LONGEST_NAME = 10
@@ -124,11 +124,11 @@ def _usable_action(action: str) -> str:
 class Network(_Table):
     """The private network: the stack's own, or subnets of one that is there already."""
 
-    vpc: Literal["own", "existing"] = "own"
-    zones: Annotated[int, Field(ge=2, le=4)] = 2
+    vpc: Literal["create", "existing"] = "create"
+    availability_zones: Annotated[int, Field(ge=2, le=4)] = 2
     """Availability Zones of an own VPC, each with a subnet; two survive losing one (R3)."""
 
-    endpoints: Literal["own", "existing"] = "own"
+    endpoints: Literal["create", "existing"] = "create"
     """Whether an existing VPC gets its doors to S3 and SQS, or has them."""
 
     interface_endpoints: dict[
@@ -139,7 +139,7 @@ class Network(_Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.vpc == "own" and self.endpoints == "existing":
+        if self.vpc == "create" and self.endpoints == "existing":
             raise ValueError('endpoints may be "existing" only where vpc is')
         if self.vpc == "existing" and self.interface_endpoints:
             raise ValueError("interface_endpoints are for a VPC of the stack's own")
@@ -151,23 +151,23 @@ class Network(_Table):
 class Source(_Table):
     """Where pictures come from: each object under one of `prefixes` with one of `suffixes`.
 
-    `type` says who announces it: "bucket" is made by the stack, "existing-bucket" announces through
-    EventBridge, "topic" is an SNS topic, also of another account, that passes a bucket's
+    `type` says who announces it: "s3" is made by the stack, "eventbridge" announces through
+    EventBridge, "sns" is an SNS topic, also of another account, that passes a bucket's
     notifications on. Names and ARNs of what is not the stack's own are parameters.
     """
 
-    type: Literal["bucket", "existing-bucket", "topic"] = "bucket"
+    type: Literal["s3", "eventbridge", "sns"] = "s3"
     prefixes: Annotated[
         tuple[Annotated[str, AfterValidator(_usable_prefix)], ...], Field(min_length=1)
     ] = ("uploads/",)
     suffixes: Annotated[
         tuple[Annotated[str, AfterValidator(_usable_suffix)], ...], Field(min_length=1)
     ] = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp")
-    follow_deletes: bool = False
+    propagate_deletes: bool = False
     """Whether deleting an upload removes its thumbnails."""
 
-    lane: str = DEFAULT
-    """Which of the lanes its pictures queue in."""
+    queue: str = DEFAULT
+    """Which of the queues its pictures queue in."""
 
     variants: str = DEFAULT
     """Which of the variants are made of them."""
@@ -176,7 +176,7 @@ class Source(_Table):
     """Below `thumbnails/` and `rejected/`; otherwise the source's name, and none for the default's.
     """
 
-    raw_delivery: bool = False
+    raw_message_delivery: bool = False
     """Of a topic: whether its messages come without the topic's envelope."""
 
     @model_validator(mode="after")
@@ -190,17 +190,17 @@ class Source(_Table):
                     # S3 refuses at deploy time what it could announce twice (trap 12).
                     if contains(value, other):
                         raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
-        if self.raw_delivery and self.type != "topic":
-            raise ValueError(f'raw_delivery is for type "topic", not {self.type!r}')
+        if self.raw_message_delivery and self.type != "sns":
+            raise ValueError(f'raw_message_delivery is for type "sns", not {self.type!r}')
         count = len(self.notifications())
-        if self.type == "bucket" and count > MAXIMUM_NOTIFICATIONS:
+        if self.type == "s3" and count > MAXIMUM_NOTIFICATIONS:
             raise ValueError(
                 f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in both cases"
                 f" and for {len(self.events())} kinds of event, need {count} notifications;"
                 f" S3 takes {MAXIMUM_NOTIFICATIONS}"
             )
         length = len(json.dumps(self.event_pattern(LONGEST_BUCKET_NAME * "b")))
-        if self.type == "existing-bucket" and length > LONGEST_EVENT_PATTERN:
+        if self.type == "eventbridge" and length > LONGEST_EVENT_PATTERN:
             raise ValueError(
                 f"{len(self.prefixes)} prefixes need an event pattern of {length} characters;"
                 f" EventBridge takes {LONGEST_EVENT_PATTERN}"
@@ -211,7 +211,7 @@ class Source(_Table):
         """Return the kinds of S3 event that are announced."""
         created = ("s3:ObjectCreated:*",)
         removed = ("s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
-        return created + removed if self.follow_deletes else created
+        return created + removed if self.propagate_deletes else created
 
     def notifications(self) -> tuple[tuple[str, str, str], ...]:
         """Return event, prefix and suffix of each notification configuration."""
@@ -227,7 +227,7 @@ class Source(_Table):
         complex, without saying where that begins.
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-wildcard-matching-complexity
         """
-        kinds = ["Object Created", *(["Object Deleted"] if self.follow_deletes else [])]
+        kinds = ["Object Created", *(["Object Deleted"] if self.propagate_deletes else [])]
         return {
             "source": ["aws.s3"],
             "detail-type": kinds,
@@ -266,7 +266,7 @@ class Variants(_Table):
         "public, max-age=31536000, immutable"
     )
 
-    fit: Literal["inside", "cover", "exact"] = "inside"
+    fit: Literal["inside", "cover", "contain"] = "inside"
     """The whole picture; or cut to `aspect_ratio`; or the whole of it in the middle of that."""
 
     aspect_ratio: Annotated[str, AfterValidator(_usable_ratio)] | None = None
@@ -327,27 +327,27 @@ class Variants(_Table):
         return widths
 
 
-class Lane(_Table):
+class ProcessingQueue(_Table):
     """A queue with its own function: how work is cut, how long it may take, how often it is tried.
 
-    Lanes do not wait for each other: each has its own concurrency, which is a parameter.
+    Queues do not wait for each other: each has its own concurrency, which is a parameter.
     """
 
     timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60
     """Of one invocation, that is of one batch."""
 
     batch_size: Annotated[int, Field(ge=1, le=100)] = 5
-    batching_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
-    maximum_receives: Annotated[int, Field(ge=2, le=100)] = 5
+    maximum_batching_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    max_receive_count: Annotated[int, Field(ge=2, le=100)] = 5
     """Tries before a message is a dead letter."""
 
-    maximum_megabytes: Annotated[int, Field(ge=1, le=1024)] = 50
+    max_file_size_mb: Annotated[int, Field(ge=1, le=1024)] = 50
     """Of a file, checked before it is downloaded (trap 43); 10^6 bytes each."""
 
-    maximum_megapixels: Annotated[int, Field(ge=1, le=1000)] = 100
+    max_megapixels: Annotated[int, Field(ge=1, le=1000)] = 100
     """Of a picture, checked before it is decoded (trap 43)."""
 
-    provisioned_pollers: bool = False
+    provisioned_mode: bool = False
     """Whether pollers stand ready, for a charge, in place of a maximum of concurrency (trap 17)."""
 
     @property
@@ -356,28 +356,30 @@ class Lane(_Table):
 
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
         """
-        return 6 * self.timeout_seconds + self.batching_window_seconds
+        return 6 * self.timeout_seconds + self.maximum_batching_window_seconds
 
     @model_validator(mode="after")
     def _related(self) -> Self:
-        if self.batch_size > 10 and self.batching_window_seconds < 1:
+        if self.batch_size > 10 and self.maximum_batching_window_seconds < 1:
             # Lambda refuses the mapping otherwise (trap 49).
-            raise ValueError("a batch_size above 10 needs a batching_window_seconds of at least 1")
+            raise ValueError(
+                "a batch_size above 10 needs a maximum_batching_window_seconds of at least 1"
+            )
         most = (WORK_RETENTION_SECONDS - 1) // self.visibility_seconds
-        if self.maximum_receives > most:
+        if self.max_receive_count > most:
             # What fails would expire before its last try, and never be a dead letter (R2).
             raise ValueError(
-                f"{self.maximum_receives} tries, each {self.visibility_seconds} s (six timeouts and"
+                f"{self.max_receive_count} tries, each {self.visibility_seconds} s (six timeouts and"
                 f" the batching window), take longer than messages are kept; give"
-                f" maximum_receives at most {most}, or a shorter timeout_seconds"
+                f" max_receive_count at most {most}, or a shorter timeout_seconds"
             )
         return self
 
 
-class Delivery(_Table):
+class Cdn(_Table):
     """A CloudFront distribution over the thumbnails; for pictures that anybody may see."""
 
-    domain: bool = False
+    custom_domain: bool = False
     """Whether it has a name and a certificate of its own, and so TLS 1.2 at least."""
 
     web_acl: bool = False
@@ -393,38 +395,40 @@ class Logs(_Table):
     Off by default: with the 8 KB that it takes, the template is deployed through S3 (D7).
     """
 
-    archive_flow: bool = False
+    archive_flow_logs: bool = False
     """Whether the record of the network's traffic goes there too."""
 
     object_lock: Literal["off", "governance", "compliance"] = "off"
     """Whether nobody can delete from the archive before its time; it cannot be switched off."""
 
-    access: bool = False
+    s3_access_logs: bool = False
     """Whether S3 notes each request to the buckets, in another bucket."""
 
     @model_validator(mode="after")
     def _of_an_archive(self) -> Self:
         if self.object_lock != "off" and not self.archive:
             raise ValueError(f"object_lock {self.object_lock!r} needs archive = true")
-        if self.archive_flow and not self.archive:
-            raise ValueError("archive_flow needs archive = true")
+        if self.archive_flow_logs and not self.archive:
+            raise ValueError("archive_flow_logs needs archive = true")
         return self
 
 
 class Specification(_Table):
     """What shapes the stack; what differs by environment is a CloudFormation parameter.
 
-    Of sources, lanes and variants there may be several, each with a name; the one named "default"
+    Of sources, queues and variants there may be several, each with a name; the one named "default"
     gives its resources the plain names.
     """
 
     network: Network = Network()
     sources: Annotated[dict[Name, Source], Field(min_length=1)] = {DEFAULT: Source()}
-    lanes: Annotated[dict[Name, Lane], Field(min_length=1)] = {DEFAULT: Lane()}
+    queues: Annotated[dict[Name, ProcessingQueue], Field(min_length=1)] = {
+        DEFAULT: ProcessingQueue()
+    }
     variants: Annotated[dict[Name, Variants], Field(min_length=1)] = {DEFAULT: Variants()}
     logs: Logs = Logs()
 
-    delivery: Delivery | None = None
+    cdn: Cdn | None = None
     """None: thumbnails stay in their bucket."""
 
     def folder(self, name: str) -> str:
@@ -433,11 +437,13 @@ class Specification(_Table):
 
     @model_validator(mode="after")
     def _related(self) -> Self:
-        if self.logs.archive_flow and self.network.vpc == "existing":
-            raise ValueError("logs.archive_flow: whoever owns an existing VPC records its traffic")
+        if self.logs.archive_flow_logs and self.network.vpc == "existing":
+            raise ValueError(
+                "logs.archive_flow_logs: whoever owns an existing VPC records its traffic"
+            )
         for name, source in self.sources.items():
             for kind, wanted, given in (
-                ("lane", source.lane, self.lanes),
+                ("queue", source.queue, self.queues),
                 ("variants", source.variants, self.variants),
             ):
                 if wanted not in given:
@@ -445,11 +451,11 @@ class Specification(_Table):
                         f"sources.{name}.{kind}: there is no {wanted!r};"
                         f" there is: {', '.join(given)}"
                     )
-        for kind, given in (("lane", self.lanes), ("variants", self.variants)):
+        for kind, given in (("queue", self.queues), ("variants", self.variants)):
             used = {getattr(source, kind) for source in self.sources.values()}
             for name in given:
                 if name not in used:
-                    table = "lanes" if kind == "lane" else kind
+                    table = "queues" if kind == "queue" else kind
                     raise ValueError(f"{table}.{name}: no source names it; leave it out")
         self._refuse_clashes()
         return self

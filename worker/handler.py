@@ -14,16 +14,16 @@ from typing import Any, Protocol
 import botocore.session
 from botocore.config import Config
 
-from worker import events, logs, settlement, storage
+from worker import events, logs, reconcile, storage
 from worker.deadline import no_request_after
 from worker.events import SourceObject
+from worker.imaging.memory import Memory, divided, return_what_is_freed
 from worker.logs import LOGGER, fields
-from worker.memory import Memory, divided, return_what_is_freed
 from worker.metrics import Metrics
-from worker.redelivery import Message, delay, suspects, tries
+from worker.process import process
 from worker.results import Output
+from worker.retry import Message, delay, suspects, tries
 from worker.settings import Settings, parse
-from worker.workload import process
 
 _REQUESTS = 10
 """Requests to S3 at once, besides the downloads, each over a connection that is kept."""
@@ -190,7 +190,7 @@ class _Batch:
             "version": source.version,
         }
         try:
-            ending = settlement.settle(
+            ending = reconcile.settle(
                 worker.s3, worker.settings, source, self._make, self._requests
             )
         except Exception:  # noqa: BLE001 -- whatever it is, this message alone goes back

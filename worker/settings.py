@@ -25,7 +25,7 @@ class Variants:
     a picture of more than `max_pixels` (width times height) is refused before it is decoded.
 
     `fit` is "inside": the whole picture, as wide as the variant at most; "cover": cut to
-    `aspect_ratio` (width to height) at `crop`; or "exact": the whole picture in the middle of that.
+    `aspect_ratio` (width to height) at `crop`; or "contain": the whole picture in the middle of that.
     `background` (red, green, blue) goes behind what is transparent or empty; None keeps it so.
     `sharpen` is the percentage of an unsharp mask.
     """
@@ -53,7 +53,7 @@ class Source:
     variants: Variants
     cache_control: str
     folder: str = ""
-    follow_deletes: bool = False
+    propagate_deletes: bool = False
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""How much of each lane's work is done at once."""
+"""How much of each queue's work is done at once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,13 +7,13 @@ from troposphere import AWSHelperFn, If, NoValue, Ref
 from troposphere.awslambda import ProvisionedPollerConfig, ScalingConfig
 
 from templates import naming
-from templates.parameters.declaring import Group
-from templates.specification import Lane
+from templates.parameters.builder import Group
+from templates.specification import ProcessingQueue
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """How much of one lane's work is done at once, and with what memory each."""
+    """How much of one queue's work is done at once, and with what memory each."""
 
     memory_megabytes: Ref
     scaling: dict[str, Any]
@@ -26,17 +26,17 @@ class Capacity:
     batches_each: int
 
 
-def add_capacity(group: Group, lane: str, settings: Lane, reserves: str) -> Capacity:
-    """Add a lane's parameters; `reserves` is the condition that its maximum is reserved as well."""
+def add_capacity(group: Group, queue: str, settings: ProcessingQueue, reserves: str) -> Capacity:
+    """Add a queue's parameters; `reserves` is the condition that its maximum is reserved as well."""
     memory = group.add(
-        naming.title(lane, "MemorySize"),
+        naming.title(queue, "MemorySize"),
         "Megabytes for the function; 1769 are one processor core",
         Type="Number",
         Default=1792,
         MinValue=512,
         MaxValue=10240,
     )
-    if settings.provisioned_pollers:
+    if settings.provisioned_mode:
         # Lambda takes either a maximum or pollers (trap 17). What these may call for at once is
         # not a number to reserve.
         return Capacity(
@@ -44,7 +44,7 @@ def add_capacity(group: Group, lane: str, settings: Lane, reserves: str) -> Capa
             scaling={
                 "ProvisionedPollerConfig": ProvisionedPollerConfig(
                     MinimumPollers=group.add(
-                        naming.title(lane, "MinimumPollers"),
+                        naming.title(queue, "MinimumPollers"),
                         "Pollers that stand ready, 2 to 200; each is paid for by the hour",
                         Type="Number",
                         Default=2,
@@ -52,7 +52,7 @@ def add_capacity(group: Group, lane: str, settings: Lane, reserves: str) -> Capa
                         MaxValue=200,
                     ),
                     MaximumPollers=group.add(
-                        naming.title(lane, "MaximumPollers"),
+                        naming.title(queue, "MaximumPollers"),
                         "Pollers at most, 2 to 2000; each takes up to 10 batches at once",
                         Type="Number",
                         Default=10,
@@ -62,11 +62,11 @@ def add_capacity(group: Group, lane: str, settings: Lane, reserves: str) -> Capa
                 )
             },
             reserved_concurrency=NoValue,
-            maximum=Ref(naming.title(lane, "MaximumPollers")),
+            maximum=Ref(naming.title(queue, "MaximumPollers")),
             batches_each=10,
         )
     concurrency = group.add(
-        naming.title(lane, "MaximumConcurrency"),
+        naming.title(queue, "MaximumConcurrency"),
         "Batches worked on at once, 2 to 1000",
         Type="Number",
         Default=10,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from troposphere import Ref, Template
 
-from templates.parameters.declaring import Group, differ, rule
+from templates.parameters.builder import Group, differ, rule
 
 # A private range of RFC 1918, /16 to /24: a VPC's largest, and the smallest that holds four /26.
 OCTET = r"(25[0-5]|(2[0-4]|1?\d)?\d)"
@@ -57,7 +57,7 @@ def add_own_vpc(template: Template, group: Group, zones: int) -> OwnVpc:
         for index in range(zones)
     )
     sentence = "Two Zone parameters name the same Availability Zone."
-    template.add_rule("ZonesDiffer", differ(sentence, numbers))
+    template.add_rule("AvailabilityZonesDiffer", differ(sentence, numbers))
     return OwnVpc(cidr=cidr, zone_numbers=numbers)
 
 
@@ -89,12 +89,12 @@ def add_existing_vpc(template: Template, group: Group, *, adds_endpoints: bool) 
             cidr=None,
             route_tables=None,
             storage_endpoint=group.add(
-                "StorageEndpointId",
+                "S3EndpointId",
                 "The VPC's gateway endpoint for S3, in the route tables of the subnets",
                 AllowedPattern="^vpce-[0-9a-f]+$",
             ),
             endpoint_security_group=group.add(
-                "QueueEndpointSecurityGroupId",
+                "SqsEndpointSecurityGroupId",
                 "Security group of the VPC's endpoint for SQS",
                 Type="AWS::EC2::SecurityGroup::Id",
             ),

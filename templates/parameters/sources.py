@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from troposphere import Equals, Not, Ref, Template
 
 from templates import naming
-from templates.parameters.declaring import Group, condition
+from templates.parameters.builder import Group, condition
 from templates.specification import Source
 
 
@@ -31,7 +31,7 @@ def add_foreign(template: Template, group: Group, name: str, source: Source) -> 
         AllowedPattern=r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+$",
     )
     topic = None
-    if source.type == "topic":
+    if source.type == "sns":
         topic = group.add(
             naming.title(name, "TopicArn"),
             f"Topic of source {name}, in this region, which passes the bucket's notifications on",

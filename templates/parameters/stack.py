@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from troposphere import Condition, Equals, FindInMap, If, Join, Not, Or, Ref, Template
 
 from templates import naming, specification
-from templates.parameters.capacity import Capacity, add_capacity
-from templates.parameters.declaring import (
+from templates.parameters.builder import (
     YES_NO,
     Group,
     condition,
@@ -17,7 +16,8 @@ from templates.parameters.declaring import (
     is_true,
     rule,
 )
-from templates.parameters.delivery import Delivery, add_delivery
+from templates.parameters.capacity import Capacity, add_capacity
+from templates.parameters.cdn import CdnParameters, add_cdn_parameters
 from templates.parameters.network import ExistingVpc, OwnVpc, add_existing_vpc, add_own_vpc
 from templates.parameters.regions import (
     OTHER_REGIONS,
@@ -26,7 +26,7 @@ from templates.parameters.regions import (
     UNKNOWN_PREFIX_LIST,
 )
 from templates.parameters.sources import Foreign, add_foreign
-from templates.specification import Lane, Network, Source
+from templates.specification import Network, ProcessingQueue, Source
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
@@ -42,13 +42,13 @@ class Parameters:
     architecture: Ref
     code_signing: If
     capacity: Mapping[str, Capacity]
-    """By lane."""
+    """By queue."""
 
     foreign: Mapping[str, Foreign]
     """By source, for those whose bucket is not the stack's own."""
 
     network: OwnVpc | ExistingVpc
-    delivery: Delivery | None
+    cdn: CdnParameters | None
     s3_prefix_list: If
     noncurrent_days: Ref
     log_retention_days: Ref
@@ -91,9 +91,9 @@ def add_parameters(
     template: Template,
     *,
     structure: Network,
-    lanes: Mapping[str, Lane],
+    queues: Mapping[str, ProcessingQueue],
     sources: Mapping[str, Source],
-    delivery: specification.Delivery | None,
+    cdn: specification.Cdn | None,
     keeps_logs: bool,
 ) -> Parameters:
     """Add parameters, conditions, rules and console groups for a network of this `structure`.
@@ -101,11 +101,11 @@ def add_parameters(
     `keeps_logs` says whether there are buckets that keep logs.
     """
     general = Group(template, "General")
-    code = Group(template, "Function package (python -m ops package prints both)")
+    code = Group(template, "Function package (darkroom package prints both)")
     capacity = Group(template, "Capacity")
     existing = Group(template, "Sources that are there already")
     place = Group(template, "Network")
-    published = Group(template, "Delivery")
+    published = Group(template, "CloudFront")
     keeping = Group(template, "Retention and alarms")
     controls = Group(template, "Account controls")
 
@@ -152,7 +152,7 @@ def add_parameters(
         AllowedPattern=r"^$|^arn:[a-z-]+:lambda:.+:code-signing-config:csc-[a-z0-9]{17}$",
     )
     reserves = ""
-    if not all(lane.provisioned_pollers for lane in lanes.values()):
+    if not all(queue.provisioned_mode for queue in queues.values()):
         reserve = capacity.add(
             "ReserveConcurrency",
             "Reserve that many for the function; fails in accounts with a quota of 10 in all",
@@ -163,15 +163,15 @@ def add_parameters(
     foreign = {
         name: add_foreign(template, existing, name, source)
         for name, source in sources.items()
-        if source.type != "bucket"
+        if source.type != "s3"
     }
     network = (
-        add_own_vpc(template, place, structure.zones)
-        if structure.vpc == "own"
-        else add_existing_vpc(template, place, adds_endpoints=structure.endpoints == "own")
+        add_own_vpc(template, place, structure.availability_zones)
+        if structure.vpc == "create"
+        else add_existing_vpc(template, place, adds_endpoints=structure.endpoints == "create")
     )
     queue_endpoint = place.add(
-        "QueueEndpoint",
+        "CreateSqsEndpoint",
         "Door to SQS for retry back-off (about 7 USD a month and zone); without it a failed"
         " message waits out its visibility timeout",
         Default="true",
@@ -184,7 +184,7 @@ def add_parameters(
         AllowedPattern="^$|^pl-[0-9a-f]+$",
     )
     noncurrent_days = keeping.add(
-        "NoncurrentVersionDays",
+        "NoncurrentVersionRetentionDays",
         "Days until an overwritten or deleted version is gone",
         Type="Number",
         Default=30,
@@ -201,7 +201,7 @@ def add_parameters(
     archive_retention = None
     if keeps_logs:
         archive_retention = keeping.add(
-            "ArchiveRetentionDays",
+            "LogArchiveRetentionDays",
             "Days that logs are kept in S3, beyond their log groups",
             Type="Number",
             Default=365,
@@ -213,12 +213,12 @@ def add_parameters(
     upload_ranges = None
     if has_uploads:
         watch_uploads = keeping.add(
-            "WatchUploads",
+            "EnableUploadMetrics",
             "Count uploads (S3 request metrics, at most 5 USD a month) to notice lost events",
             Default="true",
             **YES_NO,
         )
-        watches_uploads = is_true(template, "WatchesUploads", watch_uploads)
+        watches_uploads = is_true(template, "UploadMetricsEnabled", watch_uploads)
     email, ticket_email = (
         keeping.add(
             name,
@@ -227,12 +227,15 @@ def add_parameters(
             AllowedPattern=r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$",
         )
         for name, description in (
-            ("AlarmEmail", "Address that alarms go to, once it has confirmed; empty for none"),
-            ("TicketEmail", "Address for what can wait a day; empty for AlarmEmail"),
+            (
+                "CriticalAlarmEmail",
+                "Address that alarms go to, once it has confirmed; empty for none",
+            ),
+            ("WarningAlarmEmail", "Address for what can wait a day; empty for CriticalAlarmEmail"),
         )
     )
     alarm_key = keeping.add(
-        "AlarmKeyArn",
+        "AlarmTopicKmsKeyArn",
         "Another key for the alarm topics, so that they tell of a disabled one; empty for the"
         " stack's own",
         Default="",
@@ -251,28 +254,28 @@ def add_parameters(
         Default="*",
     )
     require_endpoint = controls.add(
-        "RequireEndpoint",
+        "EnforceVpcEndpoint",
         "Refuse the worker's role outside of its network, so that stolen credentials are of no use",
         Default="true",
         **YES_NO,
     )
     if has_uploads:
         upload_ranges = controls.add(
-            "UploadRanges",
+            "AllowedUploadCidrs",
             "Public address ranges that uploads may come from, with commas; empty for any",
             Type="CommaDelimitedList",
             Default="",
         )
         everybody = ("0.0.0.0/0", "::/0")
         template.add_rule(
-            "UploadRangesLimit",
+            "AllowedUploadCidrsLimit",
             rule(
-                "UploadRanges holds a range that is everybody: leave it empty for no limit.",
+                "AllowedUploadCidrs holds a range that is everybody: leave it empty for no limit.",
                 *(Not(contains(upload_ranges, one)) for one in everybody),
             ),
         )
         limits_uploads = condition(
-            template, "LimitsUploads", Not(Equals(Join("", upload_ranges), ""))
+            template, "RestrictsUploadCidrs", Not(Equals(Join("", upload_ranges), ""))
         )
     boundary = controls.add(
         "PermissionsBoundaryArn",
@@ -322,11 +325,11 @@ def add_parameters(
         architecture=architecture,
         code_signing=given(template, "HasCodeSigning", signing),
         capacity={
-            name: add_capacity(capacity, name, lane, reserves) for name, lane in lanes.items()
+            name: add_capacity(capacity, name, queue, reserves) for name, queue in queues.items()
         },
         foreign=foreign,
         network=network,
-        delivery=add_delivery(template, published, delivery) if delivery else None,
+        cdn=add_cdn_parameters(template, published, cdn) if cdn else None,
         s3_prefix_list=given(
             template,
             "HasS3PrefixList",
@@ -337,20 +340,22 @@ def add_parameters(
         log_retention_days=retention,
         watches_uploads=watches_uploads,
         alarm_key=alarm_key,
-        has_alarm_key=condition(template, "HasAlarmKey", Not(Equals(alarm_key, ""))),
+        has_alarm_key=condition(template, "HasAlarmTopicKey", Not(Equals(alarm_key, ""))),
         archive_retention_days=archive_retention,
         alarm_email=email,
-        ticket_email=given(template, "HasTicketEmail", ticket_email, otherwise=email),
+        ticket_email=given(template, "HasWarningAlarmEmail", ticket_email, otherwise=email),
         permissions_boundary=given(template, "HasPermissionsBoundary", boundary),
         tracing=tracing,
-        traces=condition(template, "TracesInvocations", Equals(tracing, "Active")),
+        traces=condition(template, "TracingActive", Equals(tracing, "Active")),
         environment=environment,
         upload_ranges=upload_ranges,
-        requires_endpoint=is_true(template, "RequiresEndpoint", require_endpoint),
+        requires_endpoint=is_true(template, "EnforcesVpcEndpoint", require_endpoint),
         limits_uploads=limits_uploads,
-        has_queue_endpoint=is_true(template, "HasQueueEndpoint", queue_endpoint),
-        has_alarm_email=condition(template, "HasAlarmEmail", Not(Equals(email, ""))),
+        has_queue_endpoint=is_true(template, "HasSqsEndpoint", queue_endpoint),
+        has_alarm_email=condition(template, "HasCriticalAlarmEmail", Not(Equals(email, ""))),
         has_ticket_email=condition(
-            template, "SendsTickets", Or(Condition("HasAlarmEmail"), Condition("HasTicketEmail"))
+            template,
+            "SendsWarnings",
+            Or(Condition("HasCriticalAlarmEmail"), Condition("HasWarningAlarmEmail")),
         ),
     )

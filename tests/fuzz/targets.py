@@ -14,8 +14,9 @@ from typing import Any
 
 from PIL import Image
 
-from tests.worker import corpus
-from worker import events, thumbnails
+from tests.unit.worker.imaging import corpus
+from worker import events
+from worker.imaging import thumbnails
 from worker.keys import LONGEST_KEY, output_key, rejection_key
 from worker.results import Rejection
 from worker.settings import Variants

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fuzz import __main__ as fuzzing
 from tests.fuzz.targets import TARGETS, resealed
-from tests.worker.corpus import quarters, saved
+from tests.unit.worker.imaging.corpus import quarters, saved
 
 ROUNDS = 200
 

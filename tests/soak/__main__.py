@@ -10,26 +10,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from zlib import crc32
 
-from ops import local
-from ops.emulator import Emulator
-from ops.errors import UserError
-from ops.progress import Progress
+from darkroom.commands import local
+from darkroom.console.progress import Progress
+from darkroom.emulator.ministack import Emulator
+from darkroom.errors import UserError
 from templates import specification
-from tests.end_to_end.running import Pipeline
-from tests.soak import observing, uploads
-from tests.soak.accounting import End, Finding, Source, Version, account, story
-from tests.soak.disturbing import LOST_RIGHTS, Disturber
+from tests.e2e.harness import Pipeline
+from tests.soak import observations, uploads
+from tests.soak.api_faults import LOST_RIGHTS, Disturber
 from tests.soak.faults import Plan
-from tests.soak.observing import DeadLetter
+from tests.soak.ledger import End, Finding, Source, Version, account, story
+from tests.soak.observations import DeadLetter
 from tests.soak.proxy import Proxy, put_before_worker
 from tests.soak.uploads import Upload
 
 # Times as short as the specification allows, so that a lost invocation is noticed within the run;
 # tries enough for a message to outlive bad luck. Small widths: the faults are the work here.
 SPECIFICATION = {
-    "sources": {"default": {"follow_deletes": True}},
+    "sources": {"default": {"propagate_deletes": True}},
     "variants": {"default": {"widths": [240, 96]}},
-    "lanes": {"default": {"timeout_seconds": 10, "maximum_receives": 8}},
+    "queues": {"default": {"timeout_seconds": 10, "max_receive_count": 8}},
 }
 # Six time-outs by construction; here a batch comes back as soon as its worker cannot be alive.
 VISIBILITY_SECONDS = 12
@@ -93,12 +93,12 @@ def run(count: int, seed: int) -> int:
             left = _drain(pipeline, LONGEST_SECONDS - uploaded, progress)
             drained = time.monotonic() - began
             faults.active, faults.doomed = False, ()
-            dead = observing.dead_letters(pipeline)
+            dead = observations.dead_letters(pipeline)
             after = _account(pipeline, sources, dead, progress)
             outcomes = _outcomes(pipeline)
             _redrive(pipeline, dead)
             left += _drain(pipeline, LONGEST_REDRIVE_SECONDS, progress)
-            cured = _account(pipeline, sources, observing.dead_letters(pipeline), progress)
+            cured = _account(pipeline, sources, observations.dead_letters(pipeline), progress)
             ended = time.monotonic() - began
     progress.clear()
 
@@ -264,7 +264,7 @@ def _account(
     dead: Iterable[DeadLetter],
     progress: Progress,
 ) -> Account:
-    found, findings = observing.observe(pipeline, sources, dead, progress=progress)
+    found, findings = observations.observe(pipeline, sources, dead, progress=progress)
     ends: dict[str, End] = {}
     stories = {}
     for source in sources:

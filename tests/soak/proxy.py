@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import psutil
 
-from ops.emulator import HOST, Emulator
+from darkroom.emulator.ministack import HOST, Emulator
 from tests.soak.faults import Fault, Plan
 
 SLOW_SECONDS = 1.5  # a slow answer, in PIECES

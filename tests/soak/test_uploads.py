@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.soak.accounting import TOLERANCE
+from tests.soak.ledger import TOLERANCE
 from tests.soak.uploads import DOOMED, HUES, PREFIX, colour, plan, schedule
 
 

@@ -8,9 +8,9 @@ from functools import cache
 
 from PIL import Image
 
-from tests.end_to_end import pictures
-from tests.end_to_end.pictures import Colour
-from tests.end_to_end.test_endings import JUNK
+from tests.e2e import pictures
+from tests.e2e.pictures import Colour
+from tests.e2e.test_outcomes import JUNK
 
 PREFIX = "uploads/"
 SIZE = (360, 240)

@@ -1,0 +1,252 @@
+"""`python -m bench`: measure everything, print it, and after a full run write it to docs/."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy
+import PIL
+import pyvips
+from PIL import features
+
+from benchmarks import encoders, measuring, pictures, report, startup
+from benchmarks.likeness import Reference
+from benchmarks.results import BASELINE, ROOT, SHIPPED, Measurement, Picture, Run, Series, Startup
+from benchmarks.sides import Task
+from darkroom.errors import UserError
+
+WORK = ROOT / "build" / "bench"
+DOCUMENT = ROOT / "docs" / "performance.md"
+PLOT = ROOT / "docs" / "performance.png"
+
+_ALL = ("worker", "naive", "thumbnail", "pyvips-cascade", "pyvips-loop")
+SIDES = (*_ALL, *measuring.SHARP_SIDES, "floor")
+SIDES_FOR_ONE_WIDTH = ("worker", "naive", "thumbnail", "pyvips-loop", "sharp-per-size", "floor")
+MEMORY_SIDES = (*_ALL, *measuring.SHARP_SIDES)
+
+TASKS = {
+    "a": Task((400,), {"jpeg": 85}, {}),
+    "b": Task((1200, 400, 128), {"jpeg": 85}, {}),
+    "c": Task((1200, 400, 128), {"jpeg": 85, "webp": 80}, {}),
+    "d": Task((1200, 400, 128), {"jpeg": 85, "webp": 80, "avif": 60}, {}),
+}
+FEW = ("baseline-12mp", "p3-12mp")
+"""For what hardly depends on the picture: the encoders of WebP and AVIF."""
+
+QUICK = ("baseline-12mp", "progressive-5mp", "rgba-png-8mp")
+MEMORY = ("baseline-24mp", "jpeg-100mp", "png-100mp")
+
+
+def main() -> int:
+    """Run the command; 130 after Ctrl-C, with every process that it started ended."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="three pictures, one round: whether it works, not how fast it is; writes no document",
+    )
+    arguments = parser.parse_args()
+    try:
+        measure(quick=arguments.quick)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was written to docs/", file=sys.stderr)
+        return 130
+    return 0
+
+
+def measure(*, quick: bool) -> None:
+    """Measure, print, and write the document unless it is the quick run."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"[{time.monotonic() - began:4.0f} s] {what}", file=sys.stderr, flush=True)
+
+    say("sharp, from npm")
+    node_directory, sharp = _install_sharp()
+    if node_directory is None:
+        say(f"no sharp: {sharp}")
+    say("pictures")
+    corpus = pictures.make(WORK / "pictures", QUICK if quick else None)
+    ordinary = [picture for picture in corpus if "huge" not in picture.traits]
+
+    outputs = WORK / "outputs"
+    shutil.rmtree(outputs, ignore_errors=True)
+    series = []
+    for workload, encoding, names, rounds in _plan(quick=quick):
+        chosen = [p for p in ordinary if names is None or p.name in names]
+        measurements: list[Measurement] = []
+        for picture in chosen:
+            if workload == "a" and "jpeg" not in picture.traits:
+                continue
+            say(f"workload {workload}, JPEG {encoding}, {picture.name}")
+            task = _task(TASKS[workload], encoding, picture)
+            keep = workload == "b" and encoding == BASELINE
+            measurements += measuring.interleaved(
+                _sides(workload, picture),
+                picture,
+                task,
+                rounds=rounds,
+                output=outputs / picture.name if keep else None,
+                node_directory=node_directory,
+            )
+        series.append(Series(workload, encoding, measurements))
+
+    memory = []
+    for picture in corpus if not quick else []:
+        if picture.name in MEMORY:
+            say(f"memory, {picture.name}")
+            task = _task(TASKS["b"], BASELINE, picture)
+            memory += [
+                measuring.alone(side, picture, task, node_directory=node_directory)
+                for side in MEMORY_SIDES
+            ]
+    say("cold start")
+    starts: Startup | None = None
+    try:
+        starts = startup.measure(WORK / "startup", rounds=2 if quick else 11)
+    except UserError as error:
+        say(f"no cold start: {error}")
+    rows: list[encoders.Row] = []
+    if not quick:
+        say("encoder settings")
+        rows = _encoder_rows(ordinary[0], rounds=5)
+    say("likeness")
+    likenesses = _likenesses(ordinary, outputs)
+
+    run = Run(corpus, series, memory, likenesses, starts)
+    text = report.tables(run, rows, heading=_heading(sharp, corpus, quick=quick))
+    (WORK / "results.json").write_text(json.dumps(asdict(run), default=_plain, indent=1))
+    print(text)
+    report.plot(run, WORK / PLOT.name)
+    if not quick:
+        report.into_document(DOCUMENT, text)
+        shutil.copyfile(WORK / PLOT.name, PLOT)
+    say("done")
+
+
+def _plan(*, quick: bool) -> Sequence[tuple[str, str, Sequence[str] | None, int]]:
+    """Return workload, way to encode JPEG, pictures (None: all) and rounds of each series."""
+    if quick:
+        return (
+            ("b", BASELINE, QUICK, 1),
+            ("a", BASELINE, QUICK[:2], 1),
+            ("d", SHIPPED, FEW[:1], 1),
+        )
+    return (
+        ("b", BASELINE, None, 4),
+        ("b", SHIPPED, None, 3),
+        ("a", BASELINE, None, 5),
+        ("c", SHIPPED, FEW, 3),
+        ("d", SHIPPED, FEW, 3),
+    )
+
+
+def _task(task: Task, encoding: str, picture: Picture) -> Task:
+    """Return the task with the encoder options that every side follows.
+
+    WebP, AVIF and PNG are encoded as the worker does it. JPEG is either too, or baseline without
+    optimized Huffman tables, which is what the encoders of all sides have in common.
+    """
+    options: dict[str, Sequence[Mapping[str, Any]]] = dict(measuring.encoders(picture, task))
+    if encoding == BASELINE:
+        options["jpeg"] = [{"progressive": False, "optimize": False}] * len(task.widths)
+    return replace(task, encoders=options)
+
+
+def _sides(workload: str, picture: Picture) -> list[str]:
+    sides = SIDES_FOR_ONE_WIDTH if workload == "a" else SIDES
+    return [side for side in sides if side != "floor" or "jpeg" in picture.traits]
+
+
+def _likenesses(corpus: Sequence[Picture], outputs: Path) -> dict[str, dict[str, dict[int, float]]]:
+    """Return the SSIM of what the sides left in `outputs`, by side, picture and width."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for picture in corpus:
+        reference = Reference(picture.path)
+        for directory in sorted((outputs / picture.name).iterdir()):
+            if directory.name == "floor":
+                continue  # its thumbnails are the reference's own
+            for width in TASKS["b"].widths:
+                file = directory / f"w{width}.jpeg"
+                if file.exists():
+                    by_width = found.setdefault(directory.name, {}).setdefault(picture.name, {})
+                    by_width[width] = reference.likeness(file)
+    order = {side: place for place, side in enumerate(SIDES)}
+    return dict(sorted(found.items(), key=lambda item: order[item[0]]))
+
+
+def _encoder_rows(picture: Picture, *, rounds: int) -> list[encoders.Row]:
+    with measuring.one_core():
+        done = subprocess.run(
+            encoders.command(picture.path, rounds=rounds),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    return [encoders.Row(**fields) for fields in json.loads(done.stdout)]
+
+
+def _install_sharp() -> tuple[Path | None, str]:
+    """Install what package-lock.json pins; return where and which version, or None and why not."""
+    source, target = ROOT / "bench", WORK / "node"
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return None, "node or npm is not on this machine"
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(source / name, target / name)
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    done = subprocess.run(command, cwd=target, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return None, f"npm ci failed: {done.stderr.strip()[-300:]}"
+    version = json.loads((target / "node_modules/sharp/package.json").read_text())["version"]
+    return target, f"{version} on node {_output('node', '--version')}"
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _heading(sharp: str, corpus: Sequence[Picture], *, quick: bool) -> str:
+    vips = ".".join(str(pyvips.version(part)) for part in range(3))
+    versions = ", ".join(
+        (
+            f"Python {platform.python_version()}",
+            f"Pillow {PIL.__version__} with libjpeg-turbo {features.version('libjpeg_turbo')}",
+            f"pyvips {pyvips.__version__} with libvips {vips}",
+            f"sharp {sharp}",
+            f"NumPy {numpy.__version__}",
+        )
+    )
+    sizes = ", ".join(
+        f"{p.name} ({p.size[0]} × {p.size[1]}, {p.path.stat().st_size / 1e6:.1f} MB)"
+        for p in corpus
+    )
+    commit = _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--match=-")
+    kind = "**Quick run: a check that it works, no figures to go by.**\n\n" if quick else ""
+    return (
+        f"{kind}{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {platform.system()} on"
+        f" {platform.machine()}, one core. {versions}.\n\nPictures: {sizes}."
+    )
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,310 @@
+"""A model of the pipeline that sends what AWS would send while a scenario happens to it.
+
+What is sent when, and what is not:
+
+- SQS: each minute while a queue is active, which ends six hours after the last call or message; the
+  oldest message's age only where there is a message, and not counting those received three times.
+  https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+- Lambda: nothing in a minute without an invocation; Errors and Throttles are 0 or 1 for each, with
+  the time of its start; a throttled attempt is no invocation. What a failed invocation had comes
+  back after the visibility timeout, what the worker reports as failed after the back-off it asks
+  for.
+  https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+- The worker: a line of its own for each invocation that it ended itself.
+- Firehose: how old the oldest record is, while it has one; it writes every five minutes.
+  https://docs.aws.amazon.com/firehose/latest/dev/cloudwatch-metrics.html
+- S3: request metrics in minutes with requests, refused ones included, only where they are on.
+  https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+"""
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from benchmarks.alarms.evaluation import Key, Metrics
+from darkroom.cloudformation.resolver import Reading
+from templates import buckets
+from templates.dashboard import NAMESPACE
+from worker import retry
+
+TICK = 5  # seconds
+ACTIVE_SECONDS = 6 * 3600
+BUFFER_SECONDS = 300
+AGE_COUNTS_RECEIVES = 3
+POLLERS = 5  # batches that Lambda tries at once while all of them are throttled
+
+By = Callable[[int], float]
+"""A number by the minute of the scenario."""
+
+
+def always(value: float) -> By:
+    return lambda _: value
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scenario:
+    """What happens, and the alarms that it must raise: these and no others."""
+
+    name: str
+    raises: frozenset[str] = frozenset()
+    hours: float = 3
+    uploads: By = field(default=lambda _: 60)
+    """A minute."""
+
+    rejected: float = 0.02
+    """The share of the uploads."""
+
+    seconds: float = 1
+    """That each picture takes."""
+
+    special: str = ""
+    """What one upload is, ten minutes after the start, one of `SPECIAL`."""
+
+    announced_after: int = 1
+    """Seconds from the upload to its message: mostly one, but S3 promises nothing."""
+
+    redriven: int = 10**6
+    """The minute in which dead letters go back to the queue."""
+
+    trouble: dict[str, range] = field(default_factory=dict)
+    """What is wrong, one of `TROUBLES`, and in which minutes."""
+
+
+SPECIAL = {
+    "",
+    "slow",  # takes almost the time-out
+    "kills",  # ends every invocation it is in
+}
+TROUBLES = {
+    "S3 fails",
+    "function does not start",
+    "throttled",
+    "mapping disabled",
+    "key disabled",
+    "notifications lost",
+    "logs not delivered",
+}
+
+
+@dataclass
+class _Message:
+    sent: int
+    rejected: bool = False
+    special: str = ""
+    receives: int = 0
+
+
+@dataclass(order=True)
+class _Invocation:
+    end: int
+    number: int
+    start: int = field(compare=False)
+    batch: list[_Message] = field(compare=False)
+
+
+def play(scenario: Scenario, stack: Reading) -> Metrics:
+    """Return every metric of the scenario, for the resources of the template read as `stack`."""
+    assert set(scenario.trouble) <= TROUBLES
+    assert scenario.special in SPECIAL
+    return _Play(scenario, stack).run()
+
+
+class _Play:
+    def __init__(self, scenario: Scenario, stack: Reading) -> None:
+        self.scenario, self.stack = scenario, stack
+        self.metrics = Metrics(minutes=int(scenario.hours * 60))
+        self.names = {
+            title: stack.properties(title)[name]
+            for title, name in (
+                ("WorkQueue", "QueueName"),
+                ("DeadLetterQueue", "QueueName"),
+                ("Worker", "FunctionName"),
+                ("UploadBucket", "BucketName"),
+            )
+        }
+        trigger, queue = stack.properties("WorkerEventSourceMapping"), stack.properties("WorkQueue")
+        self.slots = int(trigger["ScalingConfig"]["MaximumConcurrency"])
+        self.batch_size = trigger["BatchSize"]
+        self.visibility = queue["VisibilityTimeout"]
+        self.receives = queue["RedrivePolicy"]["maxReceiveCount"]
+        self.timeout: int = stack.properties("Worker")["Timeout"]
+        self.counts_requests = "MetricsConfigurations" in stack.properties("UploadBucket")
+        self.now = self.minute = 0
+        self.visible: deque[_Message] = deque()
+        self.hidden: list[tuple[int, int, _Message]] = []
+        self.running: list[_Invocation] = []
+        self.announced: deque[_Message] = deque()
+        self.dead: list[_Message] = []
+        self.number = 0
+        self.owed = self.owed_rejections = 0.0
+        self.last_call = {"WorkQueue": 0, "DeadLetterQueue": -ACTIVE_SECONDS}
+        self.busiest = 0
+        (self.stream,) = stack.of_type("KinesisFirehose::DeliveryStream").values()
+        self.unwritten: int | None = None  # since when there is a log line to be delivered
+
+    def run(self) -> Metrics:
+        random.seed(0)  # the worker's back-off has jitter
+        for now in range(0, self.metrics.minutes * 60, TICK):
+            self.now, self.minute = now, now // 60
+            self._upload()
+            self._reappear()
+            self._end()
+            self._begin()
+            self.busiest = max(self.busiest, len(self.running))
+            if self.now % 60 == 60 - TICK:
+                self._sample()
+        return self.metrics
+
+    def wrong(self, trouble: str) -> bool:
+        return self.minute in self.scenario.trouble.get(trouble, ())
+
+    def put(
+        self, namespace: str, name: str, value: float, at: int | None = None, **of: str
+    ) -> None:
+        key = Key(namespace, name, frozenset(of.items()))
+        self.metrics.put(key, self.minute if at is None else at // 60, value)
+
+    def of_function(self, name: str, value: float, at: int | None = None) -> None:
+        self.put("AWS/Lambda", name, value, at, FunctionName=self.names["Worker"])
+
+    def of_worker(self, name: str, value: float) -> None:
+        self.put(NAMESPACE, name, value, FunctionName=self.names["Worker"])
+
+    def of_queue(self, title: str, name: str, value: float) -> None:
+        self.put("AWS/SQS", name, value, QueueName=self.names[title])
+
+    def _upload(self) -> None:
+        self.owed += self.scenario.uploads(self.minute) * TICK / 60
+        for _ in range(int(self.owed)):
+            self._upload_one("")
+        self.owed -= int(self.owed)
+        if self.scenario.special and self.now == 600:
+            self._upload_one(self.scenario.special)
+        while self.announced and self.announced[0].sent <= self.now:
+            self._send(self.announced.popleft())
+        if self.minute == self.scenario.redriven:
+            while self.dead:
+                message = self.dead.pop()
+                # What is redriven is a new message, with a new age.
+                self._send(_Message(self.now, message.rejected, message.special))
+
+    def _upload_one(self, special: str) -> None:
+        if self.counts_requests:
+            of = {"BucketName": self.names["UploadBucket"], "FilterId": buckets.REQUEST_METRICS}
+            self.put("AWS/S3", "PutRequests", 1, **of)
+        if self.wrong("key disabled") or self.wrong("notifications lost"):
+            return
+        self.owed_rejections += self.scenario.rejected
+        rejected = self.owed_rejections >= 1
+        self.owed_rejections -= rejected
+        self.announced.append(_Message(self.now + self.scenario.announced_after, rejected, special))
+
+    def _send(self, message: _Message) -> None:
+        self.visible.append(message)
+        self.last_call["WorkQueue"] = self.now
+        self.of_queue("WorkQueue", "NumberOfMessagesSent", 1)
+
+    def _hide(self, message: _Message, seconds: int) -> None:
+        self.number += 1
+        heapq.heappush(self.hidden, (self.now + seconds, self.number, message))
+
+    def _reappear(self) -> None:
+        while self.hidden and self.hidden[0][0] <= self.now:
+            self.visible.append(heapq.heappop(self.hidden)[2])
+
+    def _begin(self) -> None:
+        if self.wrong("mapping disabled") or self.wrong("key disabled"):
+            return
+        self.last_call["WorkQueue"] = self.now  # it polls, whether there is work or not
+        tries = POLLERS if self.wrong("throttled") else self.slots
+        while self.visible and tries > 0 and len(self.running) < self.slots:
+            tries -= 1
+            batch = self._receive()
+            if not batch:
+                continue
+            if self.wrong("throttled"):
+                self.of_function("Throttles", 1)
+                for message in batch:
+                    self._hide(message, self.visibility)
+                continue
+            self.of_function("Invocations", 1)
+            self.of_function("Throttles", 0)
+            self.number += 1
+            end = self.now + max(1, round(min(self._takes(batch), self.timeout)))
+            heapq.heappush(self.running, _Invocation(end, self.number, self.now, batch))
+
+    def _receive(self) -> list[_Message]:
+        batch: list[_Message] = []
+        while self.visible and len(batch) < self.batch_size:
+            message = self.visible.popleft()
+            if message.receives >= self.receives:
+                self.dead.append(message)
+                self.last_call["DeadLetterQueue"] = self.now
+            else:
+                message.receives += 1
+                batch.append(message)
+        return batch
+
+    def _takes(self, batch: list[_Message]) -> float:
+        if self.wrong("function does not start"):
+            return 1
+        if self.wrong("S3 fails"):
+            return 10
+        slow = sum(message.special == "slow" for message in batch)
+        return self.scenario.seconds * len(batch) + slow * (self.timeout - 10)
+
+    def _end(self) -> None:
+        while self.running and self.running[0].end <= self.now:
+            one = heapq.heappop(self.running)
+            failed = self._fails(one.batch)
+            timed_out = one.end - one.start >= self.timeout
+            self.of_function("Errors", float(failed or timed_out), at=one.start)
+            self.of_function("Duration", 1000 * (one.end - one.start), at=one.start)
+            if failed or timed_out:
+                for message in one.batch:
+                    # One that came before goes last, so that it takes no other along.
+                    if (
+                        message.special == "kills"
+                        or message.receives < 2
+                        or not self._kills(one.batch)
+                    ):
+                        self._hide(message, self.visibility)
+                continue
+            again = self.wrong("S3 fails") or self.wrong("key disabled")
+            for message in one.batch if again else ():
+                about = {"attributes": {"ApproximateReceiveCount": str(message.receives)}}
+                self._hide(message, retry.delay(about, visibility_timeout=self.visibility))
+            ended = [] if again else one.batch
+            self.of_worker("Pictures", len(ended))
+            self.of_worker("Rejected", sum(message.rejected for message in ended))
+
+    def _fails(self, batch: list[_Message]) -> bool:
+        return self.wrong("function does not start") or self._kills(batch)
+
+    def _kills(self, batch: list[_Message]) -> bool:
+        return any(message.special == "kills" for message in batch)
+
+    def _sample(self) -> None:
+        if self.busiest:
+            self.of_function("ConcurrentExecutions", self.busiest)
+            if self.unwritten is None:
+                self.unwritten = self.now
+        if self.unwritten is not None:
+            age, of = self.now - self.unwritten, self.stream["DeliveryStreamName"]
+            self.put("AWS/Firehose", "DeliveryToS3.DataFreshness", age, DeliveryStreamName=of)
+            if age >= BUFFER_SECONDS and not self.wrong("logs not delivered"):
+                self.unwritten = None
+        self.busiest = 0
+        inside = [*self.visible, *(one for *_, one in self.hidden)]
+        inside += [message for one in self.running for message in one.batch]
+        if inside or self.now - self.last_call["WorkQueue"] < ACTIVE_SECONDS:
+            self.of_queue("WorkQueue", "ApproximateNumberOfMessagesVisible", len(self.visible))
+            self.of_queue("WorkQueue", "NumberOfMessagesSent", 0)
+        counted = [one.sent for one in inside if one.receives < AGE_COUNTS_RECEIVES]
+        if counted:
+            age = self.now - min(counted)
+            self.of_queue("WorkQueue", "ApproximateAgeOfOldestMessage", age)
+        if self.dead or self.now - self.last_call["DeadLetterQueue"] < ACTIVE_SECONDS:
+            self.of_queue("DeadLetterQueue", "ApproximateNumberOfMessagesVisible", len(self.dead))

@@ -1,0 +1,193 @@
+"""What may happen to the pipeline, and which alarms it must raise."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.alarms import evaluation
+from benchmarks.alarms.evaluation import Metrics
+from benchmarks.alarms.mutants import mutants
+from benchmarks.alarms.pipeline_model import Scenario, always
+from darkroom.cloudformation.resolver import Reading
+from tests.unit.templates.conftest import generate
+
+# What the scenarios are played on: few slots, so that the model has little to count.
+PARAMETERS = {"MaximumConcurrency": 8}
+# Of that, in batches of five pictures that take a second each: 8 × 5 / 5 s = 480 a minute.
+CAPACITY = 480
+
+LATER = range(30, 10**6)
+"""From the half hour on, for good."""
+
+
+def _bursts(minute: int) -> float:
+    return 18.5 * CAPACITY if minute % 60 == 10 else 3
+
+
+def _overnight(minute: int) -> float:
+    return 30 if minute in (5, 36 * 60) else 0
+
+
+HEALTHY = (
+    Scenario(name="healthy"),
+    Scenario(name="busy, at 60 % of capacity", uploads=always(CAPACITY * 0.6)),
+    Scenario(name="every hour a burst that drains", uploads=_bursts),
+    Scenario(name="idle for a day and a half", uploads=_overnight, hours=38),
+    Scenario(
+        name="paused: mapping disabled, no uploads",
+        uploads=always(0),
+        hours=10,
+        trouble={"mapping disabled": range(10**6)},
+    ),
+    Scenario(
+        name="few uploads, announced a minute late",
+        uploads=lambda minute: float(minute % 7 == 0),
+        announced_after=60,
+    ),
+    Scenario(
+        name="an upload each half hour, announced a minute late",
+        uploads=lambda minute: float(minute % 30 == 0),
+        announced_after=60,
+    ),
+    Scenario(name="one picture takes almost the time-out", special="slow"),
+    Scenario(
+        name="mapping disabled for seven minutes", trouble={"mapping disabled": range(30, 37)}
+    ),
+    Scenario(name="a few uploads, all rejected", uploads=always(0.2), rejected=1),
+    Scenario(
+        name="deployment: four minutes of errors",
+        trouble={"function does not start": range(30, 34)},
+    ),
+    Scenario(
+        name="logs come a quarter of an hour late once",
+        trouble={"logs not delivered": range(30, 49)},
+    ),
+    Scenario(name="throttled for five minutes", trouble={"throttled": range(30, 35)}),
+)
+"""Nothing here is worth a message."""
+
+HARM = (
+    Scenario(
+        name="close to capacity, at 95 %",
+        uploads=always(CAPACITY * 0.95),
+        raises=frozenset({"concurrency"}),
+    ),
+    Scenario(
+        name="more uploads than capacity",
+        uploads=always(CAPACITY * 1.3),
+        raises=frozenset({"queue-age", "queue-depth", "concurrency"}),
+    ),
+    Scenario(
+        name="a day's uploads at once",
+        uploads=lambda minute: 60 * CAPACITY if minute == 30 else 30,
+        raises=frozenset({"queue-age", "queue-depth"}),
+    ),
+    Scenario(
+        name="poison: a picture that kills the worker",
+        uploads=always(6),
+        special="kills",
+        redriven=60,
+        raises=frozenset({"dead-letters"}),
+    ),
+    Scenario(
+        name="S3 fails for an hour",
+        hours=5,
+        trouble={"S3 fails": range(30, 90)},
+        redriven=120,
+        raises=frozenset({"dead-letters"}),
+    ),
+    Scenario(
+        name="the function does not start",
+        trouble={"function does not start": LATER},
+        raises=frozenset({"worker-errors"}),
+    ),
+    Scenario(
+        name="the account's concurrency is used up",
+        trouble={"throttled": LATER},
+        raises=frozenset({"worker-throttles", "dead-letters"}),
+    ),
+    Scenario(
+        name="the mapping is disabled",
+        trouble={"mapping disabled": LATER},
+        raises=frozenset({"stalled", "queue-age"}),
+    ),
+    Scenario(
+        name="the key is disabled",
+        trouble={"key disabled": LATER},
+        raises=frozenset({"stalled", "lost-uploads"}),
+    ),
+    Scenario(
+        name="notifications are lost",
+        trouble={"notifications lost": LATER},
+        raises=frozenset({"lost-uploads"}),
+    ),
+    Scenario(
+        name="notifications are lost, four uploads an hour",
+        uploads=lambda minute: float(minute % 15 == 7),
+        hours=4,
+        trouble={"notifications lost": LATER},
+        raises=frozenset({"lost-uploads"}),
+    ),
+    Scenario(name="somebody uploads junk", rejected=1, raises=frozenset({"rejections"})),
+    Scenario(
+        name="logs are not delivered",
+        trouble={"logs not delivered": LATER},
+        raises=frozenset({"worker-log-delivery"}),
+    ),
+    Scenario(
+        name="pictures take almost the time-out",
+        uploads=always(2),
+        seconds=50,
+        raises=frozenset({"duration"}),
+    ),
+)
+"""What somebody must hear of, by these alarms at least."""
+
+
+def stack() -> Reading:
+    return generate(logs={"archive": True}).given(**PARAMETERS)
+
+
+def role(alarm: Mapping[str, Any]) -> str:
+    """Return what an alarm is called in its name, in the runbook and here."""
+    name: str = alarm["AlarmName"]
+    return name.partition("-")[2]
+
+
+def raised(alarm: Mapping[str, Any], metrics: Metrics, *, aligned: bool = False) -> int | None:
+    """Return the minute in which an alarm is raised for the first time, or None."""
+    return told(alarm, metrics, aligned=aligned)[0]
+
+
+def told(
+    alarm: Mapping[str, Any] | None, metrics: Metrics, *, aligned: bool = False
+) -> tuple[int | None, bool]:
+    """Return the first minute in which an alarm is raised, or None, and whether it is over."""
+    if alarm is None:
+        return None, True
+    states = evaluation.states(alarm, metrics, aligned=aligned)
+    return states.index("ALARM") if "ALARM" in states else None, states[-1] != "ALARM"
+
+
+def table(alarms: Sequence[Mapping[str, Any]], played: Mapping[Scenario, Metrics]) -> str:
+    """Return scenario × alarm: the minutes from the trouble's beginning to the message."""
+    roles = [role(alarm) for alarm in alarms]
+    lines = [["within minutes", *roles], ["---", *("---:" for _ in roles)]]
+    for scenario, metrics in played.items():
+        begin = min((minutes.start for minutes in scenario.trouble.values()), default=0)
+        found = [raised(alarm, metrics) for alarm in alarms]
+        # The alarm is evaluated when the minute is over.
+        lines.append(
+            [scenario.name, *("" if one is None else str(one + 1 - begin) for one in found)]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mistakes(
+    alarm: dict[str, Any], played: Mapping[Scenario, Metrics]
+) -> Iterator[tuple[str, bool, bool]]:
+    """Yield each mistake, whether it changes what raises the alarm, and whether that or when."""
+    right = [told(alarm, metrics) for metrics in played.values()]
+    for mistake, mutant in mutants(alarm):
+        wrong = [told(mutant, metrics) for metrics in played.values()]
+        which = [one is None for one, _ in right] != [one is None for one, _ in wrong]
+        yield mistake, which, right != wrong

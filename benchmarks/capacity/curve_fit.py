@@ -1,0 +1,108 @@
+"""The worker's times in docs/performance.md, and the constants that fit them best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from darkroom.capacity import service
+
+PERFORMANCE = Path(__file__).parents[2] / "docs" / "performance.md"
+
+FIGURES_OFF = (0.45, 0.15)
+"""How far the model may be off: the worst figure, and the mean of all."""
+
+KINDS = {"progressive": "progressive", "cmyk": "cmyk", "rgb": "png", "rgba": "rgba", "webp": "webp"}
+KINDS |= {"png": "png"}
+"""What a picture's name in the bench begins with, to its kind; everything else is a JPEG."""
+
+WORKLOADS = {
+    "a": ((400,), ("jpeg",)),
+    "b": ((1200, 400, 128), ("jpeg",)),
+    "c": ((1200, 400, 128), ("jpeg", "webp")),
+    "d": ((1200, 400, 128), ("jpeg", "webp", "avif")),
+}
+"""Widths and formats: benchmarks/report.py."""
+
+BASELINE_SAVES = service.ENCODING["jpeg"] - 3.1
+"""Milliseconds a megapixel that baseline JPEG takes less, from the table of encoders."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One time that the bench measured."""
+
+    picture: str
+    workload: str
+    encoding: str
+    kind: str
+    megapixels: float
+    area: float
+    milliseconds: float
+
+    def modelled(self) -> float:
+        """Return what the model says."""
+        formats = WORKLOADS[self.workload][1]
+        found = service.modelled(self.kind, self.megapixels, self.area, formats)
+        return found - (BASELINE_SAVES * self.area if self.encoding == "baseline" else 0)
+
+
+@cache
+def measured() -> tuple[Figure, ...]:
+    """Return the times with JPEG as shipped, those of one width, and those of huge pictures."""
+    text = PERFORMANCE.read_text("utf-8")
+    sizes = {
+        name: (int(width), int(height))
+        for name, width, height in re.findall(r"([a-z0-9-]+) \((\d+) × (\d+), ", text)
+    }
+    times = []
+    for workload, encoding, table in re.findall(
+        r"### CPU ms, workload (\w) .*?, JPEG ([a-z ]+); [^\n]*\n\n(.*?)\n\n", text, re.DOTALL
+    ):
+        if encoding == "as shipped" or workload == "a":
+            for name, value in re.findall(r"^\| ([a-z0-9-]+) +\| +(\d+) \|", table, re.MULTILINE):
+                times.append((name, workload, encoding, float(value)))
+    huge = text.split("### Peak memory")[1]
+    jpeg, png = re.findall(r"^\| Darkroom .*$", huge, re.MULTILINE)[0].split("|")[5:8:2]
+    times.append(("jpeg-100mp", "b", "as shipped", float(jpeg) * 1000))
+    times.append(("png-100mp", "b", "as shipped", float(png) * 1000))
+    return tuple(_figure(*time, size=sizes[time[0]]) for time in times)
+
+
+def _figure(
+    name: str, workload: str, encoding: str, milliseconds: float, *, size: tuple[int, int]
+) -> Figure:
+    width, height = reversed(size) if name.startswith("rotated") else size
+    area = sum(min(wide, width) ** 2 * height / width for wide in WORKLOADS[workload][0]) / 1e6
+    kind = KINDS.get(name.split("-")[0], "jpeg")
+    return Figure(name, workload, encoding, kind, width * height / 1e6, area, milliseconds)
+
+
+def fitted(figures: Sequence[Figure]) -> dict[str, float]:
+    """Return the constants for which the relative errors' squares are least together."""
+    sources = [f"{kind} source" for kind in service.PER_SOURCE_MEGAPIXEL]
+    names = ["fixed", "shrinking", *sources, "webp", "avif"]
+    lines, values = [], []
+    for figure in figures:
+        factors = dict.fromkeys(names, 0.0)
+        factors["fixed"] = 1.0
+        factors["shrinking"] = figure.area
+        factors[f"{figure.kind} source"] = figure.megapixels
+        known = 0.0
+        for encoder in WORKLOADS[figure.workload][1]:
+            if encoder in factors:
+                factors[encoder] = figure.area
+            else:
+                name = "png" if figure.kind == "rgba" else encoder
+                known += service.ENCODING[name] * figure.area
+        if figure.encoding == "baseline":
+            known -= BASELINE_SAVES * figure.area
+        lines.append([factors[name] / figure.milliseconds for name in names])
+        values.append((figure.milliseconds - known) / figure.milliseconds)
+    solution, *_ = np.linalg.lstsq(np.array(lines), np.array(values), rcond=None)
+    return {name: float(value) for name, value in zip(names, solution, strict=True)}

@@ -1,0 +1,278 @@
+"""A run as tables for people, and as a plot."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # a file, no window
+from matplotlib import pyplot as plt
+
+from benchmarks.encoders import Row
+from benchmarks.results import Run, Series
+from benchmarks.targets import geometric_mean, verdicts
+
+_NAMES = {
+    "worker": "Darkroom",
+    "naive": "Pillow, naive",
+    "thumbnail": "Pillow, thumbnail",
+    "pyvips-cascade": "pyvips, cascade",
+    "pyvips-loop": "pyvips, loop",
+    "floor": "floor",
+    "sharp-cascade": "sharp, cascade",
+    "sharp-per-size": "sharp, per size",
+}
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+_COLOURS = {
+    "worker": "#000000",
+    "naive": "#D55E00",
+    "thumbnail": "#E69F00",
+    "pyvips-cascade": "#0072B2",
+    "pyvips-loop": "#56B4E9",
+    "floor": "#999999",
+    "sharp-cascade": "#009E73",
+    "sharp-per-size": "#CC79A7",
+}
+
+BEGIN = "<!-- begin: written by tox -e bench -->"
+END = "<!-- end: written by tox -e bench -->"
+
+
+def tables(run: Run, encoders: Sequence[Row], *, heading: str) -> str:
+    """Return all of a run as Markdown, which is readable as text too."""
+    parts = [heading, "### Targets", _targets(run)]
+    for series in run.series:
+        parts += [f"### {_title(series)}", _times(run, series)]
+        parts += list(_problems(series))
+    if run.likenesses:
+        parts += ["### Likeness and size, workload b, JPEG baseline", _likenesses(run)]
+    if run.memory:
+        parts += ["### Peak memory of a process of its own, MB", _memory(run)]
+    if run.startup:
+        parts += [f"### Cold start, Python {run.startup.python}, and package", _startup(run)]
+    if encoders:
+        parts += ["### Encoder settings, one thumbnail 1200 pixels wide", _encoders(encoders)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table whose columns line up; all but the first are numbers."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    texts = [
+        "| "
+        + " | ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        + " |"
+        for line in lines
+    ]
+    rule = "|".join(
+        "-" * (width + 1) + (":" if column else "-") for column, width in enumerate(widths)
+    )
+    return "\n".join([texts[0], f"|{rule}|", *texts[1:]])
+
+
+def _targets(run: Run) -> str:
+    rows = []
+    for verdict in verdicts(run):
+        result = "-" if verdict.value is None else f"{verdict.value:.{verdict.digits}f}"
+        outcome = "hit" if verdict.is_hit else "miss"
+        rows.append(
+            (
+                verdict.what,
+                f"{verdict.sign} {verdict.target:g}",
+                result,
+                "not measured" if verdict.value is None else outcome,
+            )
+        )
+    return _table(("what", "target", "result", ""), rows)
+
+
+def _title(series: Series) -> str:
+    what = {
+        "a": "one JPEG 400 wide",
+        "b": "JPEG at 1200, 400, 128",
+        "c": "b and WebP",
+        "d": "c and AVIF",
+    }[series.workload]
+    return f"CPU ms, workload {series.workload} ({what}), JPEG {series.encoding}; × is to ours"
+
+
+def _sides(series: Series) -> list[str]:
+    return list(dict.fromkeys(m.side for m in series.measurements))
+
+
+def _times(run: Run, series: Series) -> str:
+    sides = _sides(series)
+    rows = []
+    for picture in run.pictures:
+        ours = series.seconds("worker", picture.name)
+        if ours is None:
+            continue
+        cells = [f"{ours * 1000:.0f}"]
+        for side in sides[1:]:
+            seconds = series.seconds(side, picture.name)
+            cells.append(
+                "-" if seconds is None else f"{seconds * 1000:.0f} ({seconds / ours:.2f}×)"
+            )
+        rows.append((picture.name, *cells))
+    jpegs = [p.name for p in run.pictures if {"jpeg"} <= p.traits and "huge" not in p.traits]
+    means = []
+    for side in sides[1:]:
+        pairs = [(series.seconds(side, name), series.seconds("worker", name)) for name in jpegs]
+        ratios = [theirs / ours for theirs, ours in pairs if theirs and ours]
+        means.append(f"{geometric_mean(ratios):.2f}×" if ratios else "-")
+    rows.append(("JPEGs, geometric mean", "", *means))
+    return _table(("picture", *(_NAMES[side] for side in sides)), rows)
+
+
+def _problems(series: Series) -> Iterator[str]:
+    seen: dict[tuple[str, str], list[str]] = {}
+    for measurement in series.measurements:
+        if measurement.problem:
+            key = measurement.side, measurement.problem
+            seen.setdefault(key, []).append(measurement.picture)
+    for (side, problem), pictures in seen.items():
+        yield f"{_NAMES[side]}: not measured on {', '.join(pictures)}: {problem}."
+
+
+def _likenesses(run: Run) -> str:
+    series = next(s for s in run.series if s.workload == "b")
+    rows = []
+    for side, by_picture in run.likenesses.items():
+        widths = sorted({width for by in by_picture.values() for width in by}, reverse=True)
+        cells = [_NAMES[side]]
+        for width in widths:
+            values = [by[width] for by in by_picture.values()]
+            sizes = [
+                m.sizes[f"w{width}.jpeg"]
+                for m in series.measurements
+                if m.side == side and m.sizes and "jpeg" in _traits(run, m.picture)
+            ]
+            cells += [f"{statistics.fmean(values):.4f}", f"{min(values):.4f}"]
+            cells += [f"{statistics.fmean(sizes) / 1000:.1f}" if sizes else "-"]
+        rows.append(cells)
+    head = ["side"]
+    for width in widths:
+        head += [f"SSIM {width}", "worst", "JPEG kB"]
+    return _table(head, rows)
+
+
+def _traits(run: Run, name: str) -> frozenset[str]:
+    return next(picture.traits for picture in run.pictures if picture.name == name)
+
+
+def _memory(run: Run) -> str:
+    pictures = list(dict.fromkeys(m.picture for m in run.memory))
+    sides = list(dict.fromkeys(m.side for m in run.memory))
+    found = {(m.side, m.picture): m for m in run.memory}
+    rows = []
+    for side in sides:
+        cells = []
+        for picture in pictures:
+            peak = found[side, picture].peak
+            cells.append("-" if peak is None else f"{peak / 1e6:.0f}")
+            seconds = found[side, picture].seconds
+            cells.append("-" if peak is None else f"{seconds:.2f}")
+        rows.append((_NAMES[side], *cells))
+    head = [cell for picture in pictures for cell in (picture, "CPU s")]
+    return _table(("side", *head), rows)
+
+
+def _startup(run: Run) -> str:
+    if run.startup is None:
+        return ""
+    rows = [
+        (name, f"{taken * 1000:.0f} ms CPU", "") for name, taken in run.startup.seconds.items()
+    ] + [(name, "", f"{size / 1e6:.2f} MB zip") for name, size in run.startup.sizes.items()]
+    return _table(("what", "time", "size"), rows)
+
+
+def _encoders(rows: Sequence[Row]) -> str:
+    cells = []
+    first: dict[str, Row] = {}
+    for row in rows:
+        reference = first.setdefault(row.encoder, row)
+        options = ", ".join(
+            f"{name} {value}" if value is not True else name
+            for name, value in row.options.items()
+            if value is not False
+        )
+        cells.append(
+            (
+                f"{row.encoder}, {options}",
+                f"{row.seconds * 1000:.1f}",
+                f"{row.size / 1000:.1f}",
+                f"{row.size / reference.size - 1:+.1%}",
+                f"{row.likeness:.4f}",
+            )
+        )
+    return _table(("encoder", "CPU ms", "kB", "to the first", "SSIM"), cells)
+
+
+def plot(run: Run, path: Path) -> None:
+    """Draw the times of workload b and the memory for huge files; PNG."""
+    series = next(series for series in run.series if series.workload == "b")
+    figure, (times, memory) = plt.subplots(
+        1, 2, figsize=(12, 5), width_ratios=(2, 1), layout="constrained"
+    )
+    names = [p.name for p in run.pictures if series.seconds("worker", p.name) is not None]
+    for side in _sides(series):
+        points = [
+            (theirs / ours, place)
+            for place, name in enumerate(names)
+            if (theirs := series.seconds(side, name)) and (ours := series.seconds("worker", name))
+        ]
+        marker = {"worker": "|", "floor": "d"}.get(side, "o")
+        times.scatter(
+            *zip(*points, strict=True),
+            label=_NAMES[side],
+            color=_COLOURS[side],
+            marker=marker,
+            s=220 if side == "worker" else 55,
+            zorder=3,
+        )
+    times.axvline(1, color="black", linewidth=0.8)
+    times.set_xscale("log")
+    ticks = (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8)
+    times.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
+    times.minorticks_off()
+    times.set_yticks(range(len(names)), names)
+    times.invert_yaxis()
+    times.grid(visible=True, color="#dddddd")
+    times.set_title(f"CPU time to ours, JPEG at 1200, 400, 128 ({series.encoding})")
+    times.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4)
+
+    huge = list(dict.fromkeys(m.picture for m in run.memory))
+    sides = list(dict.fromkeys(m.side for m in run.memory))
+    height = 0.8 / max(1, len(sides))
+    for place, side in enumerate(sides):
+        peaks = [m.peak or 0 for m in run.memory if m.side == side]
+        memory.barh(
+            [index + place * height for index in range(len(huge))],
+            [peak / 1e6 for peak in peaks],
+            height=height * 0.9,
+            color=_COLOURS[side],
+        )
+    memory.set_yticks([index + 0.4 - height / 2 for index in range(len(huge))], huge)
+    memory.invert_yaxis()
+    memory.grid(visible=True, axis="x", color="#dddddd")
+    memory.set_axisbelow(True)
+    memory.set_title("Peak memory, MB")
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+    plt.close(figure)
+
+
+def into_document(path: Path, text: str) -> None:
+    """Replace what the last run wrote between the two marks; the rest is written by people."""
+    document = path.read_text("utf-8")
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{path} has no {BEGIN} … {END}")
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", "utf-8")

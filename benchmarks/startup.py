@@ -1,0 +1,162 @@
+"""The built package beside a stock installation: the time of a cold start, the size of the zip."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import botocore
+from python_discovery import get_interpreter
+
+from benchmarks.measuring import one_core
+from benchmarks.results import Startup
+from darkroom.commands import package
+from darkroom.commands.package import LOCK, MACHINES, ROOT, WORKER
+from darkroom.errors import UserError
+
+_ENVIRONMENT = {
+    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "none"),
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "ENCRYPTION_KEY_ARN": "none",
+    "LOG_LEVEL": "INFO",
+    "MAX_OBJECT_BYTES": "1",
+    "MAX_PIXELS": "1",
+    "THUMBNAIL_BUCKET": "thumbnails",
+    "SOURCES": '{"uploads":{"name":"default"}}',
+    "VARIANTS": '{"default":{"widths":[1200],"formats":{"jpeg":85},"cache_control":"none"}}',
+    "VISIBILITY_TIMEOUT": "1",
+    "WORK_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/000000000000/queue",
+    "PYTHONDONTWRITEBYTECODE": "1",  # a function's files are read-only
+}
+
+# An empty batch: all that a first event has to wait for, with no work behind it.
+_OURS = """
+from worker.handler import handle
+class Context:
+    aws_request_id = "none"
+    def get_remaining_time_in_millis(self): return 1000
+handle({"Records": []}, Context())
+"""
+_STOCK = """
+import boto3
+from PIL import Image
+boto3.client("s3"), boto3.client("sqs")
+"""
+_NOTHING = "pass"
+
+
+def measure(directory: Path, *, rounds: int) -> Startup:
+    """Build, install and measure under Python 3.13 if there is one, otherwise the running one."""
+    python, version = _interpreter()
+    architecture = next(
+        (name for name, machine in MACHINES.items() if machine.wheel == platform.machine()), None
+    )
+    if architecture is None or sys.platform != "linux":
+        raise UserError("the package holds Linux libraries, which this machine cannot load")
+    runtime = "python" + ".".join(version.split(".")[:2])
+    wanted: dict[str, Any] = {"runtime": runtime, "architecture": architecture, "output": directory}
+    bare = package.build(**wanted, bytecode=False)
+    built = package.build(**wanted, python=python)
+    ours, stock, compiled = (directory / name for name in ("package", "stock", "stock-compiled"))
+    untrimmed = directory / "untrimmed"
+    for path in (ours, stock, compiled, untrimmed):
+        shutil.rmtree(path, ignore_errors=True)
+    with zipfile.ZipFile(built.path) as archive:
+        archive.extractall(ours)
+    pillow = next(name for name in LOCK.read_text("utf-8").split() if name.startswith("pillow=="))
+    version_of_both = botocore.__version__  # they are released together, under one number
+    sdk = [f"{name}=={version_of_both}" for name in ("boto3", "botocore")]
+    _install(stock, runtime, *sdk, pillow)
+    shutil.copytree(stock, compiled)
+    _compile(compiled, python)
+    _install(untrimmed, runtime, "--no-deps", "--requirement", str(LOCK))
+    shutil.copytree(WORKER, untrimmed / "worker", ignore=shutil.ignore_patterns("__pycache__"))
+    sizes = {
+        "the built package": built.size,
+        "the built package, no bytecode": bare.size,
+        "untrimmed, no bytecode": _zipped_size(untrimmed),
+    }
+    _compile(untrimmed, python)
+    sizes["untrimmed, with bytecode"] = _zipped_size(untrimmed)
+    starts = {
+        "the built package": (ours, _OURS),
+        "stock, no bytecode": (stock, _STOCK),
+        "stock, with bytecode": (compiled, _STOCK),
+        "Python alone": (ours, _NOTHING),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in starts}
+    with one_core():
+        for number in range(rounds + 1):
+            for name, (path, code) in starts.items():
+                taken = _cpu_seconds([str(python), "-S", "-c", code], path)
+                if number:  # the first one had to fetch the files from the disk
+                    seconds[name].append(taken)
+    return Startup(
+        python=version,
+        seconds={name: statistics.median(taken) for name, taken in seconds.items()},
+        sizes=sizes,
+    )
+
+
+def _interpreter() -> tuple[Path, str]:
+    """Return an interpreter and its version: of the default runtime where one is found."""
+    wanted = package.DEFAULT_RUNTIME.removeprefix("python")
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    hidden = [str(path) for path in sorted(pyenv.glob(f"versions/{wanted}*/bin"))]
+    path = os.pathsep.join([*hidden, os.environ.get("PATH", os.defpath)])
+    found = get_interpreter(f"cpython{wanted}", env={**os.environ, "PATH": path})
+    if found is None:
+        return Path(sys.executable), platform.python_version()
+    return Path(found.executable), ".".join(map(str, found.version_info[:3]))
+
+
+def _compile(directory: Path, python: Path) -> None:
+    """Write the bytecode beside the modules, as the built package has it: never checked."""
+    mode = ("--invalidation-mode", "unchecked-hash")
+    subprocess.run([python, "-m", "compileall", "-q", *mode, directory], check=True)
+
+
+def _install(target: Path, runtime: str, *requirements: str) -> None:
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-input"),
+        *("--disable-pip-version-check", "--only-binary=:all:", "--target", str(target)),
+        *("--python-version", runtime.removeprefix("python"), *requirements),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"pip could not install {' '.join(requirements)}:\n{done.stderr.strip()}")
+
+
+def _cpu_seconds(command: Sequence[str], path: Path) -> float:
+    """Return user and system time of one process, from its start to its end."""
+    environment = {**_ENVIRONMENT, "PYTHONPATH": str(path), "PATH": os.environ["PATH"]}
+    # Python looks into the directory it is started from first: here that would be our sources.
+    process = subprocess.Popen(command, cwd=path, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise UserError(f"starting from {path.relative_to(ROOT)} failed")
+    return usage.ru_utime + usage.ru_stime
+
+
+def _zipped_size(directory: Path) -> int:
+    """Return the bytes of a plain zip of all that is there, as `zip -r` makes it."""
+    archive_path = directory.with_suffix(".zip")
+    with zipfile.ZipFile(archive_path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(directory.rglob("*")):
+            archive.write(path, path.relative_to(directory))
+    return archive_path.stat().st_size

@@ -1,0 +1,1 @@
+"""The commands that its operators run: `darkroom --help`."""

@@ -1,0 +1,1 @@
+"""Sessions, the deployed stack, its queues and objects, and errors as sentences."""

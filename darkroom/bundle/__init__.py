@@ -1,0 +1,1 @@
+"""The function's zip and its software bill of materials."""

@@ -1,0 +1,1 @@
+"""Findings about an account before, and a stack after, a deployment."""

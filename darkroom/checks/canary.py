@@ -1,0 +1,166 @@
+"""A picture sent through the front door: uploaded, made into thumbnails, looked at, removed."""
+
+import io
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+from PIL import Image
+
+from darkroom.aws.outputs import variant_names
+from darkroom.aws.queues import Door
+from darkroom.checks.framework import Finding, fails, ok, warning
+from darkroom.console.progress import Progress
+from worker import keys
+from worker.imaging import geometry
+
+SIZE = (2000, 1250)
+PAUSE_SECONDS = 0.5
+BATCH = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+
+
+@dataclass
+class Canary:
+    """One picture's way through a source; `timeout` is in seconds."""
+
+    s3: Any
+    door: Door
+    thumbnail_bucket: str
+    timeout: float
+    progress: Progress
+
+    def sing(self) -> Iterator[Finding]:
+        """Tell what became of it; whatever happens, also Ctrl-C, it is removed afterwards."""
+        suffixes = [one for one in self.door.suffixes if one in (".jpg", ".jpeg")]
+        suffix = (suffixes or list(self.door.suffixes) or [".jpg"])[0]
+        key = f"{self.door.prefixes[0]}canary-{uuid.uuid4()}{suffix}"
+        try:
+            yield self._watched(key)
+        finally:
+            left = self._removed(key)
+        if left:
+            yield warning(
+                f"the canary {key} is left in part: {left}",
+                "grant s3:ListBucketVersions and s3:DeleteObjectVersion, or delete it by hand",
+            )
+
+    def _watched(self, key: str) -> Finding:
+        version = self.s3.put_object(
+            Bucket=self.door.bucket, Key=key, Body=_picture(), ContentType="image/jpeg"
+        ).get("VersionId")
+        began = time.monotonic()
+        source = self.door.source
+        wanted = {
+            keys.output_key(key, name, source.folder): width
+            for name, width in variant_names(source.variants).items()
+        }
+        missing = set(wanted)
+        rejection = keys.rejection_key(key, source.folder)
+        while missing:
+            missing = {one for one in missing if not self._is_there(one, version)}
+            seconds = time.monotonic() - began
+            if missing and self._is_there(rejection, version):
+                record = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=rejection)
+                return fails(
+                    f"the canary was rejected: {record['Body'].read().decode()}",
+                    "docs/runbook.md, rejections",
+                )
+            if missing and seconds > self.timeout:
+                return fails(
+                    f"after {seconds:.0f} s {len(missing)} of the canary's {len(wanted)} thumbnails"
+                    f" are missing in {self.thumbnail_bucket}",
+                    "the worker's log tells what it is about: darkroom logs",
+                )
+            self.progress.update(
+                f"The canary in {self.door.bucket}: {len(wanted) - len(missing)} of {len(wanted)}"
+                f" thumbnails after {seconds:.0f} s"
+            )
+            if missing:
+                time.sleep(PAUSE_SECONDS)
+        plan = geometry.plan(SIZE, source.variants)
+        frames = zip(source.variants.widths, plan.frames, strict=True)
+        sizes = {width: frame.canvas for width, frame in frames}
+        for name, width in wanted.items():
+            if problem := self._wrong(name, sizes[width]):
+                return fails(f"the canary's thumbnail {name} {problem}", "docs/runbook.md")
+        return ok(
+            f"a picture in {self.door.bucket} became {len(wanted)} right thumbnails in"
+            f" {seconds:.1f} s"
+        )
+
+    def _is_there(self, key: str, version: str | None) -> bool:
+        try:
+            head = self.s3.head_object(Bucket=self.thumbnail_bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                return False
+            raise
+        return version is None or head["Metadata"].get("source-version") in (version, None)
+
+    def _wrong(self, key: str, size: tuple[int, int]) -> str:
+        """Return what is wrong with a thumbnail, or nothing."""
+        stored = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=key)
+        try:
+            picture = Image.open(io.BytesIO(stored["Body"].read()))
+            picture.load()
+        except OSError as error:
+            return f"cannot be decoded: {error}"
+        if picture.size != size:
+            return f"is {picture.width} × {picture.height}, not {size[0]} × {size[1]}"
+        if (kind := Image.MIME.get(picture.format or "")) != stored["ContentType"]:
+            return f"says it is {stored['ContentType']}, but is {kind}"
+        if "SSEKMSKeyId" not in stored:
+            return "is not under a customer managed key"
+        return ""
+
+    def _removed(self, key: str) -> str:
+        """Remove every version of the upload and of what was made of it; return what is left."""
+        folder = self.door.source.folder
+        left = []
+        for bucket, prefix in (
+            (self.door.bucket, key),
+            (self.thumbnail_bucket, keys.output_prefix(key, folder)),
+            (self.thumbnail_bucket, keys.rejection_key(key, folder)),
+        ):
+            try:
+                for _, refused in deleted(self.s3, bucket, prefix):
+                    left += [f"s3://{bucket}/{one}" for one in refused]
+            except ClientError as error:
+                left.append(f"s3://{bucket}/{prefix} ({error.response['Error']['Code']})")
+        return ", ".join(left)
+
+
+def deleted(s3: Any, bucket: str, prefix: str = "") -> Iterator[tuple[int, list[str]]]:
+    """Delete all versions and delete markers under a prefix, for good, page by page.
+
+    Yields after each page how many went, and the keys that S3 refused with its reason (an object
+    lock, for one).
+    """
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": BATCH}
+    )
+    for page in pages:
+        found = [
+            {"Key": one["Key"], "VersionId": one["VersionId"]}
+            for kind in ("Versions", "DeleteMarkers")
+            for one in page.get(kind, ())
+        ]
+        if found:
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
+            errors = answer.get("Errors", [])
+            yield (
+                len(found) - len(errors),
+                [f"{one['Key']}: {one.get('Message') or one['Code']}" for one in errors],
+            )
+
+
+def _picture() -> bytes:
+    """Return a JPEG of SIZE with something to see in it."""
+    gradient = Image.linear_gradient("L").resize(SIZE)
+    picture = Image.merge("RGB", (gradient, gradient.rotate(180), gradient.point(lambda v: v // 2)))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=85)
+    return file.getvalue()

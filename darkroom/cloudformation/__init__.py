@@ -1,0 +1,1 @@
+"""The one reader of templates: load, resolve, compare."""

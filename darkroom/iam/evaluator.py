@@ -1,0 +1,145 @@
+"""Decides a request as IAM would, over the policies of one template."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from ipaddress import ip_address, ip_network
+from typing import Any, Literal
+
+Statement = Mapping[str, Any]
+Policies = Mapping[str, Sequence[Statement]]
+"""Logical id of the resource that carries a policy → its statements, resolved."""
+
+Kind = Literal["identity", "resource", "guard"]
+
+
+@dataclass(frozen=True)
+class PolicyCheck:
+    """One policy that a request must pass.
+
+    An `identity` policy and a `resource` policy must allow it; a `guard` must only not refuse it,
+    because what is asked for is allowed elsewhere.
+    """
+
+    title: str
+    kind: Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Who asks for what, with the condition keys that AWS would send along, in any case."""
+
+    action: str
+    resource: str = "*"
+    principal: str = ""
+    """A role's or user's ARN, a service's name, `*` for somebody unknown, or empty for the
+    identity that holds the policy."""
+
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def sent(self) -> Mapping[str, str]:
+        """The context, its keys in lower case."""
+        return {key.lower(): value for key, value in self.context.items()}
+
+
+def is_allowed(policies: Policies, request: Request, gates: Sequence[PolicyCheck]) -> bool:
+    """Return whether `request` passes every gate: none refuses it, each that must allows it.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+    """
+    for gate in gates:
+        # A role's trust policy stands beside its rights in the template: it names a principal.
+        effects = {
+            statement["Effect"]
+            for statement in policies[gate.title]
+            if ("Principal" in statement) is (gate.kind != "identity")
+            and applies(statement, request)
+        }
+        if "Deny" in effects or (gate.kind != "guard" and "Allow" not in effects):
+            return False
+    return True
+
+
+def applies(statement: Statement, request: Request) -> bool:
+    """Return whether a statement speaks of the request, whatever its effect.
+
+    A condition with an operator that is not known here, on numbers or dates, holds for nothing.
+    """
+    return (
+        _speaks_of(statement, "Action", request.action, ignore_case=True)
+        and _speaks_of(statement, "Resource", request.resource)
+        and _is_named(statement, request)
+        and all(
+            holds(operator, request.sent.get(key.lower()), expected)
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, expected in keys.items()
+        )
+    )
+
+
+def _speaks_of(statement: Statement, part: str, value: str, *, ignore_case: bool = False) -> bool:
+    negated = f"Not{part}" in statement
+    patterns = as_list(statement.get(f"Not{part}" if negated else part, "*"))
+    return any(like(str(one), value, ignore_case=ignore_case) for one in patterns) is not negated
+
+
+def _is_named(statement: Statement, request: Request) -> bool:
+    if "NotPrincipal" in statement:
+        return request.principal not in _names(statement["NotPrincipal"])
+    names = _names(statement.get("Principal", "*"))
+    account = request.sent.get("aws:principalaccount")
+    return bool({"*", request.principal} & names) or any(
+        name.endswith(f"::{account}:root") for name in names
+    )
+
+
+def _names(principal: Any) -> set[str]:
+    kinds = principal.values() if isinstance(principal, Mapping) else [principal]
+    return {str(name) for names in kinds for name in as_list(names)}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return the list that a value or a list of values stands for."""
+    return value if isinstance(value, list) else [value]
+
+
+@cache
+def _pattern(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+    text = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(text, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def like(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
+    """Return whether `value` matches a pattern with IAM's `*` and `?`."""
+    return _pattern(pattern, ignore_case).fullmatch(value) is not None
+
+
+def _equals(expected: str, actual: str) -> bool:
+    return expected == actual
+
+
+OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
+    "StringEquals": _equals,
+    "StringLike": like,
+    "ArnEquals": like,  # IAM treats both ARN operators alike
+    "ArnLike": like,
+    "Bool": lambda expected, actual: expected.lower() == actual.lower(),
+    "IpAddress": lambda expected, actual: ip_address(actual) in ip_network(expected),
+}
+
+
+def holds(operator: str, actual: str | None, expected: Any) -> bool:
+    """Return whether a condition's operator holds for a key's value, None when it is not sent."""
+    values = [str(one).lower() if isinstance(one, bool) else str(one) for one in as_list(expected)]
+    operator = operator.rpartition(":")[2]  # without ForAnyValue: and ForAllValues:
+    if operator == "Null":
+        return (actual is None) is (values[0].lower() == "true")
+    name, optional, _ = operator.partition("IfExists")
+    positive = name.replace("Not", "")
+    if positive not in OPERATORS:
+        return False
+    if actual is None:  # only a negation, and what is optional, holds for a key that is not sent
+        return bool(optional) or positive != name
+    return any(OPERATORS[positive](value, actual) for value in values) is (positive == name)

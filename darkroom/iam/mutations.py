@@ -1,0 +1,68 @@
+"""Every single change to a policy that takes something away or gives something more."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from darkroom.iam.evaluator import Policies, Statement
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One change, by what it does, and the policies with it."""
+
+    title: str
+    sid: str
+    change: str
+    policies: Policies
+
+    def __str__(self) -> str:
+        """Name the statement and the change."""
+        return f"{self.title}.{self.sid}: {self.change}"
+
+
+def mutations(policies: Policies) -> Iterator[Mutation]:
+    """Yield each policy with one statement changed, one change at a time."""
+    for title, statements in policies.items():
+        for index, statement in enumerate(statements):
+            for change, changed in _changes(statement):
+                others = [*statements[:index], *changed, *statements[index + 1 :]]
+                yield Mutation(title, statement["Sid"], change, {**policies, title: others})
+
+
+def _changes(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
+    yield "gone", []
+    for part in ("Action", "Resource"):
+        values = statement.get(part, [])
+        for value in values if len(values) > 1 else []:
+            rest = [other for other in values if other != value]
+            yield f"without {part} {value}", [{**statement, part: rest}]
+    condition: dict[str, Any] = statement.get("Condition", {})
+    for operator, keys in condition.items():
+        for key, expected in keys.items():
+            kept = {name: value for name, value in keys.items() if name != key}
+            changed = {**condition, operator: kept}
+            yield f"without {operator} {key}", [{**statement, "Condition": changed}]
+            for value in expected if isinstance(expected, list) and len(expected) > 1 else []:
+                fewer = {**keys, key: [other for other in expected if other != value]}
+                changed = {**condition, operator: fewer}
+                yield f"without {operator} {key} {value}", [{**statement, "Condition": changed}]
+    if statement["Effect"] == "Allow":
+        yield from _wider(statement)
+
+
+def _wider(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
+    service = statement["Action"][0].partition(":")[0]
+    yield f"with Action {service}:*", [{**statement, "Action": [f"{service}:*"]}]
+    if statement.get("Resource", ["*"]) != ["*"]:
+        yield "with Resource *", [{**statement, "Resource": ["*"]}]
+    for arn in statement.get("Resource", []):
+        name, slash, path = arn.partition("/")
+        if arn != "*" and not name.endswith("*"):
+            resources = [*statement["Resource"], f"{name}-of-others{slash}{path}"]
+            yield f"with Resource {resources[-1]}", [{**statement, "Resource": resources}]
+        if slash and path != "*":
+            resources = [*statement["Resource"], f"{name}/*"]
+            yield f"with Resource {name}/*", [{**statement, "Resource": resources}]
+    if statement.get("Principal", "*") != "*":
+        yield "with Principal *", [{**statement, "Principal": "*"}]

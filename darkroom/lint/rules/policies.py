@@ -1,0 +1,278 @@
+"""Rules about what every policy in a template allows, to whom, and on what."""
+
+from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.resolver import PSEUDO
+from darkroom.iam.evaluator import Request, applies, as_list, like
+from darkroom.iam.statements import Statement, condition_keys, is_within_account
+from darkroom.lint.rule import Problems, rule
+
+PRACTICES = "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html"
+DEPUTY = "https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html"
+
+# Actions for which AWS knows no resource, so that only `*` works.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/
+WITHOUT_RESOURCE = (
+    "cloudwatch:PutMetricData",
+    "ec2:Describe*",
+    "ecr:GetAuthorizationToken",
+    "kms:ListAliases",
+    "kms:ListKeys",
+    "logs:DescribeLogGroups",
+    "s3:ListAllMyBuckets",
+    "sqs:ListQueues",
+    "sts:GetCallerIdentity",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+)
+# What tells a service's call for us from its call for somebody else.
+SOURCE_KEYS = {
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+    "sts:externalid",
+}
+# What says from where a request comes.
+PLACE_KEYS = {"aws:sourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"}
+# How a policy is mended, by what it guards.
+ADMINISTRATION = {
+    "KMS::Key": "kms:PutKeyPolicy",
+    "S3::Bucket": "s3:PutBucketPolicy",
+    "SNS::Topic": "sns:SetTopicAttributes",
+    "SQS::Queue": "sqs:SetQueueAttributes",
+}
+CALLER_KEYS = {
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "kms:calleraccount",
+}
+
+
+def _allows(statement: Statement) -> bool:
+    return statement.get("Effect") == "Allow"
+
+
+def _said(statement: Statement) -> str:
+    return f"in the statement {statement['Sid']!r}" if "Sid" in statement else "in a statement"
+
+
+def _services(statement: Statement) -> list[str]:
+    return [str(name) for name in statement.get("Principal", {}).get("Service", [])]
+
+
+@rule(
+    "Give each statement Effect, Action and Resource, and a Principal in the policy of a resource.",
+    source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html",
+    keeps="S5",
+)
+def statement_is_complete(stack: Stack) -> Problems:
+    """A policy that lacks an element, or has it empty, is refused when it is deployed."""
+    for title, _ in stack.existing():
+        kind = stack.kind(title)
+        for one in stack.statements(title):
+            trust = kind == "IAM::Role" and "Principal" in one
+            needed = [("Action", "NotAction")]
+            if not trust:
+                needed.append(("Resource", "NotResource"))
+            if not kind.startswith("IAM::"):
+                needed.append(("Principal", "NotPrincipal"))
+            for element, negation in needed:
+                if not one.get(element) and not one.get(negation):
+                    yield title, f"has no {element} {_said(one)}"
+            if one.get("Effect") not in ("Allow", "Deny"):
+                yield title, f"neither allows nor denies {_said(one)}"
+        for document in stack.documents(title):
+            if not document["Statement"]:
+                yield title, "has a policy without statements"
+
+
+@rule(
+    "Add the condition that the refusal is meant for.",
+    source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
+    keeps="trap 7",
+)
+def refusal_has_a_condition(stack: Stack) -> Problems:
+    """A refusal to everybody without a condition refuses everybody, whatever they are granted."""
+    for title, one in stack.all_statements():
+        names = [str(name) for group in one.get("Principal", {}).values() for name in group]
+        if one["Effect"] == "Deny" and "*" in names and not condition_keys(one):
+            yield title, f"refuses everybody {_said(one)}"
+
+
+@rule(
+    "Deny the actions on data alone, or only to the principals that are meant.",
+    source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html",
+    keeps="trap 7",
+)
+def refusal_leaves_administrators_in(stack: Stack) -> Problems:
+    """A Deny by address or endpoint on everything also keeps out whoever would have to mend it."""
+    for kind, action in ADMINISTRATION.items():
+        for title in stack.of_type(kind):
+            principal = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:role/administrator"
+            mend = Request(
+                action=action,
+                resource=stack.arn(title),
+                principal=principal,
+                context={
+                    "aws:PrincipalAccount": stack.account,
+                    "aws:PrincipalArn": principal,
+                    "aws:PrincipalIsAWSService": "false",
+                    "aws:SecureTransport": "true",
+                    "aws:ViaAWSService": "false",
+                },
+            )
+            for one in stack.guarding(title):
+                if not _allows(one) and condition_keys(one) & PLACE_KEYS and applies(one, mend):
+                    yield title, f"refuses administrators {action} from elsewhere {_said(one)}"
+
+
+@rule(
+    "Name the actions that are used, one by one.",
+    source=PRACTICES,
+    keeps="S5",
+)
+def actions_are_named(stack: Stack) -> Problems:
+    """A wildcard grants what AWS adds tomorrow; Not… grants all but what was thought of."""
+    for title, one in stack.all_statements():
+        if not _allows(one):
+            continue
+        for element in ("NotAction", "NotResource", "NotPrincipal"):
+            if element in one:
+                yield title, f"allows by {element} {_said(one)}"
+        for action in one.get("Action", []):
+            if "*" in str(action):
+                yield title, f"allows {action} {_said(one)}"
+
+
+@rule(
+    "Name the resources by ARN; `*` only for actions that know no resource.",
+    source="https://docs.aws.amazon.com/service-authorization/latest/reference/",
+    keeps="S5",
+)
+def resources_are_named(stack: Stack) -> Problems:
+    """A right to everything reaches what the stack does not own."""
+    for title, one in stack.all_statements():
+        # In the policy of a key, a queue or a topic `*` is that one and nothing else.
+        if (
+            not _allows(one)
+            or stack.kind(title)
+            in (
+                "KMS::Key",
+                "SNS::TopicPolicy",
+                "SQS::QueuePolicy",
+            )
+            or is_within_account(one, PSEUDO["AWS::AccountId"])
+        ):
+            continue
+        broad = [str(each) for each in one.get("Resource", []) if _is_everything(str(each))]
+        needless = [
+            str(action)
+            for action in one.get("Action", [])
+            if not any(like(known, str(action), ignore_case=True) for known in WITHOUT_RESOURCE)
+        ]
+        if broad and needless:
+            yield title, f"allows {', '.join(needless)} on {broad[0]} {_said(one)}"
+
+
+def _is_everything(resource: str) -> bool:
+    """Whether a resource is `*`, or an ARN whose part after service, region, account is."""
+    if resource == "*" or not resource.startswith("arn:"):
+        return resource == "*"
+    parts = resource.split(":", 5)
+    # Only the account keeps arn:aws:ec2:eu-west-1:111122223333:*/* from being everything.
+    return len(parts) == 6 and parts[5] in ("*", "*/*") and parts[4] in ("", "*")
+
+
+@rule(
+    "Write the rights that are used into a policy of the stack.",
+    source=PRACTICES,
+    keeps="S5",
+)
+def no_managed_policy(stack: Stack) -> Problems:
+    """AWS changes its managed policies, and they grant on every resource."""
+    for title, properties in stack.of_type("IAM::Role").items():
+        for policy in properties.get("ManagedPolicyArns", []):
+            if not stack.owner(policy, "IAM::ManagedPolicy") and ":aws:policy/" in str(policy):
+                yield title, f"has the managed policy {str(policy).rpartition('/')[2]}"
+
+
+@rule(
+    "Name the principal, or add a condition on aws:PrincipalArn, aws:PrincipalAccount or"
+    " aws:PrincipalOrgID.",
+    source=PRACTICES,
+    keeps="S2, S6",
+)
+def nobody_is_everybody(stack: Stack) -> Problems:
+    """`*` without a condition is everybody with an AWS account, or without."""
+    for title, one in stack.all_statements():
+        names = [str(name) for group in one.get("Principal", {}).values() for name in group]
+        if _allows(one) and "*" in names and not condition_keys(one) & CALLER_KEYS:
+            yield title, f"allows everybody {_said(one)}"
+
+
+@rule(
+    "Add the condition that this service sends: aws:SourceArn and aws:SourceAccount for most, the"
+    " encryption context for CloudWatch Logs.",
+    source=DEPUTY,
+    keeps="S4, trap 5, trap 32",
+)
+def service_acts_for_this_account(stack: Stack) -> Problems:
+    """A service can be asked by anybody to use what we let the service use."""
+    for title, one in stack.all_statements():
+        keys = condition_keys(one)
+        for service in _services(one) if _allows(one) else ():
+            if stack.kind(title) == "KMS::Key" and service.startswith("logs."):
+                if "kms:encryptioncontext:aws:logs:arn" not in keys:
+                    yield title, f"lets {service} use the key for any log group {_said(one)}"
+            elif stack.kind(title) == "KMS::Key" and service == "events.amazonaws.com":
+                continue  # it sends neither, see the next rule
+            elif not keys & SOURCE_KEYS and not any("encryptioncontext" in key for key in keys):
+                yield title, f"lets {service} act for anybody {_said(one)}"
+    for title, properties in stack.of_type("Lambda::Permission").items():
+        service = str(properties.get("Principal", ""))
+        if ".amazonaws.com" in service and not {"SourceArn", "SourceAccount"} & set(properties):
+            yield title, f"lets {service} invoke the function for anybody"
+
+
+@rule(
+    "Remove aws:SourceArn and aws:SourceAccount from the key's statement for events.amazonaws.com;"
+    " the queue's own policy names the rule.",
+    source="https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html",
+    keeps="trap 47",
+)
+def condition_is_really_sent(stack: Stack) -> Problems:
+    """EventBridge sends no source when it uses the key of a queue: the events vanish in silence."""
+    for title, one in stack.all_statements():
+        if stack.kind(title) == "KMS::Key" and "events.amazonaws.com" in _services(one):
+            sent = condition_keys(one) & SOURCE_KEYS
+            if _allows(one) and sent:
+                yield title, f"asks events.amazonaws.com for {', '.join(sorted(sent))}"
+
+
+@rule(
+    "Compare with the account by {Ref: AWS::AccountId}, or with an ARN that holds it.",
+    source=DEPUTY,
+    keeps="S4, trap 32",
+)
+def source_condition_means_this_account(stack: Stack) -> Problems:
+    """A condition that names another account, or every one, guards nothing."""
+    for title, one in stack.all_statements():
+        if not _allows(one):
+            continue
+        for test in one.get("Condition", {}).values():
+            for key, values in test.items():
+                name = key.lower()
+                for value in map(str, as_list(values)):
+                    if name in ("aws:sourceaccount", "aws:principalaccount"):
+                        wrong = value != stack.account
+                    elif name == "aws:sourcearn" or name.startswith("kms:encryptioncontext"):
+                        # A bucket's ARN has no account; the rule of the queue's policy looks there.
+                        wrong = value == "*" or ":*:*:" in value
+                    else:
+                        continue
+                    if wrong:
+                        yield title, f"takes {key} {value} {_said(one)}"

@@ -1,0 +1,360 @@
+"""Rules about queues, what feeds them, what reads them and where their failures end."""
+
+from collections.abc import Iterator
+
+from darkroom.cloudformation.model import Mapping, Stack, number
+from darkroom.iam.evaluator import Request, applies
+from darkroom.iam.statements import allowed
+from darkroom.lint.rule import Problems, rule
+
+LAMBDA_SQS = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"
+MAPPING = (
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
+    "aws-resource-lambda-eventsourcemapping.html"
+)
+DEAD_LETTERS = (
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+    "sqs-dead-letter-queues.html"
+)
+SCALING = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"
+NOTIFICATIONS = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"
+
+# What moving messages takes on the queue that they are in.
+REDRIVE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
+# What CloudFormation and SQS take where the template is silent.
+DEFAULT_VISIBILITY = 30
+DEFAULT_RETENTION = 4 * 24 * 3600
+DEFAULT_TIMEOUT = 3
+DEFAULT_BATCH = 10
+
+
+def _ends(stack: Stack) -> Iterator[Mapping]:
+    return (one for one in stack.mappings() if one.queue and one.function)
+
+
+def _dead_letters(stack: Stack) -> Iterator[tuple[str, str, str]]:
+    """Yield each queue with a redrive policy, its target's ARN and the target, if in the stack."""
+    for title, queue in stack.of_type("SQS::Queue").items():
+        if target := queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"):
+            yield title, target, stack.owner(target, "SQS::Queue")
+
+
+@rule(
+    "Set the queue's VisibilityTimeout to six times the function's Timeout plus the batching"
+    " window, both derived from one value.",
+    source=LAMBDA_SQS,
+    keeps="R4, trap 41",
+)
+def visibility_covers_retries(stack: Stack) -> Problems:
+    """A message that reappears while it is worked on is processed twice, and burns a receive."""
+    for one in _ends(stack):
+        timeout = number(stack.properties(one.function).get("Timeout", DEFAULT_TIMEOUT))
+        window = number(one.properties.get("MaximumBatchingWindowInSeconds", 0))
+        hidden = number(stack.properties(one.queue).get("VisibilityTimeout", DEFAULT_VISIBILITY))
+        if timeout is None or window is None or hidden is None:
+            continue
+        if hidden < 6 * timeout + window:
+            yield (
+                one.queue,
+                f"messages are hidden for {hidden:g} s; {one.function} may take {timeout:g} s"
+                f" and its batches wait {window:g} s, which needs {6 * timeout + window:g} s",
+            )
+
+
+@rule(
+    "Give the queue a RedrivePolicy whose deadLetterTargetArn is another queue.",
+    source=DEAD_LETTERS,
+    keeps="R1, trap 20",
+)
+def queue_has_dead_letters(stack: Stack) -> Problems:
+    """Without a dead-letter queue a message that always fails is retried until it is deleted."""
+    targets = {title: target for title, _, target in _dead_letters(stack)}
+    for one in stack.mappings():
+        if one.queue and one.queue not in targets:
+            yield one.queue, f"feeds {one.title} and has no dead-letter queue"
+        elif one.queue and targets[one.queue] == one.queue:
+            yield one.queue, "is its own dead-letter queue"
+
+
+@rule(
+    "Keep dead letters for 1209600 seconds (14 days), and the source queue for less.",
+    source=DEAD_LETTERS,
+    keeps="R1, trap 19",
+)
+def dead_letters_outlive_messages(stack: Stack) -> Problems:
+    """A dead letter keeps its first enqueue time: what failed late would be gone at once."""
+    for title, _, target in _dead_letters(stack):
+        if not target:
+            continue
+        ours, theirs = (
+            number(stack.properties(one).get("MessageRetentionPeriod", DEFAULT_RETENTION))
+            for one in (title, target)
+        )
+        if ours is not None and theirs is not None and theirs <= ours:
+            yield target, f"keeps dead letters {theirs:g} s, {title} keeps messages {ours:g} s"
+
+
+@rule(
+    "Set maxReceiveCount to 5 or more; each receive takes one visibility timeout.",
+    source=LAMBDA_SQS,
+    keeps="R1, R2",
+)
+def message_is_tried_again(stack: Stack) -> Problems:
+    """One throttled or interrupted try must not make a dead letter, and the last must come."""
+    for title, _, _ in _dead_letters(stack):
+        queue = stack.properties(title)
+        if "maxReceiveCount" not in queue["RedrivePolicy"]:
+            yield title, "does not say after how many receives a message is dead"
+        count = number(queue["RedrivePolicy"].get("maxReceiveCount"))
+        hidden = number(queue.get("VisibilityTimeout", DEFAULT_VISIBILITY))
+        kept = number(queue.get("MessageRetentionPeriod", DEFAULT_RETENTION))
+        if count is None or hidden is None or kept is None:
+            continue
+        if count < 2:
+            yield title, f"gives up after {count:g} receive; AWS advises at least 5"
+        elif count * hidden >= kept:
+            yield (
+                title,
+                f"{count:g} tries of {hidden:g} s take longer than messages are kept ({kept:g} s):"
+                " they expire before they are dead letters",
+            )
+
+
+@rule(
+    "Set RedriveAllowPolicy on the dead-letter queue: redrivePermission byQueue, with the source"
+    " queue's ARN spelled by name.",
+    source=DEAD_LETTERS,
+    keeps="R1, trap 2",
+)
+def dead_letters_name_their_source(stack: Stack) -> Problems:
+    """Any queue of the account may otherwise use a dead-letter queue as its own."""
+    for title, _, target in _dead_letters(stack):
+        if not target:
+            continue
+        policy = stack.properties(target).get("RedriveAllowPolicy", {})
+        if policy.get("redrivePermission") != "byQueue":
+            yield target, "does not say which queues may use it for dead letters"
+        elif stack.arn(title) not in policy.get("sourceQueueArns", []):
+            yield target, f"does not admit dead letters of {title}"
+
+
+@rule(
+    "Set FunctionResponseTypes to [ReportBatchItemFailures] and answer with the failed ids.",
+    source="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html",
+    keeps="T4, trap 10",
+)
+def batch_fails_in_part(stack: Stack) -> Problems:
+    """Otherwise one bad message brings the whole batch back, the finished ones included."""
+    for one in stack.mappings():
+        if "ReportBatchItemFailures" not in one.properties.get("FunctionResponseTypes", []):
+            yield one.title, "does not report batch item failures"
+
+
+@rule(
+    "Remove FilterCriteria; let the function decide, and fail what it does not know.",
+    source="https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html",
+    keeps="trap 9",
+)
+def mapping_does_not_filter(stack: Stack) -> Problems:
+    """For SQS a filter deletes what does not match: an event of another shape is lost."""
+    for one in stack.mappings():
+        if one.properties.get("FilterCriteria", {}).get("Filters"):
+            yield one.title, "filters events: what does not match is deleted from the queue"
+
+
+@rule(
+    "Set ScalingConfig.MaximumConcurrency to 2 to 1000 on the mapping.",
+    source=SCALING,
+    keeps="R4, trap 17",
+)
+def mapping_limits_concurrency(stack: Stack) -> Problems:
+    """Pollers that outrun the function get throttled, and throttled messages burn receives."""
+    for one in stack.mappings():
+        scaling = one.properties.get("ScalingConfig", {})
+        most = scaling.get("MaximumConcurrency")
+        if one.properties.get("ProvisionedPollerConfig"):
+            if most is not None:
+                yield one.title, "has both ScalingConfig and ProvisionedPollerConfig"
+        elif most is None:
+            yield one.title, "has no maximum concurrency"
+        elif (limit := number(most)) is not None and not 2 <= limit <= 1000:
+            yield one.title, f"limits concurrency to {limit:g}; 2 to 1000 are allowed"
+
+
+@rule(
+    "Leave ReservedConcurrentExecutions unset, or at least as high as all mappings together.",
+    source=SCALING,
+    keeps="R4, trap 17",
+)
+def reserved_covers_pollers(stack: Stack) -> Problems:
+    """Reserved concurrency below the pollers' appetite throttles them into the dead letters."""
+    wanted: dict[str, float] = {}
+    for one in _ends(stack):
+        most = number(one.properties.get("ScalingConfig", {}).get("MaximumConcurrency"))
+        wanted[one.function] = wanted.get(one.function, 0) + (most or 0)
+    for function, most in wanted.items():
+        reserved = number(stack.properties(function).get("ReservedConcurrentExecutions"))
+        if reserved is not None and reserved < most:
+            yield function, f"reserves {reserved:g} executions, its mappings start up to {most:g}"
+
+
+@rule(
+    "Set MaximumBatchingWindowInSeconds to at least 1, or BatchSize to at most 10.",
+    source=MAPPING,
+    keeps="R4, trap 49",
+)
+def large_batch_has_window(stack: Stack) -> Problems:
+    """Lambda refuses the mapping otherwise."""
+    for one in stack.mappings():
+        size = number(one.properties.get("BatchSize", DEFAULT_BATCH))
+        window = number(one.properties.get("MaximumBatchingWindowInSeconds", 0))
+        if size is not None and window is not None and size > 10 and window < 1:
+            yield one.title, f"takes batches of {size:g} without a batching window"
+
+
+@rule(
+    "Put the RedrivePolicy on the queue and remove the function's own.",
+    source="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html",
+    keeps="R1, trap 20",
+)
+def function_leaves_dead_letters_to_queue(stack: Stack) -> Problems:
+    """A function's own dead-letter target is for asynchronous calls, not for what SQS brings."""
+    for one in _ends(stack):
+        if stack.properties(one.function).get("DeadLetterConfig"):
+            yield one.function, f"has a DeadLetterConfig, which {one.title} never uses"
+        if one.properties.get("DestinationConfig"):
+            yield one.title, "has a DestinationConfig, which SQS sources do not use"
+
+
+@rule(
+    "Send to a standard queue.",
+    source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html",
+    keeps="trap 15",
+)
+def notified_queue_is_standard(stack: Stack) -> Problems:
+    """S3 refuses a FIFO queue, and a dead-letter queue is of its source's kind."""
+
+    def is_fifo(title: str) -> bool:
+        queue = stack.properties(title)
+        return str(queue.get("FifoQueue", "")).lower() == "true"
+
+    for bucket, _, queue in stack.notifications():
+        if queue and is_fifo(queue):
+            yield queue, f"is a FIFO queue; {bucket} cannot send to it"
+    for title, _, target in _dead_letters(stack):
+        if target and is_fifo(title) != is_fifo(target):
+            yield target, f"and {title} are not both standard or both FIFO"
+
+
+@rule(
+    "Allow sqs:SendMessage to s3.amazonaws.com on the queue, with aws:SourceArn the bucket's ARN"
+    " (spelled by name) and aws:SourceAccount this account.",
+    source=NOTIFICATIONS,
+    keeps="T3, trap 1, trap 32",
+)
+def queue_admits_exactly_its_bucket(stack: Stack) -> Problems:
+    """Without the right S3 refuses the notification; too wide, any bucket can feed the queue."""
+    for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.notifications() if q):
+        guard = stack.guarding(queue)
+        context = {"aws:SourceArn": stack.arn(bucket), "aws:SourceAccount": stack.account}
+        send = Request(
+            action="sqs:SendMessage",
+            resource=stack.arn(queue),
+            principal="s3.amazonaws.com",
+            context={**context, "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "true"},
+        )
+        holder = next(iter(stack.guards(queue)), queue)
+        if not allowed(guard, send):
+            yield holder, f"does not let {bucket} send to {queue}"
+            continue
+        for name, changed in (
+            ("another bucket", {"aws:SourceArn": stack.arn(bucket) + "-other"}),
+            ("another account's bucket", {"aws:SourceAccount": "444455556666"}),
+        ):
+            other = Request(
+                action=send.action,
+                resource=send.resource,
+                principal=send.principal,
+                context={**send.context, **changed},
+            )
+            if allowed(guard, other):
+                yield holder, f"lets {name} send to {queue}"
+
+
+@rule(
+    "Name the queue in the bucket's NotificationConfiguration, or drop its right to send; read an"
+    " announced queue by an event source mapping.",
+    source=NOTIFICATIONS,
+    keeps="T1",
+)
+def announcements_arrive(stack: Stack) -> Problems:
+    """A right without its notification, or a queue without its reader, is a chain torn in two."""
+    announced = {(bucket, queue) for bucket, _, queue in stack.notifications() if queue}
+    read = {one.queue for one in stack.mappings()}
+    for queue in sorted({queue for _, queue in announced} - read):
+        yield queue, "is announced uploads, and no function of the stack reads it"
+    for queue in stack.of_type("SQS::Queue"):
+        for one in stack.guarding(queue):
+            for test in one.get("Condition", {}).values() if one["Effect"] == "Allow" else ():
+                for source in test.get("aws:SourceArn", []):
+                    bucket = stack.owner(source, "S3::Bucket")
+                    if bucket and (bucket, queue) not in announced:
+                        yield bucket, f"may send to {queue}, and announces nothing there"
+
+
+@rule(
+    "Deny every action when aws:SecureTransport is false, to everybody, on the queue or topic.",
+    source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html",
+    keeps="S2",
+)
+def queue_and_topic_refuse_plain_http(stack: Stack) -> Problems:
+    """Messages name what people upload; SQS and SNS answer plain HTTP as well."""
+    for kind, action in (("SQS::Queue", "sqs:SendMessage"), ("SNS::Topic", "sns:Publish")):
+        for title in stack.of_type(kind):
+            plain = Request(
+                action=action,
+                resource=stack.arn(title),
+                principal=f"arn:aws:iam::{stack.account}:role/any",
+                context={"aws:SecureTransport": "false"},
+            )
+            if not any(
+                one["Effect"] == "Deny" and applies(one, plain) for one in stack.guarding(title)
+            ):
+                yield title, "takes requests over plain HTTP"
+
+
+@rule(
+    "Allow sqs:ReceiveMessage, DeleteMessage and GetQueueAttributes on the dead-letter queue,"
+    " sqs:SendMessage on the queue it goes back to, and the keys of both.",
+    source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+    "sqs-configure-dead-letter-queue-redrive.html",
+    keeps="D6, trap 21",
+)
+def redrive_right_is_whole(stack: Stack) -> Problems:
+    """Starting a redrive without these fails, on the day when somebody needs it."""
+    holders = {role: stack.granted(role) for role in stack.of_type("IAM::Role")}
+    holders |= {title: stack.statements(title) for title in stack.of_type("IAM::ManagedPolicy")}
+    for title, granted in holders.items():
+        for source, _, dead in _dead_letters(stack):
+            started = Request(action="sqs:StartMessageMoveTask", resource=stack.arn(dead or source))
+            if not dead or not allowed(granted, started):
+                continue
+            needed = [(action, stack.arn(dead)) for action in REDRIVE]
+            needed.append(("sqs:SendMessage", stack.arn(source)))
+            for queue, action in (
+                (dead, "Decrypt"),
+                (source, "Decrypt"),
+                (source, "GenerateDataKey"),
+            ):
+                if key := stack.key_of(queue):
+                    needed.append((f"kms:{action}", stack.arn(key)))
+            for action, resource in dict.fromkeys(needed):
+                # A key right may be bound to the queues by its encryption context.
+                contexts = [{"kms:EncryptionContext:aws:sqs:arn": stack.arn(dead)}]
+                contexts.append({"kms:EncryptionContext:aws:sqs:arn": stack.arn(source)})
+                if not any(
+                    allowed(granted, Request(action=action, resource=resource, context=one))
+                    for one in contexts
+                ):
+                    yield title, f"may start a redrive of {dead} and lacks {action} on {resource}"

@@ -1,0 +1,227 @@
+"""Rules about the template as a whole: names, limits, what is typed where it should be derived."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from darkroom.cloudformation.model import NAMES, Stack, references
+from darkroom.cloudformation.parameters import longest, misfit
+from darkroom.lint.rule import Problems, rule
+
+CLOUDFORMATION = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
+QUOTAS = f"{CLOUDFORMATION}/cloudformation-limits.html"
+NAMING = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"
+PSEUDO = f"{CLOUDFORMATION}/pseudo-parameter-reference.html"
+
+LARGEST = 1_000_000
+RESOURCES, PARAMETERS, OUTPUTS = 500, 200, 200
+BUCKET_NAME = 63
+# The longest values that AWS fills in: twelve digits, `ap-northeast-1` and one more, `aws-us-gov`.
+LONGEST = {"AWS::AccountId": 12, "AWS::Region": 15, "AWS::Partition": 10, "AWS::StackName": 128}
+# What has no region in its ARN, buckets apart.
+GLOBAL = ("CloudWatch::Dashboard", "IAM::Role")
+# Characters of a policy, without white space.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and the services' own.
+POLICY_LIMITS = {
+    "IAM::Role": 10_240,
+    "S3::BucketPolicy": 20_480,
+    "EC2::VPCEndpoint": 20_480,
+    "SNS::TopicPolicy": 30_720,
+    "KMS::Key": 32_768,
+}
+REGION = re.compile(r"\b(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d\b")
+# Where an account may stand: an ARN's fifth part, a queue's URL, or alone.
+ACCOUNT = re.compile(r"(?<![\w.])\d{12}(?![\w.])")
+
+
+@rule(
+    "Make it smaller, or split it into stacks.",
+    source=QUOTAS,
+    keeps="D7, trap 31",
+)
+def template_fits(stack: Stack) -> Problems:
+    """CloudFormation takes 1 MB through S3, 500 resources, 200 parameters and outputs."""
+    # Without white space: how small the template can be written. The 51,200 bytes that it takes
+    # directly are no limit: `aws cloudformation deploy --s3-bucket` goes through S3.
+    size = len(json.dumps(stack.template, separators=(",", ":")).encode())
+    if size > LARGEST:
+        yield "template", f"is {size:,} bytes without white space; {LARGEST:,} are allowed"
+    for section, limit in (
+        ("Resources", RESOURCES),
+        ("Parameters", PARAMETERS),
+        ("Outputs", OUTPUTS),
+    ):
+        if (count := len(stack.template.get(section, {}))) > limit:
+            yield "template", f"has {count} {section.lower()}; {limit} are allowed"
+
+
+@rule(
+    "Split the policy, or name fewer resources.",
+    source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
+    keeps="trap 31",
+)
+def policies_fit(stack: Stack) -> Problems:
+    """A policy over its service's limit fails in the middle of a deployment."""
+    for title, _ in stack.existing():
+        if limit := POLICY_LIMITS.get(stack.kind(title)):
+            properties = stack.properties(title)
+            text = properties.get("PolicyDocument", properties.get("KeyPolicy", ""))
+            if stack.kind(title) == "IAM::Role":
+                text = [one.get("PolicyDocument") for one in properties.get("Policies", [])]
+            size = len(json.dumps(text, separators=(",", ":")))
+            if size > limit:
+                yield title, f"has {size} characters of policy; {limit} are allowed"
+
+
+@rule(
+    "Lead each name with a parameter that differs by stack, or leave the name to CloudFormation.",
+    source=f"{CLOUDFORMATION}/aws-properties-name.html",
+    keeps="D3, trap 52",
+)
+def names_differ_by_stack(stack: Stack) -> Problems:
+    """Two stacks in one account and region cannot have the same name for anything."""
+    for title, given in _names(stack):
+        leads = {
+            name
+            for name in references(given)
+            if name in stack.parameters or name in ("AWS::StackName", "AWS::StackId")
+        }
+        if isinstance(given, str) or not leads:
+            yield title, f"is always called {json.dumps(given)}"
+
+
+@rule(
+    "Add ${AWS::Region} to the name, or leave the name to CloudFormation.",
+    source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html",
+    keeps="D2, trap 52",
+)
+def global_names_differ_by_region(stack: Stack) -> Problems:
+    """Dashboards and roles belong to the account: a twin of the stack elsewhere collides."""
+    for title, given in _names(stack):
+        by_region = {"AWS::Region", "AWS::StackId"} & set(references(given))
+        if stack.kind(title) in GLOBAL and not by_region:
+            yield title, "has the same name in every region of the account"
+
+
+def _names(stack: Stack) -> Iterator[tuple[str, Any]]:
+    for title, resource in stack.existing():
+        key, _ = NAMES.get(stack.kind(title), ("", ""))
+        if key and key in resource.get("Properties", {}):
+            yield title, resource["Properties"][key]
+
+
+@rule(
+    "Build the name from a parameter with a MaxLength and an AllowedPattern of lower-case letters,"
+    " digits and hyphens, the account and the region; not from AWS::StackName.",
+    source=NAMING,
+    keeps="D3, trap 44",
+)
+def bucket_name_fits(stack: Stack) -> Problems:
+    """A bucket's name may not exceed 63 characters, must be lower-case and unique in the world."""
+    for title, given in _names(stack):
+        if stack.kind(title) != "S3::Bucket" or isinstance(given, str):
+            continue
+        text = _flat(given)
+        parts = re.findall(r"\$\{([^}]+)\}", text)
+        fixed = len(re.sub(r"\$\{[^}]+\}", "", text))
+        lengths = [LONGEST.get(part) or longest(stack.parameters.get(part, {})) for part in parts]
+        if "AWS::StackName" in parts:
+            yield title, "is named after the stack, whose name may have capitals and 128 characters"
+        elif None in lengths:
+            unbounded = [part for part, length in zip(parts, lengths, strict=True) if not length]
+            yield title, f"has a name as long as {', '.join(unbounded)}, which has no MaxLength"
+        elif (most := fixed + sum(filter(None, lengths))) > BUCKET_NAME:
+            yield title, f"has a name of up to {most} characters; {BUCKET_NAME} are allowed"
+        for part in parts:
+            parameter = stack.parameters.get(part)
+            if parameter and any(not misfit(parameter, bad) for bad in ("Aa", "a_b", "AAA")):
+                yield title, f"has {part} in its name, which may hold what a bucket's may not"
+        if "AWS::AccountId" not in parts or "AWS::Region" not in parts:
+            yield title, "has a name without account and region: somebody else may have it"
+
+
+def _flat(value: Any) -> str:
+    """Return a name as the text of a Sub, whichever function builds it."""
+    if isinstance(value, dict):
+        if "Fn::Sub" in value:
+            return _flat(value["Fn::Sub"])
+        if "Ref" in value:
+            return f"${{{value['Ref']}}}"
+        if "Fn::Join" in value:
+            separator, parts = value["Fn::Join"]
+            return str(separator).join(map(_flat, parts))
+    return _flat(value[0]) if isinstance(value, list) else str(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+
+
+@rule(
+    "Use ${AWS::AccountId}, ${AWS::Region}, ${AWS::Partition} and ${AWS::URLSuffix}.",
+    source=PSEUDO,
+    keeps="D2, S7, trap 46",
+)
+def place_is_not_typed(stack: Stack) -> Problems:
+    """A typed account, region or partition works in one place and fails, or leaks, in others."""
+    for title, resource in stack.existing():
+        for text in _texts({"p": resource.get("Properties"), "d": resource.get("DependsOn")}):
+            for wrong in (
+                *ACCOUNT.findall(text),
+                *REGION.findall(text),
+                *re.findall(r"\barn:aws(?:-cn|-us-gov)?:", text),
+            ):
+                yield title, f"holds {wrong!r} in {text[:80]!r}"
+
+
+@rule(
+    "Make the Default fit the parameter's own AllowedPattern, AllowedValues and bounds.",
+    source=f"{CLOUDFORMATION}/parameters-section-structure.html",
+    keeps="D4, R4",
+)
+def default_is_allowed(stack: Stack) -> Problems:
+    """A default that the parameter refuses stops everybody who did not change it."""
+    for name, parameter in stack.parameters.items():
+        if "Default" in parameter and (wrong := misfit(parameter, parameter["Default"])):
+            yield name, f"has a default that {wrong}"
+
+
+@rule(
+    "Give the parameter an AllowedPattern, AllowedValues, a MinValue and MaxValue, or an AWS type.",
+    source=f"{CLOUDFORMATION}/parameters-section-structure.html",
+    keeps="D4, R4",
+)
+def parameter_is_bounded(stack: Stack) -> Problems:
+    """What a parameter does not refuse fails later, in the middle of a deployment."""
+    for name, parameter in stack.parameters.items():
+        kind = str(parameter.get("Type"))
+        if "AllowedValues" in parameter or "AllowedPattern" in parameter:
+            continue
+        if kind == "Number" and not {"MinValue", "MaxValue"} <= set(parameter):
+            yield name, "is a number without MinValue and MaxValue"
+        elif kind == "String" and "MaxLength" not in parameter:
+            yield name, "is a text without AllowedPattern, AllowedValues or MaxLength"
+
+
+@rule(
+    "Correct the value, or the rule or mapping that refuses it.",
+    source=f"{CLOUDFORMATION}/rules-section-structure.html",
+    keeps="D2, D4, trap 25",
+)
+def defaults_can_be_deployed(stack: Stack) -> Problems:
+    """Assertions that the values break stop the deployment with their sentence."""
+    for sentence in stack.broken_rules():
+        yield "template", f"stops with: {sentence}"
+    for name, of_region in stack.template.get("Mappings", {}).items():
+        for key, values in of_region.items():
+            for value in values.values():
+                if isinstance(value, str) and value == "0.0.0.0/0":
+                    yield "template", f"maps {name}.{key} to {value}: the whole internet"

@@ -1,1 +1,0 @@
-"""The commands that its operators run: `python -m ops --help`."""

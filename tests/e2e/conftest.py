@@ -1,0 +1,78 @@
+"""One emulator for all end-to-end tests, and the stacks deployed to it."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darkroom.emulator import deployment
+from darkroom.emulator.ministack import Emulator
+from templates import pipeline, specification
+from tests.e2e.harness import Operator, Pipeline
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    with Emulator(plain_http=True) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def package_parameters(emulator: Emulator) -> dict[str, str]:
+    package = deployment.package_for_this_host(ROOT / "build")
+    return deployment.package_parameters(emulator, package)
+
+
+def template(plan: specification.Specification) -> dict[str, Any]:
+    runnable, _ = deployment.runnable(json.loads(pipeline.render(pipeline.build(plan))))
+    return runnable
+
+
+@pytest.fixture(scope="session")
+def running(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
+    """The stack that `generate.py` gives, with its default parameters."""
+    plan = specification.load(ROOT / "params" / "pipeline.toml")
+    stack = deployment.deploy(
+        emulator, template(plan), stack_name="darkroom", parameters=package_parameters
+    )
+    return Pipeline(emulator, stack)
+
+
+@pytest.fixture(scope="session")
+def impatient(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
+    """A second stack beside it, for faults: without back-off, two tries, seconds between them."""
+    plan = specification.parse({"queues": {"default": {"max_receive_count": 2}}}, origin="test")
+    stack = deployment.deploy(
+        emulator,
+        template(plan),
+        stack_name="impatient",
+        parameters={**package_parameters, "NamePrefix": "impatient", "CreateSqsEndpoint": "false"},
+    )
+    pipeline = Pipeline(emulator, stack)
+    # Six function time-outs by construction; here nothing takes long and the test should not.
+    pipeline.sqs.set_queue_attributes(
+        QueueUrl=stack.outputs["WorkQueueUrl"], Attributes={"VisibilityTimeout": "2"}
+    )
+    return pipeline
+
+
+@pytest.fixture
+def terminal(
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Callable[[str], Operator]:
+    """A person whose environment means the embedded AWS, for a stack by its name."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in emulator.environment.items():
+        if name.startswith(("AWS_", "NO_PROXY")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return lambda name: Operator(name, capsys, monkeypatch)

@@ -1,0 +1,228 @@
+"""A deployed pipeline and what tests do with it: upload, wait, look at what is stored."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import pytest
+from botocore.exceptions import ClientError
+
+from darkroom import cli
+from darkroom.aws import notifications
+from darkroom.emulator.deployment import Stack
+from darkroom.emulator.ministack import Emulator
+from templates import naming
+from worker import keys
+from worker.events import SourceObject
+from worker.settings import Source
+
+Found = TypeVar("Found")
+
+PATIENCE = 60.0  # seconds; nearly everything takes two, a machine under load several times that
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object with its bytes and everything S3 says about it."""
+
+    body: bytes
+    head: Mapping[str, Any]
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        found: Mapping[str, str] = self.head["Metadata"]
+        return found
+
+
+@dataclass
+class Operator:
+    """A person at a terminal, in a directory of his own, with a stack to look after."""
+
+    stack_name: str
+    capture: pytest.CaptureFixture[str]
+    patch: pytest.MonkeyPatch
+
+    def does(self, command: str, *arguments: str, status: int = 0) -> str:
+        """Run a command on the stack; return what it printed."""
+        name, *action = command.split()
+        self.capture.readouterr()
+        assert cli.main([name, *action, "--stack-name", self.stack_name, *arguments]) == status
+        return self.capture.readouterr().out
+
+    def reads(self, command: str, *arguments: str, status: int = 0) -> Any:
+        return json.loads(self.does(command, "--output", "json", *arguments, status=status))
+
+
+@dataclass
+class Pipeline:
+    """One stack on the emulator."""
+
+    emulator: Emulator
+    stack: Stack
+    source: str = "default"
+
+    @cached_property
+    def s3(self) -> Any:
+        return self.emulator.client("s3")
+
+    @cached_property
+    def sqs(self) -> Any:
+        return self.emulator.client("sqs")
+
+    @property
+    def uploads(self) -> str:
+        """The source's bucket, the stack's own or somebody's."""
+        return self.stack.outputs[naming.title(self.source, "UploadBucketName")]
+
+    @property
+    def told(self) -> Source:
+        """What the worker is told of this source."""
+        return self.stack.sources[self.uploads]
+
+    @property
+    def thumbnail_bucket(self) -> str:
+        return self.stack.outputs["ThumbnailBucketName"]
+
+    @property
+    def variant_names(self) -> list[str]:
+        variants = self.told.variants
+        return [
+            f"w{width}" + ("" if name == "jpeg" else f".{name}")
+            for width in variants.widths
+            for name in variants.formats
+        ]
+
+    def upload(self, key: str, body: bytes) -> str:
+        """Put an object; return its version."""
+        version: str = self.s3.put_object(Bucket=self.uploads, Key=key, Body=body)["VersionId"]
+        return version
+
+    def stored(self, key: str) -> Stored | None:
+        try:
+            answer = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+        return Stored(answer["Body"].read(), answer)
+
+    def thumbnails(self, key: str, version: str) -> dict[str, Stored]:
+        """Wait for all variants of one version of an upload; variant name → object."""
+
+        def complete() -> dict[str, Stored] | None:
+            found = {}
+            for name in self.variant_names:
+                stored = self.stored(keys.output_key(key, name, self.told.folder))
+                if stored is None or stored.metadata["source-version"] != version:
+                    return None
+                found[name] = stored
+            return found
+
+        return self.until(complete, f"thumbnails of {key}")
+
+    def rejection(self, key: str) -> dict[str, Any]:
+        """Wait for the record that says why an upload gave no thumbnails."""
+        stored = self.until(
+            lambda: self.stored(keys.rejection_key(key, self.told.folder)), f"rejection of {key}"
+        )
+        record: dict[str, Any] = json.loads(stored.body)
+        return record
+
+    def send(self, body: str) -> None:
+        """Put a message into the work queue, as a second delivery or a faulty producer would."""
+        self.sqs.send_message(QueueUrl=self.stack.outputs["WorkQueueUrl"], MessageBody=body)
+
+    def announcement(self, key: str, metadata: Mapping[str, str]) -> str:
+        """The S3 notification of the version that an output's metadata name, once more."""
+        return notifications.notification(
+            SourceObject(
+                bucket=self.uploads,
+                key=key,
+                version=metadata["source-version"],
+                etag=metadata["source-etag"],
+                sequencer=metadata["source-sequencer"],
+            )
+        )
+
+    def waiting(self, queue: str = "WorkQueueUrl") -> int:
+        """How many messages a queue holds, the hidden ones included."""
+        attributes = self.sqs.get_queue_attributes(
+            QueueUrl=self.stack.outputs[queue], AttributeNames=["All"]
+        )["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"]) + int(
+            attributes["ApproximateNumberOfMessagesNotVisible"]
+        )
+
+    def drained(self, *, queue: str = "default") -> None:
+        """Wait until a work queue is empty: everything sent so far has been worked on."""
+        queue = naming.title(queue, "WorkQueueUrl")
+        self.until(lambda: True if self.waiting(queue) == 0 else None, "an empty queue")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """What the worker has logged, in order."""
+        pages = self.emulator.client("logs").get_paginator("filter_log_events")
+        return [
+            json.loads(event["message"])
+            for page in pages.paginate(logGroupName=self.stack.outputs["LogGroupName"])
+            for event in page["events"]
+            if event["message"].startswith("{")
+        ]
+
+    def until(self, look: Callable[[], Found | None], what: str) -> Found:
+        """Return what `look` finds as soon as it does; else fail with the worker's words."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            found = look()
+            if found is not None:
+                return found
+            time.sleep(0.1)
+        log = "\n".join(map(str, self.log_lines()[-10:])) or self.emulator.log_tail(about="ambda")
+        raise AssertionError(f"no {what} within {PATIENCE:.0f} s; the worker said:\n{log}")
+
+    def role_policies(self) -> dict[str, Any]:
+        """The worker role's own policies by name."""
+        iam, role = self.emulator.client("iam"), self._role
+        return {
+            name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        }
+
+    @contextmanager
+    def without(self, action: str) -> Iterator[None]:
+        """Take one action from the worker's role, and give it back."""
+        iam, role = self.emulator.client("iam"), self._role
+        before = self.role_policies()
+        taken = 0
+        for name, policy in before.items():
+            after = json.loads(json.dumps(policy))
+            for statement in after["Statement"]:
+                actions = statement["Action"]
+                actions = [actions] if isinstance(actions, str) else actions
+                if statement["Effect"] == "Allow" and action in actions:
+                    taken += 1
+                    statement["Action"] = [kept for kept in actions if kept != action]
+            after["Statement"] = [item for item in after["Statement"] if item["Action"]]
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(after))
+        assert taken, f"the role never had {action}"
+        try:
+            yield
+        finally:
+            for name, policy in before.items():
+                document = json.dumps(policy)
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
+
+    @property
+    def role_arn(self) -> str:
+        function = self.emulator.client("lambda").get_function_configuration(
+            FunctionName=self.stack.outputs["FunctionName"]
+        )
+        arn: str = function["Role"]
+        return arn
+
+    @property
+    def _role(self) -> str:
+        return self.role_arn.rpartition("/")[2]

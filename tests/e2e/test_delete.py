@@ -1,0 +1,176 @@
+"""A stack is taken away: in what order, what stops it, what stays; and once more."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from darkroom.aws.stack import Account
+from darkroom.checks.canary import deleted
+from darkroom.commands import delete
+from darkroom.console import confirm as asking
+from darkroom.emulator import deployment
+from darkroom.emulator.ministack import Emulator
+from templates import specification
+from tests.e2e import pictures
+from tests.e2e.conftest import template
+from tests.e2e.harness import Operator, Pipeline
+from tests.e2e.test_verify import mapping
+
+NAME = "leaving"
+
+
+@pytest.fixture
+def leaving(emulator: Emulator, package_parameters: dict[str, str]) -> Iterator[Pipeline]:
+    plan = specification.parse({"sources": {"default": {"suffixes": [".jpg"]}}}, origin="test")
+    stack = deployment.deploy(
+        emulator,
+        template(plan),
+        stack_name=NAME,
+        parameters={**package_parameters, "NamePrefix": NAME, "CreateSqsEndpoint": "false"},
+    )
+    pipeline = Pipeline(emulator, stack)
+    key = "uploads/kept.jpg"
+    pipeline.thumbnails(key, pipeline.upload(key, pictures.jpeg()))
+    pipeline.drained()
+    yield pipeline
+    cloudformation = emulator.client("cloudformation")
+    cloudformation.delete_stack(StackName=NAME)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=NAME, WaiterConfig={"Delay": 1}
+    )
+    for bucket in there(pipeline):  # kept, and in the way of the next one (trap 29)
+        list(deleted(pipeline.s3, bucket))
+        pipeline.s3.delete_bucket(Bucket=bucket)
+
+
+@pytest.fixture
+def operator(leaving: Pipeline, terminal: Callable[[str], Operator]) -> Operator:
+    assert leaving
+    operator = terminal(NAME)
+    operator.patch.setattr(delete, "PAUSE_SECONDS", 0.1)
+    return operator
+
+
+@pytest.fixture
+def calls(operator: Operator) -> list[str]:
+    """What is changed on AWS, in order."""
+    made: list[str] = []
+    client = Account.client
+
+    def watched(account: Account, service: str) -> Any:
+        found = client(account, service)
+        found.meta.events.register("before-call", note, unique_id="note")
+        return found
+
+    def note(model: Any, **_: Any) -> None:
+        changes = ("Update", "Delete", "Put", "Create", "Purge")
+        if model.name.startswith(changes) and model.name not in made[-1:]:
+            made.append(model.name)
+
+    operator.patch.setattr(Account, "client", watched)
+    return made
+
+
+def there(pipeline: Pipeline) -> set[str]:
+    names = {one["Name"] for one in pipeline.s3.list_buckets()["Buckets"]}
+    return {name for name in names if name.startswith(NAME)}
+
+
+def test_work_is_never_lost_by_the_way(
+    leaving: Pipeline, operator: Operator, calls: list[str]
+) -> None:
+    """D6, R2, trap 28: refused while something is left, then stop, delete, tell what stays."""
+    both = there(leaving)
+    assert len(both) == 2
+    operator.does("teardown", status=2)  # nobody to ask
+    steps = operator.reads("teardown", "--dry-run", "--delete-data")["steps"]
+    order = ["wait until", "disable WorkerEventSourceMapping", "empty", "empty", "delete the stack"]
+    order += ["delete the bucket", "delete the bucket", "keep EncryptionKey"]
+    assert [step.startswith(begin) for step, begin in zip(steps, order, strict=True)] == [True] * 8
+
+    leaving.sqs.send_message(
+        QueueUrl=leaving.stack.outputs["DeadLetterQueueUrl"], MessageBody="lost"
+    )
+    operator.does("teardown", "--yes", status=1)
+    assert "refuse" in operator.reads("teardown", "--dry-run")["steps"][0]
+    assert calls == []
+    leaving.sqs.purge_queue(QueueUrl=leaving.stack.outputs["DeadLetterQueueUrl"])
+
+    # Work that waits is done first, even where an earlier run had stopped it.
+    client = leaving.emulator.client("lambda")
+    client.update_event_source_mapping(UUID=mapping(leaving), Enabled=False)
+    version = leaving.upload("uploads/last.jpg", pictures.jpeg())
+    leaving.until(lambda: leaving.waiting() or None, "a message that waits")
+    told = operator.reads("teardown", "--yes")
+    assert calls == ["UpdateEventSourceMapping", "DeleteStack"]
+    assert leaving.thumbnails("uploads/last.jpg", version)
+    assert there(leaving) == both
+    assert {one["resource"] for one in told["retained"]} == {
+        "EncryptionKey",
+        "UploadBucket",
+        "ThumbnailBucket",
+    }
+    assert sum(one["objects"] for one in told["retained"]) == 14  # two uploads, six outputs each
+    assert told["usd_a_month"] == 1.0  # the key; a few kilobytes cost nothing
+
+    # Gone already: it tells the same once more, and with consent removes the data.
+    calls.clear()
+    assert operator.reads("teardown")["retained"] == told["retained"]
+    assert calls == []
+    operator.does("teardown", "--delete-data", status=2)
+    assert there(leaving) == both
+    left = operator.reads("teardown", "--delete-data", "--yes")["retained"]
+    assert [one["resource"] for one in left] == ["EncryptionKey"]
+    assert there(leaving) == set()
+    assert "schedule-key-deletion" in operator.does("teardown", "--delete-data")
+
+
+def test_interrupted_it_goes_on(leaving: Pipeline, operator: Operator, calls: list[str]) -> None:
+    """D6: each step looks at what is there; data goes before the stack that knows where it is."""
+    everything = ("teardown", "--delete-data", "--abandon", "--yes")
+    with operator.patch.context() as patch:
+        patch.setattr(delete, "deleted", interrupted)
+        operator.does(*everything, status=130)
+    assert calls == ["UpdateEventSourceMapping", "DeleteObjects"]
+    with operator.patch.context() as patch:
+        patch.setattr(delete.Teardown, "remove_buckets", interrupt)
+        operator.does(*everything, status=130)
+    assert calls[2:] == ["DeleteStack"]  # both steps together: the second bucket's objects went on
+    operator.does(*everything)
+    assert calls[3:] == ["DeleteBucket"]
+    assert there(leaving) == set()
+
+
+def interrupted(s3: Any, bucket: str) -> Iterator[tuple[int, list[str]]]:
+    """Ctrl-C behind the first page."""
+    yield next(deleted(s3, bucket))
+    raise KeyboardInterrupt
+
+
+def interrupt(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_only_the_stacks_own_name_is_consent(
+    leaving: Pipeline, operator: Operator, calls: list[str]
+) -> None:
+    """D6: what is typed is the name, and the question says that data goes."""
+    asked = []
+
+    def confirm(question: str, *, word: str, given: bool) -> None:
+        asked.append((question, word, given))
+        raise KeyboardInterrupt
+
+    operator.patch.setattr(asking, "confirm", confirm)
+    operator.does("teardown", "--delete-data", status=130)
+    ((question, word, given),) = asked
+    assert (word, given) == (NAME, False)
+    assert "ALL DATA" in question
+    assert calls == []
+    assert len(there(leaving)) == 2
+
+
+def test_what_never_was_is_told(operator: Operator) -> None:
+    operator.stack_name = "never"
+    operator.does("teardown", status=1)

@@ -1,0 +1,66 @@
+"""Where the specification asks for it, thumbnails follow what their source has become."""
+
+import pytest
+
+from darkroom.emulator import deployment
+from darkroom.emulator.ministack import Emulator
+from templates import specification
+from tests.e2e import pictures
+from tests.e2e.conftest import template
+from tests.e2e.harness import Pipeline, Stored
+from worker import keys
+
+
+@pytest.fixture(scope="module")
+def following(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
+    """A third stack, with one suffix and `propagate_deletes`."""
+    plan = specification.parse(
+        {"sources": {"default": {"suffixes": [".jpg"], "propagate_deletes": True}}}, origin="test"
+    )
+    stack = deployment.deploy(
+        emulator,
+        template(plan),
+        stack_name="following",
+        parameters={**package_parameters, "NamePrefix": "following"},
+    )
+    return Pipeline(emulator, stack)
+
+
+def _outputs(pipeline: Pipeline, key: str) -> list[Stored]:
+    found = [pipeline.stored(keys.output_key(key, name)) for name in pipeline.variant_names]
+    return [stored for stored in found if stored]
+
+
+def test_thumbnails_go_and_come_with_their_source(following: Pipeline) -> None:
+    """P6: deleted and restored through the rights, rules and events of the template itself."""
+    key = "uploads/now you see it.jpg"
+    version = following.upload(key, pictures.jpeg())
+    following.thumbnails(key, version)
+
+    marker = following.s3.delete_object(Bucket=following.uploads, Key=key)["VersionId"]
+    record = following.rejection(key)
+    assert (record["reason"], record["version"]) == ("deleted", marker)
+    following.until(lambda: True if not _outputs(following, key) else None, "end of thumbnails")
+
+    following.s3.delete_object(Bucket=following.uploads, Key=key, VersionId=marker)
+    following.thumbnails(key, version)
+    following.until(
+        lambda: True if following.stored(keys.rejection_key(key)) is None else None,
+        "end of the record",
+    )
+    following.drained()
+
+
+def test_thumbnails_stay_where_nobody_asked(running: Pipeline) -> None:
+    """P6: off by default."""
+    key = "uploads/kept.jpg"
+    version = running.upload(key, pictures.jpeg())
+    before = running.thumbnails(key, version)
+    running.s3.delete_object(Bucket=running.uploads, Key=key)
+    metadata = next(iter(before.values())).metadata
+    running.send(running.announcement(key, metadata))
+    running.drained()
+    after = running.thumbnails(key, version)
+    assert {name: stored.body for name, stored in after.items()} == {
+        name: stored.body for name, stored in before.items()
+    }

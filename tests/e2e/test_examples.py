@@ -1,0 +1,44 @@
+"""The example specifications, each deployed and put to work."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.template_sizes.sizes import EXAMPLES
+from darkroom.emulator import deployment
+from darkroom.emulator.ministack import Emulator
+from templates import specification
+from tests.e2e import fixtures, pictures
+from tests.e2e.conftest import template
+from tests.e2e.harness import Pipeline
+
+# Boundary and signing are refused where they name nothing: the template's tests have them.
+GIVEN = {"regulated": {"AllowedUploadCidrs": "127.0.0.0/8"}}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs(
+    path: Path, emulator: Emulator, package_parameters: dict[str, str]
+) -> None:
+    """D5, T5: through the rights, events and settings of its own template, from each bucket."""
+    plan = specification.load(path)
+    name = path.stem
+    parameters = fixtures.parameters(emulator, plan, name)
+    stack = deployment.deploy(
+        emulator,
+        template(plan),
+        stack_name=name,
+        parameters={**package_parameters, **parameters, **GIVEN.get(name, {})},
+    )
+    for source, settings in plan.sources.items():
+        one = Pipeline(emulator, stack, source)
+        key = f"{settings.prefixes[0]}a cat.jpg"
+        stored = one.thumbnails(key, one.upload(key, pictures.jpeg()))
+        made = plan.variants[settings.variants]
+        assert len(stored) == len(made.widths) * len(made.formats)
+        first = next(iter(stored.values()))
+        assert first.head["CacheControl"] == made.cache_control
+        assert first.metadata["source-bucket"] == one.uploads
+        if settings.propagate_deletes:
+            one.s3.delete_object(Bucket=one.uploads, Key=key)
+            assert one.rejection(key)["reason"] == "deleted"

@@ -1,0 +1,146 @@
+"""What the worker's code really calls, against what it is granted."""
+
+import json
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.session
+import pytest
+
+from darkroom.commands.iam_test import PIPELINE
+from darkroom.iam.expectations import worker as claims
+from darkroom.iam.model import described
+from templates import specification
+from tests.e2e import pictures
+from tests.e2e.harness import Pipeline
+from worker import handler
+
+KEY = "uploads/recorded.dat"  # no suffix that is announced: only this test's worker sees it
+
+Right = tuple[str, str]
+"""An IAM action, and the bucket with the key's first folder, or the queue."""
+
+
+class Recorder:
+    """Notes the rights that each call of a botocore session needs."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+        self.rights: set[Right] = set()
+
+    def before(self, params: Mapping[str, Any], model: Any, context: Any, **_: Any) -> None:
+        context["called"] = (model.name, dict(params))
+        for action in self.actions(model.name, params):
+            self.rights.add((action, self.resource(action, params)))
+
+    def after(self, http_response: Any, context: Any, **_: Any) -> None:
+        operation, params = context["called"]
+        if http_response.status_code == 404 and operation in {"GetObject", "HeadObject"}:
+            # S3 says so only to those who may list the bucket; to others it says 403.
+            self.rights.add(("s3:ListBucket", self.names[params["Bucket"]]))
+
+    @staticmethod
+    def actions(operation: str, params: Mapping[str, Any]) -> Iterator[str]:
+        match operation:
+            case "GetObject" | "HeadObject":
+                yield "s3:GetObjectVersion" if "VersionId" in params else "s3:GetObject"
+            case "ListObjectsV2":
+                yield "s3:ListBucket"
+            case "PutObject" | "DeleteObject":
+                yield f"s3:{operation}"
+                if (
+                    "IfMatch" in params
+                ):  # https://docs.aws.amazon.com/AmazonS3/ (conditional writes)
+                    yield "s3:GetObject"
+            case "DeleteMessage" | "ChangeMessageVisibility":
+                yield f"sqs:{operation}"
+            case _:
+                yield f"unexpected:{operation}"
+
+    def resource(self, action: str, params: Mapping[str, Any]) -> str:
+        if "QueueUrl" in params:
+            return "<WorkQueue.Arn>"
+        bucket = self.names[params["Bucket"]]
+        return bucket if action == "s3:ListBucket" else f"{bucket}/{params['Key'].split('/')[0]}/"
+
+
+@pytest.fixture
+def recorder(running: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    """The worker's own handler in this process, on the deployed stack, every call noted."""
+    emulator = running.emulator
+    function = emulator.client("lambda").get_function_configuration(
+        FunctionName=running.stack.outputs["FunctionName"]
+    )
+    for name, value in (emulator.environment | function["Environment"]["Variables"]).items():
+        monkeypatch.setenv(name, value)
+    noted = Recorder(
+        {running.uploads: "<UploadBucket.Arn>", running.thumbnail_bucket: "<ThumbnailBucket.Arn>"}
+    )
+    session = botocore.session.Session()
+    session.register("provide-client-params.*.*", noted.before)
+    session.register("after-call.*.*", noted.after)
+    monkeypatch.setattr(botocore.session, "get_session", lambda: session)
+    handler._worker.cache_clear()
+    yield noted
+    handler._worker.cache_clear()
+
+
+def test_what_is_called_is_what_is_granted(running: Pipeline, recorder: Recorder) -> None:
+    """S5, S6: every right of the worker's code in role and endpoint policies has its call."""
+    good, other, junk = pictures.jpeg(), pictures.turned(6), b"no picture"
+    sequencer = iter(range(16, 256, 16))
+
+    def deliver(body: bytes, *, receives: int = 1, **changes: str) -> dict[str, Any]:
+        what = {"bucket": running.uploads, "version": running.upload(KEY, body), **changes}
+        announced = _message(next(sequencer), receives, **what)
+        handler.handle({"Records": [announced]}, CONTEXT)
+        return announced
+
+    first = deliver(good)
+    deliver(other)  # replaces it
+    handler.handle({"Records": [first]}, CONTEXT)  # late: stale
+    deliver(junk)  # a rejection, and the thumbnails go
+    deliver(good, receives=2)  # the rejection goes; settled by the worker itself
+    deliver(good, version="00000000000000000000000000000000")  # deleted before it was read
+    deliver(good, bucket="another")  # put off
+
+    granted = claims.calls(described(specification.load(PIPELINE)))
+    assert recorder.rights == {
+        (claim.request.action, _folder(claim.request.resource)) for claim in granted
+    }
+
+
+CONTEXT: Any = SimpleNamespace(
+    aws_request_id="00000000-0000-0000-0000-000000000000",
+    get_remaining_time_in_millis=lambda: 60_000,
+)
+
+
+def _folder(resource: str) -> str:
+    bucket, slash, key = resource.partition("/")
+    return f"{bucket}/{key.split('/')[0]}/" if slash else bucket
+
+
+def _message(sequencer: int, receives: int, *, bucket: str, version: str) -> dict[str, Any]:
+    record = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-11-21T00:00:00.000Z",
+        "s3": {
+            "bucket": {"name": bucket},
+            "object": {
+                "key": KEY,
+                "size": 1,
+                "eTag": f"{sequencer:032x}",
+                "versionId": version,
+                "sequencer": f"{sequencer:016X}",
+            },
+        },
+    }
+    return {
+        "messageId": f"message-{sequencer}",
+        "receiptHandle": f"handle-{sequencer}",
+        "body": json.dumps({"Records": [record]}),
+        "attributes": {"ApproximateReceiveCount": str(receives)},
+    }

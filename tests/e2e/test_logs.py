@@ -1,0 +1,154 @@
+"""The log archive as far as the embedded AWS goes, and `darkroom logs` over both places."""
+
+import gzip
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from darkroom import cli
+from darkroom.emulator import deployment
+from darkroom.emulator.ministack import Emulator
+from templates import specification
+from tests.e2e import pictures
+from tests.e2e.conftest import template
+from tests.e2e.harness import Pipeline
+
+NAME = "archived"
+
+
+@pytest.fixture(scope="module")
+def archived(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
+    """A stack that keeps its logs."""
+    plan = specification.parse(
+        {
+            "logs": {"archive": True, "archive_flow_logs": True},
+            "sources": {"default": {"suffixes": [".jpg"]}},
+        },
+        origin="test",
+    )
+    stack = deployment.deploy(
+        emulator,
+        template(plan),
+        stack_name=NAME,
+        parameters={**package_parameters, "NamePrefix": NAME},
+    )
+    return Pipeline(emulator, stack)
+
+
+@pytest.fixture
+def person(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in emulator.environment.items():
+        if name.startswith(("AWS_", "NO_PROXY")):
+            monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def lines(archived: Pipeline) -> list[dict[str, Any]]:
+    """What the worker logged of two pictures, one with an awkward name."""
+    for key in ("uploads/one cat.jpg", "uploads/other ü.jpg"):
+        archived.thumbnails(key, archived.upload(key, pictures.jpeg()))
+    archived.drained()
+    return [line for line in archived.log_lines() if "key" in line]
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    assert cli.main(["logs", *arguments, "--stack-name", NAME, "--output", "json"]) == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_subscription_and_stream_are_there(archived: Pipeline) -> None:
+    """O6: what was deployed names one another; the embedded AWS passes nothing between them."""
+    logs, firehose = (archived.emulator.client(name) for name in ("logs", "firehose"))
+    for kind in ("worker", "flow"):
+        (one,) = logs.describe_subscription_filters(logGroupName=f"/{NAME}/{kind}")[
+            "subscriptionFilters"
+        ]
+        described = firehose.describe_delivery_stream(DeliveryStreamName=f"{NAME}.{kind}")
+        stream = described["DeliveryStreamDescription"]
+        assert one["destinationArn"] == stream["DeliveryStreamARN"]
+        (destination,) = stream["Destinations"]
+        bucket = destination["ExtendedS3DestinationDescription"]["BucketARN"]
+        assert bucket.endswith(f":{archived.stack.outputs['LogArchiveBucketName']}")
+
+
+def test_what_is_put_into_a_stream_lands_below_its_hour(archived: Pipeline) -> None:
+    """O6: as far as the embedded AWS goes: the record as it is, where the prefix says."""
+    record = gzip.compress(json.dumps({"messageType": "DATA_MESSAGE"}).encode())
+    before = datetime.now(UTC)
+    archived.emulator.client("firehose").put_record(
+        DeliveryStreamName=f"{NAME}.worker", Record={"Data": record}
+    )
+    bucket = archived.stack.outputs["LogArchiveBucketName"]
+
+    def stored() -> dict[str, Any] | None:
+        found = archived.s3.list_objects_v2(Bucket=bucket, Prefix="worker/").get("Contents", [])
+        return found[0] if found else None
+
+    key = archived.until(stored, "object in the archive")["Key"]
+    hours = {f"worker/{time:%Y/%m/%d/%H}/" for time in (before, datetime.now(UTC))}
+    assert any(key.startswith(hour) for hour in hours)
+    assert archived.s3.get_object(Bucket=bucket, Key=key)["Body"].read() == record
+    archived.s3.delete_object(Bucket=bucket, Key=key)
+
+
+@pytest.mark.usefixtures("person")
+def test_a_picture_is_followed_through_the_log(
+    lines: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """O1: by key, message or request; its own lines and Lambda's, and no other picture's."""
+    for line in lines:
+        by_key = told(capsys, line["key"])
+        assert {one.get("key", line["key"]) for one in by_key} == {line["key"]}
+        assert [one["outcome"] for one in by_key if "outcome" in one] == ["written"]
+        assert any(one["text"].startswith(("START", "REPORT")) for one in by_key)
+        assert told(capsys, line["message_id"]) == by_key
+        by_request = told(capsys, line["request_id"])
+        assert {json.dumps(one) for one in by_key} <= {json.dumps(one) for one in by_request}
+
+
+@pytest.mark.usefixtures("person")
+def test_a_picture_is_followed_through_the_archive(
+    archived: Pipeline, lines: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """O6: in the shape that Firehose writes, in the hours asked for alone."""
+    pages = archived.emulator.client("logs").get_paginator("filter_log_events")
+    events = [
+        event["message"].rstrip("\n")
+        for page in pages.paginate(logGroupName=archived.stack.outputs["LogGroupName"])
+        for event in page["events"]
+    ]
+    bucket = archived.stack.outputs["LogArchiveBucketName"]
+    place = f"worker/{datetime.now(UTC):%Y/%m/%d/%H}/{NAME}.worker-1-x.gz"
+    body = gzip.compress(("\n".join(events) + "\n").encode())
+    archived.s3.put_object(Bucket=bucket, Key=place, Body=body)
+    # Not to be read: it is no gzip.
+    archived.s3.put_object(Bucket=bucket, Key="worker/2020/01/01/00/x.gz", Body=b"?")
+    for line in lines:
+        found = told(capsys, line["key"], "--archive", "--since", "2h")
+        assert {one["text"] for one in found} == {one["text"] for one in told(capsys, line["key"])}
+    there = ["--stack-name", NAME, "--since", "2020-01-01T00:00", "--until", "2020-01-01T01:00"]
+    status = cli.main(["logs", lines[0]["key"], "--archive", *there])
+    assert status == 1
+    assert "is not what Firehose writes" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("person", "archived")
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["uploads/nobody.jpg"], 1, "says nothing of 'uploads/nobody.jpg' between"),
+        (["x", "--since", "1h", "--until", "2h"], 2, "--since 1h is not before --until 2h"),
+        (["…"], 2, "has no plain letter"),
+    ],
+)
+def test_what_is_not_there_is_said(
+    arguments: list[str], status: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["logs", *arguments, "--stack-name", NAME]) == status
+    assert told in capsys.readouterr().err

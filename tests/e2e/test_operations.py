@@ -1,0 +1,413 @@
+"""What operators do with a stack that runs: back-fill, dead letters, rejections."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from darkroom.aws import notifications
+from darkroom.commands import backfill
+from darkroom.emulator import deployment
+from darkroom.emulator.ministack import Emulator
+from templates import specification
+from tests.e2e import pictures
+from tests.e2e.conftest import template
+from tests.e2e.harness import Operator, Pipeline
+from worker import events, keys
+
+NAME = "operated"
+
+
+@pytest.fixture(scope="module")
+def operated(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
+    """A stack whose messages are dead letters after two tries, two seconds apart."""
+    plan = specification.parse(
+        {
+            # Each suffix has a configuration of its own, which begins with a test event.
+            "sources": {"default": {"suffixes": [".jpg", ".png"]}},
+            "queues": {"default": {"max_receive_count": 2}},
+        },
+        origin="test",
+    )
+    stack = deployment.deploy(
+        emulator,
+        template(plan),
+        stack_name=NAME,
+        parameters={**package_parameters, "NamePrefix": NAME, "CreateSqsEndpoint": "false"},
+    )
+    pipeline = Pipeline(emulator, stack)
+    pipeline.sqs.set_queue_attributes(
+        QueueUrl=stack.outputs["WorkQueueUrl"], Attributes={"VisibilityTimeout": "2"}
+    )
+    return pipeline
+
+
+@pytest.fixture
+def operator(operated: Pipeline, terminal: Callable[[str], Operator]) -> Operator:
+    assert operated
+    return terminal(NAME)
+
+
+@contextmanager
+def unannounced(pipeline: Pipeline) -> Iterator[None]:
+    """What is uploaded now, nobody hears of: as before there was a pipeline."""
+    s3, bucket = pipeline.s3, pipeline.uploads
+    before = s3.get_bucket_notification_configuration(Bucket=bucket)
+    del before["ResponseMetadata"]
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    try:
+        yield
+    finally:
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=before)
+
+
+@contextmanager
+def paused(pipeline: Pipeline) -> Iterator[None]:
+    """The worker takes nothing from the queue, so that it can be looked at; then it is emptied."""
+    client = pipeline.emulator.client("lambda")
+    found = client.list_event_source_mappings(FunctionName=pipeline.stack.outputs["FunctionName"])
+    (mapping,) = found["EventSourceMappings"]
+    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        yield
+    finally:
+        pipeline.sqs.purge_queue(QueueUrl=pipeline.stack.outputs["WorkQueueUrl"])
+        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def queued(pipeline: Pipeline) -> list[str]:
+    """The keys that the messages in the work queue announce."""
+    found: list[str] = []
+    url = pipeline.stack.outputs["WorkQueueUrl"]
+    while messages := pipeline.sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0, VisibilityTimeout=30
+    ).get("Messages"):
+        for message in messages:
+            found += [source.key for source in events.parse(message["Body"]).objects]
+    return found
+
+
+def outputs(pipeline: Pipeline, key: str) -> int:
+    """How many outputs of a key were ever written."""
+    found = pipeline.s3.list_object_versions(
+        Bucket=pipeline.thumbnail_bucket, Prefix=keys.output_prefix(key)
+    )
+    return len(found.get("Versions", []))
+
+
+def test_what_was_there_before_gets_thumbnails(operated: Pipeline, operator: Operator) -> None:
+    """D6: the source's own objects and no others; a later upload wins over what this made."""
+    odd = "uploads/old/a b+c%2B ü.JPG"
+    before = {odd, "uploads/old/plain.png"}
+    with unannounced(operated):
+        versions = {key: operated.upload(key, pictures.jpeg()) for key in before}
+        operated.upload("uploads/old/notes.txt", b"no picture")
+        operated.upload("uploads/Old.Jpg", pictures.jpeg())
+        operated.upload("elsewhere/old.jpg", pictures.jpeg())
+        operated.upload("uploads/gone.jpg", pictures.jpeg())
+        operated.s3.delete_object(Bucket=operated.uploads, Key="uploads/gone.jpg")
+    operated.drained()
+    estimate = operator.reads("backfill", "--dry-run")
+    assert estimate["objects"] == 2
+    assert estimate["left_out"] == {"the source does not pick it up": 2}
+    assert operated.waiting() == 0
+
+    done = operator.reads("backfill", "--yes")
+    assert done["announced"] == 2
+    for key, version in versions.items():
+        made = operated.thumbnails(key, version)
+        assert all("source-sequencer" not in stored.metadata for stored in made.values())
+    newer = operated.upload(odd, pictures.jpeg())
+    made = operated.thumbnails(odd, newer)
+    assert all("source-sequencer" in stored.metadata for stored in made.values())
+    operated.drained()
+
+
+def test_what_is_done_is_left_alone(operated: Pipeline, operator: Operator) -> None:
+    """P6: announced again, the worker leaves the newer one's outputs; or nothing is announced."""
+    key = "uploads/done/one.jpg"
+    version = operated.upload(key, pictures.jpeg())
+    operated.thumbnails(key, version)
+    written = outputs(operated, key)
+    operator.does("backfill", "--yes", "--prefix", "uploads/done/")
+    operated.drained()
+    assert outputs(operated, key) == written
+    assert operated.thumbnails(key, version)["w128"].metadata["source-sequencer"]
+
+    only = ("--prefix", "uploads/done/", "--skip-done", "--check-versions")
+    assert operator.reads("backfill", "--dry-run", *only)["left_out"] == {"done already": 1}
+    with unannounced(operated):
+        operated.upload(key, pictures.jpeg())
+    assert operator.reads("backfill", "--dry-run", *only)["objects"] == 1
+
+
+def test_an_interrupted_run_goes_on(operated: Pipeline, operator: Operator) -> None:
+    """D6: nothing is left out, and what is announced twice is one batch at most."""
+    names = [f"uploads/many/{number:03}.jpg" for number in range(35)]
+    with unannounced(operated):
+        for key in names:
+            operated.upload(key, b"x")
+    only = ("--yes", "--prefix", "uploads/many/")
+    with paused(operated):
+        with operator.patch.context() as patch:
+            patch.setattr(notifications, "send", interrupted(notifications.send, after=2))
+            operator.does("backfill", *only, status=130)
+        assert sorted(queued(operated)) == names[:20]
+        # A checkpoint is its own run's: another choice of objects would leave some out.
+        operator.does("backfill", "--yes", status=2)
+        # Killed after a batch was sent, before it was noted.
+        with operator.patch.context() as patch:
+            patch.setattr(backfill.Checkpoint, "save", interrupted(print, after=0))
+            operator.does("backfill", *only, status=130)
+        assert operator.reads("backfill", *only)["announced"] == 15
+        assert sorted(queued(operated)) == sorted(names[20:] + names[20:30])
+    assert not list(Path("build").iterdir())
+
+
+def test_an_inventory_stands_for_the_listing(operated: Pipeline, operator: Operator) -> None:
+    """D6: rows in no order; filtered, and gone on with in the midst of a file."""
+    names = [f"uploads/inventory/{number:02}.jpg" for number in range(12)]
+    row = '"{0}","{1}","v","true","false","1","2026-11-01T00:00:00.000Z","e"'
+    rows = [row.format(operated.uploads, key) for key in [*reversed(names), "uploads/in.txt"]]
+    schema = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag"
+    manifest = {
+        "sourceBucket": operated.uploads,
+        "destinationBucket": f"arn:aws:s3:::{operated.thumbnail_bucket}",
+        "fileFormat": "CSV",
+        "fileSchema": schema,
+        "files": [{"key": "inventory/0.csv.gz"}],
+    }
+    for key, body in (
+        ("inventory/manifest.json", json.dumps(manifest).encode()),
+        ("inventory/0.csv.gz", gzip.compress("\n".join(rows).encode())),
+    ):
+        operated.s3.put_object(Bucket=operated.thumbnail_bucket, Key=key, Body=body)
+    url = f"s3://{operated.thumbnail_bucket}/inventory/manifest.json"
+    only = ("--inventory", url, "--until", "2026-11-02")
+    operator.does("backfill", "--dry-run", "--skip-done", *only, status=2)
+    assert operator.reads("backfill", "--dry-run", *only)["objects"] == 12
+    with paused(operated):
+        with operator.patch.context() as patch:
+            patch.setattr(notifications, "send", interrupted(notifications.send, after=1))
+            operator.does("backfill", "--yes", *only, status=130)
+        assert operator.reads("backfill", "--yes", *only)["announced"] == 2
+        assert sorted(queued(operated)) == names
+
+
+def interrupted(function: Callable[..., None], *, after: int) -> Callable[..., None]:
+    """Ctrl-C at the call after so many."""
+    left = after
+
+    def call(*arguments: object) -> None:
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        function(*arguments)
+
+    return call
+
+
+FAILED = ("uploads/dead letter.jpg", "uploads/another.jpg")
+
+
+@pytest.fixture(scope="module")
+def letters(operated: Pipeline) -> dict[str, str]:
+    """Dead letters by the worker's doing: uploads that it could not write for, and junk.
+
+    Key or `junk` to message id.
+    """
+    operated.drained()
+    with operated.without("s3:PutObject"):
+        for key in FAILED:
+            operated.upload(key, pictures.jpeg())
+        operated.send("junk")
+        operated.until(
+            lambda: operated.waiting("DeadLetterQueueUrl") >= 3 or None, "three dead letters"
+        )
+    found = operated.sqs.receive_message(
+        QueueUrl=operated.stack.outputs["DeadLetterQueueUrl"],
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=0,
+    )["Messages"]
+    return {
+        "junk" if one["Body"] == "junk" else events.parse(one["Body"]).objects[0].key: one[
+            "MessageId"
+        ]
+        for one in found
+    }
+
+
+def test_dead_letters_tell_their_cause(
+    operated: Pipeline, operator: Operator, letters: dict[str, str]
+) -> None:
+    """D6, trap 19: what failed, why, since when; looking takes nothing away."""
+    before = operated.waiting("DeadLetterQueueUrl")
+    found = operator.reads("dead-letters list", "--exit-code", status=1)
+    causes = {
+        letter["id"]: cause["cause"] for cause in found["causes"] for letter in cause["letters"]
+    }
+    key = FAILED[0]
+    assert "(AccessDenied)" in causes[letters[key]]
+    assert "PutObject" in causes[letters[key]]
+    assert "UnreadableMessageError" in causes[letters["junk"]]
+
+    table = operator.does("dead-letters list")
+    assert f"s3://{operated.uploads}/{key}" in table
+    assert "nothing that the worker can read" in table
+
+    shown = operator.reads("dead-letters show", letters[key])
+    (about,) = shown["objects"]
+    assert about["state"].startswith("there: ")
+    tries = [line["traceback"] for line in shown["log"] if "traceback" in line]
+    assert len(tries) >= 2
+    assert all("AccessDenied" in told for told in tries)
+    operated.s3.delete_object(Bucket=operated.uploads, Key=key, VersionId=about["version"])
+    assert "gone" in operator.does("dead-letters show", letters[key])
+    operator.does("dead-letters show", "no-such-id", status=1)
+    assert operated.waiting("DeadLetterQueueUrl") == before
+
+
+def test_chosen_letters_are_sent_to_work_again(
+    operated: Pipeline, operator: Operator, letters: dict[str, str]
+) -> None:
+    """D6, R2: those, and no others; nothing by a dry run."""
+    key = FAILED[1]
+    before = operated.waiting("DeadLetterQueueUrl")
+    choice = ("--cause", "AccessDenied", letters[key])
+    assert operator.reads("dead-letters redrive", "--dry-run", *choice)["sent"] == [letters[key]]
+    assert operated.waiting("DeadLetterQueueUrl") == before
+    assert operator.reads("dead-letters redrive", *choice)["sent"] == [letters[key]]
+    assert operated.waiting("DeadLetterQueueUrl") == before - 1
+    operated.until(lambda: operated.stored(keys.output_key(key, "w128")), "thumbnails")
+    operator.does("dead-letters redrive", letters[key], status=1)
+    operator.does("dead-letters redrive", letters[key], "--velocity", "9", status=2)
+
+
+def undelivered(pipeline: Pipeline, *bodies: str) -> list[str]:
+    """Put messages where EventBridge and SNS put what they cannot deliver; their ids."""
+    url = pipeline.stack.outputs["DeadLetterQueueUrl"]
+    attributes = {"ERROR_CODE": {"DataType": "String", "StringValue": "NO_PERMISSIONS"}}
+    return [
+        pipeline.sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)[
+            "MessageId"
+        ]
+        for body in bodies
+    ]
+
+
+def test_letters_are_saved_before_they_are_deleted(operated: Pipeline, operator: Operator) -> None:
+    """D6: not without consent, never over another file, and with a copy to send again."""
+    ids = undelivered(operated, "one", "two")
+    before = operated.waiting("DeadLetterQueueUrl")
+    operator.does("dead-letters purge", status=2)  # nobody to ask
+    Path("taken").write_text("mine")
+    operator.does("dead-letters purge", "--yes", "--save", "taken", status=2)
+    assert operator.reads("dead-letters purge", "--dry-run", ids[0])["deleted"] == ids[:1]
+    # The disk is full, so to speak: nothing that is not saved is deleted.
+    with operator.patch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        operator.does("dead-letters purge", "--yes", status=1)
+    assert operated.waiting("DeadLetterQueueUrl") == before
+
+    operator.does("dead-letters purge", "--yes", "--save", "saved.jsonl", *ids)
+    saved = [json.loads(line) for line in Path("saved.jsonl").read_text().splitlines()]
+    assert {one["id"]: one["body"] for one in saved} == dict(zip(ids, ["one", "two"], strict=True))
+    assert operated.waiting("DeadLetterQueueUrl") == before - 2
+
+
+def full(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_the_printed_policy_is_enough_and_needed(operated: Pipeline, operator: Operator) -> None:
+    """Trap 21, S5: an operator with these rights and no others can do all of it."""
+    policy = operator.reads("dead-letters policy")
+    documented = Path(__file__).parents[2].joinpath("docs/operations.md").read_text("utf-8")
+    for statement in policy["Statement"]:
+        if statement["Sid"] in ("TakeDeadLetters", "SendThemToWork", "UseKey"):
+            assert all(f"`{action}`" in documented for action in statement["Action"])
+    iam = operated.emulator.client("iam")
+    iam.create_user(UserName="operator")
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    operator.patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    operator.patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    operator.does("dead-letters list", status=1)
+
+    def allow(*, without: str = "") -> None:
+        """Attach the policy; to the emulator, batches are actions of their own."""
+        rights = json.loads(json.dumps(policy))
+        for statement in rights["Statement"]:
+            kept = [action for action in statement["Action"] if action != without]
+            statement["Action"] = kept + [
+                f"{action}Batch" for action in kept if action.startswith("sqs:")
+            ]
+        iam.put_user_policy(
+            UserName="operator", PolicyName="letters", PolicyDocument=json.dumps(rights)
+        )
+
+    allow()
+    first, second = undelivered(operated, "{}", "[]")
+    assert "NO_PERMISSIONS" in operator.reads("dead-letters show", first)["cause"]
+    operator.does("dead-letters purge", first, "--yes")
+    allow(without="sqs:SendMessage")
+    operator.does("dead-letters redrive", second, status=1)
+    before = operated.waiting("DeadLetterQueueUrl")
+    allow()
+    operator.does("dead-letters redrive", second)
+    assert operated.waiting("DeadLetterQueueUrl") == before - 1
+
+
+def test_rejections_are_told_with_their_reasons(operated: Pipeline, operator: Operator) -> None:
+    """D6: filtered by reason, key, prefix and time; a line each, and how many of each reason."""
+    for key, body in (("told/a b.jpg", b""), ("told/c+d.png", b"junk" * 50), ("told/e.jpg", b"")):
+        operated.upload(f"uploads/{key}", body)
+        operated.rejection(f"uploads/{key}")
+    here = ("--prefix", "uploads/told/")
+    told = operator.reads("rejections list", "--summary", *here)
+    assert told == {"rejected": 3, "reasons": {"empty": 2, "not_an_image": 1}}
+
+    lines = operator.does("rejections list", "--output", "json", "--reason", "empty", *here)
+    found = [json.loads(line) for line in lines.splitlines()]
+    assert [one["key"] for one in found] == ["uploads/told/a b.jpg", "uploads/told/e.jpg"]
+    assert {one["reason"] for one in found} == {"empty"}
+    only = ("--key", "uploads/told/c+d.png", "--exit-code")
+    assert "not_an_image" in operator.does("rejections list", *only, status=1)
+    assert operator.does("rejections list", "--since", "2099-01-01") == "No rejections.\n"
+
+
+def test_a_rejected_version_is_tried_again(operated: Pipeline, operator: Operator) -> None:
+    """R2: it and no other ends as thumbnails once the cause is mended; nothing by a dry run."""
+    function = operated.stack.outputs["FunctionName"]
+    client = operated.emulator.client("lambda")
+    environment = client.get_function_configuration(FunctionName=function)["Environment"]
+    strict = {"Variables": {**environment["Variables"], "MAX_OBJECT_BYTES": "100"}}
+    client.update_function_configuration(FunctionName=function, Environment=strict)
+    names = [f"uploads/again/{number}.jpg" for number in range(2)]
+    versions = {key: operated.upload(key, pictures.jpeg()) for key in names}
+    assert {operated.rejection(key)["reason"] for key in names} == {"too_large"}
+    client.update_function_configuration(FunctionName=function, Environment=environment)
+
+    choice = ("--reason", "too_large")
+    assert operator.reads("rejections retry", "--dry-run", *choice)["would_retry"] == 2
+    operator.does("rejections retry", *choice, status=2)  # nobody to ask
+    assert all(operated.stored(keys.rejection_key(key)) for key in names)
+    one = ("--key", names[0], "--yes")
+    assert operator.reads("rejections retry", *one)["retried"] == 1
+    made = operated.thumbnails(names[0], versions[names[0]])
+    # The event's own place in the order: a duplicate of it is a duplicate still.
+    assert all("source-sequencer" in stored.metadata for stored in made.values())
+    assert operated.stored(keys.rejection_key(names[0])) is None
+    assert operated.stored(keys.rejection_key(names[1]))
+
+    # Killed between the end of the record and the announcement: nothing is lost.
+    with operator.patch.context() as patch:
+        patch.setattr(notifications, "send", interrupted(print, after=0))
+        operator.does("rejections retry", "--yes", *choice, status=130)
+    assert operated.stored(keys.rejection_key(names[1])) is None
+    assert operator.reads("rejections retry", "--yes", *choice)["of_an_interrupted_run"] == 1
+    operated.thumbnails(names[1], versions[names[1]])

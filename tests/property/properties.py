@@ -1,0 +1,115 @@
+"""What holds for every specification: its template resolves, fits, and breaks no rule or proof."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from darkroom.cloudformation.model import NAMES, Stack, references
+from darkroom.commands import validate
+from darkroom.iam.model import describe
+from darkroom.iam.proof import broken, prove
+from darkroom.lint import engine
+from darkroom.lint.engine import Finding
+from templates import naming, pipeline
+from templates.function import LARGEST_ENVIRONMENT
+from templates.naming import NAME_PREFIX, NAME_PREFIX_LENGTH
+from templates.specification import LONGEST_BUCKET_NAME, Specification
+from worker import settings
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+LARGEST_TEMPLATE = 1_000_000
+MOST = {"Resources": 500, "Parameters": 200, "Outputs": 200}
+# Of all inline policies of a role, without white space.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+LONGEST_POLICIES = 10_240
+LONGEST_REGION = "ap-northeast-15"
+
+
+def rendered(plan: Specification) -> str:
+    """Return the text of the plan's template."""
+    return pipeline.render(pipeline.build(plan))
+
+
+def faults(plan: Specification, text: str) -> list[str]:
+    """Return what is wrong with the template `text` of `plan`, in sentences."""
+    if text != rendered(plan):
+        return ["the second time it is another text"]
+    content = json.loads(text)
+    # With the longest names there can be: what fits then, fits always.
+    longest = {NAME_PREFIX: NAME_PREFIX_LENGTH * "n", "AWS::Region": LONGEST_REGION}
+    for name in plan.sources:
+        bucket = naming.title(name, "BucketName")
+        longest[bucket] = bucket + (LONGEST_BUCKET_NAME - len(bucket)) * "b"  # each another
+    stack = Stack(content, dict(longest))
+    found = [*_references(stack), *_names(stack), *_limits(stack, text)]
+    found += _environments(plan, stack)
+    found += broken(describe(content, plan))
+    return found + unjustified(content, list(engine.check(content, {})), ("rules",))
+
+
+def unjustified(content: dict[str, Any], found: list[Finding], tools: Sequence[str]) -> list[str]:
+    """Return what `tools` found and the template does not justify, a line each."""
+    report = validate.sift(content, found, tools)
+    return [f"{one.resource}: {one.rule}: {one.problem} ({one.given})" for one in report.findings]
+
+
+def unnoticed(plan: Specification, text: str) -> list[str]:
+    """Return the single changes to a template's policies that no claim of the proof notices."""
+    return list(prove(describe(json.loads(text), plan)).survivors)
+
+
+def _references(stack: Stack) -> Iterator[str]:
+    """Yield what is referred to and not there."""
+    known = {*stack.resources, *stack.parameters}
+    for title, resource in stack.resources.items():
+        for name in references(resource):
+            if name not in known and not name.startswith("AWS::"):
+                yield f"{title}: there is no {name}"
+        stack.properties(title)  # its conditions are there
+
+
+def _names(stack: Stack) -> Iterator[str]:
+    """Yield the names that two resources of a type have."""
+    given = Counter(
+        (stack.kind(title), stack.name(title))
+        for title in stack.resources
+        if NAMES.get(stack.kind(title), ("",))[0]
+    )
+    yield from (
+        f"{count} of {kind} are called {name}" for (kind, name), count in given.items() if count > 1
+    )
+
+
+def _limits(stack: Stack, text: str) -> Iterator[str]:
+    """Yield what is larger than AWS takes."""
+    sizes = {"bytes of template": (len(text.encode()), LARGEST_TEMPLATE)}
+    for section, most in MOST.items():
+        sizes[section] = (len(stack.template[section]), most)
+    for title, role in stack.of_type("IAM::Role").items():
+        policies = json.dumps(
+            [one["PolicyDocument"] for one in role["Policies"]], separators=(",", ":")
+        )
+        sizes[f"characters of policy of {title}"] = (len(policies), LONGEST_POLICIES)
+    for title, function in stack.of_type("Lambda::Function").items():
+        variables = function["Environment"]["Variables"]
+        size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
+        sizes[f"bytes of environment of {title}"] = (size, LARGEST_ENVIRONMENT)
+    for what, (size, most) in sizes.items():
+        if size > most:
+            yield f"{size:,} {what}; AWS takes {most:,}"
+
+
+def _environments(plan: Specification, stack: Stack) -> Iterator[str]:
+    """Yield where a queue's worker reads other than the specification says of its sources."""
+    for queue in plan.queues:
+        function = stack.properties(naming.title(queue, "Worker"))
+        told = settings.parse({k: str(v) for k, v in function["Environment"]["Variables"].items()})
+        meant = {
+            name: (plan.folder(name), plan.variants[source.variants].cache_control)
+            for name, source in plan.sources.items()
+            if source.queue == queue
+        }
+        read = {one.name: (one.folder, one.cache_control) for one in told.sources.values()}
+        if read != meant:
+            yield f"queue {queue}: its worker reads {read}, and {meant} is meant"

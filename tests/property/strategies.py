@@ -1,0 +1,263 @@
+"""Specifications at random: every table, every kind of source and network, any names."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from hypothesis import strategies as st
+
+from templates import pipeline, specification
+from templates.specification import (
+    DEFAULT,
+    LONGEST_NAME,
+    MAXIMUM_NOTIFICATIONS,
+    TAKEN_NAMES,
+    TALLEST,
+    WORK_RETENTION_SECONDS,
+    Specification,
+)
+
+Tables = dict[str, Any]
+
+# Services with a door of their own, and what other workloads might do through it.
+DOORS = {
+    "kms": ["kms:Decrypt", "kms:GenerateDataKey"],
+    "logs": ["logs:PutLogEvents"],
+    "ecr.api": ["ecr:BatchGetImage"],
+    "secretsmanager": ["secretsmanager:GetSecretValue"],
+    "sns": ["sns:Publish"],
+}
+
+
+@cache
+def vocabulary() -> list[str]:
+    """Return what the stack's own logical ids begin with, spelled as a source's or queue's name.
+
+    Such an id begins with the name in Pascal case: these are the names that could clash.
+    """
+    everything = specification.parse(
+        {"logs": {"archive": True, "archive_flow_logs": True, "s3_access_logs": True}, "cdn": {}},
+        origin="vocabulary",
+    )
+    content = json.loads(pipeline.render(pipeline.build(everything)))
+    sections = ("Parameters", "Conditions", "Rules", "Mappings", "Resources", "Outputs")
+    found = set()
+    for title in chain.from_iterable(content[section] for section in sections):
+        words = re.findall("[A-Z][a-z0-9]*", title)
+        found |= {"-".join(words[:end]).lower() for end in range(1, len(words) + 1)}
+    return sorted(name for name in found if len(name) <= LONGEST_NAME)
+
+
+def names() -> st.SearchStrategy[str]:
+    """Return names of sources, queues or variants: common, awkward and any others."""
+    return st.one_of(
+        st.just(DEFAULT),
+        st.deferred(lambda: st.sampled_from(vocabulary())),
+        st.from_regex("[a-z][a-z0-9]{0,4}(-[a-z][a-z0-9]{0,2})?", fullmatch=True),
+    ).filter(lambda name: name not in TAKEN_NAMES)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """What gives a stack its logical ids: what there is of which name and kind."""
+
+    sources: dict[str, str]
+    queues: Sequence[str]
+    variants: Sequence[str]
+    vpc: str
+    endpoints: str
+
+
+@st.composite
+def skeletons(draw: st.DrawFn) -> Skeleton:
+    """Return one to four sources of all types, with one to three queues and variants for them."""
+
+    def some(most: int) -> list[str]:
+        count = draw(st.integers(1, most))
+        return draw(st.lists(names(), min_size=count, max_size=count, unique=True))
+
+    kinds = st.sampled_from(["s3", "eventbridge", "sns"])
+    sources = {name: draw(kinds) for name in some(4)}
+    most = min(3, len(sources))  # each is for a source
+    vpc, endpoints = draw(
+        st.sampled_from([("create", "create"), ("existing", "create"), ("existing", "existing")])
+    )
+    return Skeleton(sources, some(most), some(most), vpc, endpoints)
+
+
+@st.composite
+def tables(draw: st.DrawFn, skeleton: Skeleton | None = None) -> Tables:
+    """Return the tables of a valid specification, with these ids or any."""
+    bones = skeleton or draw(skeletons())
+    sources = {name: draw(_source(kind)) for name, kind in bones.sources.items()}
+    for kind, given in (("queue", bones.queues), ("variants", bones.variants)):
+        # Each is named by a source at least: by those that come first in some order.
+        order = draw(st.permutations(list(sources)))
+        for index, name in enumerate(order):
+            chosen = given[index] if index < len(given) else draw(st.sampled_from(list(given)))
+            if chosen != DEFAULT or draw(st.booleans()):
+                sources[name][kind] = chosen
+    _part(sources)
+    found: Tables = {
+        "network": draw(_network(bones.vpc, bones.endpoints)),
+        "sources": sources,
+        "queues": {name: draw(_queue()) for name in bones.queues},
+        "variants": {name: draw(_variants()) for name in bones.variants},
+        "logs": draw(_logs(bones.vpc)),
+    }
+    cdn = {"custom_domain": st.booleans(), "web_acl": st.booleans()}
+    if draw(st.booleans()):
+        found["cdn"] = draw(st.fixed_dictionaries({}, optional=cdn))
+    return found
+
+
+def specifications() -> st.SearchStrategy[Specification]:
+    """Return any specification there can be, within what one worker's environment holds."""
+    return tables().map(parsed)
+
+
+def parsed(content: Tables) -> Specification:
+    """Return the specification of tables that are valid."""
+    return specification.parse(content, origin="random.toml")
+
+
+def apart(values: Iterable[str], contains: Callable[[str, str], bool]) -> list[str]:
+    """Return those values of which none contains another."""
+    kept: list[str] = []
+    for value in values:
+        if not any(contains(value, other) or contains(other, value) for other in kept):
+            kept.append(value)
+    return kept
+
+
+def _prefixes() -> st.SearchStrategy[str]:
+    # Every character that is allowed; but no part of dots alone, which clients resolve.
+    part = r"[A-Za-z0-9!_'()-][A-Za-z0-9!_.'()-]{0,7}"
+    return st.from_regex(f"({part}/){{1,2}}", fullmatch=True)
+
+
+@st.composite
+def _source(draw: st.DrawFn, kind: str) -> Tables:
+    found: Tables = {"type": kind} if kind != "s3" or draw(st.booleans()) else {}
+    if draw(st.booleans()):
+        found["propagate_deletes"] = draw(st.booleans())
+    prefixes = ["uploads/"]
+    if draw(st.booleans()):
+        common = st.sampled_from(["uploads/", "in/", "in/raw/", "in/done/"])
+        drawn = draw(st.lists(common | _prefixes(), min_size=1, max_size=4, unique=True))
+        prefixes = found["prefixes"] = apart(drawn, str.startswith)
+    known = list(specification.Source().suffixes)
+    odd = st.from_regex(r"\.[a-z0-9!_.'()-]{1,8}", fullmatch=True)
+    some = st.lists(st.sampled_from(known) | odd, min_size=1, max_size=9, unique=True)
+    suffixes = apart(draw(some), str.endswith)
+    # Each pair in both cases, created and, if followed, deleted in two ways.
+    events = 3 if found.get("propagate_deletes") else 1
+    most = MAXIMUM_NOTIFICATIONS // (2 * events * len(prefixes))
+    if len(known) > most or draw(st.booleans()):
+        found["suffixes"] = suffixes[:most]
+    if draw(st.booleans()):
+        found["folder"] = draw(st.just("out/") | _prefixes())
+    if kind == "sns" and draw(st.booleans()):
+        found["raw_message_delivery"] = draw(st.booleans())
+    return found
+
+
+def _part(sources: dict[str, Tables]) -> None:
+    """Give a source another folder where it would write into what an earlier one writes into."""
+    taken: list[str] = []
+    for name, source in sources.items():
+        folder = source.get("folder") or ("" if name == DEFAULT else f"{name}/")
+        prefixes = source.get("prefixes", ["uploads/"])
+        places = [folder + prefix for prefix in prefixes]
+        if any(a.startswith(b) or b.startswith(a) for a in places for b in taken):
+            # No prefix drawn has a part as long as that; see `_prefixes`.
+            source["folder"] = f"{name}-apart-from-others/"
+            places = [source["folder"] + prefix for prefix in prefixes]
+        taken += places
+
+
+def _network(vpc: str, endpoints: str) -> st.SearchStrategy[Tables]:
+    optional: dict[str, st.SearchStrategy[Any]] = {"availability_zones": st.integers(2, 4)}
+    if vpc == "create":
+        services = st.lists(st.sampled_from(sorted(DOORS)), unique=True, max_size=3)
+        optional["interface_endpoints"] = services.map(
+            lambda named: {service: DOORS[service] for service in named}
+        )
+    fixed = {"vpc": st.just(vpc), "endpoints": st.just(endpoints)}
+    return st.fixed_dictionaries(fixed, optional=optional)
+
+
+@st.composite
+def _queue(draw: st.DrawFn) -> Tables:
+    found: Tables = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "timeout_seconds": st.integers(10, 900),
+                "batch_size": st.integers(1, 100),
+                "maximum_batching_window_seconds": st.integers(0, 300),
+                "max_receive_count": st.integers(2, 100),
+                "max_file_size_mb": st.integers(1, 1024),
+                "max_megapixels": st.integers(1, 1000),
+                "provisioned_mode": st.booleans(),
+            },
+        )
+    )
+    if found.get("batch_size", 1) > 10:
+        found["maximum_batching_window_seconds"] = max(
+            1, found.get("maximum_batching_window_seconds", 0)
+        )
+    timing = {"timeout_seconds", "maximum_batching_window_seconds"} & found.keys()
+    each = specification.ProcessingQueue(**{key: found[key] for key in timing}).visibility_seconds
+    if "max_receive_count" in found:  # all within the time that messages are kept
+        most = (WORK_RETENTION_SECONDS - 1) // each
+        found["max_receive_count"] = min(found["max_receive_count"], most)
+    return found
+
+
+@st.composite
+def _variants(draw: st.DrawFn) -> Tables:
+    formats = st.sampled_from(["jpeg", "webp", "avif"])
+    found: Tables = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "widths": st.lists(st.integers(16, 8192), min_size=1, max_size=8, unique=True),
+                "formats": st.dictionaries(formats, st.integers(1, 100), min_size=1),
+                "cache_control": st.sampled_from(["no-store", "public, max-age=60", 200 * "x"]),
+                "fit": st.sampled_from(["inside", "cover", "contain"]),
+                "background": st.sampled_from(["#ffffff", "#01ab9c"]),
+                "sharpen": st.integers(0, 200),
+            },
+        )
+    )
+    fit = found.get("fit", "inside")
+    if fit != "inside":
+        # As high as the widest may be, and as flat as the ratio may say.
+        widest = max(found.get("widths", specification.Variants().widths))
+        across = draw(st.integers(1, 999))
+        down = draw(st.integers(1, min(999, max(1, TALLEST * across // widest))))
+        if widest * down > TALLEST * across:
+            across = down = 1
+        found["aspect_ratio"] = f"{across}:{down}"
+    if fit == "cover" and draw(st.booleans()):
+        found["crop"] = draw(st.sampled_from(["center", "top", "bottom", "left", "right"]))
+    return found
+
+
+@st.composite
+def _logs(draw: st.DrawFn, vpc: str) -> Tables:
+    found: Tables = draw(
+        st.fixed_dictionaries(
+            {}, optional={"archive": st.booleans(), "s3_access_logs": st.booleans()}
+        )
+    )
+    if found.get("archive"):
+        if vpc == "create":
+            found["archive_flow_logs"] = draw(st.booleans())
+        found["object_lock"] = draw(st.sampled_from(["off", "governance", "compliance"]))
+    return found

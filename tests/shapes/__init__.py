@@ -1,1 +1,0 @@
-"""What each option of the specification costs in the template, for docs/shapes.md."""

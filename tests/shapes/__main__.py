@@ -1,8 +1,0 @@
-"""`python -m tests.shapes`: writes the table of sizes into docs/shapes.md."""
-
-from tests.shapes.measuring import BEGIN, END, PAGE, table
-
-text = PAGE.read_text(encoding="utf-8")
-head, _, rest = text.partition(BEGIN)
-PAGE.write_text(head + BEGIN + table() + END + rest.partition(END)[2], encoding="utf-8")
-print(table(), end="")

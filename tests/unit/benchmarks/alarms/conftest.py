@@ -1,0 +1,21 @@
+"""The scenarios, played once."""
+
+import pytest
+
+from benchmarks.alarms import pipeline_model, scenarios
+from benchmarks.alarms.evaluation import Metrics
+from benchmarks.alarms.pipeline_model import Scenario
+from darkroom.cloudformation.resolver import Reading
+
+
+@pytest.fixture(scope="session")
+def alarmed() -> Reading:
+    return scenarios.stack()
+
+
+@pytest.fixture(scope="session")
+def played(alarmed: Reading) -> dict[Scenario, Metrics]:
+    return {
+        scenario: pipeline_model.play(scenario, alarmed)
+        for scenario in (*scenarios.HEALTHY, *scenarios.HARM)
+    }

@@ -1,0 +1,79 @@
+"""What happens to the pipeline raises the alarms it must, and nothing else does."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.alarms import scenarios
+from benchmarks.alarms.evaluation import Metrics
+from benchmarks.alarms.pipeline_model import Scenario
+from darkroom.cloudformation.resolver import Reading
+
+DOCUMENT = Path(__file__).parents[4] / "docs" / "alarms.md"
+Played = Mapping[Scenario, Metrics]
+
+
+def _alarms(stack: Reading) -> dict[str, dict[str, Any]]:
+    return {scenarios.role(one): one for one in stack.of_type("CloudWatch::Alarm").values()}
+
+
+def _raised(stack: Reading, metrics: Metrics, *, aligned: bool = False) -> set[str]:
+    return {
+        name
+        for name, alarm in _alarms(stack).items()
+        if scenarios.raised(alarm, metrics, aligned=aligned) is not None
+    }
+
+
+@pytest.mark.parametrize("scenario", scenarios.HEALTHY, ids=lambda one: one.name)
+def test_what_is_healthy_is_quiet(alarmed: Reading, played: Played, scenario: Scenario) -> None:
+    """O2: whoever is woken for nothing stops listening."""
+    assert _raised(alarmed, played[scenario]) == set()
+
+
+@pytest.mark.parametrize("scenario", scenarios.HARM, ids=lambda one: one.name)
+def test_no_harm_is_silent(alarmed: Reading, played: Played, scenario: Scenario) -> None:
+    """O2, trap 34: the alarms that tell what it is, perhaps others that tell what follows."""
+    assert scenario.raises
+    assert scenario.raises <= _raised(alarmed, played[scenario])
+
+
+def test_every_alarm_has_its_harm(alarmed: Reading) -> None:
+    """O2: an alarm that nothing raises cannot be known to work."""
+    assert set().union(*(one.raises for one in scenarios.HARM)) == set(_alarms(alarmed))
+
+
+def test_where_periods_begin_does_not_matter(alarmed: Reading, played: Played) -> None:
+    """O2: the documentation does not say."""
+    for scenario, metrics in played.items():
+        aligned = _raised(alarmed, metrics, aligned=True)
+        assert aligned == _raised(alarmed, metrics), scenario.name
+
+
+def test_it_is_over_when_it_is_over(alarmed: Reading, played: Played) -> None:
+    """O2: mended and redriven, every alarm goes back to OK by itself, and says so."""
+    for scenario, metrics in played.items():
+        if scenario.name in ("S3 fails for an hour", *(one.name for one in scenarios.HEALTHY)):
+            for alarm in _alarms(alarmed).values():
+                assert scenarios.told(alarm, metrics)[1], scenario.name
+
+
+def test_the_table_of_the_documentation_is_this_one(alarmed: Reading, played: Played) -> None:
+    """O2: `python -m benchmarks.alarms` prints it."""
+    table = scenarios.table(list(_alarms(alarmed).values()), played)
+    assert table in DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_a_mistake_in_an_alarm_is_noticed(alarmed: Reading, played: Played) -> None:
+    """O2, trap 33: each threshold, comparison, period, dimension and missing-data choice counts."""
+    marks = [
+        (name, *mark)
+        for name, alarm in _alarms(alarmed).items()
+        for mark in scenarios.mistakes(alarm, played)
+    ]
+    assert len(marks) > 100
+    assert [(name, mistake) for name, mistake, _, when in marks if not when] == []
+    # Most change not only the minute, but who hears of what.
+    assert sum(which for *_, which, _ in marks) > 0.95 * len(marks)

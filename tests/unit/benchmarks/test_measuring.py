@@ -1,0 +1,76 @@
+"""Sides in processes of their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks import measuring
+from benchmarks.results import Picture
+from benchmarks.sides import Task
+
+PLAIN = {"progressive": False, "optimize": False}
+TASK = Task((96, 32), {"jpeg": 85}, {"jpeg": [PLAIN, PLAIN]})
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Picture:
+    path = tmp_path / "picture"
+    Image.radial_gradient("L").convert("RGB").resize((640, 480)).save(path, "JPEG")
+    return Picture("picture", path, (640, 480), frozenset({"jpeg"}))
+
+
+def test_every_side_gives_the_same_thumbnails_by_name_and_size(
+    picture: Picture, tmp_path: Path
+) -> None:
+    sides = ["worker", "naive", "thumbnail", "floor"]
+    measurements = measuring.interleaved(
+        sides, picture, TASK, rounds=1, output=tmp_path / "out", node_directory=None
+    )
+    assert [(m.side, m.problem) for m in measurements] == [(side, None) for side in sides]
+    for side in sides:
+        for width in TASK.widths:
+            with Image.open(tmp_path / "out" / side / f"w{width}.jpeg") as thumbnail:
+                assert thumbnail.size == (width, width * 3 // 4)
+                # The worker's own choice is overridden: all sides encode alike.
+                assert not thumbnail.info.get("progressive")
+
+
+def test_the_worker_tells_how_it_encodes(picture: Picture) -> None:
+    found = measuring.encoders(picture, TASK)
+    assert len(found["jpeg"]) == len(TASK.widths)
+    assert all(options.keys() <= {"progressive", "optimize"} for options in found["jpeg"])
+
+
+def test_a_side_that_cannot_is_a_row_that_says_why(tmp_path: Path) -> None:
+    broken = Picture("broken", tmp_path / "broken", (1, 1), frozenset())
+    broken.path.write_bytes(b"no picture")
+    naive, sharp = measuring.interleaved(
+        ["naive", "sharp-cascade"], broken, TASK, rounds=1, output=None, node_directory=None
+    )
+    assert naive.problem is not None
+    assert "UnidentifiedImageError" in naive.problem
+    assert sharp.problem == "sharp is not installed"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+def test_peak_memory_grows_with_the_picture(picture: Picture, tmp_path: Path) -> None:
+    large = Picture("large", tmp_path / "large", (6000, 4000), frozenset())
+    Image.new("RGB", large.size).save(large.path, "JPEG")
+    small_peak, large_peak = (
+        measuring.alone("naive", each, TASK, node_directory=None).peak for each in (picture, large)
+    )
+    assert small_peak is not None
+    assert large_peak is not None
+    assert large_peak - small_peak > 6000 * 4000 * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot pin to a core here")
+def test_one_core_is_given_back() -> None:
+    before = os.sched_getaffinity(0)
+    with measuring.one_core():
+        assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getaffinity(0) == before

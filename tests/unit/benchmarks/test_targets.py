@@ -1,0 +1,104 @@
+"""The targets: from measurements to hit or miss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.results import BASELINE, Measurement, Picture, Run, Series
+from benchmarks.targets import Verdict, geometric_mean, verdicts
+
+ONE = Picture("one", Path("one"), (40, 30), frozenset({"jpeg", "plain", "baseline"}))
+TWO = Picture("two", Path("two"), (40, 30), frozenset({"jpeg", "plain", "progressive"}))
+HUGE = Picture("jpeg-100mp", Path("huge"), (400, 300), frozenset({"jpeg", "huge"}))
+
+
+def verdict(run: Run, end: str) -> Verdict:
+    return next(verdict for verdict in verdicts(run) if verdict.what.endswith(end))
+
+
+def run_with(*measurements: Measurement, workload: str = "b") -> Run:
+    series = Series(workload, BASELINE, measurements)
+    return Run([ONE, TWO, HUGE], [series], memory=[], likenesses={}, startup=None)
+
+
+def test_the_mean_of_ratios_treats_twice_and_half_alike() -> None:
+    assert geometric_mean([2, 0.5]) == pytest.approx(1)
+    assert geometric_mean([1, 4, 16]) == pytest.approx(4)
+
+
+def test_a_peer_that_takes_longer_is_a_hit_and_the_worst_picture_counts_by_itself() -> None:
+    run = run_with(
+        Measurement("worker", "one", 1.0),
+        Measurement("worker", "two", 1.0),
+        Measurement("sharp-cascade", "one", 4.0),
+        Measurement("sharp-cascade", "two", 0.5),
+    )
+    mean, worst = verdict(run, "sharp cascade / ours"), verdict(run, "worst picture")
+    assert mean.value == pytest.approx(2**0.5)
+    assert mean.is_hit
+    assert (worst.value, worst.is_hit) == (0.5, False)
+
+
+def test_one_missing_measurement_leaves_the_target_unjudged_instead_of_flattered() -> None:
+    run = run_with(
+        Measurement("worker", "one", 1.0),
+        Measurement("worker", "two", 1.0),
+        Measurement("sharp-per-size", "one", 9.0),
+        Measurement("sharp-per-size", "two", problem="no sharp"),
+    )
+    found = verdict(run, "sharp per size / ours")
+    assert found.value is None
+    assert not found.is_hit
+
+
+def test_the_floor_is_judged_by_kind_of_source() -> None:
+    run = run_with(
+        Measurement("worker", "one", 1.05),
+        Measurement("floor", "one", 1.0),
+        Measurement("worker", "two", 0.5),
+        Measurement("floor", "two", 1.0),
+        workload="a",
+    )
+    baseline = verdict(run, "1 baseline sources, baseline: ours / floor")
+    progressive = verdict(run, "1 progressive sources, baseline: ours / floor")
+    assert (baseline.value, baseline.is_hit) == (1.05, True)
+    assert (progressive.value, progressive.is_hit) == (0.5, False)
+
+
+def test_memory_is_compared_with_the_peer_that_needs_least() -> None:
+    run = Run(
+        [HUGE],
+        series=[],
+        memory=[
+            Measurement("worker", HUGE.name, peak=30),
+            Measurement("sharp-cascade", HUGE.name, peak=100),
+            Measurement("sharp-per-size", HUGE.name, peak=60),
+        ],
+        likenesses={},
+        startup=None,
+    )
+    found = verdict(run, "our peak memory / sharp's")
+    assert (found.value, found.is_hit) == (0.5, False)
+
+
+def test_likeness_is_compared_at_each_width_over_all_pictures() -> None:
+    run = Run(
+        [ONE, TWO],
+        series=[],
+        memory=[],
+        likenesses={
+            "worker": {"one": {400: 0.96, 128: 0.90}, "two": {400: 0.96, 128: 0.90}},
+            "sharp-cascade": {"one": {400: 0.95, 128: 0.90}, "two": {400: 0.96, 128: 0.91}},
+        },
+        startup=None,
+    )
+    at_400, at_128 = (
+        verdict(run, "at 400: ours - sharp cascade"),
+        verdict(run, "at 128: ours - sharp cascade"),
+    )
+    assert at_400.value == pytest.approx(0.005)
+    assert at_400.is_hit
+    assert at_128.value == pytest.approx(-0.005)
+    assert not at_128.is_hit

@@ -1,0 +1,34 @@
+"""The shapes that a stack can have: the examples hold, and the page says how large each is."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.template_sizes.sizes import EXAMPLES, measured, table, written
+from darkroom.iam.model import described
+from darkroom.iam.proof import prove
+from templates import pipeline, specification
+from tests.unit.darkroom.lint.test_rules import told
+
+DIRECT_LIMIT = 51_200
+
+
+def test_the_page_tells_the_sizes_that_are() -> None:
+    """D7, trap 31: `python -m tests.property` writes them anew."""
+    assert written() == table()
+
+
+def test_there_are_the_examples_that_are_promised() -> None:
+    """D7: the leanest fits a direct deployment."""
+    assert [path.stem for path in EXAMPLES] == ["regulated", "smallest", "volume", "web"]
+    assert measured(specification.load(EXAMPLES[1]))[0] <= DIRECT_LIMIT
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_breaks_no_rule(path: Path) -> None:
+    """D4, S5: our rules and the proof of least privilege; `tox -e template` adds the linters."""
+    plan = specification.load(path)
+    assert told(json.loads(pipeline.render(pipeline.build(plan)))) == []
+    proof = prove(described(plan))
+    assert (proof.broken, proof.survivors) == ((), ())

@@ -1,0 +1,108 @@
+"""What is done already, by two listings side by side: never a wrong yes, and a no only in doubt."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkroom.aws.objects import Existing
+from darkroom.aws.outputs import Finished
+from worker import keys
+from worker.events import SourceObject
+from worker.settings import Source, Variants
+
+PUT = datetime(2026, 11, 1, tzinfo=UTC)
+SOURCE = Source(
+    "scans",
+    Variants(widths=(400, 1200), formats={"jpeg": 85, "webp": 80}, max_pixels=1),
+    cache_control="no-cache",
+    folder="scans/",
+)
+NAMES = ("w400", "w1200", "w400.webp", "w1200.webp")
+
+
+class Listing:
+    """A bucket that can only be listed, three keys a page."""
+
+    def __init__(self, objects: dict[str, datetime]) -> None:
+        self.objects = objects
+        self.pages = 0
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, StartAfter: str) -> dict[str, Any]:  # noqa: N803 -- botocore's names
+        assert Bucket == "thumbnails"
+        self.pages += 1
+        found = sorted(key for key in self.objects if key.startswith(Prefix) and key > StartAfter)
+        page = [{"Key": key, "LastModified": self.objects[key]} for key in found[:3]]
+        return {"Contents": page, "IsTruncated": len(found) > 3}
+
+
+def existing(key: str) -> Existing:
+    return Existing(SourceObject(bucket="b", key=key), PUT, key)
+
+
+def told(listing: Listing, uploads: list[str]) -> dict[str, bool]:
+    finished = Finished(listing, "thumbnails", SOURCE)
+    return {
+        key: finished.has(existing(key), after) for key, after in zip_longest(uploads, uploads[1:])
+    }
+
+
+def done(key: str, when: datetime = PUT + timedelta(seconds=1)) -> dict[str, datetime]:
+    return {keys.output_key(key, name, "scans/"): when for name in NAMES}
+
+
+KEYS = st.lists(st.text("a./ ~é", min_size=1, max_size=5), unique=True).map(sorted)
+
+
+@given(uploads=KEYS, data=st.data())
+def test_what_is_not_done_is_never_skipped(uploads: list[str], data: st.DataObject) -> None:
+    """D6: whatever keys there are, one within another or cut: a yes is true."""
+    finished = data.draw(st.sets(st.sampled_from(uploads))) if uploads else set()
+    objects: dict[str, datetime] = {}
+    for key in uploads:
+        state = data.draw(st.sampled_from(["whole", "half", "old", "record"]))
+        if key not in finished:
+            state = {"whole": "half", "record": "old"}.get(state, state)
+        elif state in ("half", "old"):
+            state = "whole"
+        if state == "record":
+            objects[keys.rejection_key(key, "scans/")] = PUT + timedelta(seconds=1)
+        elif state == "whole":
+            objects |= done(key)
+        elif state == "half":
+            objects |= dict(list(done(key).items())[:-1])
+        else:
+            objects |= done(key, PUT)
+    answers = told(Listing(objects), uploads)
+    assert {key for key, yes in answers.items() if yes} <= finished
+
+
+@given(st.lists(st.text("ab.", min_size=3, max_size=3), unique=True).map(sorted))
+def test_what_is_done_is_skipped(uploads: list[str]) -> None:
+    """D6: of names that do not begin with each other, all that is done is found."""
+    objects: dict[str, datetime] = {}
+    for key in uploads[::2]:
+        objects |= done(key)
+    answers = told(Listing(objects), uploads)
+    assert [key for key, yes in answers.items() if yes] == uploads[::2]
+
+
+def test_what_lies_between_is_not_read() -> None:
+    """D6: two objects among very many cost two looks, not a listing of everything."""
+    objects: dict[str, datetime] = {}
+    for number in range(1000):
+        objects |= done(f"{number:04}")
+    listing = Listing(objects)
+    assert all(told(listing, ["0000", "0999"]).values())
+    assert listing.pages < 10
+
+
+def test_one_in_doubt_does_not_take_others_along() -> None:
+    """D6: outputs of `a` sort behind those of a thousand like `a 1`: only `a` is announced."""
+    uploads = ["a", *(f"a {number:03}" for number in range(50)), "b"]
+    objects: dict[str, datetime] = {}
+    for key in uploads:
+        objects |= done(key)
+    assert [key for key, yes in told(Listing(objects), uploads).items() if not yes] == ["a"]

@@ -1,0 +1,131 @@
+"""Queues and sources of a deployed stack, by the names that the specification gives them."""
+
+import json
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.stub import Stubber
+
+from darkroom.aws import queues
+from darkroom.aws.stack import Stack
+from darkroom.errors import UsageError, UserError
+
+VARIANTS = {"default": {"widths": [128], "formats": {"jpeg": 85}, "cache_control": "no-cache"}}
+ENVIRONMENT = {
+    "THUMBNAIL_BUCKET": "thumbnails",
+    "ENCRYPTION_KEY_ARN": "arn:key",
+    "MAX_OBJECT_BYTES": "1",
+    "MAX_PIXELS": "1",
+    "VISIBILITY_TIMEOUT": "1",
+    "LOG_LEVEL": "INFO",
+    "VARIANTS": json.dumps(VARIANTS),
+}
+URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/my-room"
+PREFIX = "my-room"
+
+
+def stack(functions: dict[str, dict[str, Any]], outputs: dict[str, str]) -> Stack:
+    session = botocore.session.Session()
+    session.set_config_variable("region", "eu-west-1")
+    client = session.create_client("lambda", aws_access_key_id="test", aws_secret_access_key="test")
+    stub = Stubber(client)
+    for name, environment in functions.items():
+        answer = {"FunctionName": name, "Environment": environment}
+        stub.add_response("get_function_configuration", answer, {"FunctionName": name})
+    stub.activate()
+    return Stack(
+        name="s",
+        id="arn:aws:cloudformation:eu-west-1:111122223333:stack/s/1",
+        status="UPDATE_COMPLETE",
+        outputs=outputs,
+        parameters={"NamePrefix": PREFIX},
+        resources={},
+        session=session,
+        _clients={"lambda": client},
+    )
+
+
+def queue(lead: str, role: str) -> dict[str, str]:
+    return {
+        f"{lead}WorkQueueUrl": f"{URL}{role}-work",
+        f"{lead}DeadLetterQueueUrl": f"{URL}{role}-dead-letters",
+        f"{lead}FunctionName": f"{PREFIX}{role}-worker",
+    }
+
+
+def source(lead: str, bucket: str, prefixes: str) -> dict[str, str]:
+    return {
+        f"{lead}UploadBucketName": bucket,
+        f"{lead}UploadPrefixes": prefixes,
+        f"{lead}UploadSuffixes": ".jpg,.png",
+    }
+
+
+def told(**sources: dict[str, Any]) -> dict[str, Any]:
+    return {"Variables": {**ENVIRONMENT, "SOURCES": json.dumps(sources)}}
+
+
+@pytest.fixture
+def two() -> Stack:
+    """The default queue, and one that two sources share, one of them a topic's."""
+    topic = {"name": "press", "prefixes": ["in/"], "suffixes": [".jpg"]}
+    return stack(
+        {
+            "my-room-worker": told(uploads={"name": "default"}),
+            "my-room-big-1-worker": told(scans={"name": "scans", "folder": "s/"}, others=topic),
+        },
+        {
+            **queue("", ""),
+            **queue("Big1", "-big-1"),
+            **source("", "uploads", "uploads/"),
+            **source("Scans", "scans", "a/,b/"),
+            **source("Press", "others", "in/"),
+        },
+    )
+
+
+def test_names_are_the_specifications(two: Stack) -> None:
+    """The outputs' `Big1` could be `big1`, too: the queue's own name tells."""
+    assert [one.name for one in queues.queues(two)] == ["default", "big-1"]
+
+
+def test_one_lane_is_chosen_by_name(two: Stack) -> None:
+    (found,) = queues.chosen(two, "big-1")
+    assert found.dead_letter_queue_url.endswith("my-room-big-1-dead-letters")
+
+
+def test_a_lane_that_is_not_there_is_wrong_usage(two: Stack) -> None:
+    with pytest.raises(UsageError, match="--queue big1: the stack has default, big-1"):
+        queues.chosen(two, "big1")
+
+
+def test_a_source_knows_its_lane_and_what_it_announces(two: Stack) -> None:
+    """Trap 11: suffixes in lower and in upper case, and no mixture of them."""
+    found = queues.door(two, "scans")
+    assert (found.bucket, found.queue.name, found.source.folder) == ("scans", "big-1", "s/")
+    meant = ["a/x.jpg", "b/x.PNG", "a/x.Jpg", "c/x.jpg", "a/x.gif"]
+    assert [key for key in meant if found.announces(key)] == ["a/x.jpg", "b/x.PNG"]
+
+
+def test_of_a_topic_the_worker_itself_chooses(two: Stack) -> None:
+    found = queues.door(two, "press")
+    assert found.announces("in/x.Jpg")
+    assert not found.announces("out/x.jpg")
+
+
+def test_which_of_several_sources_must_be_said(two: Stack) -> None:
+    with pytest.raises(UsageError, match="--source is needed: the stack has default, press, scans"):
+        queues.door(two, None)
+
+
+def test_another_stack_is_refused() -> None:
+    with pytest.raises(UserError, match="is it a stack of this project"):
+        queues.queues(stack({}, {"Something": "else"}))
+
+
+def test_an_environment_that_cannot_be_decrypted_is_said() -> None:
+    """S5: Lambda answers without it, and with 200."""
+    error = {"ErrorCode": "AccessDeniedException", "Message": "no kms:Decrypt"}
+    with pytest.raises(UserError, match="my-room-worker cannot be read: no kms:Decrypt"):
+        queues.queues(stack({"my-room-worker": {"Error": error}}, queue("", "")))

@@ -1,0 +1,151 @@
+"""Commands for a deployed stack: how they find it, and what they say when they do not."""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from darkroom.aws import stack as module
+from darkroom.aws.stack import Stack, add_arguments, open_stack
+from darkroom.emulator.ministack import Emulator
+from darkroom.errors import UserError
+
+NAME = "found"
+TEMPLATE = {
+    "Parameters": {"Wanted": {"Type": "String", "Default": "yes"}},
+    "Resources": {"WorkQueue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "work"}}},
+    "Outputs": {"WorkQueueUrl": {"Value": {"Ref": "WorkQueue"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator() as emulator:
+        cloudformation = emulator.client("cloudformation")
+        cloudformation.create_stack(StackName=NAME, TemplateBody=json.dumps(TEMPLATE))
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=NAME)
+        yield emulator
+
+
+@pytest.fixture
+def caller(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A person whose environment means the embedded AWS and nothing else."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    settings = {**emulator.environment, "AWS_CONFIG_FILE": str(emulator.directory / "config")}
+    for name, value in settings.items():
+        if name.startswith(("AWS_", "NO_PROXY")):
+            monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def opened(*arguments: str) -> Stack:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return open_stack(parser.parse_args([*arguments]))
+
+
+def test_an_operator_finds_what_is_deployed(caller: pytest.MonkeyPatch, emulator: Emulator) -> None:
+    """D6: outputs, parameters and physical ids by name, and clients that work."""
+    assert caller
+    stack = opened("--stack-name", NAME)
+    url = stack.output("WorkQueueUrl")
+    assert stack.resource("WorkQueue") == url
+    assert stack.parameters == {"Wanted": "yes"}
+    assert (stack.region, stack.status) == (emulator.region, "CREATE_COMPLETE")
+    sqs = stack.client("sqs")
+    assert sqs is stack.client("sqs")
+    sqs.send_message(QueueUrl=url, MessageBody="hello")
+    assert "test" not in repr(stack)  # neither key nor secret
+
+
+def test_the_region_is_found_as_the_cli_finds_it(caller: pytest.MonkeyPatch) -> None:
+    """D6: option, AWS_REGION, AWS_DEFAULT_REGION; the profile's is botocore's own work."""
+    caller.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    caller.setenv("AWS_REGION", "eu-west-2")
+    with pytest.raises(UserError, match="in eu-central-1: check --stack-name, --region"):
+        opened("--stack-name", NAME, "--region", "eu-central-1")
+    with pytest.raises(UserError, match="in eu-west-2"):
+        opened("--stack-name", NAME)
+    caller.delenv("AWS_REGION")
+    with pytest.raises(UserError, match="in eu-west-3"):
+        opened("--stack-name", NAME)
+
+
+def test_what_the_stack_lacks_is_named(caller: pytest.MonkeyPatch) -> None:
+    assert caller
+    stack = opened("--stack-name", NAME)
+    with pytest.raises(UserError, match=r"found in eu-west-1 \(CREATE_COMPLETE\) has no output X"):
+        stack.output("X")
+    with pytest.raises(UserError, match="has no resource Worker: is it a stack of this project"):
+        stack.resource("Worker")
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "told"),
+    [
+        ({}, ["--stack-name", "lost"], "there is no stack 'lost' in eu-west-1"),
+        (
+            {"AWS_REGION": None, "AWS_DEFAULT_REGION": None},
+            [],
+            "no region is given: use --region",
+        ),
+        (
+            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+            [],
+            "no AWS credentials are found: use --profile",
+        ),
+        ({"AWS_ACCESS_KEY_ID": "AKIASTRANGER"}, [], "AWS does not accept the credentials"),
+        ({}, ["--profile", "nobody"], r"profile \(nobody\) could not be found.*list-profiles"),
+        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:1"}, [], "AWS cannot be reached: .*127.0.0.1:1"),
+        ({"AWS_CA_BUNDLE": "/nowhere.pem"}, [], "AWS cannot be"),
+        ({}, ["--region", "no region"], "AWS cannot be used: .*no region"),
+    ],
+    ids=["stack", "region", "credentials", "stranger", "profile", "network", "trust", "spelling"],
+)
+def test_what_is_wrong_is_one_sentence(
+    caller: pytest.MonkeyPatch,
+    environment: dict[str, str | None],
+    arguments: list[str],
+    told: str,
+) -> None:
+    """D6: said for people, whatever keeps the caller from the stack."""
+    for name, value in environment.items():
+        caller.setenv(name, value) if value else caller.delenv(name)
+    caller.setattr(module, "CONFIG", module.CONFIG.merge(_impatient()))
+    with pytest.raises(UserError, match=told) as caught:
+        opened(*(["--stack-name", NAME] if "--stack-name" not in arguments else []), *arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_call_is_named(caller: pytest.MonkeyPatch, emulator: Emulator) -> None:
+    """S5: an operator without the right hears which one it is."""
+    iam = emulator.client("iam")
+    iam.create_user(UserName="reader")
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    caller.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    caller.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    with pytest.raises(UserError, match="AWS refuses DescribeStacks to these credentials"):
+        opened("--stack-name", NAME)
+
+
+def test_other_calls_are_explained_as_well(emulator: Emulator) -> None:
+    told = r"GetQueueUrl failed: .*NonExistentQueue"
+    with pytest.raises(UserError, match=told) as caught, module.explained():
+        emulator.client("sqs").get_queue_url(QueueName="none")
+    assert isinstance(caught.value.__cause__, ClientError)
+
+
+def test_a_stack_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """D6: no default: some of these commands delete."""
+    with pytest.raises(SystemExit, match="2"):
+        opened()
+    assert "--stack-name" in capsys.readouterr().err
+
+
+def _impatient() -> Config:
+    return Config(connect_timeout=2, retries={"total_max_attempts": 1})

@@ -1,0 +1,111 @@
+"""The plan's numbers are the template's, and the template's are consistent with the plan."""
+
+from pathlib import Path
+
+import pytest
+
+from darkroom.capacity import stack
+from darkroom.errors import UsageError
+from tests.unit.darkroom.capacity.conftest import plan
+from tests.unit.templates.conftest import generate
+
+PARAMS = Path(__file__).parents[4] / "params"
+
+
+def read(*files: str, **overrides: int | str) -> stack.Stack:
+    return stack.read(PARAMS / "pipeline.toml", [PARAMS / name for name in files], overrides)
+
+
+def test_the_parameter_file_decides_what_costs() -> None:
+    """D6: no endpoint, no hours of one; another concurrency, another ramp."""
+    small, large = read("dev.json"), read("prod.json")
+    assert (small.concurrency, large.concurrency) == (2, 100)
+    assert (small.interface_endpoint_zones, large.interface_endpoint_zones) == (0, large.zones)
+    assert (small.has_queue_endpoint, large.has_queue_endpoint) == (False, True)
+
+
+def test_an_option_stands_over_the_file() -> None:
+    found = read("prod.json", MaximumConcurrency=7, MemorySize=3538, Architecture="x86_64")
+    assert (found.concurrency, found.memory_megabytes) == (7, 3538)
+    assert found.architecture == "x86_64"
+
+
+def test_what_is_counted_is_what_is_generated() -> None:
+    """D6: an alarm more in the template is an alarm more on the bill."""
+    kinds = [resource["Type"] for resource in generate().resources.values()]
+    found = read("prod.json")
+    assert found.alarms >= kinds.count("AWS::CloudWatch::Alarm")
+    assert found.dashboards == kinds.count("AWS::CloudWatch::Dashboard")
+    assert found.keys == kinds.count("AWS::KMS::Key")
+
+
+SEVERAL = """
+[sources.default]
+[sources.scans]
+queue = "bulk"
+variants = "small"
+[queues.default]
+[queues.bulk]
+batch_size = 2
+provisioned_mode = true
+[variants.default]
+[variants.small]
+widths = [100]
+formats = { webp = 80 }
+"""
+
+
+def test_a_sources_lane_and_variants_are_its_own(tmp_path: Path) -> None:
+    """D6: what costs at rest is of the whole stack, all else of the queue that is asked about."""
+    path = tmp_path / "several.toml"
+    path.write_text(SEVERAL)
+    one = stack.read(path, [], {"MemorySize": 2000})
+    other = stack.read(path, [], {"MemorySize": 3000}, source="scans")
+    assert (one.memory_megabytes, one.batch_size, one.formats) == (2000, 5, ("jpeg", "webp"))
+    assert (other.memory_megabytes, other.batch_size, other.formats) == (3000, 2, ("webp",))
+    assert one.pollers is None
+    assert other.pollers
+    assert one.queues == other.queues == 2
+    assert one.alarms == other.alarms
+    found = plan("--pipeline", str(path), "--source", "scans")
+    assert "MaximumConcurrency" not in [quota.name for quota in found.quotas]
+    with pytest.raises(UsageError, match="no source 'scan'; allowed: default, scans"):
+        stack.read(path, [], {}, source="scan")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[]", "holds no parameters"),
+        ('["MaximumConcurrency=1"]', "below 2"),
+        ('["Memory=1"]', "no parameter of the template"),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_wrong_parameter_file_is_told(content: str, told: str, tmp_path: Path) -> None:
+    """D4: with the file's name, and what is allowed."""
+    path = tmp_path / "mine.json"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=told) as caught:
+        stack.read(PARAMS / "pipeline.toml", [path], {})
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("profile", ["phone", "camera", "web", "mixed"])
+@pytest.mark.parametrize("memory", ["512", "1792", "10240"])
+def test_the_defaults_fit_a_batch_of_slow_pictures(profile: str, memory: str) -> None:
+    """R4: at a third of the bench's speed, with S3 at its slower end, half the timeout is enough.
+
+    The worker begins no message for which twice the longest so far is not left.
+    """
+    slow = ("--speed", "0.33", "--s3-latency", "0.2", "--memory", memory)
+    service = plan("--profile", profile, *slow).capacity.service
+    assert service.slow_batch() * 2 < service.stack.timeout
+
+
+def test_the_default_retries_end_before_the_queue_forgets() -> None:
+    """R1: a message becomes a dead letter, it does not expire."""
+    for parameters in ("dev.json", "prod.json"):
+        found = plan("--parameters", str(PARAMS / parameters)).capacity
+        retries, deployed = found.retries, found.service.stack
+        assert sum(retries.ceilings()) + deployed.visibility < deployed.retention / 10

@@ -1,0 +1,211 @@
+"""Our rules: silent on what is sound, and none that cannot find anything."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darkroom.commands import validate
+from darkroom.lint import engine
+from darkroom.lint.engine import RULES
+from templates import pipeline, specification
+from tests.mutation import additions
+from tests.mutation.defects import DEFECTS, Defect
+from tests.unit.templates.test_sources import EVERY_KIND
+
+ROOT = Path(__file__).parents[4]
+FOREIGN = Path(__file__).parent / "foreign"
+
+# What the typical template does wrong, as its author would be told.
+TYPICAL = {
+    ("Jobs", "visibility-covers-retries"),
+    ("Jobs", "queue-has-dead-letters"),
+    ("Jobs", "names-differ-by-stack"),
+    ("Jobs", "data-is-under-customer-key"),
+    ("JobsPolicy", "queue-admits-exactly-its-bucket"),
+    ("JobsPolicy", "service-acts-for-this-account"),
+    ("ResizeFeed", "batch-fails-in-part"),
+    ("ResizeFeed", "mapping-limits-concurrency"),
+    ("Resize", "log-group-comes-first"),
+    ("Resize", "code-key-changes-with-code"),
+    ("Resize", "place-is-not-typed"),
+    ("ResizeRole", "output-is-not-input"),
+    ("ResizeRole", "actions-are-named"),
+    ("ResizeRole", "resources-are-named"),
+    ("ResizeRole", "no-managed-policy"),
+    ("Images", "bucket-blocks-public-access"),
+    ("Images", "bucket-waits-for-queue-policy"),
+    ("Images", "suffix-has-its-twin"),
+    ("Images", "notification-names-a-folder"),
+    ("Images", "bucket-name-fits"),
+    ("Images", "state-outlives-the-stack"),
+}
+
+
+def generated(**tables: Any) -> dict[str, Any]:
+    described = specification.parse(tables, origin="test")
+    content: dict[str, Any] = json.loads(pipeline.render(pipeline.build(described)))
+    return content
+
+
+@pytest.fixture(scope="module")
+def sound() -> dict[str, Any]:
+    return generated()
+
+
+def told(content: dict[str, Any]) -> list[str]:
+    """What is found and not justified, as lines that a failing test shows."""
+    skips = list(validate._skips(content))
+    return [
+        f"{one.resource}: {one.rule}: {one.problem} ({one.given})"
+        for one in engine.check(content, {})
+        if not any(skip.covers(one) for skip in skips)
+        # With a bucket of logs the template goes through S3: docs/logs.md.
+        if not (
+            one.rule == "template-fits"
+            and "LogArchiveRetentionDays" in content.get("Parameters", {})
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {},
+        {
+            "sources": {
+                "default": {"propagate_deletes": True, "prefixes": ["in/"], "suffixes": [".jpg"]}
+            }
+        },
+        {"network": {"availability_zones": 4}},
+        {
+            "logs": {
+                "archive": True,
+                "s3_access_logs": True,
+                "archive_flow_logs": True,
+                "object_lock": "governance",
+            }
+        },
+        {
+            "queues": {
+                "default": {
+                    "batch_size": 50,
+                    "maximum_batching_window_seconds": 20,
+                    "timeout_seconds": 900,
+                }
+            }
+        },
+        {"sources": {"default": {}, "scans": {"prefixes": ["in/", "raw/"]}}},
+        {"sources": {"old": {"type": "eventbridge", "propagate_deletes": True}}},
+        {"sources": {"default": {}, "partner": {"type": "sns"}}},
+        {
+            "sources": {
+                "wire": {"type": "sns", "raw_message_delivery": True, "prefixes": ["a/", "b/"]}
+            }
+        },
+        EVERY_KIND,
+    ],
+    ids=[
+        *("default", "deletes", "zones", "logs", "batches"),
+        *("create", "existing", "sns", "raw topic", "every kind"),
+    ],
+)
+def test_the_generated_template_keeps_every_rule(tables: dict[str, Any]) -> None:
+    """D4: with its defaults, at every parameter's bounds, with every condition, in China."""
+    assert told(generated(**tables)) == []
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        *(additions.access_logs, additions.archive, additions.distribution),
+        *(additions.operator, additions.rule_to_queue, additions.somebodys_sources),
+    ],
+)
+def test_what_defects_are_seeded_into_is_sound(
+    sound: dict[str, Any], add: Callable[[dict[str, Any]], None]
+) -> None:
+    """D4: a rule that finds fault with a sound part would be switched off."""
+    content = copy.deepcopy(sound)
+    add(content)
+    assert told(content) == []
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.change.__name__)
+def test_a_defect_is_noticed(sound: dict[str, Any], defect: Defect) -> None:
+    """D4: by the rule that is there for it; `python -m tests.mutation` shows the other tools."""
+    content = copy.deepcopy(sound)
+    defect.apply(content)
+    assert content != sound
+    assert any(one.rule == defect.rule for one in engine.check(content, {}))
+
+
+def test_every_rule_finds_something() -> None:
+    """D4: a rule that no defect breaks is a rule that cannot fail."""
+    assert {defect.rule for defect in DEFECTS} == set(RULES)
+    told = (ROOT / "docs" / "security.md").read_text()
+    assert f"{len(RULES)} rules of our own" in told
+    assert f"# {len(DEFECTS)} single defects" in told
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_says_why_what_to_do_and_by_which_source(name: str) -> None:
+    """D4: a finding that nobody understands is ignored."""
+    rule = RULES[name]
+    assert len(rule.why) > 30
+    assert rule.why.endswith((".", "."))
+    assert rule.fix.endswith(".")
+    assert rule.source.startswith("https://docs.aws.amazon.com/")
+    assert rule.keeps
+
+
+def test_a_rule_knows_no_logical_id_of_ours(sound: dict[str, Any]) -> None:
+    """D4: resources are found by type and reference, on anybody's template."""
+    text = "".join(path.read_text() for path in (ROOT / "darkroom" / "lint" / "rules").glob("*.py"))
+    ours = {title for title in sound["Resources"] if len(title) > 6}
+    assert len(ours) > 20
+    assert [title for title in ours if f'"{title}"' in text] == []
+
+
+def test_a_sound_foreign_template_passes() -> None:
+    """D4: another team's, in YAML, with other names and no network."""
+    assert told(validate.load(FOREIGN / "sound.yaml").content) == []
+
+
+def test_a_typical_foreign_template_does_not() -> None:
+    """D4: what a short example on the web leaves out."""
+    content = validate.load(FOREIGN / "typical.json").content
+    found = {(one.resource, one.rule) for one in engine.check(content, {})}
+    assert found >= TYPICAL
+
+
+def test_a_template_that_a_rule_cannot_read_has_not_passed() -> None:
+    """D4: no traceback, and no silence."""
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"RedrivePolicy": "none"}}
+    lines = told({"Resources": {"Odd": queue}})
+    assert any("is not written as this rule expects" in line for line in lines)
+
+
+def test_a_bound_that_breaks_a_rule_is_found_with_its_value(sound: dict[str, Any]) -> None:
+    """R4: what the parameters allow must hold, not only what they default to."""
+    content = copy.deepcopy(sound)
+    content["Parameters"]["Timeout"] = {
+        "Type": "Number",
+        "Default": 60,
+        "MinValue": 1,
+        "MaxValue": 61,
+    }
+    content["Resources"]["Worker"]["Properties"]["Timeout"] = {"Ref": "Timeout"}
+    (found,) = engine.check(content, {})
+    assert (found.rule, found.given) == ("visibility-covers-retries", "Timeout=61")
+
+
+def test_values_that_the_template_refuses_are_not_tried(sound: dict[str, Any]) -> None:
+    """D2: two equal zones break a rule of the template, so that nobody can deploy them."""
+    content = copy.deepcopy(sound)
+    del content["Rules"]["AvailabilityZonesDiffer"]
+    found = {(one.rule, one.given) for one in engine.check(content, {})}
+    assert found == {("zones-are-chosen", "AvailabilityZoneIndexB=0")}

@@ -1,0 +1,422 @@
+import copy
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from darkroom import cli
+from darkroom.cloudformation.parameters import misfit
+from darkroom.commands import validate
+from darkroom.errors import UserError
+from darkroom.lint import external
+from templates import pipeline, specification
+
+ROOT = Path(__file__).parents[4]
+FOREIGN = Path(__file__).parent / "foreign"
+OWN = ("rules",)
+
+
+@pytest.fixture(scope="module")
+def sound() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(
+        pipeline.render(pipeline.build(specification.parse({}, origin="test")))
+    )
+    return content
+
+
+def written(tmp_path: Path, content: Any, name: str = "stack.json") -> Path:
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
+    return path
+
+
+def report(
+    tmp_path: Path, content: dict[str, Any], tools: tuple[str, ...] = OWN
+) -> validate.Report:
+    return validate.validate(validate.load(written(tmp_path, content)), tools=tools)
+
+
+def broken(sound: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    """The template with one defect, and Metadata beside the queue that has it."""
+    content = copy.deepcopy(sound)
+    queue = content["Resources"]["WorkQueue"]
+    queue["Properties"]["VisibilityTimeout"] = 300
+    queue["Metadata"] = metadata
+    return content
+
+
+def skip(rule: str, comment: str) -> dict[str, Any]:
+    return {"skip": [{"id": rule, "comment": comment}]}
+
+
+# --- The command --------------------------------------------------------------------------------
+
+
+def test_nothing_found_ends_with_0(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
+    """D4: the default template with its own parameter files."""
+    files = [str(path) for path in sorted((ROOT / "params").glob("*.json"))]
+    assert len(files) == 2
+    template = str(written(tmp_path, sound))
+    assert cli.main(["validate", "--tools", "rules", template, *files]) == 0
+    said = capsys.readouterr().out
+    assert ": 0 findings (rules 0)" in said
+    assert re.search(r", [0-9,]+ bytes, \d+ resources: ", said)  # trap 31
+
+
+def test_a_finding_ends_with_1_and_says_what_to_do(
+    tmp_path: Path, sound: dict[str, Any], capsys: Any
+) -> None:
+    """D4: resource with its line, rule, what is wrong, why, fix and source."""
+    path = written(tmp_path, broken(sound))
+    assert cli.main(["validate", "--tools", "rules", str(path)]) == 1
+    said = capsys.readouterr().out
+    line = 1 + path.read_text().splitlines().index('  "WorkQueue": {')
+    assert f"{path}:{line}: WorkQueue AWS::SQS::Queue\n  visibility-covers-retries: " in said
+    assert "which needs 360 s" in said
+    for label in ("why: ", "fix: Set the queue's Visib", "see: https://docs.aws.amazon.com/"):
+        assert f"    {label}" in said
+    assert "1 finding (rules 1), 0 justified" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("gone.json", None, "cannot be read"),
+        ("empty.yaml", " \n", "is empty"),
+        ("comma.json", '{"Resources": {},}', "is not JSON"),
+        ("tabs.yaml", "Resources:\n\t- a: [", "is neither JSON nor YAML: line"),
+        ("list.json", "[1]", "it has no Resources"),
+        ("text.yaml", "just words", "it has no Resources"),
+        ("none.json", '{"Resources": {}}', "it has no Resources"),
+        ("type.json", '{"Resources": {"A": {}}}', "Resources.A has no Type"),
+        (
+            "sam.json",
+            '{"Transform": "AWS::Serverless-2016-10-31", "Resources": {"A": {"Type": "B"}}}',
+            "is a SAM template",
+        ),
+    ],
+)
+def test_what_is_no_template_is_a_sentence_and_2(
+    tmp_path: Path, name: str, text: str | None, says: str, capsys: Any
+) -> None:
+    """D4: other tools take a missing or empty file for one without fault."""
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    assert cli.main(["validate", str(path)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"error: {path}: ") or "cannot be read" in told.err
+    assert says in told.err
+
+
+def test_an_unknown_tool_is_wrong_usage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "darkroom", "validate", "--tools", "rules,tslint", "stack.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "tslint: no such tool; allowed: rules, cfn-lint, checkov" in done.stderr
+
+
+def test_yaml_is_read_with_its_lines() -> None:
+    """D4: short forms too."""
+    assert cli.main(["validate", "--tools", "rules", str(FOREIGN / "sound.yaml")]) == 0
+    lines = (FOREIGN / "sound.yaml").read_text().splitlines()
+    template = validate.load(FOREIGN / "sound.yaml")
+    for title in template.content["Resources"]:
+        assert lines[template.lines[title] - 1].startswith(f"  {title}:")
+
+
+# --- Parameter files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ["NamePrefix=mine", "MemorySize=1024"],
+        [{"ParameterKey": "NamePrefix", "ParameterValue": "mine"}],
+        {"Parameters": {"NamePrefix": "mine", "MemorySize": "1024"}},
+    ],
+    ids=["equals", "cloudformation", "codepipeline"],
+)
+def test_each_shape_that_deploy_takes_is_read(
+    tmp_path: Path, sound: dict[str, Any], content: Any
+) -> None:
+    """Trap 36: three shapes in version 2 of the command line."""
+    path = written(tmp_path, content, "mine.json")
+    template = validate.load(written(tmp_path, sound))
+    assert validate.validate(template, [path], tools=OWN).findings == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (["NamePrfix=x1"], "NamePrfix is no parameter of the template; it has CriticalAlarmEmail"),
+        (["NamePrefix=Mine"], "NamePrefix is 'Mine', which does not match"),
+        (["NamePrefix=aa", "NamePrefix=bb"], "NamePrefix is given 2 times"),
+        (["MemorySize=128"], "MemorySize is 128, below 512"),
+        (["MemorySize=20000"], "MemorySize is 20000, above 10240"),
+        (["MemorySize=much"], "MemorySize is 'much', not a number"),
+        (["Runtime=python3.9"], "Runtime is 'python3.9', not one of python3.12"),
+        (["Environment=" + "x" * 5000], "Environment is longer than 4096 bytes"),
+        (["AvailabilityZoneIndexA=1"], "Two Zone parameters name the same Availability Zone"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else None,
+)
+def test_a_wrong_value_is_found(
+    tmp_path: Path, sound: dict[str, Any], lines: list[str], problem: str
+) -> None:
+    """D4, trap 36, trap 44: keys, bounds and the template's own rules."""
+    path = written(tmp_path, lines, "mine.json")
+    template = validate.load(written(tmp_path, sound))
+    found = validate.validate(template, [path], tools=OWN).findings
+    assert any(problem in one.problem for one in found)
+    assert all(str(path) in (one.resource, one.given) for one in found)
+
+
+def test_a_value_is_a_finding_where_a_rule_breaks_with_it(
+    tmp_path: Path, sound: dict[str, Any]
+) -> None:
+    """D4: the template is read with each file's values, not only with its defaults."""
+    content = copy.deepcopy(sound)
+    content["Parameters"]["Seconds"] = {"Type": "Number", "Default": 60, "AllowedPattern": ".*"}
+    content["Resources"]["Worker"]["Properties"]["Timeout"] = {"Ref": "Seconds"}
+    path = written(tmp_path, ["Seconds=61"], "mine.json")
+    template = validate.load(written(tmp_path, content))
+    (found,) = validate.validate(template, [path], tools=OWN).findings
+    assert (found.rule, found.given) == ("visibility-covers-retries", str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "cannot be read"),
+        ("", "is not JSON"),
+        ("[]", "holds no parameters"),
+        ('["NamePrefix"]', "holds no parameters"),
+        ('{"NamePrefix": "x"}', "holds no parameters"),
+        ('[{"ParameterKey": "A"}]', "holds no parameters"),
+    ],
+)
+def test_a_parameter_file_of_no_shape_is_a_sentence_and_2(
+    tmp_path: Path, sound: dict[str, Any], text: str | None, says: str, capsys: Any
+) -> None:
+    """Trap 36: and what is allowed."""
+    path = tmp_path / "mine.json"
+    if text is not None:
+        path.write_text(text)
+    template = str(written(tmp_path, sound))
+    assert cli.main(["validate", "--tools", "rules", template, str(path)]) == 2
+    assert says in capsys.readouterr().err
+
+
+# --- Suppressions -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["validate", "checkov"])
+def test_a_reason_beside_the_resource_justifies(
+    tmp_path: Path, sound: dict[str, Any], key: str
+) -> None:
+    """D4: in checkov's own shape; the reason is reported."""
+    content = broken(sound, **{key: skip("visibility-covers-retries", "Batches take a second.")})
+    done = report(tmp_path, content)
+    assert done.findings == []
+    ((finding, why),) = done.justified
+    assert (finding.resource, why.reason) == ("WorkQueue", "Batches take a second.")
+
+
+def test_a_reason_in_the_template_is_for_every_resource(
+    tmp_path: Path, sound: dict[str, Any]
+) -> None:
+    content = broken(sound)
+    content["Metadata"]["validate"] = skip("visibility-covers-retries", "Idempotent and quick.")
+    assert report(tmp_path, content).findings == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "comment", "problem"),
+    [
+        ("visibility-covers-retries", " ", "gives no reason"),
+        ("key-rotates", "It does rotate.", "is not needed: nothing is found there"),
+        ("visibility", "Batches take a second.", "names no rule of any tool"),
+    ],
+)
+def test_a_suppression_needs_reason_and_use(
+    tmp_path: Path, sound: dict[str, Any], rule: str, comment: str, problem: str
+) -> None:
+    """D4: an exception nobody can explain, or needs, hides the next fault."""
+    found = report(tmp_path, broken(sound, validate=skip(rule, comment))).findings
+    assert {one.rule for one in found} == {"visibility-covers-retries", "suppression"}
+    assert any(problem in one.problem and one.resource == "WorkQueue" for one in found)
+
+
+def test_cfn_lint_s_own_suppression_has_no_room_for_a_reason(
+    tmp_path: Path, sound: dict[str, Any]
+) -> None:
+    content = broken(sound, **{"cfn-lint": {"config": {"ignore_checks": ["W3011"]}}})
+    found = report(tmp_path, content).findings
+    assert any("suppression of W3011 gives no reason" in one.problem for one in found)
+
+
+def test_a_suppression_of_a_tool_that_did_not_run_is_not_judged(
+    tmp_path: Path, sound: dict[str, Any]
+) -> None:
+    content = copy.deepcopy(sound)
+    content["Resources"]["WorkQueue"]["Metadata"] = {"checkov": skip("CKV_AWS_27", "Why not.")}
+    assert report(tmp_path, content).findings == []
+
+
+# --- Formats ------------------------------------------------------------------------------------
+
+
+def test_json_holds_what_people_read(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
+    path = written(tmp_path, broken(sound))
+    assert cli.main(["validate", "--tools", "rules", "--output", "json", str(path)]) == 1
+    content = json.loads(capsys.readouterr().out)
+    (finding,) = content["findings"]
+    assert finding["resource"] == "WorkQueue"
+    assert finding["rule"] == "visibility-covers-retries"
+    assert finding["tool"] == "rules"
+    assert finding["line"] > 1
+    assert finding["fix"]
+    assert content["justified"] == []
+
+
+@pytest.fixture(scope="module")
+def sarif_schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The schema of SARIF 2.1.0 as Microsoft's object model of it was made from.
+
+    Only the source distribution has it; pip takes that one file, by its hash.
+    """
+    directory = tmp_path_factory.mktemp("sarif")
+    wanted = directory / "requirements.txt"
+    digest = "cd5f416b3083e00d402a92e449a7ff67af46f11241073eea0461802a3b5aef98"
+    wanted.write_text(f"sarif-om==1.0.4 --hash=sha256:{digest}\n")
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
+            *("--no-binary", "sarif-om", "--dest", str(directory), "--requirement", str(wanted)),
+        ],
+        check=True,
+    )
+    with tarfile.open(directory / "sarif_om-1.0.4.tar.gz") as archive:
+        member = archive.extractfile("sarif_om-1.0.4/sarif-2.1.0-rtm.4.json")
+        assert member
+        schema: dict[str, Any] = json.load(member)
+    return schema
+
+
+def test_sarif_is_valid_by_its_schema(
+    tmp_path: Path, sound: dict[str, Any], sarif_schema: dict[str, Any], capsys: Any
+) -> None:
+    """D4: findings with a line, without one, in a parameter file, and a justified one."""
+    content = broken(sound, validate=skip("visibility-covers-retries", "Batches take a second."))
+    content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
+    content["Metadata"]["Notes"] = "x" * 1_000_000
+    folder = tmp_path / "my stacks"
+    folder.mkdir()
+    files = [written(folder, content), written(folder, ["MemorySize=1"], "mine.json")]
+    called = ["validate", "--tools", "rules", "--output", "sarif", *map(str, files)]
+    assert cli.main(called) == 1
+    log = json.loads(capsys.readouterr().out)
+    validator = jsonschema.validators.validator_for(sarif_schema)(
+        sarif_schema, format_checker=jsonschema.FormatChecker(["uri", "uri-reference"])
+    )
+    assert list(validator.iter_errors(log)) == []
+    results = log["runs"][0]["results"]
+    assert {one["ruleId"] for one in results} == {
+        *("key-rotates", "parameter-file", "template-fits", "visibility-covers-retries")
+    }
+    places = {
+        one["ruleId"]: one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for one in results
+    }
+    assert places["key-rotates"].endswith("/my%20stacks/stack.json")
+    assert places["parameter-file"].endswith("/my%20stacks/mine.json")
+    results[0]["level"] = "fatal"
+    assert list(validator.iter_errors(log))  # the schema says no, too
+
+
+def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
+    """D4: the rule, the line, and the reason of what is justified."""
+    content = broken(sound, validate=skip("visibility-covers-retries", "Batches take a second."))
+    content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
+    path = written(tmp_path, content)
+    assert cli.main(["validate", "--tools", "rules", "--output", "sarif", str(path)]) == 1
+    log = json.loads(capsys.readouterr().out)
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    by_rule = {result["ruleId"]: result for result in run["results"]}
+    assert set(by_rule) == rules == {"key-rotates", "visibility-covers-retries"}
+    region = by_rule["key-rotates"]["locations"][0]["physicalLocation"]["region"]
+    assert path.read_text().splitlines()[region["startLine"] - 1] == '  "EncryptionKey": {'
+    assert by_rule["key-rotates"]["suppressions"] == []
+    (suppression,) = by_rule["visibility-covers-retries"]["suppressions"]
+    assert suppression["justification"] == "Batches take a second."
+
+
+def test_a_lists_pattern_is_for_each_of_its_values() -> None:
+    """D4: as CloudFormation reads it."""
+    ranges = {"Type": "CommaDelimitedList", "AllowedPattern": "[0-9.]+/[0-9]+"}
+    assert not misfit(ranges, ["192.0.2.0/24", "198.51.100.0/24"])
+    assert "'everybody', which does not match" in misfit(ranges, "192.0.2.0/24,everybody")
+
+
+# --- The linters --------------------------------------------------------------------------------
+
+
+def test_cfn_lint_is_at_its_strictest(sound: dict[str, Any]) -> None:
+    """D4: silent on the default template, informational findings and every region included."""
+    mutant = copy.deepcopy(sound)
+    mutant["Resources"]["WorkQueue"]["Properties"]["VisibilityTimeOut"] = 360
+    mutant["Resources"]["WorkQueue"]["Metadata"] = {"cfn-lint": {"config": {}}}
+    del mutant["Resources"]["UploadBucket"]["UpdateReplacePolicy"]
+    clean, found = external.run_cfn_lint([sound, mutant])
+    assert clean == []
+    assert ("E3002", "WorkQueue") in {(one.rule, one.resource) for one in found}
+    assert any(one.resource == "UploadBucket" for one in found)  # an informational one
+
+
+def test_checkov_is_missed_aloud(monkeypatch: pytest.MonkeyPatch, sound: dict[str, Any]) -> None:
+    """D4: a tool that is not there has not passed anything."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r"checkov is not installed .*--tools rules,cfn-lint"):
+        external.run_checkov([sound])
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"passed": 0, "failed": 0, "resource_count": 0},
+        {"summary": {"resource_count": 0}, "results": {"failed_checks": []}},
+        {"summary": {"resource_count": 3}, "results": {"parsing_errors": ["0.json"]}},
+    ],
+)
+def test_checkov_that_read_nothing_has_not_passed(report: dict[str, Any]) -> None:
+    """D4: by itself it ends with 0 on what it cannot read."""
+    with pytest.raises(UserError, match="checkov"):
+        external.read_checkov(json.dumps(report), 1)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("checkov") is None,
+    reason="checkov pins another botocore than the emulator: the template environment runs it",
+)
+def test_checkov_runs_over_several_templates(sound: dict[str, Any]) -> None:
+    mutant = copy.deepcopy(sound)
+    mutant["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
+    mutant["Resources"]["EncryptionKey"]["Metadata"] = {"checkov": skip("CKV_AWS_7", "hidden")}
+    before, after = external.run_checkov([sound, mutant])
+    assert {one.rule for one in after} - {one.rule for one in before} == {"CKV_AWS_7"}

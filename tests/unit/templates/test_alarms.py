@@ -1,0 +1,257 @@
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darkroom.cli import COMMANDS
+from darkroom.cloudformation.resolver import Reading
+from templates import buckets
+from templates.dashboard import NAMESPACE
+from tests.unit.templates.conftest import generate
+from worker.metrics import Metrics
+
+# Whether an alarm stops the work (page) or can wait a day (ticket), and what it watches: metrics,
+# each of a resource.
+WATCHED = {
+    "DeadLetterAlarm": ("page", {("ApproximateNumberOfMessagesVisible", "DeadLetterQueue")}),
+    "QueueAgeAlarm": ("page", {("ApproximateAgeOfOldestMessage", "WorkQueue")}),
+    "WorkerErrorAlarm": ("page", {("Errors", "Worker")}),
+    "QueueNotConsumedAlarm": (
+        "page",
+        {("ApproximateNumberOfMessagesVisible", "WorkQueue"), ("Invocations", "Worker")},
+    ),
+    "MissingNotificationAlarm": (
+        "page",
+        {("PutRequests", "UploadBucket"), ("NumberOfMessagesSent", "WorkQueue")},
+    ),
+    "WorkerThrottleAlarm": ("ticket", {("Throttles", "Worker")}),
+    "WorkerDurationAlarm": ("ticket", {("Duration", "Worker")}),
+    "ConcurrencyLimitAlarm": (
+        "ticket",
+        {("ConcurrentExecutions", "Worker")},
+    ),
+    "QueueDepthAlarm": ("ticket", {("ApproximateNumberOfMessagesVisible", "WorkQueue")}),
+    "RejectionAlarm": ("ticket", {("Pictures", "Worker"), ("Rejected", "Worker")}),
+}
+TOPICS = {"page": "CriticalAlarmTopic", "ticket": "WarningAlarmTopic"}
+NAMESPACES = {
+    "SQS::Queue": ("AWS/SQS", "QueueName"),
+    "Lambda::Function": ("AWS/Lambda", "FunctionName"),
+    "S3::Bucket": ("AWS/S3", "BucketName"),
+}
+RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
+
+
+def watched(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "MetricName" in alarm:
+        yield alarm
+    for query in alarm.get("Metrics", ()):
+        if "MetricStat" in query:
+            yield query["MetricStat"]["Metric"]
+
+
+def anchors() -> set[str]:
+    """Return what GitHub would call the runbook's sections."""
+    headings = re.findall(r"^## (.+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    return {heading.lower().replace(" ", "-") for heading in headings}
+
+
+def test_these_are_watched(stack: Reading) -> None:
+    """O2, trap 34: queue age misses what was received often, so that dead letters count as well."""
+    assert set(stack.of_type("CloudWatch::Alarm")) == set(WATCHED)
+
+
+@pytest.mark.parametrize("title", WATCHED)
+def test_an_alarm_names_real_resources_and_reaches_its_topic(stack: Reading, title: str) -> None:
+    """O2, O5, trap 33: a dimension that does not exist never fires; missing data is a choice."""
+    severity, expected = WATCHED[title]
+    alarm = stack.properties(title)
+    for metric in watched(alarm):
+        ((resource,),) = [[at for name, at in expected if name == metric["MetricName"]]]
+        kind = stack.resources[resource]["Type"].removeprefix("AWS::")
+        namespace, dimension = NAMESPACES[kind]
+        own = metric["Namespace"] == NAMESPACE
+        assert metric["Namespace"] == namespace or own
+        values = {one["Name"]: one["Value"] for one in metric["Dimensions"]}
+        assert values.pop(dimension) == stack.properties(resource)[dimension]
+        assert values in ({}, {"FilterId": buckets.REQUEST_METRICS})
+    assert {metric["MetricName"] for metric in watched(alarm)} == {name for name, _ in expected}
+    topic = stack.resolve({"Ref": TOPICS[severity]})
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_every_alarm_has_a_section_of_the_runbook() -> None:
+    """O2: and every section an alarm; the mail is all that somebody has at three in the morning."""
+    stack = generate(logs={"archive": True})
+    told = set()
+    for alarm in stack.of_type("CloudWatch::Alarm").values():
+        words, _, place = alarm["AlarmDescription"].partition(": docs/runbook.md#")
+        meaning, first = words.split(". ")
+        assert len(meaning) > 15
+        assert len(first) > 10
+        assert alarm["AlarmName"] in (f"darkroom-{place}", f"darkroom-worker-{place}")
+        told.add(place)
+    assert told == anchors()
+
+
+def test_logs_that_are_archived_are_watched_on_their_way() -> None:
+    """O2, O6: each kind by the stream that takes it; late is three of Firehose's own waits."""
+    stack = generate(logs={"archive": True, "archive_flow_logs": True})
+    for kind in ("Worker", "Flow"):
+        alarm = stack.properties(f"{kind}LogDeliveryAlarm")
+        (dimension,) = alarm["Dimensions"]
+        name = stack.properties(f"{kind}LogDelivery")["DeliveryStreamName"]
+        assert dimension == {
+            "Name": "DeliveryStreamName",
+            "Value": stack.resolve({"Ref": f"{kind}LogDelivery"}),
+        }
+        assert name == dimension["Value"]
+        assert alarm["Threshold"] == 3 * 300
+        assert alarm["AlarmActions"] == [stack.resolve({"Ref": "WarningAlarmTopic"})]
+
+
+def test_what_the_runbook_points_to_is_there() -> None:
+    """O2, C1: its commands, and the files that it and the alarms' own page link to."""
+    text = RUNBOOK.read_text(encoding="utf-8") + RUNBOOK.with_name("alarms.md").read_text("utf-8")
+    commands = set(re.findall(r"darkroom ([a-z-]+)", text))
+    assert commands
+    assert commands <= set(COMMANDS)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert links
+    assert [link for link in links if not (RUNBOOK.parent / link).exists()] == []
+
+
+def test_the_worker_sends_what_is_watched(stack: Reading) -> None:
+    """O3: under the namespace and the dimension that the alarms have."""
+    line = json.loads(Metrics().line({"AWS_LAMBDA_FUNCTION_NAME": "darkroom-worker"}))
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    for metric in watched(stack.properties("RejectionAlarm")):
+        assert metric["Namespace"] == directive["Namespace"]
+        assert metric["MetricName"] in {one["Name"] for one in directive["Metrics"]}
+        ((name, value),) = [(one["Name"], one["Value"]) for one in metric["Dimensions"]]
+        assert [name] in directive["Dimensions"]
+        assert line[name] == value
+
+
+def test_thresholds_follow_the_specification() -> None:
+    """R4, O2: nobody types a number twice."""
+    stack = generate(queues={"default": {"timeout_seconds": 600}})
+    assert stack.properties("QueueAgeAlarm")["Threshold"] == 3 * 3600
+    assert stack.properties("WorkerDurationAlarm")["Threshold"] == 0.8 * 600_000
+    # While every slot works for ten minutes, none is begun for ten minutes.
+    (period,) = {
+        one["MetricStat"]["Period"]
+        for one in stack.properties("QueueNotConsumedAlarm")["Metrics"]
+        if "MetricStat" in one
+    }
+    assert period == 600
+    assert stack.properties("QueueDepthAlarm")["Threshold"] == 5 * 24 * 3600 / 600
+    given = stack.given(MaximumConcurrency=7)
+    assert given.properties("ConcurrencyLimitAlarm")["Threshold"] == 7
+
+
+def test_uploads_are_counted_where_it_is_wanted(stack: Reading) -> None:
+    """O2: S3's request metrics have a price."""
+    on, off = stack, stack.given(EnableUploadMetrics="false")
+    counted = on.properties("UploadBucket")["MetricsConfigurations"]
+    assert counted == [{"Id": buckets.REQUEST_METRICS}]
+    assert "MetricsConfigurations" not in off.properties("UploadBucket")
+    assert set(on.of_type("CloudWatch::Alarm")) - set(off.of_type("CloudWatch::Alarm")) == {
+        "MissingNotificationAlarm"
+    }
+
+
+def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
+    """O2: the same for each, with ids and names that lead with the queue or the source."""
+    stack = generate(
+        sources={"default": {}, "scans": {"queue": "bulk"}},
+        queues={"default": {}, "bulk": {"provisioned_mode": True, "timeout_seconds": 300}},
+    )
+    alarms = stack.of_type("CloudWatch::Alarm")
+    queue = set(WATCHED) - {"MissingNotificationAlarm"}
+    bulk = {f"Bulk{title}" for title in queue}
+    assert set(alarms) == {*WATCHED, *bulk, "ScansMissingNotificationAlarm"}
+    names = {
+        value
+        for title in bulk
+        for metric in watched(alarms[title])
+        for value in (one["Value"] for one in metric["Dimensions"])
+    }
+    assert names == {
+        stack.properties("BulkWorkQueue")["QueueName"],
+        stack.properties("BulkDeadLetterQueue")["QueueName"],
+        stack.properties("BulkWorker")["FunctionName"],
+    }
+    assert alarms["BulkQueueNotConsumedAlarm"]["AlarmName"] == "darkroom-bulk-stalled"
+    assert alarms["BulkQueueNotConsumedAlarm"]["AlarmDescription"].endswith("#stalled")
+    assert alarms["BulkQueueAgeAlarm"]["Threshold"] == 3 * 1800
+    # Each of ten pollers takes ten batches at once.
+    concurrency = stack.given(BulkMaximumPollers=7).properties("BulkConcurrencyLimitAlarm")
+    assert concurrency["Metrics"][0]["Expression"] == "used/10"
+    assert concurrency["Threshold"] == 7
+    values = {
+        one["Value"]
+        for metric in watched(alarms["ScansMissingNotificationAlarm"])
+        for one in metric["Dimensions"]
+    }
+    assert values == {
+        stack.properties("ScansUploadBucket")["BucketName"],
+        buckets.REQUEST_METRICS,
+        stack.properties("BulkWorkQueue")["QueueName"],
+    }
+
+
+def test_only_alarms_of_this_stack_publish(stack: Reading) -> None:
+    """O5, trap 32: by account and by name."""
+    statement = stack.statement("AlarmTopicPolicy", "PublishAlarms")
+    assert statement["Principal"] == {"Service": ["cloudwatch.amazonaws.com"]}
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "111122223333"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:darkroom-*"},
+    }
+    for alarm in stack.of_type("CloudWatch::Alarm").values():
+        assert alarm["AlarmName"].startswith("darkroom-")
+
+
+def test_both_topics_are_encrypted_and_guarded(stack: Reading) -> None:
+    """O5, S2: by one policy; publishing over plain HTTP is refused too."""
+    arns = [stack.resolve({"Ref": title}) for title in TOPICS.values()]
+    assert stack.properties("AlarmTopicPolicy")["Topics"] == arns
+    for sid, effect in (("PublishAlarms", "Allow"), ("DenyPlaintext", "Deny")):
+        statement = stack.statement("AlarmTopicPolicy", sid)
+        assert (statement["Effect"], statement["Action"]) == (effect, ["sns:Publish"])
+        assert statement["Resource"] == arns
+    other = "arn:aws:kms:eu-west-1:111122223333:key/other"
+    for topic in TOPICS.values():
+        assert stack.properties(topic)["KmsMasterKeyId"] == "<EncryptionKey.Arn>"
+        assert stack.given(AlarmTopicKmsKeyArn=other).properties(topic)["KmsMasterKeyId"] == other
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        (
+            {"CriticalAlarmEmail": "a@x.org"},
+            {"CriticalAlarmTopic": "a@x.org", "WarningAlarmTopic": "a@x.org"},
+        ),
+        ({"WarningAlarmEmail": "t@x.org"}, {"WarningAlarmTopic": "t@x.org"}),
+        (
+            {"CriticalAlarmEmail": "a@x.org", "WarningAlarmEmail": "t@x.org"},
+            {"CriticalAlarmTopic": "a@x.org", "WarningAlarmTopic": "t@x.org"},
+        ),
+    ],
+)
+def test_mail_where_there_is_an_address(
+    stack: Reading, given: dict[str, str], expected: dict[str, str]
+) -> None:
+    """O5: none by default; it must be confirmed (trap 35). One address gets both."""
+    found = list(stack.given(**given).of_type("SNS::Subscription").values())
+    assert {one["TopicArn"]: one["Endpoint"] for one in found} == {
+        stack.resolve({"Ref": topic}): email for topic, email in expected.items()
+    }
+    assert {one["Protocol"] for one in found} <= {"email"}

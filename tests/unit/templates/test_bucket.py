@@ -1,0 +1,153 @@
+import pytest
+
+from darkroom.cloudformation.resolver import Reading
+from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
+from tests.unit.templates.conftest import generate
+
+BUCKETS = ("UploadBucket", "ThumbnailBucket", "LogArchiveBucket")
+
+
+@pytest.fixture(scope="module")
+def stack() -> Reading:
+    return generate(logs={"archive": True})
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_a_bucket_is_closed(stack: Reading, title: str) -> None:
+    """S1, trap 39: no public access, no ACLs, versioned, encrypted with bucket keys."""
+    bucket = stack.properties(title)
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    (ownership,) = bucket["OwnershipControls"]["Rules"]
+    assert ownership["ObjectOwnership"] == "BucketOwnerEnforced"
+    assert "AccessControl" not in bucket
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["BucketKeyEnabled"] is True
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_data_outlives_the_stack(stack: Reading, title: str) -> None:
+    """Trap 28, trap 29: kept on delete and replace; a failed create leaves no name behind."""
+    assert stack.resources[title]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert stack.resources[title]["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_old_versions_and_unfinished_uploads_go(stack: Reading, title: str) -> None:
+    """Trap 51: versioned buckets keep every overwritten thumbnail otherwise."""
+    (rule,) = stack.given(NoncurrentVersionRetentionDays=9).properties(title)[
+        "LifecycleConfiguration"
+    ]["Rules"]
+    assert rule["Status"] == "Enabled"
+    assert "Prefix" not in rule
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 9}
+    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] > 0
+    # S3 refuses both in one rule, and what expires takes its marker along.
+    expires = title == "LogArchiveBucket"
+    assert ("ExpirationInDays" in rule) is expires
+    assert rule.get("ExpiredObjectDeleteMarker", False) is not expires
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_a_bucket_policy_refuses_and_never_allows(stack: Reading, title: str) -> None:
+    """S2, S5: rights come from roles alone."""
+    assert {s["Effect"] for s in stack.statements(f"{title}Policy")} == {"Deny"}
+    assert all(s["Principal"] == "*" for s in stack.statements(f"{title}Policy"))
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+@pytest.mark.parametrize(
+    ("sid", "condition"),
+    [
+        ("DenyPlaintext", {"Bool": {"aws:SecureTransport": "false"}}),
+        (
+            "DenyOtherAccounts",
+            {
+                "StringNotEquals": {"aws:PrincipalAccount": "111122223333"},
+                "Bool": {"aws:PrincipalIsAWSService": "false"},
+            },
+        ),
+    ],
+)
+def test_plain_http_and_other_accounts_are_refused(
+    stack: Reading, title: str, sid: str, condition: dict[str, object]
+) -> None:
+    """S2, trap 7: the bucket and all in it; AWS's own services are not locked out."""
+    statement = stack.statement(f"{title}Policy", sid)
+    assert statement["Action"] == ["s3:*"]
+    assert statement["Resource"] == [f"<{title}.Arn>", f"<{title}.Arn>/*"]
+    assert statement["Condition"] == condition
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_writes_under_another_key_are_refused(stack: Reading, title: str) -> None:
+    """S2: by each of S3's headers; a request that names none gets the bucket's encryption.
+
+    People may ask for KMS and name no key: that is AWS's own, and refused where they upload.
+    """
+    header = "s3:x-amz-server-side-encryption"
+    named = {"Null": {f"{header}-aws-kms-key-id": "false"}}
+    asked = {"StringEquals": {header: "aws:kms"}}
+    expected = {
+        "DenyOtherKeys": {
+            "StringNotEquals": {f"{header}-aws-kms-key-id": "<EncryptionKey.Arn>"},
+            **(asked if title == "UploadBucket" else named),
+        },
+        "DenyOtherEncryption": {
+            "StringNotEquals": {header: "aws:kms"},
+            "Null": {header: "false"},
+        },
+        "DenyCustomerKeys": {"Null": {f"{header}-customer-algorithm": "false"}},
+    }
+    for sid, condition in expected.items():
+        statement = stack.statement(f"{title}Policy", sid)
+        assert statement["Action"] == ["s3:PutObject"]
+        assert statement["Resource"] == [f"<{title}.Arn>/*"]
+        assert statement["Condition"] == condition
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"": "aws:kms", "-aws-kms-key-id": "<EncryptionKey.Arn>"}, True),
+        ({"": "aws:kms", "-aws-kms-key-id": "arn:of-others"}, False),
+        ({"": "AES256"}, False),
+        ({"-customer-algorithm": "AES256"}, False),
+    ],
+)
+def test_what_a_writer_may_say_of_encryption(
+    stack: Reading, headers: dict[str, str], allowed: bool
+) -> None:
+    """S2: nothing, or the stack's key."""
+    policies = {"Policy": stack.statements("ThumbnailBucketPolicy")}
+    request = Request(
+        principal="arn:aws:iam::111122223333:role/any",
+        action="s3:PutObject",
+        resource="<ThumbnailBucket.Arn>/a",
+        context={
+            "aws:securetransport": "true",
+            "aws:principalaccount": "111122223333",
+            "aws:principalisawsservice": "false",
+            **{f"s3:x-amz-server-side-encryption{name}": value for name, value in headers.items()},
+        },
+    )
+    assert is_allowed(policies, request, [PolicyCheck("Policy", "guard")]) is allowed
+
+
+def test_requests_are_noted_when_asked_for() -> None:
+    """O1: each bucket under its own prefix, by the time of the request, once S3 may write."""
+    stack = generate(logs={"archive": True, "s3_access_logs": True})
+    for title in BUCKETS:
+        logging = stack.properties(title)["LoggingConfiguration"]
+        name = stack.properties(title)["BucketName"]
+        assert logging["DestinationBucketName"] == stack.properties("AccessLogBucket")["BucketName"]
+        assert name.startswith(f"darkroom-{logging['LogFilePrefix'].rstrip('/')}-")
+        partition = logging["TargetObjectKeyFormat"]["PartitionedPrefix"]
+        assert partition == {"PartitionDateSource": "EventTime"}
+        assert "AccessLogBucketPolicy" in stack.resources[title]["DependsOn"]
+        assert "CKV_AWS_18" not in str(stack.resources[title].get("Metadata"))
+    assert "LoggingConfiguration" not in stack.properties("AccessLogBucket")
+    assert not [title for title in generate().resources if title.startswith("AccessLog")]

@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+
+from darkroom.cloudformation.resolver import Reading
+from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
+from templates import buckets
+from tests.unit.templates.conftest import generate
+from worker.keys import output_key, rejection_key
+
+BUCKETS = ("UploadBucket", "ThumbnailBucket")
+
+
+def test_the_worker_is_refused_outside_its_network_and_nobody_else(stack: Reading) -> None:
+    """S5, S6, trap 7: stolen credentials are of no use; the limit can be taken off."""
+    for title in BUCKETS:
+        statement = stack.statement(f"{title}Policy", "DenyWorkerOutsideEndpoint")
+        assert statement["Condition"] == {
+            "ArnEquals": {"aws:PrincipalArn": "<WorkerRole.Arn>"},
+            "StringNotEquals": {"aws:SourceVpce": "<S3Endpoint>"},
+        }
+        without = stack.given(EnforceVpcEndpoint="false").statements(f"{title}Policy")
+        assert "DenyWorkerOutsideEndpoint" not in {s["Sid"] for s in without}
+
+
+def test_there_is_no_allow_list_unless_one_is_given(stack: Reading) -> None:
+    """S3: absent by default, and never a range that is everybody."""
+    assert "DenyUploadsOutsideCidrs" not in {
+        s["Sid"] for s in stack.statements("UploadBucketPolicy")
+    }
+    for everybody in ("0.0.0.0/0", "::/0"):
+        (sentence,) = stack.given(AllowedUploadCidrs=["192.0.2.0/24", everybody]).broken_rules()
+        assert "everybody" in sentence
+
+
+@pytest.mark.parametrize(
+    ("action", "ip", "via", "service", "allowed"),
+    [
+        ("s3:PutObject", "198.51.100.7", "false", "false", True),
+        ("s3:PutObject", "192.0.2.200", "false", "false", True),
+        ("s3:PutObject", "203.0.113.9", "false", "false", False),
+        ("s3:PutObject", "2001:db8::9", "false", "false", False),
+        ("s3:PutObject", "203.0.113.9", "true", "false", True),
+        ("s3:PutObject", "203.0.113.9", "false", "true", True),
+        ("s3:GetObject", "203.0.113.9", "false", "false", True),
+        ("s3:PutBucketPolicy", "203.0.113.9", "false", "false", True),
+        ("s3:PutLifecycleConfiguration", "203.0.113.9", "false", "false", True),
+    ],
+)
+def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
+    stack: Reading, action: str, ip: str, via: str, service: str, allowed: bool
+) -> None:
+    """S3, trap 7: not AWS's services, nor who administers the bucket; the worker never uploads."""
+    limited = stack.given(AllowedUploadCidrs=["198.51.100.0/24", "192.0.2.128/25"])
+    policies = {"UploadBucketPolicy": limited.statements("UploadBucketPolicy")}
+    request = Request(
+        principal="arn:aws:iam::111122223333:user/somebody",
+        action=action,
+        resource="<UploadBucket.Arn>/uploads/a.jpg",
+        context={
+            "aws:securetransport": "true",
+            "aws:principalaccount": "111122223333",
+            "aws:principalisawsservice": service,
+            "aws:viaawsservice": via,
+            "aws:sourceip": ip,
+        },
+    )
+    assert is_allowed(policies, request, [PolicyCheck("UploadBucketPolicy", "guard")]) is allowed
+
+
+def test_each_suffix_is_announced_in_both_cases() -> None:
+    """Trap 11, T2: filters are case-sensitive, without wildcards, one each."""
+    stack = generate(
+        sources={"default": {"prefixes": ["in/", "out/"], "suffixes": [".jpg", ".png"]}}
+    )
+    configurations = stack.properties("UploadBucket")["NotificationConfiguration"][
+        "QueueConfigurations"
+    ]
+    filters = [_filter(one) for one in configurations]
+    assert sorted(filters) == sorted(
+        (prefix, suffix)
+        for prefix in ("in/", "out/")
+        for suffix in (".jpg", ".JPG", ".png", ".PNG")
+    )
+    assert {one["Event"] for one in configurations} == {"s3:ObjectCreated:*"}
+    assert {one["Queue"] for one in configurations} == {"<WorkQueue.Arn>"}
+
+
+def test_deletions_are_announced_only_when_asked_for() -> None:
+    """P6: deleting an upload removes its thumbnails when the specification says so."""
+    stack = generate(sources={"default": {"suffixes": [".jpg"], "propagate_deletes": True}})
+    configurations = stack.properties("UploadBucket")["NotificationConfiguration"][
+        "QueueConfigurations"
+    ]
+    assert {(one["Event"], *_filter(one)) for one in configurations} == {
+        (event, "uploads/", suffix)
+        for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
+        for suffix in (".jpg", ".JPG")
+    }
+    variables = stack.properties("Worker")["Environment"]["Variables"]
+    assert '"propagate_deletes":true' in variables["SOURCES"]
+    for title in ("WorkerRole", "S3Endpoint"):
+        read = stack.statement(title, "ReadUploads")
+        assert read["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
+
+
+def test_the_bucket_waits_for_the_queue_policy(stack: Reading) -> None:
+    """Trap 1, T3: S3 tries the queue when the notification is set."""
+    assert stack.resources["UploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
+
+
+def test_only_the_upload_bucket_announces(stack: Reading) -> None:
+    """R5, trap 16: what the worker writes starts nothing."""
+    names = {title: stack.properties(title)["BucketName"] for title in BUCKETS}
+    assert len(set(names.values())) == 2
+    assert "NotificationConfiguration" not in stack.properties("ThumbnailBucket")
+
+
+def test_the_right_to_read_follows_the_prefixes() -> None:
+    """S5: exact prefixes, in the role and in the endpoint's policy alike."""
+    stack = generate(sources={"default": {"prefixes": ["in/", "raw/"]}})
+    for title in ("WorkerRole", "S3Endpoint"):
+        read = stack.statement(title, "ReadUploads")
+        assert read["Action"] == ["s3:GetObjectVersion"]
+        assert read["Resource"] == ["<UploadBucket.Arn>/in/*", "<UploadBucket.Arn>/raw/*"]
+        write = stack.statement(title, "WriteOutputs")
+        assert write["Resource"] == [
+            f"<ThumbnailBucket.Arn>/{prefix}*" for prefix in buckets.OUTPUT_PREFIXES
+        ]
+
+
+def test_the_worker_writes_where_it_may() -> None:
+    """P2, S5: the prefixes that are granted are the ones that the worker's keys begin with."""
+    written = {output_key("uploads/a.jpg", "w400"), rejection_key("uploads/a.jpg")}
+    assert {f"{key.split('/')[0]}/" for key in written} == set(buckets.OUTPUT_PREFIXES)
+
+
+def test_the_key_is_used_in_the_context_of_the_bucket(stack: Reading) -> None:
+    """Trap 6: with bucket keys the context is the bucket's ARN, not the object's."""
+    write = stack.statement("WorkerRole", "EncryptOutputs")
+    context = write["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
+    assert context == ["<ThumbnailBucket.Arn>"]
+    read = stack.statement("WorkerRole", "DecryptUploads")
+    context = read["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
+    assert context == ["<UploadBucket.Arn>", "<UploadBucket.Arn>/*"]
+    assert read["Action"] == ["kms:Decrypt"]
+
+
+def _filter(configuration: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(rule["Value"] for rule in configuration["Filter"]["S3Key"]["Rules"])

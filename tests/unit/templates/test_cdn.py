@@ -1,0 +1,149 @@
+from typing import Any
+
+import pytest
+
+from darkroom.cloudformation.resolver import Reading
+from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
+from tests.unit.templates.conftest import generate
+
+DISTRIBUTION = "arn:aws:cloudfront::111122223333:distribution/<Distribution>"
+OWN_NAME = {
+    "DomainName": "pictures.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/c",
+    "WebAclArn": "arn:aws:wafv2:us-east-1:111122223333:global/webacl/w/1",
+}
+
+
+@pytest.fixture(scope="module")
+def web() -> Reading:
+    return generate(cdn={})
+
+
+def config(stack: Reading) -> dict[str, Any]:
+    found: dict[str, Any] = stack.properties("Distribution")["DistributionConfig"]
+    return found
+
+
+def test_there_is_no_delivery_unless_asked_for(stack: Reading) -> None:
+    """P4, S1: thumbnails stay in their bucket by default."""
+    assert not [title for title, r in stack.resources.items() if "CloudFront" in r["Type"]]
+
+
+def test_the_bucket_stays_private(web: Reading) -> None:
+    """P4, S1: public access stays blocked; the distribution signs, over the region's own name."""
+    blocked = web.properties("ThumbnailBucket")["PublicAccessBlockConfiguration"]
+    assert set(blocked.values()) == {True}
+    (origin,) = config(web)["Origins"]
+    assert origin["DomainName"] == "<ThumbnailBucket.RegionalDomainName>"
+    assert origin["OriginAccessControlId"] == "<DistributionAccessControl.Id>"
+    access = web.properties("DistributionAccessControl")["OriginAccessControlConfig"]
+    assert (access["SigningBehavior"], access["SigningProtocol"]) == ("always", "sigv4")
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({}, True),
+        ({"resource": "<ThumbnailBucket.Arn>/rejected/a.jpg.json"}, False),
+        ({"action": "s3:PutObject"}, False),
+        ({"action": "s3:GetObjectVersion"}, False),
+        ({"principal": "cloudtrail.amazonaws.com"}, False),
+        ({"arn": DISTRIBUTION + "2"}, False),
+        ({"arn": DISTRIBUTION.replace("1111", "9999")}, False),
+        ({"secure": "false"}, False),
+    ],
+)
+def test_this_distribution_alone_reads_thumbnails_alone(
+    web: Reading, changes: dict[str, str], *, allowed: bool
+) -> None:
+    """S2, S5: the record of a rejection has no address, nor has another distribution a way in."""
+    request = Request(
+        action=changes.get("action", "s3:GetObject"),
+        resource=changes.get("resource", "<ThumbnailBucket.Arn>/thumbnails/a.jpg/w400"),
+        principal=changes.get("principal", "cloudfront.amazonaws.com"),
+        context={
+            "aws:SourceArn": changes.get("arn", DISTRIBUTION),
+            "aws:SecureTransport": changes.get("secure", "true"),
+            "aws:PrincipalIsAWSService": "true",
+        },
+    )
+    gates = [PolicyCheck("ThumbnailBucketPolicy", "resource")]
+    policies = {"ThumbnailBucketPolicy": web.statements("ThumbnailBucketPolicy")}
+    assert is_allowed(policies, request, gates) is allowed
+
+
+def test_the_key_admits_distributions_of_this_account(web: Reading) -> None:
+    """Trap 40, S4: by pattern, for a reference would close a cycle; to decrypt and no more."""
+    statement = web.statement("EncryptionKey", "ReadThumbnails")
+    assert statement["Action"] == ["kms:Decrypt"]
+    assert statement["Condition"]["ArnLike"] == {
+        "aws:SourceArn": "arn:aws:cloudfront::111122223333:distribution/*"
+    }
+
+
+def test_an_own_name_brings_tls_1_2_and_a_web_acl_stands_before_it() -> None:
+    """P4: with CloudFront's own name, its certificate takes no minimum."""
+    own = config(generate(cdn={"custom_domain": True, "web_acl": True}).given(**OWN_NAME))
+    assert own["Aliases"] == ["pictures.example.com"]
+    assert own["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+    assert own["WebACLId"] == OWN_NAME["WebAclArn"]
+    plain = config(generate(cdn={}))
+    assert plain["ViewerCertificate"] == {"CloudFrontDefaultCertificate": True}
+    assert not {"Aliases", "WebACLId"} & plain.keys()
+
+
+def test_what_browsers_are_told(web: Reading) -> None:
+    """P4: HTTPS only, cached as each object says, and a picture that runs nothing."""
+    behavior = config(web)["DefaultCacheBehavior"]
+    assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"
+    assert behavior["AllowedMethods"] == ["GET", "HEAD"]
+    caching = web.properties("DistributionCachePolicy")["CachePolicyConfig"]
+    assert (caching["MinTTL"], caching["MaxTTL"]) == (0, 31_536_000)
+    headers = web.properties("DistributionHeadersPolicy")["ResponseHeadersPolicyConfig"]
+    security = headers["SecurityHeadersConfig"]
+    assert security["ContentTypeOptions"] == {"Override": True}
+    assert "default-src 'none'" in security["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    assert security["StrictTransportSecurity"]["AccessControlMaxAgeSec"] == 31_536_000
+
+
+def test_names_hold_prefix_and_region(web: Reading) -> None:
+    """Trap 52: CloudFront's names are the account's, whatever the region."""
+    names = {
+        web.properties("DistributionCachePolicy")["CachePolicyConfig"]["Name"],
+        web.properties("DistributionHeadersPolicy")["ResponseHeadersPolicyConfig"]["Name"],
+        web.properties("DistributionAccessControl")["OriginAccessControlConfig"]["Name"],
+    }
+    assert names == {"darkroom-cdn-eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    ("region", "there"), [("eu-west-1", True), ("cn-north-1", False), ("us-gov-west-1", False)]
+)
+def test_partitions_without_it_are_refused(web: Reading, region: str, *, there: bool) -> None:
+    """D2: before anything is made, with a sentence."""
+    broken = web.given(**{"AWS::Region": region, "S3PrefixListId": "pl-1"}).broken_rules()
+    assert (broken == []) is there
+
+
+@pytest.fixture(scope="module")
+def archived() -> Reading:
+    return generate(cdn={}, logs={"archive": True})
+
+
+def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: Reading) -> None:
+    """O6: CloudFront delivers logs from one region, whatever region the bucket is in."""
+    kinds = ("Logs::DeliverySource", "Logs::DeliveryDestination", "Logs::Delivery")
+    assert not any(archived.of_type(kind) for kind in kinds)
+    home = archived.given(**{"AWS::Region": "us-east-1"})
+    (source,) = home.of_type("Logs::DeliverySource").values()
+    assert source["ResourceArn"] == DISTRIBUTION
+    (destination,) = home.of_type("Logs::DeliveryDestination").values()
+    assert destination["DestinationResourceArn"] == "<LogArchiveBucket.Arn>"
+    (delivery,) = home.of_type("Logs::Delivery").values()
+    assert delivery["DeliverySourceName"] == "<DistributionLogSource>"
+
+
+def test_without_an_archive_nothing_is_noted(web: Reading) -> None:
+    """S5: and the key admits no delivery."""
+    assert not [title for title in web.resources if title.startswith("DistributionLogSource")]
+    assert "WriteRequestLogs" not in {one["Sid"] for one in web.statements("EncryptionKey")}

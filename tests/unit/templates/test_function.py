@@ -1,0 +1,171 @@
+import importlib
+import json
+
+import pytest
+
+from darkroom.cloudformation.resolver import Reading
+from templates import function
+from tests.unit.templates.conftest import generate
+
+
+def test_the_handler_is_there() -> None:
+    """T1: what the template names, the worker has."""
+    module, _, attribute = function.HANDLER.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), attribute))
+
+
+def test_one_bad_message_fails_alone(stack: Reading) -> None:
+    """T4, trap 9: partial batch response, and no filter: it would delete what does not match."""
+    mapping = stack.properties("WorkerEventSourceMapping")
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["EventSourceArn"] == "<WorkQueue.Arn>"
+    assert "FilterCriteria" not in mapping
+
+
+def test_concurrency_is_capped_by_the_pollers(stack: Reading) -> None:
+    """Trap 17, R4: throttled messages age into the dead-letter queue."""
+    mapping = stack.given(MaximumConcurrency=7).properties("WorkerEventSourceMapping")
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 7}
+    assert "ProvisionedPollerConfig" not in mapping
+
+
+def test_reserved_concurrency_is_unset_unless_asked_for(stack: Reading) -> None:
+    """Trap 18: it fails in new accounts."""
+    assert "ReservedConcurrentExecutions" not in stack.properties("Worker")
+
+
+def test_reserved_concurrency_is_never_below_the_pollers_appetite(stack: Reading) -> None:
+    """Trap 17, R4: the same number, by construction."""
+    asked = stack.given(ReserveConcurrency="true", MaximumConcurrency=7)
+    assert asked.properties("Worker")["ReservedConcurrentExecutions"] == 7
+
+
+def test_a_large_batch_has_its_window() -> None:
+    """Trap 49: the specification's relation reaches the mapping."""
+    stack = generate(queues={"default": {"batch_size": 50, "maximum_batching_window_seconds": 3}})
+    mapping = stack.properties("WorkerEventSourceMapping")
+    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (50, 3)
+
+
+def test_a_loop_is_stopped(stack: Reading) -> None:
+    """Trap 16, R5: should output ever come back as input."""
+    assert stack.properties("Worker")["RecursiveLoop"] == "Terminate"
+    variables = stack.properties("Worker")["Environment"]["Variables"]
+    assert variables["THUMBNAIL_BUCKET"] not in variables["SOURCES"]
+
+
+def test_the_function_lives_in_the_private_subnets(stack: Reading) -> None:
+    """S6: all of them (R3)."""
+    config = stack.properties("Worker")["VpcConfig"]
+    assert config["SubnetIds"] == [f"<{title}>" for title in stack.of_type("EC2::Subnet")]
+
+
+def test_the_log_group_is_there_before_the_function(stack: Reading) -> None:
+    """Trap 27, O1: with retention and key, and no right to make one."""
+    group = stack.properties("WorkerLogGroup")
+    assert group["RetentionInDays"] == 30
+    logging = stack.properties("Worker")["LoggingConfig"]
+    assert logging == {"LogGroup": group["LogGroupName"], "LogFormat": "JSON"}
+    write = stack.statement("WorkerRole", "WriteLogs")
+    assert write["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert write["Resource"] == ["<WorkerLogGroup.Arn>"]
+
+
+def test_code_cannot_use_the_interface_rights(stack: Reading) -> None:
+    """Trap 23, S7: what Lambda needs to place the function is refused to the function."""
+    arn = "arn:aws:lambda:eu-west-1:111122223333:function:darkroom-worker"
+    refusal = stack.statement("WorkerRole", "DenyNetworkInterfacesToCode")
+    assert refusal["Effect"] == "Deny"
+    assert refusal["Action"] == ["ec2:*"]
+    assert refusal["Resource"] == ["*"]
+    assert refusal["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": [arn]}}
+
+
+def test_the_role_is_exactly_this(stack: Reading) -> None:
+    """S5: a right more or less is a decision, made here."""
+    assert {s["Sid"]: s["Action"] for s in stack.statements("WorkerRole")} == {
+        "Assume": ["sts:AssumeRole"],
+        "ReadUploads": ["s3:GetObjectVersion"],
+        "ListUploads": ["s3:ListBucket"],
+        "WriteOutputs": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+        "ListOutputs": ["s3:ListBucket"],
+        "DeleteOrDelayMessages": ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage"],
+        "ReceiveMessages": ["sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+        "DecryptMessages": ["kms:Decrypt"],
+        "DecryptUploads": ["kms:Decrypt"],
+        "EncryptOutputs": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "WriteLogs": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "DecryptEnvironment": ["kms:Decrypt"],
+        "ManageNetworkInterfaces": [
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:UnassignPrivateIpAddresses",
+        ],
+        "DescribeNetworkInterfaces": ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
+        "DenyNetworkInterfacesToCode": ["ec2:*"],
+    }
+
+
+VARIANTS = {"widths": [640, 320], "formats": {"avif": 60}, "cache_control": "no-store"}
+
+
+def test_the_environment_says_what_the_specification_says() -> None:
+    """P1, trap 43: variants and limits reach the worker."""
+    stack = generate(
+        variants={"default": VARIANTS},
+        queues={"default": {"max_file_size_mb": 20, "max_megapixels": 30}},
+    )
+    variables = stack.properties("Worker")["Environment"]["Variables"]
+    assert json.loads(variables["VARIANTS"]) == {"default": VARIANTS}
+    assert variables["MAX_OBJECT_BYTES"] == "20000000"
+    assert variables["MAX_PIXELS"] == "30000000"
+
+
+def test_the_fullest_environment_fits() -> None:
+    """Trap 31: Lambda takes 4,096 bytes of environment."""
+    stack = generate(
+        variants={
+            "default": {
+                "widths": list(range(8185, 8193)),
+                "formats": {"jpeg": 100, "webp": 100, "avif": 100},
+                "cache_control": "x" * 200,
+            }
+        }
+    )
+    longest = stack.given(NamePrefix="x" * 20, **{"AWS::Region": "ap-southeast-1"})
+    variables = longest.properties("Worker")["Environment"]["Variables"]
+    assert sum(len(key) + len(value) for key, value in variables.items()) < 3000
+
+
+@pytest.mark.parametrize(
+    ("parameter", "key", "value"),
+    [
+        ("Runtime", "Runtime", "python3.12"),
+        ("MemorySize", "MemorySize", 3008),
+        ("CodeSigningConfigArn", "CodeSigningConfigArn", "arn:x"),
+    ],
+)
+def test_parameters_reach_the_function(
+    stack: Reading, parameter: str, key: str, value: object
+) -> None:
+    """R4, S8: settings, and a code signing configuration where there is one."""
+    assert stack.given(**{parameter: value}).properties("Worker")[key] == value
+
+
+def test_traces_are_sent_only_when_asked_for(stack: Reading) -> None:
+    """O1, S5: what tracing costs and what it may do are there with it, and not without."""
+    traced = stack.given(Tracing="Active")
+    assert traced.properties("Worker")["TracingConfig"] == {"Mode": "Active"}
+    right = traced.statement("WorkerRole", "SendTraces")
+    assert right["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    assert stack.properties("Worker")["TracingConfig"] == {"Mode": "PassThrough"}
+    assert "SendTraces" not in {one["Sid"] for one in stack.statements("WorkerRole")}
+
+
+def test_arm64_and_no_signing_unless_asked_for(stack: Reading) -> None:
+    """S8, D1: the defaults."""
+    worker = stack.properties("Worker")
+    assert worker["Architectures"] == ["arm64"]
+    assert worker["Runtime"] == "python3.13"
+    assert "CodeSigningConfigArn" not in worker

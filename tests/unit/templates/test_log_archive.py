@@ -1,0 +1,252 @@
+from typing import Any
+
+import pytest
+
+from darkroom.cloudformation.resolver import Reading
+from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
+from templates.specification import SpecificationError
+from tests.unit.templates.conftest import generate
+
+ACCOUNT = "111122223333"
+KINDS = {"WorkerLog": "worker", "FlowLog": "flow"}
+
+
+def _destination(stack: Reading, title: str) -> dict[str, Any]:
+    found: dict[str, Any] = stack.properties(f"{title}Delivery")[
+        "ExtendedS3DestinationConfiguration"
+    ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def stack() -> Reading:
+    return generate(logs={"archive": True, "archive_flow_logs": True})
+
+
+@pytest.mark.parametrize("title", KINDS)
+def test_every_line_goes_from_its_group_to_the_bucket(stack: Reading, title: str) -> None:
+    """O6: filter, stream and destination name one another, and nothing is filtered out."""
+    subscription = stack.properties(f"{title}Subscription")
+    assert subscription == {
+        "LogGroupName": stack.properties(f"{title}Group")["LogGroupName"],
+        "FilterPattern": "",
+        "DestinationArn": f"<{title}Delivery.Arn>",
+        "RoleArn": "<LogSubscriptionRole.Arn>",
+    }
+    destination = _destination(stack, title)
+    assert destination["BucketARN"] == "<LogArchiveBucket.Arn>"
+    assert destination["RoleARN"] == "<LogDeliveryRole.Arn>"
+
+
+@pytest.mark.parametrize("title", KINDS)
+def test_lines_are_taken_out_and_compressed_once(stack: Reading, title: str) -> None:
+    """Trap 48: CloudWatch Logs compresses, several events in a record."""
+    destination = _destination(stack, title)
+    processing = destination["ProcessingConfiguration"]
+    assert processing["Enabled"] is True
+    assert [
+        (one["Type"], {each["ParameterName"]: each["ParameterValue"] for each in one["Parameters"]})
+        for one in processing["Processors"]
+    ] == [
+        ("Decompression", {"CompressionFormat": "GZIP"}),
+        ("CloudWatchLogProcessing", {"DataMessageExtraction": "true"}),
+    ]
+    assert destination["CompressionFormat"] == "GZIP"
+
+
+def test_logs_are_kept_by_kind_and_hour(stack: Reading) -> None:
+    """O6: what cannot be delivered stays, apart, with the kind of error."""
+    for title, kind in KINDS.items():
+        destination = _destination(stack, title)
+        assert destination["Prefix"] == f"{kind}/!{{timestamp:yyyy/MM/dd/HH}}/"
+        # Firehose refuses a prefix with expressions whose errors have none.
+        assert destination["ErrorOutputPrefix"] == f"failed/{kind}/!{{firehose:error-output-type}}/"
+
+
+@pytest.mark.parametrize("title", KINDS)
+def test_a_stream_is_encrypted_with_the_stacks_key(stack: Reading, title: str) -> None:
+    """S4: in the stream; in the bucket, by the bucket's own default."""
+    encryption = stack.properties(f"{title}Delivery")["DeliveryStreamEncryptionConfigurationInput"]
+    assert encryption == {"KeyType": "CUSTOMER_MANAGED_CMK", "KeyARN": "<EncryptionKey.Arn>"}
+    assert "EncryptionConfiguration" not in _destination(stack, title)
+
+
+@pytest.mark.parametrize("title", KINDS)
+def test_a_failed_delivery_is_told_where_it_is_not_delivered(stack: Reading, title: str) -> None:
+    """O2, O6: in a group that no subscription reads, or each failure would cause the next."""
+    told = _destination(stack, title)["CloudWatchLoggingOptions"]
+    group = stack.properties("LogDeliveryLogGroup")["LogGroupName"]
+    assert told == {"Enabled": True, "LogGroupName": group, "LogStreamName": "darkroom"}
+    # Firehose makes no log stream by itself.
+    stream = stack.properties("LogDeliveryLogStream")
+    assert stream == {"LogGroupName": group, "LogStreamName": "darkroom"}
+    subscribed = stack.of_type("Logs::SubscriptionFilter").values()
+    assert group not in {one["LogGroupName"] for one in subscribed}
+
+
+def test_logs_go_when_their_time_is_over(stack: Reading) -> None:
+    """O6, trap 51: by a parameter; deleted ones stay as long as those of the other buckets."""
+    given = stack.given(LogArchiveRetentionDays=400, NoncurrentVersionRetentionDays=9)
+    (rule,) = given.properties("LogArchiveBucket")["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == 400
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 9}
+    parameters = stack.template["Parameters"]
+    assert parameters["LogArchiveRetentionDays"]["Default"] == 365
+    assert parameters["LogRetentionDays"]["Default"] < 365
+
+
+def test_the_roles_are_exactly_these(stack: Reading) -> None:
+    """S5: a right more or less is a decision, made here."""
+    actions = {
+        title: {s["Sid"]: s["Action"] for s in stack.statements(title)}
+        for title in ("LogDeliveryRole", "LogSubscriptionRole")
+    }
+    assert actions == {
+        "LogDeliveryRole": {
+            "Assume": ["sts:AssumeRole"],
+            "WriteLogs": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
+            "ListBucket": [
+                "s3:GetBucketLocation",
+                "s3:ListBucket",
+                "s3:ListBucketMultipartUploads",
+            ],
+            "EncryptLogs": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "LogDeliveryErrors": ["logs:PutLogEvents"],
+        },
+        "LogSubscriptionRole": {
+            "Assume": ["sts:AssumeRole"],
+            "SendLogs": ["firehose:PutRecord", "firehose:PutRecordBatch"],
+        },
+    }
+    assert stack.statement("LogDeliveryRole", "WriteLogs")["Resource"] == [
+        f"<LogArchiveBucket.Arn>/{prefix}/*" for prefix in ("worker", "flow", "failed")
+    ]
+    context = stack.statement("LogDeliveryRole", "EncryptLogs")["Condition"]["StringLike"]
+    assert context == {"kms:EncryptionContext:aws:s3:arn": ["<LogArchiveBucket.Arn>"]}
+
+
+@pytest.mark.parametrize(
+    ("other", "mine"),
+    [("darkroom.worker", True), ("darkroom.flow", True), ("darkroom-two.worker", False)],
+)
+def test_the_streams_of_a_stack_are_not_anothers(stack: Reading, other: str, mine: bool) -> None:
+    """Trap 32, trap 52: a dot follows the prefix, and no prefix has one."""
+    arn = f"arn:aws:firehose:eu-west-1:{ACCOUNT}:deliverystream/{other}"
+    policies = {"Role": stack.statements("LogSubscriptionRole")}
+    request = Request(principal="any", action="firehose:PutRecord", resource=arn)
+    assert is_allowed(policies, request, [PolicyCheck("Role", "identity")]) is mine
+    streams = stack.of_type("KinesisFirehose::DeliveryStream").values()
+    assert (other in {stream["DeliveryStreamName"] for stream in streams}) is mine
+    pattern = stack.template["Parameters"]["NamePrefix"]["AllowedPattern"]
+    assert "." not in pattern.replace("[a-z0-9-]", "").replace("[a-z]", "").replace("[a-z0-9]", "")
+
+
+def test_each_service_assumes_its_role_for_this_account_alone(stack: Reading) -> None:
+    """Trap 32, trap 47: by what each really sends; CloudWatch Logs sends no account."""
+    delivery = stack.statement("LogDeliveryRole", "Assume")
+    assert delivery["Principal"] == {"Service": ["firehose.amazonaws.com"]}
+    assert delivery["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {
+            "aws:SourceArn": f"arn:aws:firehose:eu-west-1:{ACCOUNT}:deliverystream/darkroom.*"
+        },
+    }
+    subscription = stack.statement("LogSubscriptionRole", "Assume")
+    assert subscription["Principal"] == {"Service": ["logs.amazonaws.com"]}
+    assert subscription["Condition"] == {
+        "ArnLike": {"aws:SourceArn": f"arn:aws:logs:eu-west-1:{ACCOUNT}:*"}
+    }
+
+
+def test_the_workers_log_alone_is_kept_where_no_more_is_asked_for() -> None:
+    """S5, O6: and no right is given for the other."""
+    stack = generate(logs={"archive": True})
+    assert set(stack.of_type("Logs::SubscriptionFilter")) == {"WorkerLogSubscription"}
+    assert stack.statement("LogDeliveryRole", "WriteLogs")["Resource"] == [
+        f"<LogArchiveBucket.Arn>/{prefix}/*" for prefix in ("worker", "failed")
+    ]
+
+
+def test_there_is_no_archive_unless_one_is_asked_for() -> None:
+    """O6: by specification, with all that belongs to it."""
+    stack = generate()
+    for kind in ("KinesisFirehose::DeliveryStream", "Logs::SubscriptionFilter", "Logs::LogStream"):
+        assert not stack.of_type(kind)
+    assert len(stack.of_type("S3::Bucket")) == 2
+    assert len(stack.of_type("IAM::Role")) == 2
+    assert "LogArchiveRetentionDays" not in stack.template["Parameters"]
+    assert "LogArchiveBucketName" not in stack.template["Outputs"]
+
+
+@pytest.mark.parametrize("mode", ["governance", "compliance"])
+def test_the_archive_can_be_locked(mode: str) -> None:
+    """O6: nobody deletes a line before its time; as long as it is kept, so that it does go."""
+    stack = generate(logs={"archive": True, "object_lock": mode}).given(LogArchiveRetentionDays=90)
+    bucket = stack.properties("LogArchiveBucket")
+    assert bucket["ObjectLockEnabled"] is True
+    assert bucket["ObjectLockConfiguration"] == {
+        "ObjectLockEnabled": "Enabled",
+        "Rule": {"DefaultRetention": {"Mode": mode.upper(), "Days": 90}},
+    }
+    unlocked = generate(logs={"archive": True}).properties("LogArchiveBucket")
+    assert not [key for key in unlocked if key.startswith("ObjectLock")]
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        (
+            {"logs": {"object_lock": "governance"}},
+            "logs: object_lock 'governance' needs archive = true",
+        ),
+        (
+            {"logs": {"archive_flow_logs": True}},
+            "logs: archive_flow_logs needs archive = true",
+        ),
+        (
+            {"logs": {"archive": True, "archive_flow_logs": True}, "network": {"vpc": "existing"}},
+            "logs.archive_flow_logs: whoever owns an existing VPC records its traffic",
+        ),
+    ],
+)
+def test_what_cannot_be_archived_is_refused(tables: dict[str, Any], told: str) -> None:
+    with pytest.raises(SpecificationError, match=told):
+        generate(**tables)
+
+
+def test_s3_delivers_access_logs_where_it_can() -> None:
+    """S1, S2: closed and versioned like the others, but under S3's key and without a lock."""
+    stack = generate(
+        logs={"archive": True, "s3_access_logs": True, "object_lock": "compliance"}
+    ).given(LogArchiveRetentionDays=90)
+    bucket = stack.properties("AccessLogBucket")
+    archive = stack.properties("LogArchiveBucket")
+    for key in ("PublicAccessBlockConfiguration", "OwnershipControls", "VersioningConfiguration"):
+        assert bucket[key] == archive[key]
+    assert bucket["LifecycleConfiguration"] == archive["LifecycleConfiguration"]
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert "ObjectLockEnabled" not in bucket
+    assert "ObjectLockEnabled" in archive
+
+
+def test_access_logs_come_from_this_stacks_buckets() -> None:
+    """S5, trap 32: S3's log delivery, for this account and these names, and nothing else."""
+    stack = generate(logs={"s3_access_logs": True})
+    allowed = [s for s in stack.statements("AccessLogBucketPolicy") if s["Effect"] == "Allow"]
+    (statement,) = allowed
+    assert statement["Principal"] == {"Service": ["logging.s3.amazonaws.com"]}
+    assert statement["Action"] == ["s3:PutObject"]
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::darkroom-*-{ACCOUNT}-eu-west-1"},
+    }
+    refused = {s["Sid"] for s in stack.statements("AccessLogBucketPolicy")} - {statement["Sid"]}
+    assert refused == {"DenyPlaintext", "DenyOtherAccounts"}
+
+
+def test_an_access_log_alone_has_a_retention() -> None:
+    """Trap 51: the parameter is there for either bucket."""
+    stack = generate(logs={"s3_access_logs": True})
+    (rule,) = stack.properties("AccessLogBucket")["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == 365

@@ -1,0 +1,17 @@
+from darkroom.cloudformation.resolver import Reading
+
+
+def test_every_log_group_has_retention_and_key(stack: Reading) -> None:
+    """O1, S4: explicit, for each writer of the stack."""
+    groups = stack.given(LogRetentionDays=7).of_type("Logs::LogGroup")
+    assert set(groups) == {"WorkerLogGroup", "FlowLogGroup"}
+    for group in groups.values():
+        assert group["RetentionInDays"] == 7
+        assert group["KmsKeyId"] == "<EncryptionKey.Arn>"
+
+
+def test_a_log_group_does_not_block_the_next_create(stack: Reading) -> None:
+    """Trap 29: gone with the stack; kept when another takes its place."""
+    for title in stack.of_type("Logs::LogGroup"):
+        assert stack.resources[title]["DeletionPolicy"] == "Delete"
+        assert stack.resources[title]["UpdateReplacePolicy"] == "Retain"

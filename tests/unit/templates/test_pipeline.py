@@ -1,0 +1,204 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from darkroom.cloudformation.resolver import Reading
+from templates import pipeline
+from templates.specification import Specification
+from tests.unit.repository.test_secrets import found
+
+ROOT = Path(__file__).parents[3]
+DIRECT_LIMIT = 51_200
+
+# Identity actions for which AWS knows no resource, or none that could be named beforehand. Each
+# with its reason; a statement that needs none any more fails too.
+EVERY_RESOURCE = {
+    ("EncryptionKey", "Administer"): "in a key's policy `*` is that key",
+    ("EncryptionKey", "SendNotifications"): "in a key's policy `*` is that key",
+    ("EncryptionKey", "PublishAlarms"): "in a key's policy `*` is that key",
+    ("EncryptionKey", "EncryptLogs"): "in a key's policy `*` is that key",
+    ("WorkerRole", "DescribeNetworkInterfaces"): "EC2's Describe actions know no resource",
+    ("WorkerRole", "DenyNetworkInterfacesToCode"): "a refusal of all of them",
+    ("WorkerRole", "SendTraces"): "X-Ray knows no resource for what is sent",
+}
+
+
+def test_the_template_fits_a_direct_deployment(stack: Reading) -> None:
+    """D7, trap 31: 51,200 bytes, 500 resources, 200 parameters; `darkroom validate` prints the size."""
+    size = len(pipeline.render(pipeline.build(Specification())).encode())
+    resources, values = stack.resources, stack.template["Parameters"]
+    assert size <= DIRECT_LIMIT
+    assert len(resources) <= 500
+    assert len(values) <= 200
+
+
+def test_a_role_policy_fits_its_limit(stack: Reading) -> None:
+    """Trap 31: 10,240 characters of inline policies a role, without white space."""
+    for title, role in stack.of_type("IAM::Role").items():
+        size = len(json.dumps(role["Policies"], separators=(",", ":")))
+        assert size < 8_000, title  # resolved names are longer than stand-ins
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    """C1: whatever clock, environment, directory and hash seed."""
+    outputs = set()
+    for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo")):
+        environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": seed, "TZ": zone}
+        run = subprocess.run(
+            [sys.executable, str(ROOT / "generate.py")],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+        )
+        outputs.add(run.stdout)
+    assert outputs == {pipeline.render(pipeline.build(Specification())).encode()}
+
+
+def test_rendering_changes_nothing() -> None:
+    """D7: the compact text is the template that troposphere describes."""
+    template = pipeline.build(Specification())
+    assert json.loads(pipeline.render(template)) == json.loads(template.to_json())
+
+
+def test_no_action_is_a_wildcard_but_in_a_refusal(stack: Reading) -> None:
+    """S5: exact actions, no managed policy, no Not…"""
+    seen = 0
+    for title, statement in stack.all_statements():
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement), title
+        if statement["Effect"] == "Allow":
+            seen += 1
+            assert all("*" not in action for action in statement["Action"]), title
+    assert seen > 20
+    for role in stack.of_type("IAM::Role").values():
+        assert "ManagedPolicyArns" not in role
+
+
+def test_every_resource_only_with_a_reason(stack: Reading) -> None:
+    """S5: each `*` resource is justified, and each justification used."""
+    found = {
+        (title, statement["Sid"])
+        for title, statement in stack.given(Tracing="Active").all_statements()
+        if "*" in statement.get("Resource", [])
+    }
+    assert found == set(EVERY_RESOURCE)
+
+
+def test_everybody_only_refused_or_behind_a_condition(stack: Reading) -> None:
+    """S2, trap 32: `*` as principal allows nothing without a condition."""
+    for title, statement in stack.all_statements():
+        if statement.get("Principal") == "*" and statement["Effect"] == "Allow":
+            assert statement["Condition"]["ArnEquals"]["aws:PrincipalArn"], title
+
+
+def test_a_service_acts_for_this_account_only(stack: Reading) -> None:
+    """Trap 32, trap 47: each service with the condition it really sends."""
+    services = {
+        (title, statement["Principal"]["Service"][0]): json.dumps(statement.get("Condition"))
+        for title, statement in stack.all_statements()
+        if "Service" in statement.get("Principal", "")
+    }
+    assert len(services) >= 7
+    assert [name for name, condition in services.items() if "111122223333" not in condition] == []
+
+
+def test_no_account_region_or_partition_is_typed_in(stack: Reading) -> None:
+    """D2: the same template in aws, aws-cn and aws-us-gov."""
+    resources = json.dumps(stack.template["Resources"])
+    assert not re.search(r"(?<![0-9])\d{12}(?![0-9])", resources)
+    assert not re.search(r"\b(us|eu|ap|sa|ca|me|af|il|mx|cn)-[a-z]+-\d\b", resources)
+    for arn in re.findall(r'"(arn:[^"]*)"', resources):
+        assert arn.startswith("arn:${AWS::Partition}:"), arn
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "suffix"),
+    [
+        ("aws", "eu-west-1", "amazonaws.com"),
+        ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
+        ("aws-us-gov", "us-gov-west-1", "amazonaws.com"),
+    ],
+)
+def test_arns_follow_the_partition(
+    stack: Reading, partition: str, region: str, suffix: str
+) -> None:
+    """D2: read as each partition would."""
+    there = stack.given(
+        **{
+            "AWS::Partition": partition,
+            "AWS::Region": region,
+            "AWS::URLSuffix": suffix,
+            "S3PrefixListId": "pl-0123",
+        }
+    )
+    text = json.dumps([there.properties(title) for title in there.resources])
+    arns = re.findall(r"arn:[a-z-]+:", text)
+    assert arns
+    assert set(arns) == {f"arn:{partition}:"}
+
+
+def test_everything_that_takes_tags_has_them(stack: Reading) -> None:
+    """S8: and the values are the deployer's."""
+    tagged = stack.given(NamePrefix="mine", Environment="prod")
+    kinds = set()
+    for title, resource in stack.resources.items():
+        tags = tagged.properties(title).get("Tags")
+        if tags:
+            kinds.add(resource["Type"])
+            assert {tag["Key"]: tag["Value"] for tag in tags} == {
+                "Application": "mine",
+                "Environment": "prod",
+            }
+    assert {
+        "AWS::S3::Bucket",
+        "AWS::SQS::Queue",
+        "AWS::Lambda::Function",
+        "AWS::Lambda::EventSourceMapping",
+        "AWS::KMS::Key",
+        "AWS::IAM::Role",
+        "AWS::Logs::LogGroup",
+        "AWS::SNS::Topic",
+        "AWS::CloudWatch::Alarm",
+        "AWS::EC2::VPC",
+        "AWS::EC2::VPCEndpoint",
+        "AWS::EC2::FlowLog",
+    } <= kinds
+
+
+def test_every_role_takes_a_permissions_boundary(stack: Reading) -> None:
+    """S8: none unless one is given."""
+    bounded = stack.given(PermissionsBoundaryArn="arn:edge")
+    roles = bounded.of_type("IAM::Role")
+    assert len(roles) == 2
+    assert {role.get("PermissionsBoundary") for role in roles.values()} == {"arn:edge"}
+    assert all("PermissionsBoundary" not in role for role in stack.of_type("IAM::Role").values())
+
+
+def test_no_secret_in_template_or_environment(stack: Reading, tmp_path: Path) -> None:
+    """S7: names and numbers only, and nothing that a scanner for secrets knows."""
+    path = tmp_path / "stack.json"
+    path.write_text(json.dumps(stack.template, indent=1))
+    assert found([path]) == set()
+    assert not [one for one in stack.template["Parameters"].values() if "NoEcho" in one]
+    variables = stack.properties("Worker")["Environment"]["Variables"]
+    words = re.compile("secret|password|token|credential|access.?key", re.IGNORECASE)
+    assert not [name for name in variables if words.search(name)]
+    assert not [name for name in stack.template["Parameters"] if words.search(name)]
+
+
+def test_a_deployer_is_told_what_they_need(stack: Reading) -> None:
+    """D7: the outputs; each resolves to a resource of the stack."""
+    outputs = {
+        name: stack.resolve(output["Value"]) for name, output in stack.template["Outputs"].items()
+    }
+    assert outputs["UploadBucketName"] == stack.properties("UploadBucket")["BucketName"]
+    assert outputs["ThumbnailBucketName"] == stack.properties("ThumbnailBucket")["BucketName"]
+    assert outputs["UploadPrefixes"] == "uploads/"
+    assert ".jpg" in outputs["UploadSuffixes"].split(",")
+    assert outputs["FunctionName"] == stack.properties("Worker")["FunctionName"]
+    assert all(outputs.values())

@@ -1,0 +1,88 @@
+import pytest
+
+from darkroom.cloudformation.resolver import Reading
+from tests.unit.templates.conftest import generate
+
+
+def test_failures_end_in_a_real_queue(stack: Reading) -> None:
+    """R1, trap 20: a redrive policy on the queue; the function's own setting is not used here."""
+    redrive = stack.properties("WorkQueue")["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == "<DeadLetterQueue.Arn>"
+    assert redrive["maxReceiveCount"] == 5
+    assert "DeadLetterConfig" not in stack.properties("Worker")
+
+
+def test_only_the_work_queue_may_use_the_dead_letter_queue(stack: Reading) -> None:
+    """R1, trap 2: named and not referred to, or the two would wait for each other."""
+    allowed = stack.properties("DeadLetterQueue")["RedriveAllowPolicy"]
+    name = stack.properties("WorkQueue")["QueueName"]
+    assert allowed == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [f"arn:aws:sqs:eu-west-1:111122223333:{name}"],
+    }
+
+
+def test_a_dead_letter_can_still_be_read_days_after_it_died(stack: Reading) -> None:
+    """Trap 19, R1: it keeps its first enqueue time."""
+    work, dead = stack.properties("WorkQueue"), stack.properties("DeadLetterQueue")
+    days = 24 * 3600
+    assert work["MessageRetentionPeriod"] <= 4 * days
+    assert dead["MessageRetentionPeriod"] == 14 * days
+
+
+def test_a_message_outlives_all_its_tries() -> None:
+    """R1: the slowest pipeline's tries fit the work queue's retention."""
+    stack = generate(queues={"default": {"timeout_seconds": 900, "max_receive_count": 60}})
+    work = stack.properties("WorkQueue")
+    tries = work["RedrivePolicy"]["maxReceiveCount"] * work["VisibilityTimeout"]
+    assert tries <= work["MessageRetentionPeriod"]
+
+
+@pytest.mark.parametrize("timeout", [10, 60, 900])
+def test_visibility_is_six_timeouts(timeout: int) -> None:
+    """Trap 41, R4: a longer function timeout would make the mapping fail."""
+    stack = generate(
+        queues={"default": {"timeout_seconds": timeout, "maximum_batching_window_seconds": 5}}
+    )
+    assert stack.properties("WorkQueue")["VisibilityTimeout"] == 6 * timeout + 5
+    assert stack.properties("Worker")["Timeout"] == timeout
+
+
+def test_s3_may_send_from_that_bucket_and_account(stack: Reading) -> None:
+    """T3, trap 1, trap 32: both conditions, the bucket by name to break the cycle."""
+    statement = stack.statement("WorkQueuePolicy", "SendNotifications")
+    bucket = stack.properties("UploadBucket")["BucketName"]
+    assert statement["Effect"] == "Allow"
+    assert statement["Action"] == ["sqs:SendMessage"]
+    assert statement["Principal"] == {"Service": ["s3.amazonaws.com"]}
+    assert statement["Condition"] == {
+        "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"},
+        "StringEquals": {"aws:SourceAccount": "111122223333"},
+    }
+
+
+def test_nobody_else_may_send(stack: Reading) -> None:
+    """T3: one Allow on the work queue, none on the dead letters."""
+    allowed = {
+        title: [s["Sid"] for s in stack.statements(title) if s["Effect"] == "Allow"]
+        for title in ("WorkQueuePolicy", "DeadLetterQueuePolicy")
+    }
+    assert allowed == {"WorkQueuePolicy": ["SendNotifications"], "DeadLetterQueuePolicy": []}
+
+
+@pytest.mark.parametrize("queue", ["WorkQueue", "DeadLetterQueue"])
+def test_plain_http_is_refused(stack: Reading, queue: str) -> None:
+    """S2: on both queues, every action."""
+    policy = stack.properties(f"{queue}Policy")
+    assert policy["Queues"] == [f"{stack.properties(queue)['QueueName']}"]
+    statement = stack.statement(f"{queue}Policy", "DenyPlaintext")
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Action"] == ["sqs:*"]
+    assert statement["Resource"] == [f"<{queue}.Arn>"]
+
+
+def test_the_queues_are_standard_ones(stack: Reading) -> None:
+    """Trap 15: S3 cannot announce on a FIFO queue."""
+    for queue in stack.of_type("SQS::Queue").values():
+        assert "FifoQueue" not in queue
+        assert not queue["QueueName"].endswith(".fifo")

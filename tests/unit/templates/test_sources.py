@@ -1,0 +1,384 @@
+"""Sources of every kind: what announces them, who is admitted, what the worker is told."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
+
+from darkroom.cloudformation.resolver import Reading
+from templates import naming, pipeline, specification
+from templates.specification import SpecificationError
+from tests.unit.templates.conftest import generate
+from worker import settings
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "sources.md"
+EVERY_KIND: dict[str, Any] = {
+    "sources": {
+        "default": {"suffixes": [".jpg"]},
+        "scans": {"prefixes": ["in/", "raw/"], "suffixes": [".tif"], "variants": "small"},
+        "old": {"type": "eventbridge", "queue": "bulk", "propagate_deletes": True},
+        "partner": {"type": "sns", "queue": "bulk", "prefixes": ["out/"]},
+        "wire": {"type": "sns", "raw_message_delivery": True},
+    },
+    "queues": {"default": {}, "bulk": {}},
+    "variants": {"default": {}, "small": {"widths": [64]}},
+}
+TOPIC = "arn:aws:sns:eu-west-1:444455556666:pictures"
+KEY = "arn:aws:kms:eu-west-1:444455556666:key/1"
+GIVEN = {
+    "OldBucketName": "old-pictures",
+    "PartnerBucketName": "partners-pictures",
+    "PartnerTopicArn": TOPIC,
+    "WireBucketName": "wires-pictures",
+    "WireTopicArn": f"{TOPIC}-raw",
+}
+
+
+@pytest.fixture(scope="module")
+def every() -> Reading:
+    """Two own buckets, one by EventBridge, two topics of another account, on two queues."""
+    return generate(**EVERY_KIND).given(**GIVEN)
+
+
+def told(stack: Reading, worker: str) -> dict[str, settings.Source]:
+    """What a queue's function reads out of its environment: bucket → source."""
+    variables = stack.properties(worker)["Environment"]["Variables"]
+    return dict(settings.parse({name: str(value) for name, value in variables.items()}).sources)
+
+
+def test_an_existing_bucket_is_announced_by_a_rule(every: Reading) -> None:
+    """T5, T2: of that bucket, under the prefixes, and its deletions where they are followed."""
+    rule = every.properties("OldAnnounceRule")
+    assert rule["EventPattern"] == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created", "Object Deleted"],
+        "detail": {
+            "bucket": {"name": ["old-pictures"]},
+            "object": {"key": [{"prefix": "uploads/"}]},
+        },
+    }
+    (target,) = rule["Targets"]
+    assert target["Arn"] == "<BulkWorkQueue.Arn>"
+    plain = generate(sources={"default": {"type": "eventbridge"}})
+    kinds = plain.properties("AnnounceRule")["EventPattern"]["detail-type"]
+    assert kinds == ["Object Created"]
+
+
+def test_a_rule_has_no_wildcards() -> None:
+    """T2: with the default suffixes they would be 18, and EventBridge refuses too complex ones."""
+    stack = generate(sources={"default": {"type": "eventbridge", "prefixes": ["a/", "b/"]}})
+    assert "wildcard" not in json.dumps(stack.properties("AnnounceRule"))
+
+
+def test_a_pattern_that_eventbridge_refuses_is_told_when_generating() -> None:
+    """T2: 2,048 characters, with the longest name a bucket can have."""
+    folders = [f"customers/{number:03}/uploads/" for number in range(60)]
+    with pytest.raises(SpecificationError, match=r"sources\.old: 60 prefixes .* takes 2048"):
+        generate(sources={"old": {"type": "eventbridge", "prefixes": folders}})
+    fits = generate(sources={"old": {"type": "eventbridge", "prefixes": folders[:40]}})
+    pattern = fits.given(OldBucketName="b" * 63).properties("OldAnnounceRule")["EventPattern"]
+    assert len(json.dumps(pattern)) <= 2048
+
+
+def test_a_topic_has_a_subscription(every: Reading) -> None:
+    """T5, trap 9: raw or not, and without a filter, which loses what does not match."""
+    partner, wire = (every.properties(f"{name}Subscription") for name in ("Partner", "Wire"))
+    assert (partner["TopicArn"], partner["Endpoint"]) == (TOPIC, "<BulkWorkQueue.Arn>")
+    assert (wire["TopicArn"], wire["Endpoint"]) == (f"{TOPIC}-raw", "<WorkQueue.Arn>")
+    assert (partner["RawMessageDelivery"], wire["RawMessageDelivery"]) == (False, True)
+    for subscription in (partner, wire):
+        assert subscription["Protocol"] == "sqs"
+        assert not [name for name in subscription if name.startswith("Filter")]
+
+
+def test_what_cannot_be_delivered_is_a_dead_letter(every: Reading) -> None:
+    """R2: EventBridge and SNS drop what they give up, unless they are told where it goes."""
+    (target,) = every.properties("OldAnnounceRule")["Targets"]
+    assert target["DeadLetterConfig"] == {"Arn": "<BulkDeadLetterQueue.Arn>"}
+    for name, queue in (("Partner", "BulkDeadLetterQueue"), ("Wire", "DeadLetterQueue")):
+        redrive = every.properties(f"{name}Subscription")["RedrivePolicy"]
+        assert redrive == {"deadLetterTargetArn": f"<{queue}.Arn>"}
+
+
+SENDERS = {
+    "SendNotifications": (
+        "s3.amazonaws.com",
+        "arn:aws:s3:::darkroom-uploads-111122223333-eu-west-1",
+    ),
+    "ScansSendNotifications": (
+        "s3.amazonaws.com",
+        "arn:aws:s3:::darkroom-scans-111122223333-eu-west-1",
+    ),
+    "WireSendNotifications": ("sns.amazonaws.com", f"{TOPIC}-raw"),
+    "WireKeepUndelivered": ("sns.amazonaws.com", f"{TOPIC}-raw"),
+    "OldSendNotifications": (
+        "events.amazonaws.com",
+        "arn:aws:events:eu-west-1:111122223333:rule/darkroom-old-announce",
+    ),
+    "PartnerSendNotifications": ("sns.amazonaws.com", TOPIC),
+    "OldKeepUndelivered": (
+        "events.amazonaws.com",
+        "arn:aws:events:eu-west-1:111122223333:rule/darkroom-old-announce",
+    ),
+    "PartnerKeepUndelivered": ("sns.amazonaws.com", TOPIC),
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "admitted"),
+    [
+        (
+            "WorkQueuePolicy",
+            ["SendNotifications", "ScansSendNotifications", "WireSendNotifications"],
+        ),
+        ("DeadLetterQueuePolicy", ["WireKeepUndelivered"]),
+        ("BulkWorkQueuePolicy", ["OldSendNotifications", "PartnerSendNotifications"]),
+        ("BulkDeadLetterQueuePolicy", ["OldKeepUndelivered", "PartnerKeepUndelivered"]),
+    ],
+)
+def test_each_queue_admits_the_sources_of_its_lane(
+    every: Reading, policy: str, admitted: list[str]
+) -> None:
+    """T3, T5, trap 32: nobody but the bucket, the rule or the topic itself."""
+    allowed = [s for s in every.statements(policy) if s["Effect"] == "Allow"]
+    assert [statement["Sid"] for statement in allowed] == admitted
+    for statement in allowed:
+        service, source = SENDERS[statement["Sid"]]
+        assert statement["Action"] == ["sqs:SendMessage"]
+        assert statement["Resource"] == [f"<{policy.removesuffix('Policy')}.Arn>"]
+        assert statement["Principal"] == {"Service": [service]}
+        assert statement["Condition"]["ArnLike"] == {"aws:SourceArn": source}
+        # A topic may be of another account; its ARN names the account.
+        own = statement["Condition"].get("StringEquals")
+        assert own == (None if service.startswith("sns") else {"aws:SourceAccount": "111122223333"})
+
+
+def test_what_announces_waits_for_the_queues_policies(every: Reading) -> None:
+    """Trap 1, R2: what comes before the policy would be refused, and dropped at once."""
+    for title, queue in (
+        ("OldAnnounceRule", "Bulk"),
+        ("PartnerSubscription", "Bulk"),
+        ("WireSubscription", ""),
+    ):
+        waits = set(every.resources[title]["DependsOn"])
+        assert waits == {f"{queue}WorkQueuePolicy", f"{queue}DeadLetterQueuePolicy"}
+    assert every.resources["ScansUploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
+
+
+def test_the_key_is_for_the_services_that_announce(every: Reading) -> None:
+    """Trap 3, trap 47: S3 tells its account; the others are held to this stack's queues."""
+    queues = {"kms:EncryptionContext:aws:sqs:arn": "arn:aws:sqs:eu-west-1:111122223333:darkroom-*"}
+    for sid, service, condition in (
+        (
+            "SendNotifications",
+            "s3.amazonaws.com",
+            {"StringEquals": {"aws:SourceAccount": "111122223333"}},
+        ),
+        ("AnnounceByRule", "events.amazonaws.com", {"StringLike": queues}),
+        ("AnnounceByTopic", "sns.amazonaws.com", {"StringLike": queues}),
+    ):
+        statement = every.statement("EncryptionKey", sid)
+        assert statement["Principal"] == {"Service": [service]}
+        assert set(statement["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
+        assert statement["Condition"] == condition
+
+
+def test_the_key_is_for_no_service_that_does_not_announce(stack: Reading) -> None:
+    """S4: the default stack's queue is fed by S3 alone."""
+    sids = {statement["Sid"] for statement in stack.statements("EncryptionKey")}
+    assert not {"AnnounceByRule", "AnnounceByTopic"} & sids
+    topic = generate(sources={"default": {"type": "sns"}})
+    sids = {statement["Sid"] for statement in topic.statements("EncryptionKey")}
+    assert not {"SendNotifications", "AnnounceByRule"} & sids
+
+
+@pytest.mark.parametrize("holder", ["WorkerRole", "S3Endpoint"])
+def test_the_right_to_read_follows_each_source(every: Reading, holder: str) -> None:
+    """S5, S6: exact prefixes of exact buckets, in the role and in the endpoint's policy alike."""
+    for sid, bucket, prefixes, actions in (
+        ("ReadUploads", "<UploadBucket.Arn>", ["uploads"], {"s3:GetObjectVersion"}),
+        ("ScansReadUploads", "<ScansUploadBucket.Arn>", ["in", "raw"], {"s3:GetObjectVersion"}),
+        (
+            "OldReadUploads",
+            "arn:aws:s3:::old-pictures",
+            ["uploads"],
+            {"s3:GetObject", "s3:GetObjectVersion"},
+        ),
+        (
+            "PartnerReadUploads",
+            "arn:aws:s3:::partners-pictures",
+            ["out"],
+            {"s3:GetObject", "s3:GetObjectVersion"},
+        ),
+    ):
+        statement = every.statement(holder, sid)
+        assert statement["Resource"] == [f"{bucket}/{prefix}/*" for prefix in prefixes]
+        assert set(statement["Action"]) == actions
+
+
+def test_somebodys_key_is_a_right_only_where_there_is_one(every: Reading) -> None:
+    """S5: without a key the role names none; with one, it decrypts and no more."""
+    sids = {statement["Sid"] for statement in every.statements("WorkerRole")}
+    assert "OldDecryptUploads" not in sids
+    statement = every.given(OldKeyArn=KEY).statement("WorkerRole", "OldDecryptUploads")
+    assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt"], [KEY])
+
+
+def test_a_function_knows_the_buckets_of_its_lane_alone(every: Reading) -> None:
+    """T5, R5: what another queue's source announces is not this one's to read."""
+    ours, bulk = told(every, "Worker"), told(every, "BulkWorker")
+    suffix = "111122223333-eu-west-1"
+    assert set(ours) == {f"darkroom-uploads-{suffix}", f"darkroom-scans-{suffix}", "wires-pictures"}
+    assert set(bulk) == {"old-pictures", "partners-pictures"}
+    scans = ours[f"darkroom-scans-{suffix}"]
+    assert (scans.name, scans.folder, scans.variants.widths) == ("scans", "scans/", (64,))
+    assert ours[f"darkroom-uploads-{suffix}"].folder == ""
+    assert bulk["old-pictures"].propagate_deletes
+    assert not bulk["partners-pictures"].propagate_deletes
+
+
+def test_what_nobody_has_filtered_the_worker_filters(every: Reading) -> None:
+    """T2, trap 11: a rule looks at the prefix, a topic at nothing; the suffix in any case."""
+    bulk = told(every, "BulkWorker")
+    assert bulk["partners-pictures"].means("out/a.JPG")
+    assert not bulk["partners-pictures"].means("in/a.jpg")
+    assert not bulk["old-pictures"].means("uploads/a.txt")
+    ours = told(every, "Worker")
+    assert ours["darkroom-uploads-111122223333-eu-west-1"].means("anything")  # S3 has filtered
+
+
+def test_a_source_that_is_the_destination_stops_at_the_start(every: Reading) -> None:
+    """R5, trap 16: a parameter may name it, which no rule of CloudFormation can compare."""
+    thumbnails = every.properties("ThumbnailBucket")["BucketName"]
+    with pytest.raises(settings.SettingsError, match="must be another bucket"):
+        told(every.given(OldBucketName=thumbnails), "BulkWorker")
+
+
+def test_two_sources_of_one_bucket_stop_the_deployment(every: Reading) -> None:
+    """T2: by a rule of the template, across queues; and an own bucket's name at the start."""
+    assert every.broken_rules() == []
+    twice = every.given(WireBucketName="old-pictures")
+    assert twice.broken_rules() == [
+        "Two sources name the same bucket; give one source both prefixes."
+    ]
+    own = every.properties("ScansUploadBucket")["BucketName"]
+    with pytest.raises(settings.SettingsError, match="names a key twice"):
+        told(every.given(WireBucketName=own), "Worker")
+
+
+def test_an_environment_that_lambda_refuses_is_told_when_generating() -> None:
+    """T5: 4,096 bytes for all that a function is told, with the longest names there can be."""
+    sources = {f"s{number}": {"type": "sns"} for number in range(30)}
+    with pytest.raises(SpecificationError, match=r"queues\.default: .* 30 sources .* 4096"):
+        generate(sources=sources)
+    most = dict(list(sources.items())[:12])
+    stack = generate(sources=most)
+    names = {f"S{number}BucketName": f"{number:02}{'b' * 61}" for number in range(12)}
+    variables = stack.given(**names).properties("Worker")["Environment"]["Variables"]
+    assert sum(len(name) + len(str(value)) for name, value in variables.items()) <= 4096
+
+
+def test_the_command_that_turns_events_on_is_an_output(every: Reading) -> None:
+    """T5: S3 replaces all notifications of a bucket, so that it keeps those that are there."""
+    command = every.resolve(every.template["Outputs"]["OldEnableEventBridgeCommand"]["Value"])
+    assert command.count("--bucket old-pictures ") == 2
+    assert "get-bucket-notification-configuration" in command
+    assert "EventBridgeConfiguration" in command
+    others = [
+        name for name in every.template["Outputs"] if name.endswith("EnableEventBridgeCommand")
+    ]
+    assert others == ["OldEnableEventBridgeCommand"]
+
+
+def test_the_foreign_are_parameters(every: Reading) -> None:
+    """D2, trap 46: no name or ARN of somebody's is typed; a bucket is in the stack's region."""
+    parameters = every.template["Parameters"]
+    for name in ("OldBucketName", "PartnerBucketName", "WireTopicArn"):
+        assert "Default" not in parameters[name]
+    assert "in this region" in parameters["OldBucketName"]["Description"]
+    assert "Default" in parameters["OldKeyArn"]
+    assert re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], TOPIC)
+    assert not re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], f"{TOPIC}.fifo")
+
+
+def test_who_reads_somebodys_bucket_is_an_output(every: Reading, stack: Reading) -> None:
+    """T5, D7: the bucket's and the key's policies have to name it."""
+    output = every.template["Outputs"]["WorkerRoleArn"]["Value"]
+    assert every.resolve(output) == "<WorkerRole.Arn>"
+    assert "WorkerRoleArn" not in stack.template["Outputs"]
+
+
+def test_the_documents_examples_are_specifications() -> None:
+    """T5: what docs/sources.md shows can be generated, and its command is the output."""
+    text = DOCUMENT.read_text()
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 3
+    for example in examples:
+        plan = specification.parse(tomllib.loads(example), origin="docs/sources.md")
+        outputs = pipeline.build(plan).to_dict()["Outputs"]
+        if "AssetsTurnEventsOn" in outputs:
+            command = outputs["AssetsTurnEventsOn"]["Value"]["Fn::Sub"]
+            shown = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0]
+            plain = " ".join(shown.replace("\\\n", " ").split())
+            assert command.replace("${AssetsBucketName}", "BUCKET") == plain
+
+
+def test_names_that_only_logical_ids_tell_apart_are_refused() -> None:
+    """T2: `a-1` and `a1` would both be A1UploadBucket."""
+    with pytest.raises(SpecificationError, match=r"sources\.a-1: .*beginning with a letter"):
+        generate(sources={"a-1": {}, "a1": {}})
+
+
+def mixes() -> st.SearchStrategy[dict[str, Any]]:
+    """Describe any mix of sources, under one folder each, on one queue or two."""
+    name = st.from_regex(r"[a-z]{1,5}(-[a-z]{1,4})?", fullmatch=True).filter(
+        lambda one: one not in specification.TAKEN_NAMES
+    )
+    source = st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["s3", "eventbridge", "sns"]),
+            "queue": st.sampled_from(["default", "bulk"]),
+            "prefixes": st.lists(st.sampled_from(["a/", "b/c/", "d.e/"]), min_size=1, unique=True),
+            "suffixes": st.just([".jpg"]),
+            "propagate_deletes": st.booleans(),
+        }
+    )
+    return st.dictionaries(name, source, min_size=1, max_size=5)
+
+
+@settings_of_hypothesis(max_examples=25, deadline=None)
+@given(mixes())
+def test_any_mix_of_sources_feeds_its_lanes(sources: dict[str, Any]) -> None:
+    """T5, T3: each is announced once, admitted by its queue's queue, and known to its function."""
+    queues: dict[str, Any] = {source["queue"]: {} for source in sources.values()}
+    stack = generate(sources=sources, queues=queues)
+    for queue in queues:
+        mine = {name for name, source in sources.items() if source["queue"] == queue}
+        policy, worker = naming.title(queue, "WorkQueuePolicy"), naming.title(queue, "Worker")
+        allowed = [s["Sid"] for s in stack.statements(policy) if s["Effect"] == "Allow"]
+        assert sorted(allowed) == sorted(naming.title(name, "SendNotifications") for name in mine)
+        assert {source.name for source in told(stack, worker).values()} == mine
+    announcers = [
+        *stack.of_type("Events::Rule"),
+        *[
+            one
+            for one, topic in stack.of_type("SNS::Subscription").items()
+            if "Redrive" in str(topic)
+        ],
+        *[one for one in stack.of_type("S3::Bucket") if one.endswith("UploadBucket")],
+    ]
+    assert len(announcers) == len(sources)
+
+
+def test_every_kind_holds_together(every: Reading) -> None:
+    """D7: the same bytes each time, and every reference resolves."""
+    plan = specification.parse(EVERY_KIND, origin="test")
+    assert pipeline.render(pipeline.build(plan)) == pipeline.render(pipeline.build(plan))
+    for title in every.resources:
+        every.properties(title)

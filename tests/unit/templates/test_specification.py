@@ -1,0 +1,252 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from templates import specification
+from templates.specification import ProcessingQueue, Specification, SpecificationError
+
+SHIPPED = Path(__file__).parents[3] / "params" / "pipeline.toml"
+
+
+def test_the_shipped_file_states_the_defaults() -> None:
+    """C1: what the file says is what leaving a key out means."""
+    assert specification.load(SHIPPED) == Specification()
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "allowed"),
+    [
+        (
+            {"network": {"availability_zones": 1}},
+            "network.availability_zones",
+            "greater than or equal to 2",
+        ),
+        (
+            {"network": {"availability_zones": 5}},
+            "network.availability_zones",
+            "less than or equal to 4",
+        ),
+        ({"network": {"availability_zones": "2"}}, "network.availability_zones", "integer"),
+        ({"network": 2}, "network", "table"),
+        ({"network": {"vpc": "mine"}}, "network.vpc", "'existing'"),
+        ({"network": {"endpoints": "existing"}}, "network", "only where vpc is"),
+        ({"network": {"interface_endpoints": {"sqs": ["sqs:X"]}}}, "network", "own door to sqs"),
+        (
+            {"network": {"interface_endpoints": {"kms": ["kms:*"]}}},
+            "network.interface_endpoints.kms[0]",
+            "without '*'",
+        ),
+        (
+            {"network": {"vpc": "existing", "interface_endpoints": {"kms": ["kms:Decrypt"]}}},
+            "network",
+            "of the stack's own",
+        ),
+        ({"netwrk": {}}, "netwrk", "network, sources, queues, variants"),
+        (
+            {"sources": {"default": {"prefix": []}}},
+            "sources.default.prefix",
+            "type, prefixes, suffixes, propagate_deletes",
+        ),
+        ({"sources": {"default": {"prefixes": "a/"}}}, "sources.default.prefixes", "list"),
+        ({"sources": {"default": {"prefixes": []}}}, "sources.default.prefixes", "at least 1"),
+        ({"sources": {"default": {"prefixes": [""]}}}, "sources.default.prefixes[0]", "empty"),
+        (
+            {"sources": {"default": {"prefixes": ["a"]}}},
+            "sources.default.prefixes[0]",
+            "'uploads/'",
+        ),
+        (
+            {"sources": {"default": {"prefixes": ["/a/"]}}},
+            "sources.default.prefixes[0]",
+            "'uploads/'",
+        ),
+        ({"sources": {"default": {"prefixes": ["*/"]}}}, "sources.default.prefixes[0]", "'()/-"),
+        ({"sources": {"default": {"prefixes": ["a b/"]}}}, "sources.default.prefixes[0]", "'()/-"),
+        ({"sources": {"default": {"prefixes": ["ä/"]}}}, "sources.default.prefixes[0]", "ASCII"),
+        ({"sources": {"default": {"folder": "${x}/"}}}, "sources.default.folder", "ASCII"),
+        ({"sources": {"default": {"suffixes": [".j?g"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
+        ({"sources": {"scan-1": {}}}, "sources.scan-1", "beginning with a letter"),
+        ({"sources": {"default": {"suffixes": ["jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
+        ({"sources": {"default": {"suffixes": [".Jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
+        ({"variants": {"default": {"widths": []}}}, "variants.default.widths", "at least 1"),
+        ({"variants": {"default": {"widths": [9, 90]}}}, "variants.default.widths[0]", "16"),
+        ({"variants": {"default": {"widths": [90, 90]}}}, "variants.default.widths", "twice"),
+        ({"variants": {"default": {"fit": "fill"}}}, "variants.default.fit", "'cover'"),
+        ({"variants": {"default": {"fit": "cover"}}}, "variants.default", 'needs one, like "4:3"'),
+        ({"variants": {"default": {"aspect_ratio": "4:3"}}}, "variants.default", "takes no aspect"),
+        (
+            {"variants": {"default": {"fit": "contain", "aspect_ratio": "0:3"}}},
+            "variants.default.aspect_ratio",
+            "'4:3'",
+        ),
+        (
+            {"variants": {"default": {"fit": "contain", "aspect_ratio": "1:999"}}},
+            "variants.default",
+            "at most 8192",
+        ),
+        ({"variants": {"default": {"crop": "top"}}}, "variants.default", 'for fit "cover"'),
+        (
+            {"variants": {"default": {"background": "white"}}},
+            "variants.default.background",
+            "'#ffffff'",
+        ),
+        ({"variants": {"default": {"sharpen": 201}}}, "variants.default.sharpen", "200"),
+        ({"variants": {"default": {"formats": {}}}}, "variants.default.formats", "at least 1"),
+        (
+            {"variants": {"default": {"formats": {"gif": 1}}}},
+            "variants.default.formats.gif",
+            "'avif'",
+        ),
+        (
+            {"variants": {"default": {"formats": {"webp": 101}}}},
+            "variants.default.formats.webp",
+            "100",
+        ),
+        (
+            {"queues": {"default": {"timeout_seconds": 901}}},
+            "queues.default.timeout_seconds",
+            "900",
+        ),
+        ({"sources": {}}, "sources", "at least 1"),
+        ({"sources": {"Scans": {}}}, "sources.Scans", "lower-case letters"),
+        ({"sources": {"a-long-name": {}}}, "sources.a-long-name", "at most 10"),
+        ({"sources": {"uploads": {}}}, "sources.uploads", "the stack itself uses"),
+        ({"sources": {"alarm": {"type": "sns"}}}, "sources.alarm", "the stack itself uses"),
+        ({"sources": {"scans": 1}}, "sources.scans", "table"),
+        ({"sources": {"default": {"type": "ftp"}}}, "sources.default.type", "'existing-bucket'"),
+        ({"sources": {"default": {"raw_message_delivery": True}}}, "sources.default", '"sns"'),
+        ({"sources": {"default": {"queue": "fast"}}}, "sources.default.queue", "there is: default"),
+        ({"sources": {"default": {"variants": "x"}}}, "sources.default.variants", "is: default"),
+        ({"queues": {"default": {}, "bulk": {}}}, "queues.bulk", "no source names it"),
+        ({"variants": {"default": {}, "small": {}}}, "variants.small", "no source names it"),
+        (
+            {"queues": {"default": {"max_receive_count": 1}}},
+            "queues.default.max_receive_count",
+            "2",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
+    content: dict[str, Any], key: str, allowed: str
+) -> None:
+    """C1: an error is a sentence for people."""
+    with pytest.raises(SpecificationError) as caught:
+        specification.parse(content, origin="mine.toml")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"mine.toml: {key}: ")
+    assert allowed in line
+
+
+@pytest.mark.parametrize(
+    "uploads",
+    [
+        {"prefixes": ["in/", "in/raw/"]},
+        {"prefixes": ["in/", "in/"]},
+        {"suffixes": [".gz", ".tar.gz"]},
+        {"suffixes": [".jpg", ".jpg"]},
+    ],
+)
+def test_overlapping_filters_are_refused_by_name(uploads: dict[str, Any]) -> None:
+    """Trap 12, T2: S3 would refuse them at deploy time."""
+    with pytest.raises(SpecificationError, match=r"sources\.default: .*overlap"):
+        specification.parse({"sources": {"default": uploads}}, origin="mine.toml")
+
+
+def test_more_notifications_than_s3_takes_are_refused() -> None:
+    """T2: 100 configurations a bucket."""
+    prefixes = [f"p{number}/" for number in range(6)]
+    with pytest.raises(SpecificationError, match="need 108 notifications; S3 takes 100"):
+        specification.parse({"sources": {"default": {"prefixes": prefixes}}}, origin="mine.toml")
+    deletes = {"prefixes": prefixes[:2], "propagate_deletes": True}
+    with pytest.raises(SpecificationError, match="3 kinds of event, need 108"):
+        specification.parse({"sources": {"default": deletes}}, origin="mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("scans", "clashes"),
+    [
+        ({"prefixes": ["in/"]}, False),  # below scans/in/
+        ({"prefixes": ["in/"], "folder": "uploads/"}, True),
+        ({"prefixes": ["uploads/"], "folder": "scans/"}, False),
+        ({"prefixes": ["a/"], "folder": "uploads/b/"}, True),
+    ],
+)
+def test_two_sources_never_write_one_key(scans: dict[str, Any], clashes: bool) -> None:
+    """P2, T5: outputs lie at folder and key, so that these must not meet."""
+    content = {"sources": {"default": {}, "scans": scans}}
+    if not clashes:
+        specification.parse(content, origin="mine.toml")
+        return
+    with pytest.raises(SpecificationError, match=r"default and sources\.scans would both write"):
+        specification.parse(content, origin="mine.toml")
+
+
+def test_a_default_source_may_be_absent() -> None:
+    """T5: any number and mix, under any names."""
+    plan = specification.parse({"sources": {"scans": {}}}, origin="mine.toml")
+    assert plan.folder("scans") == "scans/"
+    assert Specification().folder("default") == ""
+
+
+def test_every_fault_is_told_at_once() -> None:
+    content = {"network": {"availability_zones": 9}, "queues": {"default": {"batch_size": 0}}}
+    with pytest.raises(SpecificationError) as caught:
+        specification.parse(content, origin="mine.toml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_large_batch_needs_a_window() -> None:
+    """Trap 49: Lambda refuses more than ten messages without one."""
+    with pytest.raises(SpecificationError, match="maximum_batching_window_seconds of at least 1"):
+        specification.parse({"queues": {"default": {"batch_size": 11}}}, origin="mine.toml")
+    specification.parse(
+        {"queues": {"default": {"batch_size": 11, "maximum_batching_window_seconds": 1}}},
+        origin="mine.toml",
+    )
+
+
+def test_the_last_try_comes_before_a_message_expires() -> None:
+    """R1, R2: otherwise what fails is gone, and in no dead-letter queue."""
+    queue = {"timeout_seconds": 900, "max_receive_count": 64}  # 64 times 5,400 s are four days
+    with pytest.raises(SpecificationError, match="max_receive_count at most 63, or a shorter"):
+        specification.parse({"queues": {"default": queue}}, origin="mine.toml")
+    specification.parse(
+        {"queues": {"default": {**queue, "max_receive_count": 63}}}, origin="x.toml"
+    )
+
+
+def test_a_suffix_without_letters_is_its_own_twin() -> None:
+    """Trap 11, trap 12: S3 refuses the same filter twice."""
+    plan = specification.parse(
+        {"sources": {"default": {"suffixes": [".001", ".jpg"]}}}, origin="mine.toml"
+    )
+    suffixes = [suffix for _, suffix in plan.sources["default"].filters()]
+    assert suffixes == [".001", ".jpg", ".JPG"]
+
+
+@given(st.integers(10, 900), st.integers(0, 300))
+def test_visibility_covers_six_timeouts_and_the_window(timeout: int, window: int) -> None:
+    """Trap 41, R4: derived, not typed twice, and within SQS's twelve hours."""
+    queue = Queue(timeout_seconds=timeout, maximum_batching_window_seconds=window)
+    assert 6 * timeout + window <= queue.visibility_seconds <= 43_200
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "no such file"), (b"zones = ", "not TOML"), (b"\xff", "not UTF-8")],
+)
+def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None, says: str) -> None:
+    path = tmp_path / "my pipeline.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SpecificationError, match=says) as caught:
+        specification.load(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_a_directory_is_no_specification(tmp_path: Path) -> None:
+    with pytest.raises(SpecificationError, match="directory"):
+        specification.load(tmp_path)

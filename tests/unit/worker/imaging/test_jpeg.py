@@ -1,0 +1,117 @@
+"""worker/imaging/jpeg.py: scans that a thumbnail does not show are found and left out."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from worker.imaging.jpeg import (
+    count_scans,
+    has_partial_scans,
+    holds_luma_and_chroma,
+    without_fine_detail,
+)
+
+
+def photograph(mode: str = "RGB", size: tuple[int, int] = (321, 203)) -> Image.Image:
+    """Return noise over a gradient: detail in every block and means that differ."""
+    noise = Image.effect_noise(size, 60)
+    bands = [
+        Image.blend(noise.rotate(90 * turn), Image.linear_gradient("L").resize(size), 0.6)
+        for turn in range(len(mode))
+    ]
+    return Image.merge(mode, bands)
+
+
+def saved(image: Image.Image, *, progressive: bool = True, subsampling: int = 2) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90, progressive=progressive, subsampling=subsampling)
+    return buffer.getvalue()
+
+
+def decoded(data: bytes, scale: int) -> bytes:
+    image = Image.open(io.BytesIO(data))
+    assert isinstance(image, ImageFile.ImageFile)
+    image.draft(None, (image.width // scale, image.height // scale))
+    assert image.width < 321 // scale + 2
+    return image.tobytes()
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_an_eighth_is_the_same_to_the_bit(mode: str, subsampling: int) -> None:
+    """P1: the shortcut costs time, not colour."""
+    data = saved(photograph(mode), subsampling=subsampling)
+    shorter = without_fine_detail(data)
+    assert len(shorter) < len(data) * 0.75
+    assert decoded(shorter, 8) == decoded(data, 8)
+    # That the test can fail: at a quarter the detail left out is missed.
+    assert decoded(shorter, 4) != decoded(data, 4)
+
+
+def test_other_files_come_back_as_they_are() -> None:
+    """P1: in a file that is not progressive, each scan is needed."""
+    for data in (saved(photograph(), progressive=False), b"", b"\xff\xd8", b"\xff\xd8\xff\xff\xff"):
+        assert without_fine_detail(data) == data
+
+
+def test_what_follows_the_picture_stays() -> None:
+    """P1: other pictures, or whatever a camera hangs on."""
+    data = saved(photograph())
+    assert without_fine_detail(data + data).endswith(b"\xff\xd9" + data)
+
+
+def test_scans_are_counted() -> None:
+    """P5: and not what looks like one in a comment."""
+    buffer = io.BytesIO()
+    photograph().save(buffer, "JPEG", progressive=True, comment=b"\xff\xda" * 30)
+    assert count_scans(buffer.getvalue()) == 10  # libjpeg's own script for colour
+    assert count_scans(saved(photograph(), progressive=False)) == 1
+
+
+def test_scans_that_are_kept_until_the_last_are_known() -> None:
+    """P5: progressive ones, and a baseline file's with one component each."""
+    assert not has_partial_scans(saved(photograph(), progressive=False))
+    assert not has_partial_scans(saved(photograph("L"), progressive=False))
+    assert has_partial_scans(saved(photograph()))
+    assert has_partial_scans(saved(photograph("L")))
+    interleaved = bytearray(saved(photograph(), progressive=False))
+    scan = interleaved.index(b"\xff\xda")
+    interleaved[scan : scan + 14] = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    assert has_partial_scans(bytes(interleaved))
+
+
+def test_what_is_stored_as_luma_and_chroma_is_known() -> None:
+    """P1: libjpeg cannot give them of others, so that in doubt the answer is no."""
+    buffer = io.BytesIO()
+    photograph().save(buffer, "JPEG", keep_rgb=True)
+    rgb, ycbcr = buffer.getvalue(), saved(photograph(), progressive=False)
+    assert holds_luma_and_chroma(ycbcr)
+    assert holds_luma_and_chroma(saved(photograph()))
+    assert not holds_luma_and_chroma(rgb)
+    marker = rgb.index(b"\xff\xee")
+    assert not holds_luma_and_chroma(rgb[:marker] + rgb[marker + 16 :])  # the names say it too
+    assert not holds_luma_and_chroma(rgb.replace(b"R\x11", b"\1\x11").replace(b"G\x11", b"\2\x11"))
+    assert not holds_luma_and_chroma(saved(photograph("L")))
+    assert not holds_luma_and_chroma(saved(photograph("CMYK")))
+    assert not holds_luma_and_chroma(ycbcr.replace(b"\xff\xc0", b"\xff\xc3"))  # lossless
+    assert not holds_luma_and_chroma(b"")
+
+
+@given(st.lists(st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=6)), max_size=6))
+def test_any_damage_is_survived(patches: list[tuple[int, bytes]]) -> None:
+    """P5: no exception, no endless loop, nothing added."""
+    data = bytearray(PROGRESSIVE)
+    for place, patch in patches:
+        at = place % len(data)
+        data[at : at + len(patch)] = patch
+    assert len(without_fine_detail(bytes(data))) <= len(data)
+    has_partial_scans(bytes(data))
+    holds_luma_and_chroma(bytes(data))
+
+
+PROGRESSIVE = saved(photograph())

@@ -1,0 +1,124 @@
+"""worker/imaging/memory.py: pictures worked on together stay within the function's memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from worker.imaging.memory import Memory, divided
+
+MEGABYTE = 1 << 20
+
+
+def test_whoever_finds_too_little_left_waits() -> None:
+    """P5: ten large pictures at once take no more than there is, and all get their turn."""
+    memory = Memory(100)
+    lock = threading.Lock()
+    together: list[int] = []
+    most = 0
+
+    def work(size: int) -> None:
+        nonlocal most
+        with memory.reserved(size):
+            with lock:
+                together.append(size)
+                most = max(most, sum(together))
+            time.sleep(0.01)
+            with lock:
+                together.remove(size)
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(work, [60, 30, 100, 10, 20, 50, 70, 1, 99, 40]))
+    assert 50 < most <= 100
+    assert together == []
+
+
+def test_what_never_fits_is_told_and_not_waited_for() -> None:
+    """P5: waiting for it would take the batch's time and end nowhere."""
+    memory = Memory(100)
+    assert memory.holds(100)
+    assert not memory.holds(101)
+    with pytest.raises(ValueError, match="101"), memory.reserved(101):
+        pass
+
+
+def test_a_failure_gives_back_what_it_held() -> None:
+    """P5: or a few damaged pictures would leave nothing for the good ones."""
+    memory = Memory(100)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), memory.reserved(60):
+            raise ZeroDivisionError
+    with memory.reserved(100):
+        pass
+
+
+def test_outside_of_lambda_there_is_no_bound() -> None:
+    """P5: nobody says how much there is."""
+    threads, memory = divided(None, threads=4, file_bytes=10**9)
+    assert threads == 4
+    assert memory.holds(1 << 60)
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "file_megabytes", "expected"),
+    [(512, 50, 2), (1_792, 50, 4), (10_240, 50, 4), (512, 400, 1), (1_792, 400, 1)],
+)
+def test_files_do_not_crowd_out_pictures(
+    megabytes: int, file_megabytes: int, expected: int
+) -> None:
+    """P5: threads become fewer before the files that they hold take more than their part."""
+    threads, memory = divided(megabytes, threads=4, file_bytes=file_megabytes * MEGABYTE)
+    assert threads == expected
+    assert memory.capacity is not None
+    files = threads * file_megabytes * MEGABYTE
+    assert files + memory.capacity < max(megabytes, file_megabytes + 160) * MEGABYTE
+    if expected > 1:
+        assert memory.capacity >= 2 * files
+
+
+def test_the_smallest_function_takes_the_pictures_that_cameras_make() -> None:
+    """P5: 512 MB, 50 MB files: 12 megapixels of WebP, the hungriest format, at 1200 pixels."""
+    _, memory = divided(512, threads=4, file_bytes=50_000_000)
+    assert memory.holds(12_000_000 * 19 + 1_200 * 900 * 32 - 32_000_000)
+
+
+BATCHES = """
+import io, re
+from tests.unit.worker.memory_s3 import MemoryS3
+from tests.unit.worker.test_handler import SETTINGS, UPLOADS, Clock, replace, uploads
+from PIL import Image
+from worker import handler, memory
+from worker.settings import Source, Variants
+
+memory.return_what_is_freed()
+variants = Variants((400,), {"jpeg": 80}, 9_000_000)
+sources = {UPLOADS: Source("default", variants, "no-cache")}
+settings = replace(SETTINGS, max_object_bytes=1_000_000, sources=sources)
+_, room = memory.divided(400, threads=8, file_bytes=settings.max_object_bytes)
+picture = io.BytesIO()
+Image.linear_gradient("L").resize((3_000, 2_000)).convert("RGB").save(picture, "WEBP", method=0)
+s3 = MemoryS3()
+worker = handler.Worker(settings=settings, s3=s3, sqs=None, memory=room, threads=8)
+for _ in range(3):
+    batch = uploads(s3, 8)
+    for place in s3.versions:
+        s3.versions[place] = picture.getvalue()
+    s3.objects.clear()
+    assert worker.work(batch, Clock()) == {"batchItemFailures": []}
+    assert not [key for key in s3.objects if key.startswith("rejected/")]
+with open("/proc/self/status") as status:
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1]) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
+def test_batches_of_large_pictures_stay_within_the_function() -> None:
+    """P5: eight at once, each a third of it, again and again: what was freed is not held."""
+    command = [sys.executable, "-c", BATCHES]
+    child = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert 100 < int(child.stdout.splitlines()[-1]) < 400

@@ -1,0 +1,100 @@
+"""worker/imaging/memory_estimate.py: no picture takes more memory than was said before it is decoded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
+
+SIZE = (3_000, 2_000)
+ONE_STRIP = {"compression": "tiff_lzw", "tiffinfo": {278: SIZE[1]}}
+
+MEASURE = """
+import io, re, sys
+from PIL import Image
+from worker import footprint, framing, thumbnails
+from worker.settings import Variants
+
+file, width, format_name = sys.argv[1:]
+variants = Variants((int(width), 10), {format_name: 80}, 12_000_000)
+with open(file, "rb") as opened:
+    source = io.BytesIO(opened.read())
+with Image.open(source) as picture:
+    size = framing.plan(picture.size, variants).whole
+    _, rows = thumbnails._reduction(picture.size, size)
+    estimate = footprint.of_decoding(picture, size, rows)
+source.seek(0)
+
+def peak():  # getrusage would count what this process's parent had before
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1]) * 1024
+
+before = peak()
+thumbnails.make(source, variants)
+print(estimate, peak() - before)
+"""
+
+
+def picture(mode: str) -> Image.Image:
+    ramp = Image.linear_gradient("L").resize(SIZE)
+    noise = Image.effect_noise((400, 300), 60).resize(SIZE)
+    return Image.merge("RGBA", (ramp, noise, ramp.rotate(180), ramp)).convert(mode)
+
+
+def measured(file: Path, width: int, format_name: str) -> tuple[int, int]:
+    """Return the estimate and the peak, both in bytes."""
+    command = [sys.executable, "-c", MEASURE, str(file), str(width), format_name]
+    child = subprocess.run(command, check=True, capture_output=True, text=True)
+    estimate, peak = map(int, child.stdout.split())
+    return estimate, peak
+
+
+@pytest.mark.parametrize(
+    ("mode", "format_name", "options"),
+    [
+        ("RGB", "JPEG", {}),
+        ("RGB", "JPEG", {"progressive": True}),
+        ("RGB", "JPEG", {"progressive": True, "subsampling": 0}),
+        ("CMYK", "JPEG", {"progressive": True}),
+        ("RGB", "PNG", {}),
+        ("RGBA", "PNG", {}),
+        ("P", "PNG", {"transparency": 3}),
+        ("1", "PNG", {}),
+        ("P", "GIF", {}),
+        ("RGBA", "WEBP", {"lossless": True, "quality": 0, "method": 0}),
+        ("RGBA", "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
+        ("RGBA", "TIFF", {}),
+        ("RGBA", "TIFF", ONE_STRIP),
+        ("F", "TIFF", {}),
+        ("1", "TIFF", {"compression": "group4"}),
+        ("RGB", "BMP", {}),
+    ],
+)
+def test_decoding_takes_no_more_than_estimated(
+    mode: str, format_name: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """P5: each format, and what makes it hungrier."""
+    file = tmp_path / "picture"
+    picture(mode).save(file, format_name, **options)
+    estimate, peak = measured(file, 1_200, "jpeg")
+    # Twice as much would refuse pictures, or keep them waiting, that there is room for.
+    assert peak < estimate < 2 * peak + 90_000_000
+
+
+@pytest.mark.parametrize("format_name", ["webp", "avif"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("width", [1_500, 3_000])
+def test_a_wide_variant_takes_no_more_than_estimated(
+    width: int, mode: str, format_name: str, tmp_path: Path
+) -> None:
+    """P5: a variant as large as the picture takes more than the picture."""
+    file = tmp_path / "picture"
+    picture(mode).save(file, "JPEG" if mode == "RGB" else "PNG")
+    estimate, peak = measured(file, width, format_name)
+    assert peak < estimate

@@ -1,0 +1,251 @@
+"""worker/imaging/png.py: strips are what Pillow decodes, and a damaged file is noticed."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from worker.imaging import png
+
+WIDTH, HEIGHT = 61, 47
+HEAD = 8 + 25
+"""Bytes in front of the first chunk after the header."""
+
+
+def picture(mode: str) -> Image.Image:
+    noise = Image.effect_noise((WIDTH, HEIGHT), 90)
+    ramp = Image.linear_gradient("L").resize((WIDTH, HEIGHT))
+    return Image.merge("RGBA", (noise, ramp, noise.rotate(180), ramp.rotate(180))).convert(mode)
+
+
+def saved(image: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def opened(data: bytes) -> PngImagePlugin.PngImageFile:
+    image = Image.open(io.BytesIO(data), formats=("PNG",))
+    assert isinstance(image, PngImagePlugin.PngImageFile)
+    return image
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def joined(data: bytes, rows: int) -> Image.Image:
+    """Return the strips under each other, as RGBA so that palettes and transparency show."""
+    image = Image.new("RGBA", (WIDTH, HEIGHT))
+    top = 0
+    for strip in png.strips(opened(data), rows):
+        assert strip.height == min(rows, HEIGHT - top)
+        image.paste(strip.convert("RGBA"), (0, top))
+        top += strip.height
+    assert top == HEIGHT
+    return image
+
+
+@pytest.mark.parametrize("rows", [1, 7, 46, 47, 1_000])
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("L", {}),
+        ("L", {"transparency": 9}),
+        ("LA", {}),
+        ("RGB", {}),
+        ("RGB", {"transparency": (1, 2, 3)}),
+        ("RGBA", {}),
+        ("P", {"bits": 8}),
+        ("P", {"bits": 8, "transparency": 3}),
+        ("P", {"bits": 8, "transparency": bytes(range(200))}),
+    ],
+)
+def test_strips_are_what_pillow_decodes(mode: str, options: dict[str, Any], rows: int) -> None:
+    """P1, P5: to the bit, whatever the strips' height."""
+    data = saved(picture(mode), **options)
+    assert png.has_strips(opened(data))
+    assert joined(data, rows).tobytes() == opened(data).convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 47])
+@pytest.mark.parametrize("filter_type", range(5))
+def test_each_filter_looks_back_across_strips(filter_type: int, rows: int) -> None:
+    """P1: Up, Average and Paeth need the row above, which is in another strip."""
+    pixels = picture("RGB").tobytes()
+    lines = (
+        bytes([filter_type]) + pixels[at : at + WIDTH * 3]
+        for at in range(0, len(pixels), WIDTH * 3)
+    )
+    head = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"".join(lines)))
+    data = b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+    assert joined(data, rows).tobytes() == opened(data).convert("RGBA").tobytes()
+
+
+def in_pieces(data: bytes, length: int) -> bytes:
+    """Return the same file with IDAT chunks of this length, an empty one in front."""
+    start = data.index(b"IDAT") - 4
+    size = int.from_bytes(data[start : start + 4])
+    body = data[start + 8 : start + 8 + size]
+    chunks = [chunk(b"IDAT", body[at : at + length]) for at in range(0, size, length)]
+    return data[:start] + chunk(b"IDAT", b"") + b"".join(chunks) + data[start + 12 + size :]
+
+
+@pytest.mark.parametrize("length", [1, 2, 100])
+def test_chunks_may_divide_the_data_anywhere(length: int) -> None:
+    """P1: also inside of the zlib stream's header and checksum."""
+    data = saved(picture("RGB"))
+    assert joined(in_pieces(data, length), 10).tobytes() == joined(data, 10).tobytes()
+
+
+def _interlaced() -> bytes:
+    data = bytearray(saved(Image.new("L", (1, 1))))  # of one pixel both kinds have the same bytes
+    data[28] = 1
+    return bytes(data[:29]) + struct.pack(">I", zlib.crc32(data[12:29])) + bytes(data[33:])
+
+
+def _animated() -> bytes:
+    return saved(picture("RGB"), save_all=True, append_images=[Image.new("RGB", (WIDTH, HEIGHT))])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _interlaced(),
+        _animated(),
+        saved(picture("1")),
+        saved(picture("P"), bits=4),
+        saved(Image.new("I;16", (3, 3))),
+    ],
+    ids=["interlaced", "animated", "1 bit", "4 bits", "16 bits"],
+)
+def test_what_strips_cannot_hold_is_left_to_pillow(data: bytes) -> None:
+    """P1: rare, or small."""
+    assert not png.has_strips(opened(data))
+
+
+def test_other_formats_are_left_alone() -> None:
+    """P1: only a PNG has strips."""
+    buffer = io.BytesIO()
+    picture("L").save(buffer, "BMP")
+    assert not png.has_strips(Image.open(buffer))
+
+
+def _truncated(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _with_a_chunk_between(data: bytes) -> bytes:
+    second = data.index(b"IDAT", data.index(b"IDAT") + 4) - 4
+    return data[:second] + chunk(b"tEXt", b"a\x00b") + data[second:]
+
+
+def _with_another_checksum(data: bytes) -> bytes:
+    last = data.index(b"IDAT", data.index(b"IDAT") + 4) - 5  # of the first chunk with data
+    return data[:last] + bytes([data[last] ^ 1]) + data[last + 1 :]
+
+
+def _with_too_few_rows(data: bytes) -> bytes:
+    head = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes((WIDTH * 3 + 1) * (HEIGHT - 1)))
+    return data[:8] + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def _with_a_length_beyond_the_file(data: bytes) -> bytes:
+    at = data.index(b"IDAT", data.index(b"IDAT") + 4) - 4
+    return data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _truncated,
+        _with_a_chunk_between,
+        _with_another_checksum,
+        _with_too_few_rows,
+        _with_a_length_beyond_the_file,
+    ],
+)
+def test_damage_is_noticed(damage: Callable[[bytes], bytes]) -> None:
+    """P5: half a picture is never passed off as one."""
+    data = in_pieces(saved(picture("RGB")), 1_000)
+    assert joined(data, 10)
+    with pytest.raises((ValueError, zlib.error)):
+        joined(damage(data), 10)
+
+
+def test_a_bomb_expands_no_further_than_the_picture() -> None:
+    """P5, trap 43: megabytes of zeros behind the last row stay the kilobytes that they are."""
+    rows = bytes((WIDTH * 3 + 1) * HEIGHT)
+    bomb = in_pieces(saved(Image.new("RGB", (WIDTH, HEIGHT))), 10**9)
+    start = bomb.rindex(b"IDAT") - 4
+    data = bomb[:start] + chunk(b"IDAT", zlib.compress(rows + bytes(50_000_000)))
+    expanded = 0
+    inflater = zlib.decompressobj
+
+    class Counting:
+        def __init__(self) -> None:
+            self._stream = inflater()
+            self.eof = False
+
+        @property
+        def unconsumed_tail(self) -> bytes:
+            return self._stream.unconsumed_tail
+
+        def decompress(self, piece: bytes, size: int) -> bytes:
+            nonlocal expanded
+            found = self._stream.decompress(piece, size)
+            expanded += len(found)
+            return found
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr("worker.imaging.png.zlib.decompressobj", Counting)
+        joined(data, 10)
+    assert expanded == len(rows)
+
+
+def test_exif_behind_the_pixels_is_found_without_decoding_them() -> None:
+    """P1: some programs append it; P5: Pillow would decode everything to look."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = exif.tobytes().removeprefix(b"Exif\x00\x00")
+    data = saved(picture("RGB"))
+    late = data[:-12] + chunk(b"eXIf", body) + data[-12:]
+    assert png.late_exif(opened(late)) == b"Exif\x00\x00" + body
+    assert png.late_exif(opened(data)) is None
+    assert png.late_exif(opened(data[: len(data) // 2])) is None
+
+
+SEED = in_pieces(saved(picture("RGBA")), 2_000)
+
+
+@given(
+    st.lists(st.tuples(st.integers(HEAD, 9_000), st.binary(min_size=1, max_size=4)), max_size=4),
+    st.integers(1, 60),
+)
+def test_any_damage_ends_in_an_error_or_in_what_pillow_decodes(
+    patches: list[tuple[int, bytes]], rows: int
+) -> None:
+    """P5: no endless loop, no other exception, no other pixels."""
+    damaged = bytearray(SEED)
+    for place, patch in patches:
+        at = HEAD + place % (len(damaged) - HEAD)
+        damaged[at : at + len(patch)] = patch
+    data = bytes(damaged)
+    try:
+        expected = opened(data)
+        whole = png.has_strips(expected)
+        found = joined(data, rows) if whole else None
+    except (ValueError, zlib.error, OSError, SyntaxError):
+        return
+    if found:
+        assert found.tobytes() == expected.convert("RGBA").tobytes()

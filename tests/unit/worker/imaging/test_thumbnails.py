@@ -1,0 +1,566 @@
+"""worker/imaging/thumbnails.py: sizes, colours, orientation of pictures made here; what is refused."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import (
+    Image,
+    ImageChops,
+    ImageCms,
+    ImageStat,
+    JpegImagePlugin,
+    PngImagePlugin,
+)
+
+from tests.unit.worker.imaging.corpus import (
+    BLUE,
+    GREEN,
+    RED,
+    WHITE,
+    Colour,
+    grey_profile,
+    png,
+    profile_with_red_and_blue_swapped,
+    quarters,
+    saved,
+)
+from worker.imaging import memory_estimate
+from worker.imaging import thumbnails as thumbnails_module
+from worker.imaging.memory import Memory
+from worker.imaging.thumbnails import make
+from worker.results import Output, Rejection
+from worker.settings import Variants
+
+# Pillow warns of what is odd in a file; the worker only wants to know what to do with it.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+VARIANTS = Variants(
+    widths=(120, 40, 10), formats={"jpeg": 85, "webp": 80, "avif": 70}, max_pixels=1_000_000
+)
+JPEG_ONLY = Variants(widths=(40,), formats={"jpeg": 90}, max_pixels=1_000_000)
+
+
+def thumbnails(data: bytes, variants: Variants = VARIANTS) -> dict[str, Output]:
+    outputs = make(io.BytesIO(data), variants)
+    named = {output.name: output for output in outputs}
+    assert len(named) == len(outputs)
+    return named
+
+
+def pixels(output: Output) -> Image.Image:
+    image = Image.open(io.BytesIO(output.body))
+    image.load()
+    return image
+
+
+def one(data: bytes) -> Image.Image:
+    return pixels(thumbnails(data, JPEG_ONLY)["w40"])
+
+
+def corners(image: Image.Image) -> list[Colour]:
+    """The middle of each quarter: above left, above right, below left, below right."""
+    width, height = image.size
+    rgb = image.convert("RGB")
+    found = []
+    for y in (height // 4, height * 3 // 4):
+        for x in (width // 4, width * 3 // 4):
+            value = rgb.getpixel((x, y))
+            assert isinstance(value, tuple)
+            found.append(value)
+    return found
+
+
+def close(found: list[Colour], expected: list[Colour], tolerance: int = 12) -> bool:
+    return all(
+        abs(channel - wanted) <= tolerance
+        for one_found, one_expected in zip(found, expected, strict=True)
+        for channel, wanted in zip(one_found, one_expected, strict=True)
+    )
+
+
+def rejection(data: bytes, variants: Variants = VARIANTS) -> Rejection:
+    with pytest.raises(Rejection) as rejected:
+        make(io.BytesIO(data), variants)
+    assert rejected.value.detail
+    return rejected.value
+
+
+def test_each_width_in_each_format() -> None:
+    """P1: names, types, sizes in the metadata and in the pixels, colours in place."""
+    made = thumbnails(saved(quarters()))
+    assert set(made) == {f"w{w}{end}" for w in (120, 40, 10) for end in ("", ".webp", ".avif")}
+    for width, height in [(120, 60), (40, 20), (10, 5)]:
+        for end, kind in [("", "jpeg"), (".webp", "webp"), (".avif", "avif")]:
+            output = made[f"w{width}{end}"]
+            image = pixels(output)
+            assert output.content_type == f"image/{kind}"
+            assert image.format == kind.upper()
+            assert image.size == (width, height)
+            assert output.metadata == {"width": str(width), "height": str(height)}
+            if width > 10:
+                assert close(corners(image), [RED, GREEN, BLUE, WHITE], 16)
+
+
+def test_jpeg_is_progressive() -> None:
+    """P4: a picture that appears whole and sharpens."""
+    assert one(saved(quarters())).info.get("progressive") == 1
+
+
+def opened(data: bytes) -> JpegImagePlugin.JpegImageFile:
+    picture = Image.open(io.BytesIO(data))
+    assert isinstance(picture, JpegImagePlugin.JpegImageFile)
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "decoded"),
+    [
+        ((1_601, 801), (200, 100), (201, 101)),
+        ((1_600, 800), (201, 100), (400, 200)),
+        ((1_601, 801), (401, 200), (601, 301)),
+        ((1_600, 800), (600, 300), (600, 300)),
+        ((1_600, 800), (601, 300), (800, 400)),
+        ((1_600, 800), (600, 301), (800, 400)),
+        ((1_600, 800), (801, 400), (1_600, 800)),
+        ((100, 50), (1_200, 600), (100, 50)),
+    ],
+)
+def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
+    size: tuple[int, int], wanted: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    """P1: decoding all of it would cost up to ten times as much, for nothing to see."""
+    picture = opened(saved(Image.new("RGB", size), "JPEG"))
+    box = thumbnails_module._set_scale(picture, wanted)
+    picture.load()
+    assert picture.size == decoded
+    if box:
+        # What is left over of the last, incomplete pixels must not stretch the picture.
+        assert box[2] / decoded[0] <= 1
+        assert box[2] / box[3] == pytest.approx(size[0] / size[1])
+
+
+@pytest.mark.parametrize(
+    ("width", "denominator"),
+    [(1_440, 2), (1_296, 2), (1_280, 1), (800, 1)],  # 1.07 times twice the thumbnail: 1284
+)
+def test_a_little_sharpness_goes_before_all_is_decoded(width: int, denominator: int) -> None:
+    """P1: half the size does where it is just larger than the thumbnail."""
+    picture = opened(saved(Image.new("RGB", (width, width)), "JPEG"))
+    assert thumbnails_module._decoded(picture, (600, 600)).size == (600, 600)
+    assert picture.decoderconfig[0] == denominator
+
+
+@pytest.mark.parametrize(("wanted", "shorter"), [((200, 100), True), ((201, 101), False)])
+def test_only_an_eighth_does_without_detail(wanted: tuple[int, int], shorter: bool) -> None:
+    """P1: a quarter would show what is missing."""
+    noise = Image.effect_noise((1_600, 808), 60)
+    data = saved(noise, "JPEG", progressive=True)
+    picture = opened(data)
+    thumbnails_module._set_scale(picture, wanted)
+    assert (len(memory_estimate.content(picture)) < len(data)) == shorter
+
+
+def test_without_pillows_insides_there_is_still_a_thumbnail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """P5: should a new Pillow change them, 1/2 does what 3/8 did."""
+
+    def gone(*_arguments: object) -> None:
+        raise AttributeError("no such thing any more")
+
+    thumbnails_module._decodes_at_three_eighths.cache_clear()
+    monkeypatch.setattr(thumbnails_module, "_set_three_eighths", gone)
+    picture = opened(saved(Image.new("RGB", (1_600, 800)), "JPEG"))
+    thumbnails_module._set_scale(picture, (600, 300))
+    thumbnails_module._decodes_at_three_eighths.cache_clear()
+    picture.load()
+    assert picture.size == (800, 400)
+
+
+@pytest.mark.parametrize("size", [(333, 217), (81, 81), (345, 230), (700, 467), (1_181, 787)])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_decoding_at_a_scale_shows_what_decoding_all_shows(
+    size: tuple[int, int], progressive: bool
+) -> None:
+    """P1: within what an eye can tell, up to the edges."""
+    image = Image.linear_gradient("L").resize(size).convert("RGB")
+    image.paste(WHITE, (size[0] - size[0] // 9, 0, *size))
+    data = saved(image, "JPEG", quality=95, progressive=progressive)
+    wanted = 40, round(40 * size[1] / size[0])
+    whole = Image.open(io.BytesIO(data)).resize(wanted, Image.Resampling.LANCZOS)
+    difference = ImageStat.Stat(ImageChops.difference(one(data), whole))
+    assert max(difference.mean) < 2.5
+
+
+def test_too_many_scans_are_refused() -> None:
+    """P5: each scan of a progressive file is as much work as a whole picture."""
+    data = saved(quarters(), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    assert rejection(data[:-2] + scan * 100 + data[-2:]).reason == "too_many_scans"
+    assert thumbnails(data[:-2] + scan * 50 + data[-2:])
+    # The same bytes in a comment are no scans.
+    comment = b"\xff\xda" * 200
+    assert thumbnails(saved(quarters(), "JPEG", comment=comment))
+
+
+def test_nothing_is_enlarged() -> None:
+    """P1: a small picture keeps its size under every name."""
+    made = thumbnails(saved(quarters((30, 20))))
+    assert {name: pixels(made[name]).size for name in ("w120", "w40", "w10")} == {
+        "w120": (30, 20),
+        "w40": (30, 20),
+        "w10": (10, 7),
+    }
+
+
+def _with_comment(image: Image.Image, **options: Any) -> bytes:
+    return saved(image, "JPEG", comment=b"SECRET", **options)
+
+
+def _png_with_text(image: Image.Image, **options: Any) -> bytes:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "SECRET")
+    return saved(image, pnginfo=text, **options)
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        _with_comment,
+        _png_with_text,
+        lambda image, **options: saved(image, "WEBP", xmp=b"SECRET", **options),
+        lambda image, **options: saved(image, "AVIF", xmp=b"SECRET", **options),
+        lambda image, **options: saved(image, "TIFF", **options),
+        lambda image, **_: saved(image, "GIF", comment=b"SECRET"),
+    ],
+    ids=["jpeg", "png", "webp", "avif", "tiff", "gif"],
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_no_metadata_comes_along(save: Callable[..., bytes], mode: str) -> None:
+    """P1: EXIF, XMP, profiles, text and comments may say who and where."""
+    image = quarters().convert(mode)
+    if mode == "RGBA":
+        if save is _with_comment:
+            pytest.skip("JPEG has no transparency")
+        image.putalpha(128)
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = save(image, exif=exif, icc_profile=profile)
+    assert b"SECRET" in data
+    for output in thumbnails(data).values():
+        assert b"SECRET" not in output.body
+        assert not {"exif", "xmp", "icc_profile", "comment"} & set(pixels(output).info)
+
+
+def test_transparency_is_kept_as_png() -> None:
+    """P1: under the one key that every browser can show; the type says which it is."""
+    image = quarters().convert("RGBA")
+    image.putalpha(Image.new("L", image.size, 0))
+    image.paste(quarters((100, 100)).convert("RGBA"), (0, 0))
+    made = thumbnails(saved(image))
+    assert made["w40"].content_type == "image/png"
+    for name, kind in [("w40", "PNG"), ("w40.webp", "WEBP"), ("w40.avif", "AVIF")]:
+        found = pixels(made[name])
+        assert (found.format, found.mode) == (kind, "RGBA")
+        assert found.getpixel((35, 10))[3] < 12  # type: ignore[index]  # bands
+        assert found.getpixel((5, 5))[3] > 243  # type: ignore[index]  # bands
+
+
+def test_hidden_colours_do_not_bleed() -> None:
+    """P1: what is fully transparent has no say in the colour of its neighbours."""
+    image = Image.new("RGBA", (200, 100), (0, 255, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 99, 100))
+    found = one(saved(image))
+    for x in range(found.width):
+        red, green, _, alpha = found.getpixel((x, 10))  # type: ignore[misc]  # bands
+        assert alpha < 12 or green < 12 < red
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_an_alpha_channel_that_hides_nothing_costs_no_jpeg(mode: str) -> None:
+    """P1: screenshots come so, and as PNG they would weigh five times as much."""
+    image = quarters().convert("RGBA").convert(mode)
+    output = thumbnails(saved(image, "TIFF" if mode == "PA" else "PNG"))["w40"]
+    assert output.content_type == "image/jpeg"
+
+
+def _palette_with_transparency() -> bytes:
+    image = quarters().quantize(8)
+    return saved(image, transparency=image.getpixel((5, 5)))
+
+
+def _grey_with_transparent_value() -> bytes:
+    return saved(Image.new("L", (200, 100), 7), transparency=7)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _palette_with_transparency(),
+        _grey_with_transparent_value(),
+        saved(Image.new("RGB", (200, 100), (1, 2, 3)), transparency=(1, 2, 3)),
+        saved(quarters().quantize(8), "GIF", transparency=0),
+        saved(Image.new("LA", (200, 100), (9, 100))),
+    ],
+    ids=["palette", "grey", "colour key", "gif", "grey and alpha"],
+)
+def test_transparency_by_any_other_name(data: bytes) -> None:
+    """P1: palettes and single colours can be transparent as well."""
+    assert thumbnails(data)["w40"].content_type == "image/png"
+
+
+def test_wide_gamut_is_converted() -> None:
+    """P1: a profile's colours come out as sRGB's, within rounding."""
+    swapped = profile_with_red_and_blue_swapped()
+    found = one(saved(Image.new("RGB", (200, 100), (220, 30, 60)), icc_profile=swapped))
+    red, _, blue = found.convert("RGB").getpixel((10, 10))  # type: ignore[misc]  # bands
+    assert abs(blue - 220) < 15
+    assert abs(red - 60) < 15
+
+
+def test_a_grey_profile_is_applied_and_grey_stays_grey() -> None:
+    """P1: scans and prints have their own tone curve; three equal channels would be waste."""
+    found = one(saved(Image.new("L", (200, 100), 55), icc_profile=grey_profile(1.0)))
+    assert found.mode == "L"
+    # A linear 55 of 255 is 21.6 % of the light, which sRGB writes as 128.
+    assert abs(found.getpixel((5, 5)) - 128) < 4  # type: ignore[operator]  # one band
+
+
+def test_a_damaged_profile_does_not_cost_the_picture() -> None:
+    """P5: the pixels are good."""
+    data = saved(quarters(), icc_profile=b"not a profile")
+    assert close(corners(one(data)), [RED, GREEN, BLUE, WHITE], 16)
+
+
+def test_a_profile_for_another_kind_of_picture_is_left_alone() -> None:
+    """P5: a grey picture with a colour profile, seen in the wild."""
+    srgb = profile_with_red_and_blue_swapped()
+    found = one(saved(Image.new("L", (200, 100), 99), icc_profile=srgb))
+    assert found.mode == "L"
+    assert abs(found.getpixel((5, 5)) - 99) < 5  # type: ignore[operator]  # one band
+
+
+def _clouds(mode: str) -> Image.Image:
+    """Return a picture whose rows and transparency all differ."""
+    size = (611, 407)
+    image = Image.merge("RGB", [Image.effect_noise(size, 80).rotate(9 * turn) for turn in range(3)])
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(size))
+        return image
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(_clouds("RGBA")),
+        saved(_clouds("RGB").quantize(64), transparency=3),
+        saved(_clouds("1")),
+        saved(_clouds("F"), "TIFF"),
+        saved(_clouds("YCbCr"), "TIFF"),
+    ],
+    ids=["rgba", "palette", "1 bit", "float", "ycbcr"],
+)
+def test_rows_converted_apart_leave_no_seam(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, P5: saving memory changes no pixel."""
+    whole = thumbnails(data)
+    monkeypatch.setattr(thumbnails_module, "_BAND_PIXELS", 4_000)
+    assert thumbnails(data) == whole
+
+
+def test_rows_converted_apart_end_where_the_whole_picture_would() -> None:
+    """P1: an alpha channel that hides nothing makes no difference, not even of a pixel."""
+    image = _clouds("RGB")
+    with_alpha = image.copy()
+    with_alpha.putalpha(255)
+    assert thumbnails(saved(with_alpha)) == thumbnails(saved(image))
+
+
+def test_one_transparent_row_far_down_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: the whole picture decides whether it is a PNG, not its first or last rows."""
+    image = Image.new("RGBA", (800, 1_200), (9, 9, 9, 255))
+    image.paste((9, 9, 9, 0), (0, 610, 800, 620))
+    monkeypatch.setattr(thumbnails_module, "_BAND_PIXELS", 80_000)
+    assert thumbnails(saved(image))["w40"].content_type == "image/png"
+
+
+def test_too_many_pixels_for_the_memory_are_refused_before_they_are_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """P5, trap 43: a limit that follows from the function's size and the format, and says so."""
+    image = Image.new("RGB", (900, 1_000))
+    memory = Memory(26_000_000)
+    assert make(io.BytesIO(saved(image, "JPEG")), JPEG_ONLY, memory)
+    with monkeypatch.context() as patches:
+        patches.setattr("PIL.ImageFile.ImageFile.load", None)
+        with pytest.raises(Rejection) as rejected:
+            make(io.BytesIO(saved(image, "WEBP")), JPEG_ONLY, memory)
+    assert rejected.value.reason == "too_many_pixels"
+    stated = re.search(r"enough for ([\d.]+) million such pixels", rejected.value.detail)
+    assert stated
+    within = Image.new("RGB", (900, int(float(stated[1]) * 1e6 / 900)))
+    assert make(io.BytesIO(saved(within, "WEBP")), JPEG_ONLY, memory)
+
+
+def test_memory_is_held_while_decoding_and_while_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: one after the other, and given back: also by a picture that turns out to be damaged."""
+    held: list[int] = []
+    memory = Memory(100_000_000)
+    reserved = memory.reserved
+
+    def noted(size: int) -> AbstractContextManager[None]:
+        held.append(size)
+        return reserved(size)
+
+    monkeypatch.setattr(memory, "reserved", noted)
+    data = saved(quarters())
+    make(io.BytesIO(data), VARIANTS, memory)
+    with pytest.raises(Rejection):
+        make(io.BytesIO(data[: len(data) // 2]), VARIANTS, memory)
+    decoding, encoding, _ = held
+    assert decoding > encoding > 0
+    with reserved(100_000_000):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1, 1), (1, 1)),
+        ((1, 20_000), (1, 16_383)),
+        ((20_000, 1), (120, 1)),
+        ((3_000, 2), (120, 1)),
+        ((121, 80), (120, 79)),
+    ],
+)
+def test_odd_shapes(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    """P5: no side becomes zero, none longer than an encoder takes."""
+    made = thumbnails(saved(Image.new("RGB", size, RED)))
+    for name in ("w120", "w120.webp", "w120.avif"):
+        assert pixels(made[name]).size == expected
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    "data",
+    [
+        png((1_001, 1_000), bytes(999)),
+        png((60_000, 60_000), bytes(999)),
+        saved(Image.new("1", (1_001, 1_000)), "TIFF", compression="group4"),
+        saved(Image.new("L", (1_001, 1_000)), "JPEG"),
+        saved(Image.new("L", (1_001, 1_000)), "WEBP", lossless=True),
+        saved(Image.new("L", (1_001, 1_000)), "GIF"),
+    ],
+    ids=["png", "png bomb", "tiff", "jpeg", "webp", "gif"],
+)
+def test_too_many_pixels_are_refused_before_they_are_decoded(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P5, trap 43: a few kilobytes can claim gigabytes."""
+
+    def decoded(_image: object) -> None:
+        raise AssertionError("decoded although it is too large")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    rejected = rejection(data)
+    assert rejected.reason == "too_many_pixels"
+
+
+def test_a_decoder_that_allocates_early_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5, trap 43: WebP's takes memory for the whole canvas when it is made."""
+
+    def made(_data: bytes) -> None:
+        raise AssertionError("a decoder for 268 million pixels")
+
+    monkeypatch.setattr("PIL.WebPImagePlugin._webp.WebPAnimDecoder", made)
+    canvas = b"VP8X\n\x00\x00\x00\x02\x00\x00\x00" + b"\xfe\x3f\x00" * 2
+    data = b"RIFF" + struct.pack("<I", 4 + len(canvas)) + b"WEBP" + canvas
+    assert rejection(data).reason == "too_many_pixels"
+
+
+def test_the_limit_itself_is_allowed() -> None:
+    """P5: at most means at most."""
+    assert one(saved(Image.new("1", (1_000, 1_000)))).size == (40, 40)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_end_in_a_rejection_or_a_picture(data: bytes) -> None:
+    """P5: never another exception."""
+    with suppress(Rejection):
+        make(io.BytesIO(data), JPEG_ONLY)
+
+
+DAMAGED: list[tuple[str, str, dict[str, Any]]] = [
+    ("RGB", "JPEG", {}),
+    ("RGB", "JPEG", {"progressive": True}),
+    ("CMYK", "JPEG", {}),
+    ("RGBA", "PNG", {}),
+    ("P", "PNG", {}),
+    ("RGB", "WEBP", {}),
+    ("RGB", "GIF", {}),
+    ("RGB", "AVIF", {}),
+    ("RGB", "TIFF", {}),
+    ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    ("RGB", "BMP", {}),
+]
+SEEDS = [
+    saved(quarters((64, 48)).convert(mode), name, **options) for mode, name, options in DAMAGED
+]
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 4_000), st.binary(min_size=1, max_size=4)), max_size=5),
+)
+def test_any_damage_ends_in_a_rejection_or_a_picture(
+    data: bytes, patches: list[tuple[int, bytes]]
+) -> None:
+    """P5: a few bytes changed anywhere in a real file."""
+    damaged = bytearray(data)
+    for place, patch in patches:
+        place %= len(damaged)
+        damaged[place : place + len(patch)] = patch
+    with suppress(Rejection):
+        make(io.BytesIO(bytes(damaged)), JPEG_ONLY)
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_any_size_keeps_its_shape(width: int, height: int) -> None:
+    """P1: within half a pixel, and never wider than asked for."""
+    image = pixels(thumbnails(saved(Image.new("L", (width, height))), JPEG_ONLY)["w40"])
+    assert image.width == min(40, width)
+    assert abs(image.height - max(1, height * image.width / width)) <= 0.5
+
+
+def test_the_core_imports_no_aws_and_no_more_of_pillow_than_it_uses() -> None:
+    """C1: it runs anywhere, and starts fast."""
+    code = """
+import sys, io
+from PIL import Image
+from worker.settings import Variants
+from worker.imaging.thumbnails import make
+picture = io.BytesIO()
+Image.new("RGB", (9, 9)).save(picture, "PNG")
+make(picture, Variants((4,), {"jpeg": 80, "webp": 80, "avif": 60}, 99))
+print(*sys.modules)
+"""
+    picture = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    loaded = picture.stdout.split()
+    assert "PIL.WebPImagePlugin" in loaded
+    assert not {"botocore", "boto3", "PIL.PdfImagePlugin", "PIL.EpsImagePlugin"} & set(loaded)

@@ -1,0 +1,646 @@
+"""worker/handler.py: the three ends, the batch, the waits."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO
+
+import pytest
+from PIL import Image
+
+from tests.unit.worker.memory_s3 import MemoryS3, refusal
+from worker import handler, logs
+from worker.handler import Worker
+from worker.imaging.memory import Memory
+from worker.results import Output, Rejection
+from worker.settings import Settings, Source, Variants
+
+UPLOADS = "uploads-bucket"
+SETTINGS = Settings(
+    sources={
+        UPLOADS: Source(
+            "default",
+            Variants(widths=(40, 10), formats={"jpeg": 85, "webp": 80}, max_pixels=10_000),
+            "public, max-age=60",
+        )
+    },
+    thumbnail_bucket="thumbnails-bucket",
+    encryption_key_arn="arn:aws:kms:xx-test-1:111122223333:key/k",
+    work_queue_url="https://sqs.invalid/work",
+    max_object_bytes=100_000,
+    visibility_timeout=360,
+    log_level="INFO",
+)
+OUTPUTS = {
+    "thumbnails/uploads/a b.jpg/w40",
+    "thumbnails/uploads/a b.jpg/w40.webp",
+    "thumbnails/uploads/a b.jpg/w10",
+    "thumbnails/uploads/a b.jpg/w10.webp",
+}
+KEY = "uploads/a b.jpg"
+
+
+@dataclass
+class Clock:
+    """Lambda's context: milliseconds left, one answer a question, the last one for ever."""
+
+    left: list[int] = field(default_factory=lambda: [60_000])
+    aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the next answer."""
+        return self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+
+@dataclass
+class Queue:
+    """The two calls to SQS that the worker makes."""
+
+    waits: dict[str, int] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    error: Exception | None = None
+
+    def change_message_visibility(self, **arguments: Any) -> None:
+        """Keep the wait, or fail as told."""
+        assert arguments["QueueUrl"] == SETTINGS.work_queue_url
+        if self.error:
+            raise self.error
+        self.waits[arguments["ReceiptHandle"]] = arguments["VisibilityTimeout"]
+
+    def delete_message(self, **arguments: Any) -> None:
+        """Keep what was deleted, or fail as told."""
+        assert arguments["QueueUrl"] == SETTINGS.work_queue_url
+        if self.error:
+            raise self.error
+        self.deleted.append(arguments["ReceiptHandle"].removeprefix("handle of "))
+
+
+@pytest.fixture
+def s3() -> MemoryS3:
+    return MemoryS3()
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    """What goes to standard output in Lambda."""
+    logs.configure("INFO")
+    (to_stdout,) = logs.LOGGER.handlers
+    assert isinstance(to_stdout, logging.StreamHandler)
+    buffer = io.StringIO()
+    to_stdout.setStream(buffer)
+    return buffer
+
+
+@pytest.fixture
+def worker(s3: MemoryS3, queue: Queue, log: io.StringIO) -> Worker:
+    assert log.getvalue() == ""
+    return Worker(settings=SETTINGS, s3=s3, sqs=queue)
+
+
+def picture(colour: str = "red", size: tuple[int, int] = (60, 30)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def record(
+    *, key: str = "uploads/a+b.jpg", version: str = "v1", sequencer: str = "0A", bucket: str = ""
+) -> dict[str, Any]:
+    return {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-01-01T00:00:00.000Z",
+        "s3": {
+            "bucket": {"name": bucket or UPLOADS},
+            "object": {"key": key, "versionId": version, "sequencer": sequencer, "eTag": version},
+        },
+    }
+
+
+def message(name: str, *records: dict[str, Any], tries: int = 1) -> dict[str, Any]:
+    return {
+        "messageId": name,
+        "receiptHandle": f"handle of {name}",
+        "body": json.dumps({"Records": list(records)}),
+        "attributes": {"ApproximateReceiveCount": str(tries)},
+    }
+
+
+def failures(response: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+
+def lines(log: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def test_a_picture_ends_as_its_thumbnails(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
+    """P1, P3: every variant is stored, typed, cached, encrypted, and says where it comes from."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+    assert failures(worker.work([message("m1", record())], Clock())) == []
+    assert set(s3.objects) == OUTPUTS
+    stored = s3.objects["thumbnails/uploads/a b.jpg/w40.webp"]
+    assert Image.open(io.BytesIO(stored.body)).size == (40, 20)
+    assert stored.arguments["Bucket"] == SETTINGS.thumbnail_bucket
+    assert stored.arguments["ContentType"] == "image/webp"
+    assert stored.arguments["CacheControl"] == "public, max-age=60"
+    assert stored.arguments["ServerSideEncryption"] == "aws:kms"
+    assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
+    assert stored.metadata == {
+        "width": "40",
+        "height": "20",
+        "outputs": "4",
+        "source-bucket": UPLOADS,
+        "source-key": "uploads/a%20b.jpg",
+        "source-version": "v1",
+        "source-etag": "v1",
+        "source-sequencer": "0A",
+    }
+    (line,) = lines(log)
+    assert line["outcome"] == "written"
+    assert (line["request_id"], line["message_id"]) == ("request-1", "m1")
+    assert (line["bucket"], line["key"], line["version"]) == (UPLOADS, KEY, "v1")
+
+
+def test_junk_ends_as_a_rejection(
+    worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
+) -> None:
+    """P5, R2: what will never work is recorded with its reason and burns no retry."""
+    s3.upload(UPLOADS, KEY, "v1", b"no picture at all")
+    assert failures(worker.work([message("m1", record())], Clock())) == []
+    assert set(s3.objects) == {"rejected/uploads/a b.jpg.json"}
+    stored = s3.objects["rejected/uploads/a b.jpg.json"]
+    written = json.loads(stored.body)
+    assert written["reason"] == "not_an_image"
+    assert (written["bucket"], written["key"]) == (UPLOADS, KEY)
+    assert (written["version"], written["sequencer"]) == ("v1", "0A")
+    assert stored.arguments["ContentType"] == "application/json"
+    assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
+    assert queue.waits == {}
+    (line,) = lines(log)
+    assert (line["outcome"], line["reason"]) == ("rejected", "not_an_image")
+
+
+def test_a_fault_goes_back_to_the_queue_with_its_traceback(
+    worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
+) -> None:
+    """R2: what may work later is neither recorded nor lost, and the log says where it broke."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+
+    def deny(operation: str, _arguments: dict[str, Any]) -> None:
+        if operation == "PutObject":
+            raise refusal(operation, "AccessDenied", 403)
+
+    s3.before = deny
+    assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    assert s3.objects == {}
+    assert list(queue.waits) == ["handle of m1"]
+    (line,) = lines(log)
+    assert (line["outcome"], line["level"]) == ("retry", "ERROR")
+    assert "AccessDenied" in line["traceback"]
+    assert "in settle" in line["traceback"]
+
+
+def test_each_record_of_each_message_is_worked_on(worker: Worker, s3: MemoryS3) -> None:
+    """T4: not the first record alone, not the first message alone."""
+    for name in "abc":
+        s3.upload(UPLOADS, f"uploads/{name}.jpg", "v1", picture())
+    batch = [
+        message("m1", record(key="uploads/a.jpg"), record(key="uploads/b.jpg")),
+        message("m2", record(key="uploads/c.jpg")),
+    ]
+    assert failures(worker.work(batch, Clock())) == []
+    assert {key.split("/")[2] for key in s3.objects} == {"a.jpg", "b.jpg", "c.jpg"}
+
+
+def test_a_bad_record_fails_its_message_and_no_other(worker: Worker, s3: MemoryS3) -> None:
+    """T4: the good record beside it is still worked on."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+    batch = [
+        message("bad", {"eventName": "ObjectCreated:Put"}, record()),
+        message("good", record()),
+    ]
+    assert failures(worker.work(batch, Clock())) == ["bad"]
+    assert set(s3.objects) == OUTPUTS
+
+
+def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: MemoryS3) -> None:
+    """R2: a message with one object still to do must not be deleted."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+
+    def fail(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "GetObject" and arguments["Key"] == "uploads/slow.jpg":
+            raise refusal(operation, "SlowDown", 503)
+
+    s3.before = fail
+    batch = [message("m1", record(key="uploads/slow.jpg"), record())]
+    assert failures(worker.work(batch, Clock())) == ["m1"]
+    assert set(s3.objects) == OUTPUTS
+
+
+def test_the_test_event_is_done(worker: Worker, log: io.StringIO) -> None:
+    """Trap 8: it has no records and is no failure."""
+    batch = [message("m1") | {"body": '{"Service":"Amazon S3","Event":"s3:TestEvent"}'}]
+    assert failures(worker.work(batch, Clock())) == []
+    (line,) = lines(log)
+    assert line["outcome"] == "test_event"
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[]", "null", '{"Records": []}', "not JSON"])
+def test_an_unreadable_message_is_a_failure(worker: Worker, body: str) -> None:
+    """Trap 10: reporting no failure would delete what nobody has read."""
+    assert failures(worker.work([message("m1") | {"body": body}], Clock())) == ["m1"]
+
+
+def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
+    """P3: waiting for one after the other would cost more than making them."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+    together = threading.Barrier(len(OUTPUTS), timeout=5)
+
+    def wait(operation: str, _arguments: dict[str, Any]) -> None:
+        if operation == "PutObject":
+            together.wait()
+
+    s3.before = wait
+    assert failures(worker.work([message("m1", record())], Clock())) == []
+
+
+def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) -> None:
+    """R2: the other outputs are there by then; the next try finds them and adds the last."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+    last = "thumbnails/uploads/a b.jpg/w10.webp"
+
+    def fail(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "PutObject" and arguments["Key"] == last:
+            raise refusal(operation, "SlowDown", 503)
+
+    s3.before = fail
+    assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    assert set(s3.objects) == OUTPUTS - {last}
+    s3.before = lambda _operation, _arguments: None
+    assert failures(worker.work([message("m1", record(), tries=2)], Clock())) == []
+    assert set(s3.objects) == OUTPUTS
+
+
+@pytest.mark.parametrize("queue_url", ["https://sqs.invalid/work", ""])
+def test_setting_up_calls_nothing(queue_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S7: clients are made once, from the environment, and nobody is asked for anything.
+
+    Trap 46: in the one region whose name S3's endpoint used to leave out, it is the regional one.
+    """
+    environment = {
+        "SOURCES": '{"uploads-bucket":{"name":"default"}}',
+        "THUMBNAIL_BUCKET": "thumbnails-bucket",
+        "ENCRYPTION_KEY_ARN": SETTINGS.encryption_key_arn,
+        "WORK_QUEUE_URL": queue_url,
+        "VARIANTS": (
+            '{"default":{"widths":[40],"formats":{"jpeg":85},"cache_control":"no-cache"}}'
+        ),
+        "MAX_OBJECT_BYTES": "1000",
+        "MAX_PIXELS": "1000",
+        "VISIBILITY_TIMEOUT": "360",
+        "LOG_LEVEL": "INFO",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",  # as Lambda gives them; without any, botocore would look
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def connect(*_arguments: object) -> None:
+        raise AssertionError("a connection while setting up")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    handler._worker.cache_clear()
+    try:
+        made = handler._worker()
+        assert made is handler._worker()
+        assert made.s3.meta.service_model.service_name == "s3"
+        assert (made.sqs is None) == (queue_url == "")
+        assert handler.handle({"Records": []}, Clock()) == {"batchItemFailures": []}
+        assert made.s3.meta.endpoint_url == "https://s3.us-east-1.amazonaws.com"
+        made.s3.close()
+        if made.sqs is not None:
+            made.sqs.close()
+    finally:
+        handler._worker.cache_clear()
+
+
+def test_what_is_no_batch_raises() -> None:
+    """Trap 10: an event without records must not look like a batch that is done."""
+    with pytest.raises(KeyError):
+        handler.handle({}, Clock())
+
+
+def test_another_bucket_is_not_read(worker: Worker, s3: MemoryS3) -> None:
+    """R5: least of all the one that thumbnails are written to."""
+    batch = [message("m1", record(bucket=SETTINGS.thumbnail_bucket))]
+    assert failures(worker.work(batch, Clock())) == ["m1"]
+    assert s3.calls == []
+
+
+def test_another_workload_replaces_one_function(
+    worker: Worker, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C1: bytes and settings in, named outputs out; the rest does not know what they are."""
+
+    def shout(body: BinaryIO, source: Source, memory: Memory) -> list[Output]:
+        assert (source, memory) == (SETTINGS.sources[UPLOADS], worker.memory)
+        text = body.read()
+        if not text.isascii():
+            raise Rejection("unsupported_format", "Only ASCII.")
+        return [Output("shouted.txt", text.upper(), "text/plain")]
+
+    monkeypatch.setattr(handler, "process", shout)
+    s3.upload(UPLOADS, "uploads/a.txt", "v1", b"hey")
+    s3.upload(UPLOADS, "uploads/b.txt", "v1", b"\xff")
+    batch = [message(f"m{n}", record(key=f"uploads/{n}.txt")) for n in "ab"]
+    assert failures(worker.work(batch, Clock())) == []
+    assert s3.objects["thumbnails/uploads/a.txt/shouted.txt"].body == b"HEY"
+    assert set(s3.objects) == {
+        "thumbnails/uploads/a.txt/shouted.txt",
+        "rejected/uploads/b.txt.json",
+    }
+
+
+def test_waits_grow_with_the_tries_and_are_spread(worker: Worker, queue: Queue) -> None:
+    """R2: exponential back-off with full jitter."""
+
+    def waits(tries: int) -> list[int]:
+        found = []
+        for _ in range(200):
+            worker.work([message("m1", tries=tries)], Clock())
+            found.append(queue.waits["handle of m1"])
+        return found
+
+    for tries, ceiling in [(1, 30), (2, 60), (4, 240)]:
+        found = waits(tries)
+        assert 1 <= min(found) < ceiling * 0.2
+        assert ceiling * 0.8 < max(found) <= ceiling
+    assert max(waits(1_000)) <= 43_200  # more than SQS takes would be no wait at all
+
+
+def test_the_first_wait_is_no_longer_than_the_queues_own(s3: MemoryS3, queue: Queue) -> None:
+    """R2: a queue that was told to be quick stays so."""
+    worker = Worker(settings=replace(SETTINGS, visibility_timeout=3), s3=s3, sqs=queue)
+    for _ in range(50):
+        worker.work([message("m1")], Clock())
+        assert 1 <= queue.waits["handle of m1"] <= 3
+
+
+def test_an_older_version_leaves_the_newer_ones_outputs(
+    worker: Worker, s3: MemoryS3, log: io.StringIO
+) -> None:
+    """P6: it is done, says so, and stops at the first output that is newer."""
+    s3.upload(UPLOADS, KEY, "v1", picture("red"))
+    s3.upload(UPLOADS, KEY, "v2", picture("blue"))
+    newer, older = record(version="v2", sequencer="0B"), record(version="v1", sequencer="0A")
+    worker.work([message("m1", newer)], Clock())
+    before = dict(s3.objects)
+    assert failures(worker.work([message("m2", older), message("m3", newer)], Clock())) == []
+    assert s3.objects == before
+    assert [line["outcome"] for line in lines(log)] == ["written", "stale", "written"]
+
+
+def test_an_older_versions_rejection_leaves_the_newer_ones(
+    worker: Worker, s3: MemoryS3, log: io.StringIO
+) -> None:
+    """P6: records of rejections are ordered as thumbnails are."""
+    s3.upload(UPLOADS, KEY, "v1", b"")
+    s3.upload(UPLOADS, KEY, "v2", b"junk")
+    for version, sequencer in [("v2", "0B"), ("v1", "0A"), ("v2", "0B")]:
+        worker.work([message("m", record(version=version, sequencer=sequencer))], Clock())
+    (stored,) = s3.objects.values()
+    assert json.loads(stored.body)["version"] == "v2"
+    assert [line["outcome"] for line in lines(log)] == ["rejected", "stale", "rejected"]
+
+
+def test_a_wait_that_cannot_be_set_loses_nothing(
+    worker: Worker, queue: Queue, log: io.StringIO
+) -> None:
+    """R2: the message still comes back, after its visibility timeout."""
+    queue.error = TimeoutError("no way there")
+    assert failures(worker.work([message("m1"), message("m2")], Clock())) == ["m1", "m2"]
+    assert "no way there" in lines(log)[1]["traceback"]
+
+
+def test_without_an_endpoint_nothing_is_called(s3: MemoryS3) -> None:
+    """R2: no SQS endpoint, no wait of our own, the same failures."""
+    worker = Worker(settings=replace(SETTINGS, work_queue_url=None), s3=s3, sqs=None)
+    assert failures(worker.work([message("m1")], Clock())) == ["m1"]
+
+
+def test_near_the_end_nothing_more_is_begun(
+    worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
+) -> None:
+    """R2: a message that would be cut off is handed back at once, untouched."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+    batch = [message("m1", record()), message("m2", record()), message("m3", record())]
+    assert failures(worker.work(batch, Clock([60_000, 60_000, 60_000, 0]))) == ["m3"]
+    assert queue.waits == {"handle of m3": 0}
+    assert lines(log)[-1]["outcome"] == "retry"
+
+
+def test_a_request_near_the_end_is_not_begun(
+    worker: Worker, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R2: the message is handed back in time, and the next invocation starts afresh."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+    now = time.monotonic()
+
+    def process_for_long(*_arguments: object) -> list[Output]:
+        monkeypatch.setattr("time.monotonic", lambda: now + 55)
+        return [Output("w1", b"", "text/plain")]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handler, "process", process_for_long)
+        assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    assert s3.count("PutObject") == 0
+    assert failures(worker.work([message("m1", record())], Clock())) == []
+
+
+def test_the_first_message_is_always_begun(worker: Worker, s3: MemoryS3) -> None:
+    """R2: a function with a short timeout still gets on."""
+    s3.upload(UPLOADS, KEY, "v1", picture())
+    assert failures(worker.work([message("m1", record())], Clock([2_000]))) == []
+
+
+def uploads(s3: MemoryS3, count: int) -> list[dict[str, Any]]:
+    """Return a batch of so many messages, each with its picture in place."""
+    for number in range(count):
+        s3.upload(UPLOADS, f"uploads/{number}.jpg", "v1", picture())
+    return [message(f"m{n}", record(key=f"uploads/{n}.jpg")) for n in range(count)]
+
+
+def test_messages_are_worked_on_at_once(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
+    """P3: one is downloaded while another is decoded; each line is about its own message."""
+    batch = uploads(s3, 3)
+    together = threading.Barrier(3, timeout=5)
+
+    def wait(operation: str, _arguments: dict[str, Any]) -> None:
+        if operation == "GetObject":
+            together.wait()
+
+    s3.before = wait
+    assert failures(replace(worker, threads=3).work(batch, Clock())) == []
+    about = {(line["message_id"], line["key"], line["outcome"]) for line in lines(log)}
+    assert about == {(f"m{n}", f"uploads/{n}.jpg", "written") for n in range(3)}
+
+
+def test_no_more_messages_at_once_than_threads(worker: Worker, s3: MemoryS3) -> None:
+    """P5: each of them holds a file in memory."""
+    batch = uploads(s3, 6)
+    active, most = 0, 0
+    lock = threading.Lock()
+
+    def count(operation: str, _arguments: dict[str, Any]) -> None:
+        nonlocal active, most
+        if operation == "GetObject":
+            with lock:
+                active += 1
+                most = max(most, active)
+            time.sleep(0.02)
+            with lock:
+                active -= 1
+
+    s3.before = count
+    assert failures(replace(worker, threads=2).work(batch, Clock())) == []
+    assert most == 2
+
+
+def test_one_bad_message_of_several_at_once_fails_alone(worker: Worker, s3: MemoryS3) -> None:
+    """T4: whichever thread it is in; what comes back is named in the batch's order."""
+    batch = uploads(s3, 6)
+    batch[1]["body"] = batch[4]["body"] = "unreadable"
+    assert failures(replace(worker, threads=3).work(batch, Clock())) == ["m1", "m4"]
+
+
+def test_what_several_threads_have_not_begun_near_the_end_comes_back(
+    worker: Worker, s3: MemoryS3, queue: Queue
+) -> None:
+    """R2: as with one."""
+    batch = uploads(s3, 5)
+    clock = Clock([60_000, 60_000, 60_000, 0])  # one answer for the batch, two for messages
+    failed = failures(replace(worker, threads=2).work(batch, clock))
+    assert len(failed) == 3
+    assert set(queue.waits.values()) == {0}
+
+
+def test_large_pictures_take_turns(worker: Worker, s3: MemoryS3) -> None:
+    """P5: ten at once are decoded within the memory for one, and all get done."""
+    batch = uploads(s3, 10)
+    memory = Memory(10_000_000)
+    at_once = 0
+
+    def heavy(_source: BinaryIO, _settings: Settings, memory: Memory) -> list[Output]:
+        nonlocal at_once
+        with memory.reserved(6_000_000):
+            at_once += 1
+            time.sleep(0.005)
+            assert at_once == 1
+            at_once -= 1
+        return [Output("out", b"out", "text/plain")]
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(handler, "process", heavy)
+        worker = replace(worker, threads=5, memory=memory)
+        assert failures(worker.work(batch, Clock())) == []
+    assert len(s3.objects) == 10
+
+
+def test_a_batch_of_new_messages_is_left_to_lambda_to_delete(
+    worker: Worker, s3: MemoryS3, queue: Queue
+) -> None:
+    """R2: no call more than needed."""
+    worker.work(uploads(s3, 2), Clock())
+    assert queue.deleted == []
+
+
+def test_what_came_before_goes_last_and_each_is_deleted_when_done(
+    worker: Worker, s3: MemoryS3, queue: Queue
+) -> None:
+    """R2: should it end the invocation, what is done already does not come back with it."""
+    batch = uploads(s3, 4)
+    batch[0]["attributes"]["ApproximateReceiveCount"] = "2"
+    batch[2]["body"] = "unreadable"
+    assert failures(replace(worker, threads=1).work(batch, Clock())) == ["m2"]
+    assert queue.deleted == ["m1", "m3", "m0"]
+
+
+def test_a_message_that_cannot_be_deleted_is_done_all_the_same(
+    worker: Worker, s3: MemoryS3, queue: Queue
+) -> None:
+    """R2: the response still says so to Lambda, which deletes it."""
+    batch = uploads(s3, 1)
+    batch[0]["attributes"]["ApproximateReceiveCount"] = "2"
+    queue.error = TimeoutError("no way there")
+    assert failures(worker.work(batch, Clock())) == []
+
+
+def test_metrics_are_one_line(
+    worker: Worker, s3: MemoryS3, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """O3: of the whole invocation, with no call to CloudWatch."""
+    batch = uploads(s3, 2)
+    s3.upload(UPLOADS, "uploads/2.jpg", "v1", b"junk")
+    batch += [message("m2", record(key="uploads/2.jpg")), message("m3") | {"body": "unreadable"}]
+    worker.work(batch, Clock())
+    (line,) = capsys.readouterr().out.splitlines()
+    metrics = json.loads(line)
+    expected = {"Pictures": 3, "Variants": 8, "Rejected": 1, "RejectedNotAnImage": 1, "Retries": 1}
+    assert metrics | expected == metrics
+    assert metrics["BytesIn"] == 2 * len(picture()) + len(b"junk")
+    assert metrics["BytesOut"] == sum(
+        len(stored.body) for key, stored in s3.objects.items() if key.startswith("thumbnails/")
+    )
+    # A value for each picture that the core was given, and for each one that was written.
+    assert len(metrics["ProcessingTime"]) == 3
+    assert len(metrics["EndToEndLatency"]) == 2
+    assert min(metrics["EndToEndLatency"]) > 86_400  # since the record's time, a fixed day
+
+
+def test_each_source_has_its_name_folder_and_metrics(
+    worker: Worker, s3: MemoryS3, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """T5, O3: a function of several sources tells them apart in what it writes and says."""
+    scans = replace(SETTINGS.sources[UPLOADS], name="scans", folder="scans/")
+    both = replace(SETTINGS, sources={**SETTINGS.sources, "scans-bucket": scans})
+    batch = [message("m1", record()), message("m2", record(bucket="scans-bucket"))]
+    for bucket in both.sources:
+        s3.upload(bucket, KEY, "v1", picture())
+    replace(worker, settings=both).work(batch, Clock())
+    names = {key.removeprefix("thumbnails/") for key in OUTPUTS}
+    assert set(s3.objects) == OUTPUTS | {f"thumbnails/scans/{name}" for name in names}
+    assert {(line["source"], line["bucket"]) for line in lines(log)} == {
+        ("default", UPLOADS),
+        ("scans", "scans-bucket"),
+    }
+    function, *sources = map(json.loads, capsys.readouterr().out.splitlines())
+    assert function["Pictures"] == 2
+    assert {line["Source"]: line["Pictures"] for line in sources} == {"default": 1, "scans": 1}
+
+
+def test_importing_calls_nothing_and_needs_no_environment() -> None:
+    """S7: no client, no credentials, no region until the first event."""
+    code = """
+import sys, botocore.session
+def refuse(*_args, **_kwargs): raise SystemExit("an AWS session at import")
+botocore.session.get_session = botocore.session.Session = refuse
+import worker.handler
+"""
+    subprocess.run([sys.executable, "-c", code], env={"PATH": os.environ["PATH"]}, check=True)

@@ -1,0 +1,153 @@
+"""worker/settings.py: a wrong environment is refused with a sentence, at the first event."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from worker.settings import Settings, SettingsError, Source, Variants, parse
+
+MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+ENVIRONMENT = {
+    "SOURCES": '{"uploads-bucket":{"name":"default"}}',
+    "THUMBNAIL_BUCKET": "thumbnails-bucket",
+    "ENCRYPTION_KEY_ARN": "arn:aws:kms:xx-test-1:111122223333:key/k",
+    "WORK_QUEUE_URL": "https://sqs.invalid/work",
+    "VARIANTS": (
+        '{"default":{"widths":[128,1200],"formats":{"jpeg":85,"webp":80},'
+        '"cache_control":"public, max-age=60"}}'
+    ),
+    "MAX_OBJECT_BYTES": "52428800",
+    "MAX_PIXELS": "100000000",
+    "VISIBILITY_TIMEOUT": "360",
+    "LOG_LEVEL": "INFO",
+}
+SOURCE = Source(
+    name="default",
+    variants=Variants(widths=(1200, 128), formats={"jpeg": 85, "webp": 80}, max_pixels=100_000_000),
+    cache_control="public, max-age=60",
+)
+
+
+def test_the_environment_becomes_settings() -> None:
+    """P1: what the template passes is what the worker uses, widest variant first."""
+    assert parse(ENVIRONMENT) == Settings(
+        sources={"uploads-bucket": SOURCE},
+        thumbnail_bucket="thumbnails-bucket",
+        encryption_key_arn="arn:aws:kms:xx-test-1:111122223333:key/k",
+        work_queue_url="https://sqs.invalid/work",
+        max_object_bytes=52_428_800,
+        visibility_timeout=360,
+        log_level="INFO",
+    )
+
+
+def test_source_and_destination_must_differ() -> None:
+    """R5, trap 16: one bucket for both would make thumbnails of thumbnails for ever."""
+    with pytest.raises(SettingsError, match="must be another bucket"):
+        parse(ENVIRONMENT | {"THUMBNAIL_BUCKET": "uploads-bucket"})
+
+
+def test_only_the_queue_may_be_left_out() -> None:
+    """R2: no queue means no endpoint to reach it by; anything else missing is a mistake."""
+    for absent in ({"WORK_QUEUE_URL": ""}, {}):
+        rest = {name: value for name, value in ENVIRONMENT.items() if name != "WORK_QUEUE_URL"}
+        assert parse(rest | absent).work_queue_url is None
+    for name in ENVIRONMENT.keys() - {"WORK_QUEUE_URL"}:
+        with pytest.raises(SettingsError, match=name):
+            parse(ENVIRONMENT | {name: ""})
+
+
+def test_the_functions_memory_is_lambdas_to_say() -> None:
+    """P5: outside of Lambda nobody says, and there is no bound."""
+    assert parse(ENVIRONMENT).memory_megabytes is None
+    assert parse(ENVIRONMENT | {MEMORY: "1792"}).memory_megabytes == 1792
+
+
+@pytest.mark.parametrize("name", ["MAX_OBJECT_BYTES", "MAX_PIXELS", "VISIBILITY_TIMEOUT", MEMORY])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e6", "many", "²"])
+def test_limits_are_whole_numbers(name: str, value: str) -> None:
+    """Trap 43: a limit that cannot be read must not become no limit."""
+    with pytest.raises(SettingsError, match=name):
+        parse(ENVIRONMENT | {name: value})
+
+
+def test_each_bucket_is_told_apart() -> None:
+    """T5: every source has its folder, its variants and its own answer to removals."""
+    variants = json.loads(ENVIRONMENT["VARIANTS"])
+    variants["small"] = {"widths": [64], "formats": {"avif": 50}, "cache_control": "no-cache"}
+    scans = {
+        "name": "scans",
+        "folder": "scans/",
+        "variants": "small",
+        "propagate_deletes": True,
+        "prefixes": ["in/", "new/"],
+        "suffixes": [".jpg"],
+    }
+    sources = {"uploads-bucket": {"name": "default"}, "scans-bucket": scans}
+    told = {"VARIANTS": json.dumps(variants), "SOURCES": json.dumps(sources)}
+    found = parse(ENVIRONMENT | told).sources
+    assert found == {
+        "uploads-bucket": SOURCE,
+        "scans-bucket": Source(
+            name="scans",
+            variants=Variants(widths=(64,), formats={"avif": 50}, max_pixels=100_000_000),
+            cache_control="no-cache",
+            folder="scans/",
+            propagate_deletes=True,
+            prefixes=("in/", "new/"),
+            suffixes=(".jpg",),
+        ),
+    }
+    assert found["scans-bucket"].means("new/A.JPG")
+    assert not found["scans-bucket"].means("old/a.jpg")
+    assert not found["scans-bucket"].means("new/a.txt")
+    assert found["uploads-bucket"].means("anything")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"b":7}',
+        '{"b":{}}',
+        '{"b":{"name":"default"},"b":{"name":"scans"}}',
+        '{"b":{"name":"default","variants":"none"}}',
+        '{"b":{"name":"default","colour":"red"}}',
+    ],
+)
+def test_sources_have_a_shape(value: str) -> None:
+    """T5: two parameters with one bucket's name, for one, are found before the first picture."""
+    with pytest.raises(SettingsError, match="SOURCES"):
+        parse(ENVIRONMENT | {"SOURCES": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{",
+        "[]",
+        "7",
+        "{}",
+        '{"default":{"widths":[],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[0],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[true],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[16384],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[400,400],"formats":{"jpeg":85},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":["jpeg"],"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"gif":85},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":0},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":101},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":"85"},"cache_control":"no"}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":85}}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":85},"cache_control":""}}',
+    ],
+)
+def test_variants_have_a_shape(value: str) -> None:
+    """P1: checked before the first picture, not by the encoder's exception in each."""
+    with pytest.raises(SettingsError, match="VARIANTS"):
+        parse(ENVIRONMENT | {"VARIANTS": value})

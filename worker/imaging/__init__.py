@@ -1,0 +1,1 @@
+"""Bytes to thumbnails: Pillow only, no AWS."""
