@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageFilter
 
 from benchmarks.results import ROOT, Picture
 
-SAMPLES = ROOT / "ops" / "samples"
+SAMPLES = ROOT / "darkroom" / "emulator" / "samples"
 """Photographs that are in the repository already; LICENSES.md beside them says whose they are."""
 
 _TILE = 1000

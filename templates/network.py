@@ -176,7 +176,7 @@ def _add_vpc(template: Template, place: OwnVpc) -> tuple[Ref, list[Ref], list[Re
         )
         template.add_resource(
             SubnetRouteTableAssociation(
-                f"PrivateRoute{letter}", SubnetId=Ref(subnet), RouteTableId=Ref(table)
+                f"PrivateRouteTableAssociation{letter}", SubnetId=Ref(subnet), RouteTableId=Ref(table)
             )
         )
         subnets.append(Ref(subnet))

@@ -23,7 +23,7 @@ from worker.handler import Worker
 from worker.settings import Settings, Source, Variants
 
 SIZES = (1, 2, 4, 5, 8, 10)
-SAMPLE = Path(__file__).parents[2] / "ops" / "samples" / "chelsea.png"
+SAMPLE = Path(__file__).parents[2] / "darkroom" / "emulator" / "samples" / "chelsea.png"
 VARIANTS = Variants(widths=(1200, 400, 128), formats={"jpeg": 85, "webp": 80}, max_pixels=10**8)
 SETTINGS = Settings(
     sources={"uploads": Source(name="default", variants=VARIANTS, cache_control="no-cache")},

@@ -10,7 +10,7 @@ from templates.specification import Specification
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "params" / "examples").glob("*.toml"))
-PAGE = ROOT / "docs" / "shapes.md"
+PAGE = ROOT / "docs" / "template-size.md"
 BEGIN, END = "<!-- sizes -->\n", "<!-- /sizes -->\n"
 
 SUFFIXES = list(Specification().sources["default"].suffixes)

@@ -23,7 +23,7 @@ from worker import events, keys, settings
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "params" / "pipeline.toml"
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = ROOT / "darkroom" / "emulator" / "samples"
 
 STACK_NAME = "darkroom"
 UPLOADS_AT_ONCE = 8

@@ -277,7 +277,7 @@ def _prefix_list(plan: Plan) -> Iterator[Finding]:
 def _zones(plan: Plan) -> Iterator[Finding]:
     """Trap 24: the chosen zones are there, and each interface endpoint is in them."""
     numbers = sorted(
-        name for name in plan.template["Parameters"] if re.fullmatch("Zone[A-H]", name)
+        name for name in plan.template["Parameters"] if re.fullmatch("AvailabilityZoneIndex[A-H]", name)
     )
     if not numbers:
         return

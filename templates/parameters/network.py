@@ -47,7 +47,7 @@ def add_own_vpc(template: Template, group: Group, zones: int) -> OwnVpc:
     )
     numbers = tuple(
         group.add(
-            f"Zone{chr(ord('A') + index)}",
+            f"AvailabilityZoneIndex{chr(ord('A') + index)}",
             "Number of an Availability Zone in the region's list, from 0; each a different one",
             Type="Number",
             Default=index,
@@ -56,7 +56,7 @@ def add_own_vpc(template: Template, group: Group, zones: int) -> OwnVpc:
         )
         for index in range(zones)
     )
-    sentence = "Two Zone parameters name the same Availability Zone."
+    sentence = "Two AvailabilityZoneIndex parameters name the same Availability Zone."
     template.add_rule("AvailabilityZonesDiffer", differ(sentence, numbers))
     return OwnVpc(cidr=cidr, zone_numbers=numbers)
 

@@ -11,7 +11,7 @@ from darkroom.lint.engine import RULES
 ROOT = Path(__file__).parents[3]
 ROWS = re.findall(
     r"^\| (\d+) \|.*\| ([^|]+) \| ([^|]+) \|$",
-    (ROOT / "docs" / "traps.md").read_text(),
+    (ROOT / "docs" / "pitfalls.md").read_text(),
     re.MULTILINE,
 )
 

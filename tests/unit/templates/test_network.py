@@ -24,9 +24,9 @@ def test_each_zone_has_a_subnet_of_its_own(zones: int) -> None:
     ]
     assert len(subnets) == zones
     chosen = [subnet["AvailabilityZone"]["Fn::Select"] for subnet in subnets]
-    assert [zone for zone, _ in chosen] == [{"Ref": f"Zone{letter}"} for letter in "ABCD"[:zones]]
+    assert [zone for zone, _ in chosen] == [{"Ref": f"AvailabilityZoneIndex{letter}"} for letter in "ABCD"[:zones]]
     assert all(source == {"Fn::GetAZs": ""} for _, source in chosen)
-    numbers = [stack.parameter(f"Zone{letter}") for letter in "ABCD"[:zones]]
+    numbers = [stack.parameter(f"AvailabilityZoneIndex{letter}") for letter in "ABCD"[:zones]]
     assert len(set(numbers)) == zones
 
 
@@ -35,7 +35,7 @@ def test_two_zones_that_are_one_are_refused() -> None:
     stack = generate(network={"availability_zones": 3})
     assert stack.broken_rules() == []
     assert stack.given(AvailabilityZoneIndexB=2).broken_rules() == [
-        "Two Zone parameters name the same Availability Zone."
+        "Two AvailabilityZoneIndex parameters name the same Availability Zone."
     ]
 
 

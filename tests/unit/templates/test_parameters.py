@@ -160,7 +160,7 @@ def test_a_known_prefix_list_is_an_id() -> None:
 def test_a_zone_parameter_for_each_zone() -> None:
     """R3: the specification says how many, the parameters which."""
     stack = generate(network={"availability_zones": 4})
-    zones = [name for name in stack.template["Parameters"] if name.startswith("Zone")]
+    zones = [name for name in stack.template["Parameters"] if name.startswith("AvailabilityZoneIndex")]
     assert zones == [
         "AvailabilityZoneIndexA",
         "AvailabilityZoneIndexB",

@@ -78,6 +78,6 @@ def test_messages_that_expire_are_said_to_be_lost(tmp_path_factory: pytest.TempP
     found = plan("--rate", "500/s", "--burst", "1x1s")
     assert any("messages are lost" in line for line in found.verdict())
     specification = tmp_path_factory.mktemp("p") / "p.toml"
-    specification.write_text("[queues.default]\nmaximum_receives = 40\n")
+    specification.write_text("[queues.default]\nmax_receive_count = 40\n")
     found = plan("--pipeline", str(specification))
     assert any("before it becomes a dead letter" in line for line in found.warnings())

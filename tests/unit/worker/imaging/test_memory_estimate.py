@@ -18,7 +18,7 @@ ONE_STRIP = {"compression": "tiff_lzw", "tiffinfo": {278: SIZE[1]}}
 MEASURE = """
 import io, re, sys
 from PIL import Image
-from worker import footprint, framing, thumbnails
+from worker.imaging import geometry, memory_estimate, thumbnails
 from worker.settings import Variants
 
 file, width, format_name = sys.argv[1:]
@@ -26,9 +26,9 @@ variants = Variants((int(width), 10), {format_name: 80}, 12_000_000)
 with open(file, "rb") as opened:
     source = io.BytesIO(opened.read())
 with Image.open(source) as picture:
-    size = framing.plan(picture.size, variants).whole
+    size = geometry.plan(picture.size, variants).whole
     _, rows = thumbnails._reduction(picture.size, size)
-    estimate = footprint.of_decoding(picture, size, rows)
+    estimate = memory_estimate.of_decoding(picture, size, rows)
 source.seek(0)
 
 def peak():  # getrusage would count what this process's parent had before

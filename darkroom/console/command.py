@@ -1,0 +1,128 @@
+"""What every command of the console script has in common: its class and its shared options."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+LOGGER = logging.getLogger("darkroom")
+
+
+class Command(click.Command):
+    """A command with examples below its options, and with the options that all commands take."""
+
+    def __init__(self, *arguments: Any, examples: str = "", **settings: Any) -> None:
+        """`examples` are whole command lines, each with two spaces before it."""
+        settings.setdefault("context_settings", {})["help_option_names"] = ["-h", "--help"]
+        super().__init__(*arguments, **settings)
+        self.examples = examples.strip("\n")
+        self.params.extend(general_options())
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they stand: click would fill their lines."""
+        if self.examples:
+            formatter.write(f"\nExamples:\n{self.examples}\n")
+
+
+def general_options() -> list[click.Parameter]:
+    """Return the options that every command takes, and the console script itself."""
+    return [
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_level(logging.INFO),
+            help="Report each AWS request.",
+        ),
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_level(logging.DEBUG),
+            help="Show tracebacks and botocore's debug log.",
+        ),
+        click.Option(
+            ["--no-color"],
+            is_flag=True,
+            expose_value=False,
+            callback=_without_color,
+            help="Write no colors.",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions:
+    """The stack that a command works on, in the AWS CLI's own options."""
+
+    name: str
+    region: str | None = None
+    profile: str | None = None
+
+
+def stack_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --stack-name, --region and --profile; the command gets them as `stack: StackOptions`."""
+
+    def collect(*, stack_name: str, region: str | None, profile: str | None, **rest: Any) -> Any:
+        return function(
+            stack=StackOptions(name=stack_name, region=region, profile=profile), **rest
+        )
+
+    collect.__name__, collect.__doc__ = function.__name__, function.__doc__
+    collect.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(
+        (
+            click.option(
+                "--stack-name", metavar="NAME", required=True, help="Name of the stack."
+            ),
+            click.option(
+                "--region", metavar="REGION", help="AWS Region; default: as the AWS CLI finds it."
+            ),
+            click.option(
+                "--profile",
+                metavar="NAME",
+                help="Profile of ~/.aws/config; default: AWS_PROFILE.",
+            ),
+        )
+    ):
+        collect = option(collect)
+    return collect
+
+
+def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --format: `table`, `json` and `formats`; the command gets `format_` as text."""
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(["table", "json", *formats]),
+        default="table",
+        show_default=True,
+        help="Form of the result.",
+    )
+
+
+def yes_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add -y, --yes; the command gets `yes` and passes it to `confirm`."""
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")(function)
+
+
+def _set_level(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(_context: click.Context, _parameter: click.Parameter, given: bool) -> None:
+        if given:
+            logging.basicConfig(
+                stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+            )
+            LOGGER.setLevel(level)
+            if level == logging.DEBUG:
+                logging.getLogger().setLevel(level)
+
+    return callback
+
+
+def _without_color(_context: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given:
+        os.environ["NO_COLOR"] = "1"  # rich and the programs that a command starts read it
