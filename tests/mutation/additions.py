@@ -165,7 +165,7 @@ def archive(template: Template) -> None:
 
 def access_logs(template: Template) -> None:
     """Each request to the buckets is noted in another."""
-    _with_logs(template, access=True)
+    _with_logs(template, s3_access_logs=True)
 
 
 def _with_logs(template: Template, **settings: bool) -> None:

@@ -17,7 +17,7 @@ from tests.mutation.defects import DEFECTS, Defect
 from tests.unit.templates.test_sources import EVERY_KIND
 
 ROOT = Path(__file__).parents[4]
-FOREIGN = Path(__file__).parent / "foreign"
+EXAMPLES = Path(__file__).parent / "third_party_templates"
 
 # What the typical template does wrong, as its author would be told.
 TYPICAL = {
@@ -172,12 +172,12 @@ def test_a_rule_knows_no_logical_id_of_ours(sound: dict[str, Any]) -> None:
 
 def test_a_sound_foreign_template_passes() -> None:
     """D4: another team's, in YAML, with other names and no network."""
-    assert told(validate.load(FOREIGN / "sound.yaml").content) == []
+    assert told(validate.load(EXAMPLES / "sound.yaml").content) == []
 
 
 def test_a_typical_foreign_template_does_not() -> None:
     """D4: what a short example on the web leaves out."""
-    content = validate.load(FOREIGN / "typical.json").content
+    content = validate.load(EXAMPLES / "typical.json").content
     found = {(one.resource, one.rule) for one in engine.check(content, {})}
     assert found >= TYPICAL
 
