@@ -26,7 +26,7 @@ LONGEST_SEED = 20_000
 """Bytes: what is longer is changed where it does not matter, and slow."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_EVENTS = Path(corpus.__file__).parent / "events"
+_EVENTS = Path(corpus.__file__).parents[1] / "events"
 
 
 def picture(data: bytes) -> None:

@@ -87,7 +87,7 @@ class Delivery:
     def together(
         self, _requests: Executor, function: Callable[[Any], Any], items: Iterable[Any]
     ) -> list[Any]:
-        """Stand in for `settlement._together`: a task for each item."""
+        """Stand in for `reconcile._together`: a task for each item."""
         results: dict[int, Any] = {}
         own: Task = _OWN.task
 
@@ -113,6 +113,6 @@ class Delivery:
 
 
 def together(requests: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Put in the place of `settlement._together`: the executor is the delivery."""
+    """Put in the place of `reconcile._together`: the executor is the delivery."""
     results: list[Any] = requests.together(requests, function, items)
     return results

@@ -92,7 +92,8 @@ import io, re
 from tests.unit.worker.memory_s3 import MemoryS3
 from tests.unit.worker.test_handler import SETTINGS, UPLOADS, Clock, replace, uploads
 from PIL import Image
-from worker import handler, memory
+from worker import handler
+from worker.imaging import memory
 from worker.settings import Source, Variants
 
 memory.return_what_is_freed()
