@@ -67,4 +67,4 @@ def read(stack: Stack) -> Live:
                 f"the template of {stack.name} is not JSON; deploy what `python generate.py` writes"
             ) from None
     values = parameters.usable(body.get("Parameters", {}), stack.parameters.items())
-    return Live(body, {**values, **stack.pseudo(stack.name)}, stack.resources)
+    return Live(body, {**values, **stack.pseudo_parameters(stack.name)}, stack.resources)

@@ -1,4 +1,4 @@
-"""The objects that a bucket has already: from its listing, or from an S3 Inventory."""
+"""A bucket's existing objects: listed, read from an S3 Inventory, deleted with all versions."""
 
 import csv
 import gzip
@@ -7,25 +7,31 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus, urlsplit
 
 from botocore.exceptions import ClientError
 
+from darkroom.aws.errors import is_not_found
 from darkroom.errors import UsageError, UserError
 from worker.events import SourceObject
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
 Position = str | list[int]
-"""How far one has come: a key of a listing, or file and row (from 0) of an inventory."""
+"""Progress: a key of a listing, or file and row (from 0) of an inventory."""
 
 _COLUMNS = {"Key", "Size", "LastModifiedDate", "ETag"}
+DELETE_BATCH = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 
 
 @dataclass(frozen=True)
 class Existing:
-    """The current version of an object, and its place in what it was found in.
+    """The current version of an object, and its position in the listing or inventory.
 
-    `source.size` is in bytes and always there; `modified` is UTC.
+    `source.size` is in bytes and never None; `modified` is UTC.
     """
 
     source: SourceObject
@@ -33,16 +39,18 @@ class Existing:
     position: Position
 
 
-def listed(s3: Any, bucket: str, prefixes: Sequence[str], after: str = "") -> Iterator[Existing]:
-    """Yield the current versions under any of `prefixes`, in the order of keys; a page in memory.
+def listed(
+    s3: "S3Client", bucket: str, prefixes: Sequence[str], after: str = ""
+) -> Iterator[Existing]:
+    """Yield the current versions under any of `prefixes`, ordered by key; holds one page in memory.
 
-    `after` is the key of the last one that is not wanted. No prefix may begin with another.
+    Keys up to and including `after` are skipped. No prefix may begin with another one.
     """
     for prefix in sorted(prefixes):
         if prefix < after and not after.startswith(prefix):
             continue
         marker = {"KeyMarker": after} if after.startswith(prefix) and after else {}
-        # Not ListObjectsV2: that does not tell versions, and the worker reads exactly one.
+        # Not ListObjectsV2: it returns no versions, and the worker reads exactly one.
         pages = s3.get_paginator("list_object_versions").paginate(
             Bucket=bucket, Prefix=prefix, **marker
         )
@@ -64,15 +72,17 @@ def listed(s3: Any, bucket: str, prefixes: Sequence[str], after: str = "") -> It
 
 @dataclass(frozen=True)
 class Inventory:
-    """The lists that one manifest names, as CSV; rows stand in no order."""
+    """The CSV files that one manifest names; their rows are not ordered."""
 
     bucket: str
     files: tuple[str, ...]
     columns: tuple[str, ...]
-    described: str
+    description: str
 
-    def objects(self, s3: Any, bucket: str, after: Sequence[int] = (0, -1)) -> Iterator[Existing]:
-        """Yield the current versions in `bucket` behind file and row `after`, row by row."""
+    def objects(
+        self, s3: "S3Client", bucket: str, after: Sequence[int] = (0, -1)
+    ) -> Iterator[Existing]:
+        """Yield the current versions in `bucket`, row by row, starting behind file and row `after`."""
         number, last = after
         for index, file in enumerate(self.files[number:], start=number):
             body = s3.get_object(Bucket=self.bucket, Key=file)["Body"]
@@ -83,27 +93,29 @@ class Inventory:
                 for row, values in enumerate(csv.reader(rows)):
                     if index == number and row <= last:
                         continue
-                    told = dict(zip(self.columns, values, strict=True))
+                    record = dict(zip(self.columns, values, strict=True))
                     if (
-                        told.get("IsLatest", "true") == "true"
-                        and told.get("IsDeleteMarker") != "true"
+                        record.get("IsLatest", "true") == "true"
+                        and record.get("IsDeleteMarker") != "true"
                     ):
-                        yield _from_row(bucket, told, [index, row])
+                        yield _from_row(bucket, record, [index, row])
 
 
-def inventory(s3: Any, url: str, *, bucket: str) -> Inventory:
+def inventory(s3: "S3Client", url: str, *, bucket: str) -> Inventory:
     """Return the inventory of `bucket` that the manifest.json at an s3:// URL describes.
 
-    Raises UsageError when it cannot be used: its format, a column that is missing, another bucket.
+    Raises:
+        UsageError: it does not exist, has another format, lacks a column, or is another bucket's.
+
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
     """
     place = urlsplit(url)
     if place.scheme != "s3" or not place.netloc or not place.path.endswith(".json"):
-        raise UsageError(f"--inventory {url}: like s3://BUCKET/…/manifest.json")
+        raise UsageError(f"--inventory {url}: not like s3://BUCKET/…/manifest.json")
     try:
         body = s3.get_object(Bucket=place.netloc, Key=place.path[1:])["Body"].read()
     except ClientError as error:
-        if error.response["Error"]["Code"] not in {"NoSuchKey", "NoSuchBucket"}:
+        if not is_not_found(error):
             raise
         raise UsageError(f"--inventory {url}: there is no such object") from None
     try:
@@ -139,22 +151,48 @@ def inventory(s3: Any, url: str, *, bucket: str) -> Inventory:
     return Inventory(destination, files, columns, f"the inventory {url}")
 
 
-def _from_row(bucket: str, told: dict[str, str], position: list[int]) -> Existing:
-    if told.get("Bucket", bucket) != bucket:
-        raise UserError(f"the inventory lists {told['Bucket']}, not {bucket}: {position}")
+def _from_row(bucket: str, record: dict[str, str], position: list[int]) -> Existing:
+    if record.get("Bucket", bucket) != bucket:
+        raise UserError(f"the inventory lists {record['Bucket']}, not {bucket}: {position}")
     return Existing(
         source=SourceObject(
             bucket=bucket,
-            key=unquote_plus(told["Key"]),
-            version=_version(told.get("VersionId", "")),
-            etag=told["ETag"],
-            size=int(told["Size"] or 0),
+            key=unquote_plus(record["Key"]),
+            version=_version(record.get("VersionId", "")),
+            etag=record["ETag"],
+            size=int(record["Size"] or 0),
         ),
-        modified=datetime.fromisoformat(told["LastModifiedDate"]),
+        modified=datetime.fromisoformat(record["LastModifiedDate"]),
         position=position,
     )
 
 
 def _version(name: str) -> str | None:
-    """Return what an event would name: what was put without versions has none, but an ETag."""
+    """Return the version id as an event has it: None for an object put without versioning."""
     return None if name in ("null", "") else name
+
+
+def delete_versions(
+    s3: "S3Client", bucket: str, prefix: str = ""
+) -> Iterator[tuple[int, list[str]]]:
+    """Permanently delete all versions and delete markers under a prefix, page by page.
+
+    Yields:
+        After each page, how many were deleted, and the keys that S3 refused to delete with its
+        reason, such as an object lock.
+    """
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": DELETE_BATCH}
+    )
+    for page in pages:
+        found: list[ObjectIdentifierTypeDef] = [
+            {"Key": version["Key"], "VersionId": version["VersionId"]}
+            for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+        ]
+        if found:
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
+            errors = answer.get("Errors", [])
+            yield (
+                len(found) - len(errors),
+                [f"{error['Key']}: {error.get('Message') or error['Code']}" for error in errors],
+            )

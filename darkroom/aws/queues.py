@@ -1,4 +1,4 @@
-"""The queues of a deployed stack: what waits where, where its failures end, who works on what."""
+"""The queues and sources of a deployed stack, by the names that the specification gives them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,70 +12,102 @@ _BUCKET = "UploadBucketName"
 
 
 @dataclass(frozen=True)
-class Queue:
-    """A queue, its dead-letter queue, and what its worker is told of each bucket by its name."""
+class DeployedQueue:
+    """A work queue, its dead-letter queue, and the function that reads it."""
 
     name: str
     work_queue_url: str
     dead_letter_queue_url: str
-    sources: Mapping[str, settings.Source]
+    function_name: str
 
 
 @dataclass(frozen=True)
-class Door:
-    """A source of the stack: its bucket, what its events announce, and where they queue."""
+class DeployedSource:
+    """A source: its bucket, the worker's settings for it, its queue, and which keys it notifies."""
 
     bucket: str
-    source: settings.Source
-    queue: Queue
+    settings: settings.Source
+    queue: DeployedQueue
     prefixes: tuple[str, ...]
     suffixes: tuple[str, ...]
-    """In lower case; in upper case they are picked up as well."""
+    """Lower case; the upper-case forms match as well."""
 
-    def announces(self, key: str) -> bool:
-        """Tell whether an upload of this key would be worked on."""
-        if self.source.suffixes:  # what a topic passes on, the worker itself has to choose from
-            return self.source.means(key)
+    @property
+    def name(self) -> str:
+        """Its name in the specification."""
+        return self.settings.name
+
+    def matches(self, key: str) -> bool:
+        """Return whether an upload of this key would be processed."""
+        if self.settings.suffixes:  # of a topic's messages, the worker itself chooses
+            return self.settings.means(key)
         cased = (case for suffix in self.suffixes for case in (suffix, suffix.upper()))
         return key.startswith(self.prefixes) and key.endswith(tuple(cased))
 
 
-def queues(stack: Stack) -> tuple[Queue, ...]:
-    """Return the queues of a stack. Raises UserError when it is none of this project's."""
-    leads = _leads(stack, _WORK_QUEUE) or [""]  # where there is none, the default's is missing
-    return tuple(_queue(stack, lead) for lead in leads)
+def find_queues(stack: Stack, name: str | None = None) -> tuple[DeployedQueue, ...]:
+    """Return the stack's queues, or the one called `name`; takes the stack's outputs alone.
 
-
-def chosen(stack: Stack, name: str | None) -> tuple[Queue, ...]:
-    """Return the queue of this name, or all for None. Raises UsageError when there is no such."""
-    found = queues(stack)
+    Raises:
+        UsageError: there is no queue of this name.
+        UserError: it is not a stack of this project.
+    """
+    prefixes = _output_prefixes(stack, _WORK_QUEUE) or [""]  # where none is, the default is missing
+    found = tuple(_queue(stack, prefix) for prefix in prefixes)
     if name is None:
         return found
-    if one := [queue for queue in found if queue.name == name]:
-        return tuple(one)
+    if chosen := tuple(queue for queue in found if queue.name == name):
+        return chosen
     raise UsageError(f"--queue {name}: the stack has {_listed([queue.name for queue in found])}")
 
 
-def by_bucket(stack: Stack) -> dict[str, Door]:
-    """Return the stack's sources by their buckets' names."""
-    leads = {stack.outputs[lead + _BUCKET]: lead for lead in _leads(stack, _BUCKET)}
-    return {
-        bucket: Door(
-            bucket=bucket,
-            source=source,
-            queue=queue,
-            prefixes=tuple(stack.output(leads[bucket] + "UploadPrefixes").split(",")),
-            suffixes=tuple(stack.output(leads[bucket] + "UploadSuffixes").split(",")),
+def source_settings(stack: Stack, queue: DeployedQueue) -> Mapping[str, settings.Source]:
+    """Return what the worker of a queue is configured with, by bucket.
+
+    Raises:
+        UserError: the function's environment cannot be decrypted.
+    """
+    function = stack.client("lambda").get_function_configuration(FunctionName=queue.function_name)
+    environment = function.get("Environment", {})
+    if problem := environment.get("Error"):
+        raise UserError(
+            f"the environment of {queue.function_name} cannot be read: {problem['Message']};"
+            " kms:Decrypt for the stack's key is needed"
         )
-        for queue in queues(stack)
-        for bucket, source in queue.sources.items()
-        if bucket in leads
+    return settings.parse(environment["Variables"]).sources
+
+
+def find_sources(stack: Stack) -> dict[str, DeployedSource]:
+    """Return the stack's sources by their buckets' names.
+
+    Raises:
+        UserError: as `find_queues` and `source_settings`.
+    """
+    prefixes = {
+        stack.outputs[prefix + _BUCKET]: prefix for prefix in _output_prefixes(stack, _BUCKET)
+    }
+    return {
+        bucket: DeployedSource(
+            bucket=bucket,
+            settings=source,
+            queue=queue,
+            prefixes=tuple(stack.output(prefixes[bucket] + "UploadPrefixes").split(",")),
+            suffixes=tuple(stack.output(prefixes[bucket] + "UploadSuffixes").split(",")),
+        )
+        for queue in find_queues(stack)
+        for bucket, source in source_settings(stack, queue).items()
+        if bucket in prefixes
     }
 
 
-def door(stack: Stack, name: str | None) -> Door:
-    """Return the source of this name; None means the only one there is."""
-    found = {one.source.name: one for one in by_bucket(stack).values()}
+def find_source(stack: Stack, name: str | None) -> DeployedSource:
+    """Return the source called `name`, or for None the only one.
+
+    Raises:
+        UsageError: there is no source of this name, or there are several to choose from.
+        UserError: as `find_sources`.
+    """
+    found = {source.name: source for source in find_sources(stack).values()}
     if name is None and len(found) == 1:
         return next(iter(found.values()))
     if name not in found:
@@ -84,29 +116,20 @@ def door(stack: Stack, name: str | None) -> Door:
     return found[name]
 
 
-def _leads(stack: Stack, noun: str) -> list[str]:
-    """Return what the outputs of this noun begin with: nothing for the default's."""
-    return sorted(name.removesuffix(noun) for name in stack.outputs if name.endswith(noun))
+def _output_prefixes(stack: Stack, suffix: str) -> list[str]:
+    """Return what the outputs with this suffix begin with: nothing for the default's."""
+    return sorted(name.removesuffix(suffix) for name in stack.outputs if name.endswith(suffix))
 
 
-def _queue(stack: Stack, lead: str) -> Queue:
-    url = stack.output(lead + _WORK_QUEUE)
-    function = stack.client("lambda").get_function_configuration(
-        FunctionName=stack.output(lead + "FunctionName")
-    )
-    environment = function.get("Environment", {})
-    if problem := environment.get("Error"):
-        raise UserError(
-            f"the environment of {function['FunctionName']} cannot be read: {problem['Message']};"
-            " kms:Decrypt for the stack's key is needed"
-        )
-    # A queue's queue is named after the prefix, the queue unless it is the default, and `work`.
+def _queue(stack: Stack, prefix: str) -> DeployedQueue:
+    url = stack.output(prefix + _WORK_QUEUE)
+    # The physical name is NamePrefix, the queue's name unless it is the default, and `work`.
     name = url.rpartition("/")[2].removeprefix(stack.parameters["NamePrefix"])
-    return Queue(
+    return DeployedQueue(
         name=name.removesuffix("-work").removeprefix("-") or "default",
         work_queue_url=url,
-        dead_letter_queue_url=stack.output(lead + "DeadLetterQueueUrl"),
-        sources=settings.parse(environment["Variables"]).sources,
+        dead_letter_queue_url=stack.output(prefix + "DeadLetterQueueUrl"),
+        function_name=stack.output(prefix + "FunctionName"),
     )
 
 

@@ -1,33 +1,19 @@
-"""Names that a stack gives to what it makes, and whether somebody else has them."""
+"""The physical names that a template gives, and which of them exist already."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.aws.stack import REFUSALS, Account
+from darkroom.aws.errors import is_not_found, is_refused
+from darkroom.aws.session import Account
 from darkroom.cloudformation.resolver import Reading
-
-# By what services say that something is not there.
-ABSENT = {
-    "404",
-    "AWS.SimpleQueueService.NonExistentQueue",
-    "DashboardNotFoundError",
-    "NoSuchBucket",
-    "NoSuchKey",
-    "NotFound",
-    "NotFoundException",
-    "QueueDoesNotExist",
-    "ResourceNotFound",
-    "ResourceNotFoundException",
-}
 
 STACK_TAG = "aws:cloudformation:stack-name"
 
 
 def given(reading: Reading) -> list[tuple[str, str]]:
-    """Return kind and name of everything that the template itself names."""
+    """Return type and name of every resource that the template names."""
     return [
         (kind, properties[NAMED[kind][0]])
         for kind in NAMED
@@ -37,16 +23,15 @@ def given(reading: Reading) -> list[tuple[str, str]]:
 
 
 def taken(account: Account, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield kind and name of what there is already, and the stack that made it if it tells."""
+    """Yield type and name of each existing resource, and the stack that its tags name, or nothing."""
     for kind, name in wanted:
         try:
             there = NAMED[kind][1](account, name)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in ABSENT:
+            if is_not_found(error):
                 continue
-            # A bucket's name is taken in the whole world, and others do not show theirs.
-            if not (kind == "S3::Bucket" and code in REFUSALS):
+            # Bucket names are global, and other accounts refuse to show theirs.
+            if not (kind == "S3::Bucket" and is_refused(error)):
                 raise
             there = True
         if there:
@@ -54,18 +39,20 @@ def taken(account: Account, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple
 
 
 def bucket_region(account: Account, bucket: str) -> str:
-    """Return where a bucket is. Raises ClientError when there is none, or it cannot be seen."""
+    """Return the region of a bucket.
+
+    Raises:
+        ClientError: it does not exist, or the caller may not read it.
+    """
     try:
         head = account.client("s3").head_bucket(Bucket=bucket)
     except ClientError as error:
-        # S3 tells the region to whom it refuses all else.
-        response: Any = error.response
-        headers = response["ResponseMetadata"].get("HTTPHeaders", {})
-        if response["Error"]["Code"] in ("404", "NoSuchBucket"):
+        # S3 returns the region even to callers whom it refuses the bucket.
+        headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
+        region = headers.get("x-amz-bucket-region")
+        if is_not_found(error) or not region:
             raise
-        if region := headers.get("x-amz-bucket-region"):
-            return str(region)
-        raise
+        return region
     return str(
         head.get("BucketRegion")
         or head["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", account.region)
@@ -74,7 +61,7 @@ def bucket_region(account: Account, bucket: str) -> str:
 
 def _stack_of(account: Account, kind: str, name: str) -> str:
     if kind == "S3::Bucket":
-        with suppress(ClientError):  # no tags, or not ours to see
+        with suppress(ClientError):  # no tags, or another account's
             tags = account.client("s3").get_bucket_tagging(Bucket=name)["TagSet"]
             return next((str(tag["Value"]) for tag in tags if tag["Key"] == STACK_TAG), "")
     return ""
@@ -102,8 +89,7 @@ def _log_group(account: Account, name: str) -> bool:
 
 
 def _topic(account: Account, name: str) -> bool:
-    partition = account.caller["Arn"].split(":")[1]
-    arn = f"arn:{partition}:sns:{account.region}:{account.caller['Account']}:{name}"
+    arn = f"arn:{account.partition}:sns:{account.region}:{account.caller['Account']}:{name}"
     return bool(account.client("sns").get_topic_attributes(TopicArn=arn))
 
 
@@ -135,4 +121,4 @@ NAMED: dict[str, tuple[str, Callable[[Account, str], bool]]] = {
     "KinesisFirehose::DeliveryStream": ("DeliveryStreamName", _stream),
     "Events::Rule": ("Name", _rule),
 }
-"""The property that names a resource of each type, and how one asks whether there is such a one."""
+"""By type: the property that names the resource, and the lookup that says whether it exists."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from darkroom.aws.stack import Account
+from darkroom.aws.session import Account
 from darkroom.checks.framework import Finding, fails, ok
 
 DNS = {"enableDnsSupport": "EnableDnsSupport", "enableDnsHostnames": "EnableDnsHostnames"}

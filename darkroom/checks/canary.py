@@ -10,8 +10,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from darkroom.aws.errors import error_code, is_not_found
+from darkroom.aws.objects import delete_versions
 from darkroom.aws.outputs import variant_names
-from darkroom.aws.queues import Door
+from darkroom.aws.queues import DeployedSource
 from darkroom.checks.framework import Finding, fails, ok, warning
 from darkroom.console.progress import Progress
 from worker import keys
@@ -19,7 +21,6 @@ from worker.imaging import geometry
 
 SIZE = (2000, 1250)
 PAUSE_SECONDS = 0.5
-BATCH = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 
 
 @dataclass
@@ -27,16 +28,16 @@ class Canary:
     """One picture's way through a source; `timeout` is in seconds."""
 
     s3: Any
-    door: Door
+    source: DeployedSource
     thumbnail_bucket: str
     timeout: float
     progress: Progress
 
     def sing(self) -> Iterator[Finding]:
         """Tell what became of it; whatever happens, also Ctrl-C, it is removed afterwards."""
-        suffixes = [one for one in self.door.suffixes if one in (".jpg", ".jpeg")]
-        suffix = (suffixes or list(self.door.suffixes) or [".jpg"])[0]
-        key = f"{self.door.prefixes[0]}canary-{uuid.uuid4()}{suffix}"
+        suffixes = [one for one in self.source.suffixes if one in (".jpg", ".jpeg")]
+        suffix = (suffixes or list(self.source.suffixes) or [".jpg"])[0]
+        key = f"{self.source.prefixes[0]}canary-{uuid.uuid4()}{suffix}"
         try:
             yield self._watched(key)
         finally:
@@ -49,16 +50,16 @@ class Canary:
 
     def _watched(self, key: str) -> Finding:
         version = self.s3.put_object(
-            Bucket=self.door.bucket, Key=key, Body=_picture(), ContentType="image/jpeg"
+            Bucket=self.source.bucket, Key=key, Body=_picture(), ContentType="image/jpeg"
         ).get("VersionId")
         began = time.monotonic()
-        source = self.door.source
+        settings = self.source.settings
         wanted = {
-            keys.output_key(key, name, source.folder): width
-            for name, width in variant_names(source.variants).items()
+            keys.output_key(key, name, settings.folder): width
+            for name, width in variant_names(settings.variants).items()
         }
         missing = set(wanted)
-        rejection = keys.rejection_key(key, source.folder)
+        rejection = keys.rejection_key(key, settings.folder)
         while missing:
             missing = {one for one in missing if not self._is_there(one, version)}
             seconds = time.monotonic() - began
@@ -75,19 +76,19 @@ class Canary:
                     "the worker's log tells what it is about: darkroom logs",
                 )
             self.progress.update(
-                f"The canary in {self.door.bucket}: {len(wanted) - len(missing)} of {len(wanted)}"
+                f"The canary in {self.source.bucket}: {len(wanted) - len(missing)} of {len(wanted)}"
                 f" thumbnails after {seconds:.0f} s"
             )
             if missing:
                 time.sleep(PAUSE_SECONDS)
-        plan = geometry.plan(SIZE, source.variants)
-        frames = zip(source.variants.widths, plan.frames, strict=True)
+        plan = geometry.plan(SIZE, settings.variants)
+        frames = zip(settings.variants.widths, plan.frames, strict=True)
         sizes = {width: frame.canvas for width, frame in frames}
         for name, width in wanted.items():
             if problem := self._wrong(name, sizes[width]):
                 return fails(f"the canary's thumbnail {name} {problem}", "docs/runbook.md")
         return ok(
-            f"a picture in {self.door.bucket} became {len(wanted)} right thumbnails in"
+            f"a picture in {self.source.bucket} became {len(wanted)} right thumbnails in"
             f" {seconds:.1f} s"
         )
 
@@ -95,7 +96,7 @@ class Canary:
         try:
             head = self.s3.head_object(Bucket=self.thumbnail_bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            if is_not_found(error):
                 return False
             raise
         return version is None or head["Metadata"].get("source-version") in (version, None)
@@ -118,43 +119,19 @@ class Canary:
 
     def _removed(self, key: str) -> str:
         """Remove every version of the upload and of what was made of it; return what is left."""
-        folder = self.door.source.folder
+        folder = self.source.settings.folder
         left = []
         for bucket, prefix in (
-            (self.door.bucket, key),
+            (self.source.bucket, key),
             (self.thumbnail_bucket, keys.output_prefix(key, folder)),
             (self.thumbnail_bucket, keys.rejection_key(key, folder)),
         ):
             try:
-                for _, refused in deleted(self.s3, bucket, prefix):
+                for _, refused in delete_versions(self.s3, bucket, prefix):
                     left += [f"s3://{bucket}/{one}" for one in refused]
             except ClientError as error:
-                left.append(f"s3://{bucket}/{prefix} ({error.response['Error']['Code']})")
+                left.append(f"s3://{bucket}/{prefix} ({error_code(error)})")
         return ", ".join(left)
-
-
-def deleted(s3: Any, bucket: str, prefix: str = "") -> Iterator[tuple[int, list[str]]]:
-    """Delete all versions and delete markers under a prefix, for good, page by page.
-
-    Yields after each page how many went, and the keys that S3 refused with its reason (an object
-    lock, for one).
-    """
-    pages = s3.get_paginator("list_object_versions").paginate(
-        Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": BATCH}
-    )
-    for page in pages:
-        found = [
-            {"Key": one["Key"], "VersionId": one["VersionId"]}
-            for kind in ("Versions", "DeleteMarkers")
-            for one in page.get(kind, ())
-        ]
-        if found:
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
-            errors = answer.get("Errors", [])
-            yield (
-                len(found) - len(errors),
-                [f"{one['Key']}: {one.get('Message') or one['Code']}" for one in errors],
-            )
 
 
 def _picture() -> bytes:

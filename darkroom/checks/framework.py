@@ -10,7 +10,7 @@ from xml.etree import ElementTree  # nosec B405 # it writes, and reads none
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from darkroom.aws.stack import explained
+from darkroom.aws.errors import explained
 from darkroom.console.output import add_output
 from darkroom.console.progress import Progress
 from darkroom.console.tables import printable, table

@@ -12,7 +12,8 @@ from typing import Any
 from darkroom.aws import notifications, objects, queues
 from darkroom.aws.objects import Existing, Position
 from darkroom.aws.outputs import Finished
-from darkroom.aws.stack import Stack, explained, open_stack
+from darkroom.aws.errors import explained
+from darkroom.aws.stack import Stack, open_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.console import confirm, option_types
 from darkroom.console.output import add_output, report
@@ -96,15 +97,15 @@ def run(arguments: argparse.Namespace) -> int:
         )
     progress = Progress()
     stack = open_stack(arguments)
-    door = queues.door(stack, arguments.source)
-    meant = _Meant(arguments, stack, door)
+    source = queues.find_source(stack, arguments.source)
+    meant = _Meant(arguments, stack, source)
     checkpoint = Checkpoint.open(
-        arguments.checkpoint or Path(f"build/backfill-{stack.name}-{door.source.name}.json"),
+        arguments.checkpoint or Path(f"build/backfill-{stack.name}-{source.name}.json"),
         {
             "stack": stack.name,
             "region": stack.region,
-            "source": door.source.name,
-            "bucket": door.bucket,
+            "source": source.name,
+            "bucket": source.bucket,
             **{name: _plain(getattr(arguments, name)) for name in FILTERS},
         },
     )
@@ -141,14 +142,14 @@ def run(arguments: argparse.Namespace) -> int:
     seconds = time.monotonic() - began
     announced = checkpoint.announced - before
     facts = {
-        "source": door.source.name,
-        "queue": door.queue.work_queue_url,
+        "source": source.name,
+        "queue": source.queue.work_queue_url,
         "announced": announced,
         "announced_before": before,
         "left_out": dict(meant.left_out),
         "seconds": round(seconds, 1),
     }
-    told = f"Announced {announced:,} objects of {door.bucket} in {seconds:.1f} s"
+    told = f"Announced {announced:,} objects of {source.bucket} in {seconds:.1f} s"
     told += f", {before:,} before" if before else ""
     report(facts, f"{told}.{_left_out(meant.left_out)}", arguments.output)
     return 0
@@ -203,7 +204,7 @@ class _Meant:
 
     arguments: argparse.Namespace
     stack: Stack
-    door: queues.Door
+    source: queues.DeployedSource
     left_out: Counter[str] = field(default_factory=Counter)
     """How many objects were not meant, by the reason."""
 
@@ -214,11 +215,11 @@ class _Meant:
         if not self._prefixes:
             raise UsageError(
                 f"--prefix {self.arguments.prefix}: the source picks up what is under"
-                f" {', '.join(self.door.prefixes)}"
+                f" {', '.join(self.source.prefixes)}"
             )
         if self.arguments.inventory:
             self._inventory = objects.inventory(
-                self.s3, self.arguments.inventory, bucket=self.door.bucket
+                self.s3, self.arguments.inventory, bucket=self.source.bucket
             )
 
     @property
@@ -231,7 +232,7 @@ class _Meant:
         # The narrower of the two, where one begins with the other.
         return [
             max(given, prefix, key=len)
-            for prefix in self.door.prefixes
+            for prefix in self.source.prefixes
             if given.startswith(prefix) or prefix.startswith(given)
         ]
 
@@ -251,15 +252,15 @@ class _Meant:
     def _all(self, after: Position | None) -> Iterator[Existing]:
         if self._inventory:
             where = after if isinstance(after, list) else (0, -1)
-            return self._inventory.objects(self.s3, self.door.bucket, where)
+            return self._inventory.objects(self.s3, self.source.bucket, where)
         key = after if isinstance(after, str) else ""
-        return objects.listed(self.s3, self.door.bucket, self._prefixes, key)
+        return objects.listed(self.s3, self.source.bucket, self._prefixes, key)
 
     def _reason(self, found: Existing) -> str | None:
         wanted = self.arguments
         key, size = found.source.key, found.source.size or 0
         tests: list[tuple[str, bool]] = [
-            ("the source does not pick it up", self.door.announces(key)),
+            ("the source does not pick it up", self.source.matches(key)),
             ("--prefix", key.startswith(wanted.prefix or "")),
             ("--suffix", key.endswith(wanted.suffix or "")),
             ("--since", wanted.since is None or found.modified >= wanted.since.at),
@@ -273,7 +274,7 @@ class _Meant:
         finished = Finished(
             self.s3,
             self.stack.output("ThumbnailBucketName"),
-            self.door.source,
+            self.source.settings,
             checked=self.arguments.check_versions,
         )
         one = next(wanted, None)
@@ -291,7 +292,7 @@ def _announce(
 ) -> None:
     """Send batch after batch, each noted before the next, so that one at most is sent twice."""
     sqs = meant.stack.client("sqs")
-    queue_url = meant.door.queue.work_queue_url
+    queue_url = meant.source.queue.work_queue_url
     began, sent = time.monotonic(), 0
     batch: list[Existing] = []
 
@@ -328,11 +329,11 @@ def _estimate(meant: _Meant, checkpoint: Checkpoint, progress: Progress) -> dict
         if count % 100 == 0:
             progress.update(f"Counting: {count:,} objects, at {_place(one.position)}")
     progress.clear()
-    made = meant.door.source.variants
+    made = meant.source.settings.variants
     outputs = len(made.widths) * len(made.formats)
     return {
-        "source": meant.door.source.name,
-        "queue": meant.door.queue.work_queue_url,
+        "source": meant.source.name,
+        "queue": meant.source.queue.work_queue_url,
         "objects": count,
         "bytes": size,
         "left_out": dict(meant.left_out),
@@ -342,8 +343,8 @@ def _estimate(meant: _Meant, checkpoint: Checkpoint, progress: Progress) -> dict
 
 def _sentence(estimate: dict[str, Any], meant: _Meant) -> str:
     return (
-        f"{estimate['objects']:,} objects of {meant.door.bucket},"
-        f" {estimate['bytes'] / 1e9:,.3f} GB, for the queue {meant.door.queue.name};"
+        f"{estimate['objects']:,} objects of {meant.source.bucket},"
+        f" {estimate['bytes'] / 1e9:,.3f} GB, for the queue {meant.source.queue.name};"
         f" about {estimate['estimated_usd']:,.2f} USD (list prices of us-east-1)."
         f"{_left_out(meant.left_out)}"
     )

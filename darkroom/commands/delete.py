@@ -10,10 +10,12 @@ from botocore.exceptions import ClientError
 
 from darkroom.aws import deployed_template, resource_names
 from darkroom.aws.deployed_template import Live
-from darkroom.aws.stack import Account, Stack, explained, find_stack, open_account
+from darkroom.aws.errors import explained, is_not_found
+from darkroom.aws.objects import delete_versions
+from darkroom.aws.session import Account, open_account
+from darkroom.aws.stack import Stack, find_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.capacity import prices
-from darkroom.checks.canary import deleted
 from darkroom.console import confirm, option_types, output
 from darkroom.console.progress import Progress
 from darkroom.console.tables import table
@@ -55,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Take the stack away, from wherever an earlier run came to; return 0 when it is gone."""
     progress = Progress()
-    stack = find(open_account(arguments), arguments.stack_name)
+    stack = find(
+        open_account(region=arguments.region, profile=arguments.profile), arguments.stack_name
+    )
     work = Teardown(stack, deployed_template.read(stack), progress, timeout=arguments.timeout)
     if arguments.dry_run:
         steps = list(work.steps(abandon=arguments.abandon, delete_data=arguments.delete_data))
@@ -207,7 +211,7 @@ class Teardown:
         for bucket in self.buckets():
             count, refused = 0, list[str]()
             try:
-                for gone, left in deleted(self.stack.client("s3"), bucket):
+                for gone, left in delete_versions(self.stack.client("s3"), bucket):
                     count += gone
                     refused += left
                     self.progress.update(f"Emptying {bucket}: {count:,} versions are gone")
@@ -302,7 +306,7 @@ class Teardown:
                 try:
                     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
                 except ClientError as error:
-                    if error.response["Error"]["Code"] not in resource_names.ABSENT:
+                    if not is_not_found(error):
                         raise
                     continue  # deleted by now
                 total += sum(int(found["Attributes"][one]) for one in attributes)
@@ -399,7 +403,7 @@ def _is_there(s3: Any, bucket: str) -> bool:
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError as error:
-        if error.response["Error"]["Code"] in resource_names.ABSENT:
+        if is_not_found(error):
             return False
         raise
     return True

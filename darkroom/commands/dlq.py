@@ -17,8 +17,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from darkroom.aws import notifications, queues
-from darkroom.aws.queues import Queue
-from darkroom.aws.stack import REFUSALS, Stack, explained, open_stack
+from darkroom.aws.queues import DeployedQueue
+from darkroom.aws.errors import error_code, explained, is_not_found, is_refused
+from darkroom.aws.stack import Stack, open_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.commands import logs
 from darkroom.console import confirm, option_types, tables
@@ -45,7 +46,6 @@ KILLED = "no word from the worker: it was killed (time, memory), or its log is g
 _RETRY = "retry"
 """The outcome in each line in which the worker complains (worker/handler.py)."""
 
-_GONE = {"404", "NoSuchKey", "NoSuchVersion"}
 _MARKER = {"405", "MethodNotAllowed"}
 
 
@@ -53,7 +53,7 @@ _MARKER = {"405", "MethodNotAllowed"}
 class Letter:
     """A message in a dead-letter queue; `sent` is when it was put on the work queue first."""
 
-    queue: Queue
+    queue: DeployedQueue
     id: str
     handle: str = field(repr=False)
     body: str = field(repr=False)
@@ -147,7 +147,9 @@ def _velocity(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; 0 when it is done."""
     stack = open_stack(arguments)
-    status: int = arguments.act(arguments, stack, queues.chosen(stack, arguments.queue), Progress())
+    status: int = arguments.act(
+        arguments, stack, queues.find_queues(stack, arguments.queue), Progress()
+    )
     return status
 
 
@@ -156,7 +158,7 @@ class Reader:
     """The letters of a queue, out of others' sight until the `with` block around `reading` ends."""
 
     sqs: Any
-    queue: Queue
+    queue: DeployedQueue
     held: dict[str, str] = field(default_factory=dict)
     """Message id to receipt handle."""
 
@@ -198,7 +200,7 @@ class Reader:
 
 
 @contextmanager
-def reading(sqs: Any, queue: Queue) -> Iterator[Reader]:
+def reading(sqs: Any, queue: DeployedQueue) -> Iterator[Reader]:
     """Give a reader of a queue's letters, and give back what it has not deleted."""
     reader = Reader(sqs, queue)
     try:
@@ -215,7 +217,7 @@ def reading(sqs: Any, queue: Queue) -> Iterator[Reader]:
             )
 
 
-def _letter(queue: Queue, message: Mapping[str, Any]) -> Letter:
+def _letter(queue: DeployedQueue, message: Mapping[str, Any]) -> Letter:
     attributes = message["Attributes"]
     undelivered = None
     if "DeadLetterQueueSourceArn" not in attributes:
@@ -264,7 +266,7 @@ def _cause(line: Mapping[str, Any]) -> str:
 
 
 def _list(
-    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[Queue], progress: Progress
+    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[DeployedQueue], progress: Progress
 ) -> int:
     sqs = stack.client("sqs")
     letters: list[Letter] = []
@@ -333,7 +335,7 @@ def _age(letter: Letter) -> str:
 
 
 def _show(
-    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[Queue], progress: Progress
+    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[DeployedQueue], progress: Progress
 ) -> int:
     letter = _one(stack, chosen, arguments.id, progress)
     progress.update("Asking S3 and the worker's log")
@@ -360,7 +362,7 @@ def _show(
     return 0
 
 
-def _one(stack: Stack, chosen: Sequence[Queue], name: str, progress: Progress) -> Letter:
+def _one(stack: Stack, chosen: Sequence[DeployedQueue], name: str, progress: Progress) -> Letter:
     for queue in chosen:
         with reading(stack.client("sqs"), queue) as reader:
             for number, batch in enumerate(reader.batches()):
@@ -376,19 +378,18 @@ def _state(s3: Any, source: events.SourceObject) -> str:
     try:
         head = s3.head_object(Bucket=source.bucket, Key=source.key, **which)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in _GONE:
+        if is_not_found(error):
             return "gone: it will end as a rejection, `deleted`"
-        if code in _MARKER:
+        if error_code(error) in _MARKER:
             return "a delete marker"
-        if code in REFUSALS:
+        if is_refused(error):
             return "cannot be looked at: access is denied"
         raise
     return f"there: {head['ContentLength']:,} bytes, put {head['LastModified']:%Y-%m-%d %H:%M:%S}"
 
 
 def _redrive(
-    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[Queue], progress: Progress
+    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[DeployedQueue], progress: Progress
 ) -> int:
     sqs = stack.client("sqs")
     if (arguments.ids or arguments.cause) and (arguments.cancel or arguments.velocity):
@@ -408,7 +409,7 @@ def _redrive(
 
 
 def _move(
-    sqs: Any, chosen: Sequence[Queue], arguments: argparse.Namespace, progress: Progress
+    sqs: Any, chosen: Sequence[DeployedQueue], arguments: argparse.Namespace, progress: Progress
 ) -> int:
     """Have SQS move all letters of these queues, and follow that until it ends."""
     moves = {queue.name: _arn(sqs, queue.dead_letter_queue_url) for queue in chosen}
@@ -457,7 +458,7 @@ def _move(
     return 0 if all(about["status"] == "COMPLETED" for about in facts.values()) else 1
 
 
-def _cancel(sqs: Any, chosen: Sequence[Queue], output: str) -> int:
+def _cancel(sqs: Any, chosen: Sequence[DeployedQueue], output: str) -> int:
     facts: dict[str, int] = {}
     for queue in chosen:
         task = _task(sqs, _arn(sqs, queue.dead_letter_queue_url))
@@ -487,7 +488,7 @@ def _moved(task: Mapping[str, Any]) -> str:
 
 
 def _send_back(
-    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[Queue], progress: Progress
+    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[DeployedQueue], progress: Progress
 ) -> int:
     """Send the chosen letters to work, each deleted only when the queue has confirmed it."""
     sqs = stack.client("sqs")
@@ -513,7 +514,7 @@ def _send_back(
 
 
 def _purge(
-    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[Queue], progress: Progress
+    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[DeployedQueue], progress: Progress
 ) -> int:
     """Delete the chosen letters, ten at a time, each ten on the disk before."""
     sqs = stack.client("sqs")
@@ -566,8 +567,8 @@ def _save(path: Path, letters: Iterable[Letter]) -> None:
 
 
 def _chosen_letters(
-    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[Queue], progress: Progress
-) -> Generator[tuple[Queue, Reader, list[Letter]], None, None]:
+    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[DeployedQueue], progress: Progress
+) -> Generator[tuple[DeployedQueue, Reader, list[Letter]], None, None]:
     """Yield the letters that ids and cause choose, all by default, at most ten at a time."""
     ids = set(arguments.ids)
     for queue in chosen:
@@ -605,7 +606,7 @@ def _missing(wanted: Iterable[str], found: Collection[str]) -> int:
     return 0
 
 
-def _waiting(sqs: Any, queue: Queue) -> int:
+def _waiting(sqs: Any, queue: DeployedQueue) -> int:
     name = "ApproximateNumberOfMessages"
     found = sqs.get_queue_attributes(QueueUrl=queue.dead_letter_queue_url, AttributeNames=[name])
     return int(found["Attributes"][name])
@@ -617,7 +618,7 @@ def _arn(sqs: Any, url: str) -> str:
 
 
 def _policy(
-    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[Queue], progress: Progress
+    arguments: argparse.Namespace, stack: Stack, chosen: Sequence[DeployedQueue], progress: Progress
 ) -> int:
     """Print the rights, of which trap 21 names those that a redrive takes."""
     del arguments, progress
@@ -625,7 +626,7 @@ def _policy(
     return 0
 
 
-def policy(stack: Stack, chosen: Sequence[Queue]) -> dict[str, Any]:
+def policy(stack: Stack, chosen: Sequence[DeployedQueue]) -> dict[str, Any]:
     """Return the identity policy for an operator of these queues' dead letters."""
     sqs = stack.client("sqs")
     dead = [_arn(sqs, queue.dead_letter_queue_url) for queue in chosen]
@@ -635,7 +636,7 @@ def policy(stack: Stack, chosen: Sequence[Queue]) -> dict[str, Any]:
     def arn(service: str, resource: str) -> str:
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
-    buckets = [bucket for queue in chosen for bucket in queue.sources]
+    buckets = [bucket for queue in chosen for bucket in queues.source_settings(stack, queue)]
     grants: list[tuple[str, list[str], list[str]]] = [
         (
             "FindStack",

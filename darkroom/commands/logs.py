@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from darkroom.aws.stack import Stack, explained, open_stack
+from darkroom.aws.errors import explained
+from darkroom.aws.stack import Stack, open_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.console import option_types
 from darkroom.console.output import add_output

@@ -13,7 +13,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from darkroom.aws import resource_names, vpc
-from darkroom.aws.stack import Account, Stack, explained, find_stack, open_account
+from darkroom.aws.errors import explained, is_not_found
+from darkroom.aws.session import Account, open_account
+from darkroom.aws.stack import Stack, find_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.checks import framework
 from darkroom.checks.framework import Check, Finding, fails, ok, warning
@@ -148,7 +150,7 @@ class Plan:
         problems += parameters.wrong(known, pairs)
         given |= dict(pairs)
         return cls(
-            account=open_account(arguments),
+            account=open_account(region=arguments.region, profile=arguments.profile),
             name=arguments.stack_name,
             template=template,
             size=len(content.encode()),
@@ -179,7 +181,7 @@ class Plan:
     def reading(self) -> Reading:
         """The template as CloudFormation would read it, here and with these values."""
         usable = parameters.usable(self.template["Parameters"], self.values.items())
-        return Reading(self.template).given(**usable, **self.account.pseudo(self.name))
+        return Reading(self.template).given(**usable, **self.account.pseudo_parameters(self.name))
 
     @property
     def written(self) -> dict[str, str]:
@@ -277,7 +279,9 @@ def _prefix_list(plan: Plan) -> Iterator[Finding]:
 def _zones(plan: Plan) -> Iterator[Finding]:
     """Trap 24: the chosen zones are there, and each interface endpoint is in them."""
     numbers = sorted(
-        name for name in plan.template["Parameters"] if re.fullmatch("AvailabilityZoneIndex[A-H]", name)
+        name
+        for name in plan.template["Parameters"]
+        if re.fullmatch("AvailabilityZoneIndex[A-H]", name)
     )
     if not numbers:
         return
@@ -431,7 +435,7 @@ def _code(plan: Plan) -> Iterator[Finding]:
             return
         head = s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in resource_names.ABSENT:
+        if not is_not_found(error):
             raise
         yield fails(f"there is no s3://{bucket}/{key}", build)
         return
@@ -583,7 +587,7 @@ def _foreign_bucket(
     try:
         region = resource_names.bucket_region(plan.account, bucket)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in resource_names.ABSENT:
+        if not is_not_found(error):
             raise
         yield fails(f"there is no bucket {bucket}", "correct its name")
         return
@@ -625,7 +629,7 @@ def _foreign_topic(plan: Plan, topic: str) -> Iterator[Finding]:
     try:
         plan.account.client("sns").get_topic_attributes(TopicArn=topic)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NotFound", "NotFoundException"):
+        if is_not_found(error):
             yield fails(f"there is no topic {topic}", "correct its ARN")
         elif topic.split(":")[4] != plan.account.caller["Account"]:
             yield warning(

@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 
 from darkroom.aws import notifications, queues
 from darkroom.aws.concurrency import each
-from darkroom.aws.queues import Door
-from darkroom.aws.stack import Stack, explained, open_stack
+from darkroom.aws.queues import DeployedSource
+from darkroom.aws.errors import explained, is_not_found
+from darkroom.aws.stack import Stack, open_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.console import confirm, option_types, tables
 from darkroom.console.output import add_output, report
@@ -92,16 +93,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.key and arguments.prefix:
         raise UsageError("--key and --prefix: either names keys or what they begin with")
     stack = open_stack(arguments)
-    status: int = arguments.act(arguments, stack, queues.by_bucket(stack), Progress())
+    status: int = arguments.act(arguments, stack, queues.find_sources(stack), Progress())
     return status
 
 
 def records(
-    stack: Stack, doors: Mapping[str, Door], arguments: argparse.Namespace
+    stack: Stack, sources: Mapping[str, DeployedSource], arguments: argparse.Namespace
 ) -> Iterator[Record]:
     """Yield the rejections that the options name, in the order of keys; few at a time in memory."""
     s3, bucket = stack.client("s3"), stack.output("ThumbnailBucketName")
-    folders = sorted({door.source.folder for door in doors.values()})
+    folders = sorted({source.settings.folder for source in sources.values()})
     if arguments.key:
         names: Iterable[str] = (
             rejection_key(key, folder) for key in dict.fromkeys(arguments.key) for folder in folders
@@ -143,7 +144,7 @@ def _read(s3: Any, bucket: str, name: str) -> Record | None:
     try:
         answer = s3.get_object(Bucket=bucket, Key=name)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
+        if not is_not_found(error):
             raise
         return None  # swept since it was listed
     try:
@@ -157,10 +158,13 @@ def _read(s3: Any, bucket: str, name: str) -> Record | None:
 
 
 def _list(
-    arguments: argparse.Namespace, stack: Stack, doors: Mapping[str, Door], progress: Progress
+    arguments: argparse.Namespace,
+    stack: Stack,
+    sources: Mapping[str, DeployedSource],
+    progress: Progress,
 ) -> int:
     counts: Counter[str] = Counter()
-    for record in records(stack, doors, arguments):
+    for record in records(stack, sources, arguments):
         counts[record.reason] += 1
         if arguments.summary:
             progress.update(f"{counts.total():,} read")
@@ -182,13 +186,16 @@ def _list(
 
 
 def _retry(
-    arguments: argparse.Namespace, stack: Stack, doors: Mapping[str, Door], progress: Progress
+    arguments: argparse.Namespace,
+    stack: Stack,
+    sources: Mapping[str, DeployedSource],
+    progress: Progress,
 ) -> int:
     """Try again what the options name; what was under way in an interrupted run goes first."""
     journal = Journal(Path(f"build/rejections-{stack.name}-{stack.region}.json"))
     if arguments.dry_run or not arguments.yes:
         meant = Counter[str]()
-        for record in _worth(records(stack, doors, arguments), doors, arguments, Counter()):
+        for record in _worth(records(stack, sources, arguments), sources, arguments, Counter()):
             meant[record.reason] += 1
             progress.update(f"{meant.total():,} found")
         progress.clear()
@@ -209,8 +216,8 @@ def _retry(
     sent = 0
     waiting: dict[str, list[Record]] = {}
     try:
-        for record in _worth(records(stack, doors, arguments), doors, arguments, left):
-            url = doors[record.source.bucket].queue.work_queue_url
+        for record in _worth(records(stack, sources, arguments), sources, arguments, left):
+            url = sources[record.source.bucket].queue.work_queue_url
             batch = waiting.setdefault(url, [])
             batch.append(record)
             if len(batch) == notifications.BATCH:
@@ -237,13 +244,13 @@ def _retry(
 
 def _worth(
     found: Iterable[Record],
-    doors: Mapping[str, Door],
+    sources: Mapping[str, DeployedSource],
     arguments: argparse.Namespace,
     left: Counter[str],
 ) -> Iterator[Record]:
     """Yield those that can be tried again; counts the others in `left`."""
     for record in found:
-        if record.source.bucket not in doors:
+        if record.source.bucket not in sources:
             left[NO_SOURCE] += 1
         elif record.reason == HOPELESS and HOPELESS not in (arguments.reason or ()):
             left[f"{HOPELESS} (--reason {HOPELESS} tries them as well)"] += 1

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from darkroom.aws import deployed_template, queues, vpc
 from darkroom.aws.deployed_template import Live
-from darkroom.aws.stack import Stack, explained, open_stack
+from darkroom.aws.errors import explained
+from darkroom.aws.stack import Stack, open_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.checks import framework
 from darkroom.checks.canary import Canary
@@ -588,11 +589,11 @@ def _drift(target: Target) -> Iterator[Finding]:
 def _canary(target: Target) -> Iterator[Finding]:
     """T1, P1: a picture comes through, by each bucket of the stack's own."""
     own = {name for _, name, _ in target.of("S3::Bucket")}
-    for bucket, door in queues.by_bucket(target.stack).items():
+    for bucket, source in queues.find_sources(target.stack).items():
         if bucket in own:
             yield from Canary(
                 s3=target.stack.client("s3"),
-                door=door,
+                source=source,
                 thumbnail_bucket=target.stack.output("ThumbnailBucketName"),
                 timeout=target.timeout,
                 progress=target.progress,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from darkroom.aws.stack import Account
-from darkroom.checks.canary import deleted
+from darkroom.aws.objects import delete_versions
+from darkroom.aws.session import Account
 from darkroom.commands import delete
 from darkroom.console import confirm as asking
 from darkroom.emulator import deployment
@@ -40,7 +40,7 @@ def leaving(emulator: Emulator, package_parameters: dict[str, str]) -> Iterator[
         StackName=NAME, WaiterConfig={"Delay": 1}
     )
     for bucket in there(pipeline):  # kept, and in the way of the next one (trap 29)
-        list(deleted(pipeline.s3, bucket))
+        list(delete_versions(pipeline.s3, bucket))
         pipeline.s3.delete_bucket(Bucket=bucket)
 
 
@@ -144,7 +144,7 @@ def test_interrupted_it_goes_on(leaving: Pipeline, operator: Operator, calls: li
 
 def interrupted(s3: Any, bucket: str) -> Iterator[tuple[int, list[str]]]:
     """Ctrl-C behind the first page."""
-    yield next(deleted(s3, bucket))
+    yield next(delete_versions(s3, bucket))
     raise KeyboardInterrupt
 
 

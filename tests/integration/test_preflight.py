@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 
 from darkroom import cli
 from darkroom.aws import resource_names
-from darkroom.aws.stack import Account
+from darkroom.aws.session import Account
 from darkroom.checks.framework import Finding
 from darkroom.cloudformation import parameters
 from darkroom.cloudformation.resolver import Reading

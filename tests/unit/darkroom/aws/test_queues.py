@@ -30,8 +30,8 @@ def stack(functions: dict[str, dict[str, Any]], outputs: dict[str, str]) -> Stac
     session.set_config_variable("region", "eu-west-1")
     client = session.create_client("lambda", aws_access_key_id="test", aws_secret_access_key="test")
     stub = Stubber(client)
-    for name, environment in functions.items():
-        answer = {"FunctionName": name, "Environment": environment}
+    for name, variables in functions.items():
+        answer = {"FunctionName": name, "Environment": variables}
         stub.add_response("get_function_configuration", answer, {"FunctionName": name})
     stub.activate()
     return Stack(
@@ -62,7 +62,7 @@ def source(lead: str, bucket: str, prefixes: str) -> dict[str, str]:
     }
 
 
-def told(**sources: dict[str, Any]) -> dict[str, Any]:
+def environment(**sources: dict[str, Any]) -> dict[str, Any]:
     return {"Variables": {**ENVIRONMENT, "SOURCES": json.dumps(sources)}}
 
 
@@ -72,8 +72,10 @@ def two() -> Stack:
     topic = {"name": "press", "prefixes": ["in/"], "suffixes": [".jpg"]}
     return stack(
         {
-            "my-room-worker": told(uploads={"name": "default"}),
-            "my-room-big-1-worker": told(scans={"name": "scans", "folder": "s/"}, others=topic),
+            "my-room-worker": environment(uploads={"name": "default"}),
+            "my-room-big-1-worker": environment(
+                scans={"name": "scans", "folder": "s/"}, others=topic
+            ),
         },
         {
             **queue("", ""),
@@ -85,47 +87,53 @@ def two() -> Stack:
     )
 
 
-def test_names_are_the_specifications(two: Stack) -> None:
-    """The outputs' `Big1` could be `big1`, too: the queue's own name tells."""
-    assert [one.name for one in queues.queues(two)] == ["default", "big-1"]
+def test_names_are_those_of_the_specification(two: Stack) -> None:
+    """The outputs' `Big1` could be `big1` as well: the physical name decides."""
+    assert [queue.name for queue in queues.find_queues(two)] == ["default", "big-1"]
 
 
-def test_one_lane_is_chosen_by_name(two: Stack) -> None:
-    (found,) = queues.chosen(two, "big-1")
+def test_urls_take_no_request() -> None:
+    """S5: dlq works without lambda:GetFunctionConfiguration and kms:Decrypt for the function."""
+    (found,) = queues.find_queues(stack({}, queue("", "")))  # a stub that expects no call
+    assert found.work_queue_url.endswith("my-room-work")
+
+
+def test_one_queue_is_chosen_by_name(two: Stack) -> None:
+    (found,) = queues.find_queues(two, "big-1")
     assert found.dead_letter_queue_url.endswith("my-room-big-1-dead-letters")
 
 
-def test_a_lane_that_is_not_there_is_wrong_usage(two: Stack) -> None:
+def test_an_unknown_queue_is_a_usage_error(two: Stack) -> None:
     with pytest.raises(UsageError, match="--queue big1: the stack has default, big-1"):
-        queues.chosen(two, "big1")
+        queues.find_queues(two, "big1")
 
 
-def test_a_source_knows_its_lane_and_what_it_announces(two: Stack) -> None:
+def test_a_source_has_its_queue_and_matches_keys(two: Stack) -> None:
     """Trap 11: suffixes in lower and in upper case, and no mixture of them."""
-    found = queues.door(two, "scans")
-    assert (found.bucket, found.queue.name, found.source.folder) == ("scans", "big-1", "s/")
-    meant = ["a/x.jpg", "b/x.PNG", "a/x.Jpg", "c/x.jpg", "a/x.gif"]
-    assert [key for key in meant if found.announces(key)] == ["a/x.jpg", "b/x.PNG"]
+    found = queues.find_source(two, "scans")
+    assert (found.bucket, found.queue.name, found.settings.folder) == ("scans", "big-1", "s/")
+    keys = ["a/x.jpg", "b/x.PNG", "a/x.Jpg", "c/x.jpg", "a/x.gif"]
+    assert [key for key in keys if found.matches(key)] == ["a/x.jpg", "b/x.PNG"]
 
 
-def test_of_a_topic_the_worker_itself_chooses(two: Stack) -> None:
-    found = queues.door(two, "press")
-    assert found.announces("in/x.Jpg")
-    assert not found.announces("out/x.jpg")
+def test_the_worker_chooses_of_a_topics_messages(two: Stack) -> None:
+    found = queues.find_source(two, "press")
+    assert found.matches("in/x.Jpg")
+    assert not found.matches("out/x.jpg")
 
 
-def test_which_of_several_sources_must_be_said(two: Stack) -> None:
+def test_one_of_several_sources_must_be_named(two: Stack) -> None:
     with pytest.raises(UsageError, match="--source is needed: the stack has default, press, scans"):
-        queues.door(two, None)
+        queues.find_source(two, None)
 
 
-def test_another_stack_is_refused() -> None:
+def test_another_projects_stack_is_refused() -> None:
     with pytest.raises(UserError, match="is it a stack of this project"):
-        queues.queues(stack({}, {"Something": "else"}))
+        queues.find_queues(stack({}, {"Something": "else"}))
 
 
-def test_an_environment_that_cannot_be_decrypted_is_said() -> None:
+def test_an_environment_that_cannot_be_decrypted_is_reported() -> None:
     """S5: Lambda answers without it, and with 200."""
     error = {"ErrorCode": "AccessDeniedException", "Message": "no kms:Decrypt"}
     with pytest.raises(UserError, match="my-room-worker cannot be read: no kms:Decrypt"):
-        queues.queues(stack({"my-room-worker": {"Error": error}}, queue("", "")))
+        queues.find_sources(stack({"my-room-worker": {"Error": error}}, queue("", "")))

@@ -1,6 +1,5 @@
 """Commands for a deployed stack: how they find it, and what they say when they do not."""
 
-import argparse
 import json
 import os
 from collections.abc import Iterator
@@ -9,8 +8,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from darkroom.aws import stack as module
-from darkroom.aws.stack import Stack, add_arguments, open_stack
+from darkroom.aws import session
+from darkroom.aws.errors import explained, is_not_found
+from darkroom.aws.stack import Stack, open_stack
+from darkroom.console.command import StackOptions
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError
 
@@ -43,16 +44,14 @@ def caller(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> pytest.Monkey
     return monkeypatch
 
 
-def opened(*arguments: str) -> Stack:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return open_stack(parser.parse_args([*arguments]))
+def opened(name: str = NAME, region: str | None = None, profile: str | None = None) -> Stack:
+    return open_stack(StackOptions(name=name, region=region, profile=profile))
 
 
 def test_an_operator_finds_what_is_deployed(caller: pytest.MonkeyPatch, emulator: Emulator) -> None:
     """D6: outputs, parameters and physical ids by name, and clients that work."""
     assert caller
-    stack = opened("--stack-name", NAME)
+    stack = opened()
     url = stack.output("WorkQueueUrl")
     assert stack.resource("WorkQueue") == url
     assert stack.parameters == {"Wanted": "yes"}
@@ -68,17 +67,17 @@ def test_the_region_is_found_as_the_cli_finds_it(caller: pytest.MonkeyPatch) -> 
     caller.setenv("AWS_DEFAULT_REGION", "eu-west-3")
     caller.setenv("AWS_REGION", "eu-west-2")
     with pytest.raises(UserError, match="in eu-central-1: check --stack-name, --region"):
-        opened("--stack-name", NAME, "--region", "eu-central-1")
+        opened(region="eu-central-1")
     with pytest.raises(UserError, match="in eu-west-2"):
-        opened("--stack-name", NAME)
+        opened()
     caller.delenv("AWS_REGION")
     with pytest.raises(UserError, match="in eu-west-3"):
-        opened("--stack-name", NAME)
+        opened()
 
 
 def test_what_the_stack_lacks_is_named(caller: pytest.MonkeyPatch) -> None:
     assert caller
-    stack = opened("--stack-name", NAME)
+    stack = opened()
     with pytest.raises(UserError, match=r"found in eu-west-1 \(CREATE_COMPLETE\) has no output X"):
         stack.output("X")
     with pytest.raises(UserError, match="has no resource Worker: is it a stack of this project"):
@@ -86,39 +85,40 @@ def test_what_the_stack_lacks_is_named(caller: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "arguments", "told"),
+    ("environment", "options", "message"),
     [
-        ({}, ["--stack-name", "lost"], "there is no stack 'lost' in eu-west-1"),
+        ({}, {"name": "lost"}, "there is no stack 'lost' in eu-west-1"),
         (
             {"AWS_REGION": None, "AWS_DEFAULT_REGION": None},
-            [],
+            {},
             "no region is given: use --region",
         ),
         (
             {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
-            [],
+            {},
             "no AWS credentials are found: use --profile",
         ),
-        ({"AWS_ACCESS_KEY_ID": "AKIASTRANGER"}, [], "AWS does not accept the credentials"),
-        ({}, ["--profile", "nobody"], r"profile \(nobody\) could not be found.*list-profiles"),
-        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:1"}, [], "AWS cannot be reached: .*127.0.0.1:1"),
-        ({"AWS_CA_BUNDLE": "/nowhere.pem"}, [], "AWS cannot be"),
-        ({}, ["--region", "no region"], "AWS cannot be used: .*no region"),
+        ({"AWS_ACCESS_KEY_ID": "AKIASTRANGER"}, {}, "AWS does not accept the credentials"),
+        ({}, {"profile": "nobody"}, r"profile \(nobody\) could not be found.*list-profiles"),
+        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:1"}, {}, "AWS cannot be reached: .*127.0.0.1:1"),
+        ({"AWS_CA_BUNDLE": "/nowhere.pem"}, {}, "AWS cannot be"),
+        ({}, {"region": "no region"}, "AWS cannot be used: .*no region"),
     ],
     ids=["stack", "region", "credentials", "stranger", "profile", "network", "trust", "spelling"],
 )
 def test_what_is_wrong_is_one_sentence(
     caller: pytest.MonkeyPatch,
     environment: dict[str, str | None],
-    arguments: list[str],
-    told: str,
+    options: dict[str, str],
+    message: str,
 ) -> None:
     """D6: said for people, whatever keeps the caller from the stack."""
     for name, value in environment.items():
         caller.setenv(name, value) if value else caller.delenv(name)
-    caller.setattr(module, "CONFIG", module.CONFIG.merge(_impatient()))
-    with pytest.raises(UserError, match=told) as caught:
-        opened(*(["--stack-name", NAME] if "--stack-name" not in arguments else []), *arguments)
+    impatient = Config(connect_timeout=2, retries={"total_max_attempts": 1})
+    caller.setattr(session, "CONFIG", session.CONFIG.merge(impatient))
+    with pytest.raises(UserError, match=message) as caught:
+        opened(**options)
     assert "\n" not in str(caught.value)
 
 
@@ -130,22 +130,33 @@ def test_a_refused_call_is_named(caller: pytest.MonkeyPatch, emulator: Emulator)
     caller.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     caller.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
     with pytest.raises(UserError, match="AWS refuses DescribeStacks to these credentials"):
-        opened("--stack-name", NAME)
+        opened()
 
 
 def test_other_calls_are_explained_as_well(emulator: Emulator) -> None:
-    told = r"GetQueueUrl failed: .*NonExistentQueue"
-    with pytest.raises(UserError, match=told) as caught, module.explained():
+    message = r"GetQueueUrl failed: .*NonExistentQueue"
+    with pytest.raises(UserError, match=message) as caught, explained():
         emulator.client("sqs").get_queue_url(QueueName="none")
     assert isinstance(caught.value.__cause__, ClientError)
 
 
-def test_a_stack_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """D6: no default: some of these commands delete."""
-    with pytest.raises(SystemExit, match="2"):
-        opened()
-    assert "--stack-name" in capsys.readouterr().err
-
-
-def _impatient() -> Config:
-    return Config(connect_timeout=2, retries={"total_max_attempts": 1})
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("404", "Not Found", True),
+        ("NoSuchKey", "", True),
+        ("NoSuchTagSet", "", True),
+        ("ServerSideEncryptionConfigurationNotFoundError", "", True),
+        ("AWS.SimpleQueueService.NonExistentQueue", "", True),
+        ("InvalidSubnetID.NotFound", "", True),
+        ("ValidationError", "Stack with id x does not exist", True),
+        ("ValidationError", "Template format error", False),
+        ("KMS.NotFoundException", "the queue exists, its key does not", False),
+        ("AccessDenied", "", False),
+        ("InternalError", "", False),
+    ],
+)
+def test_not_found_is_told_from_other_failures(code: str, message: str, expected: bool) -> None:
+    """D4: only what is known not to exist counts as missing."""
+    error = ClientError({"Error": {"Code": code, "Message": message}}, "Describe")
+    assert is_not_found(error) is expected

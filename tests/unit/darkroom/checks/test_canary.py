@@ -4,7 +4,7 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from darkroom.aws.queues import Door, Queue
+from darkroom.aws.queues import DeployedQueue, DeployedSource
 from darkroom.checks.canary import Canary
 from darkroom.console.progress import Progress
 from worker.settings import Source, Variants
@@ -19,8 +19,8 @@ def test_what_may_not_be_removed_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     s3 = botocore.session.Session().create_client("s3", region_name="eu-west-1")
     variants = Variants(widths=(128,), formats={"jpeg": 85}, max_pixels=1)
     source = Source(name="default", variants=variants, cache_control="no-store")
-    queue = Queue("default", "https://work", "https://dead", {"uploads": source})
-    door = Door("uploads", source, queue, ("uploads/",), (".jpg",))
+    queue = DeployedQueue("default", "https://work", "https://dead", "worker")
+    uploads = DeployedSource("uploads", source, queue, ("uploads/",), (".jpg",))
     version = {"Key": KEY, "VersionId": "v", "Size": 1}
     with Stubber(s3) as stubber:
         stubber.add_response("list_object_versions", {"IsTruncated": False, "Versions": [version]})
@@ -30,6 +30,6 @@ def test_what_may_not_be_removed_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         )
         stubber.add_client_error("list_object_versions", "AccessDenied", http_status_code=403)
         stubber.add_response("list_object_versions", {"IsTruncated": False})
-        left = Canary(s3, door, "thumbnails", 1.0, Progress())._removed(KEY)
+        left = Canary(s3, uploads, "thumbnails", 1.0, Progress())._removed(KEY)
     assert f"s3://uploads/{KEY}: no" in left
     assert f"s3://thumbnails/thumbnails/{KEY}/ (AccessDenied)" in left

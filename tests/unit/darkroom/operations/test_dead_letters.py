@@ -9,14 +9,14 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from darkroom.aws.queues import Queue
+from darkroom.aws.queues import DeployedQueue
 from darkroom.commands import dlq
 from darkroom.commands.dlq import Letter
 from darkroom.console.progress import Progress
 from darkroom.errors import UserError
 
-LANE = Queue("default", "https://sqs/work", "https://sqs/dead", {})
-BULK = Queue("bulk", "https://sqs/bulk-work", "https://sqs/bulk-dead", {})
+LANE = DeployedQueue("default", "https://sqs/work", "https://sqs/dead", "worker")
+BULK = DeployedQueue("bulk", "https://sqs/bulk-work", "https://sqs/bulk-dead", "bulk-worker")
 ARN = "arn:aws:sqs:eu-west-1:123456789012:"
 HANDLE = "eyJ0YXNrSWQiOiIxIn0="
 
