@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from darkroom.cloudformation.policy_documents import Statement, as_list, documents, normal
 from darkroom.cloudformation.resolver import Reading
-from darkroom.iam.evaluator import as_list
-from darkroom.iam.statements import Statement, normal
 
 # The property that names a resource, and what its ARN is then.
 NAMES = {
@@ -116,7 +115,7 @@ class Stack(Reading):
 
     def documents(self, title: str) -> Iterator[dict[str, Any]]:
         """Yield the policies written in the resource `title`."""
-        return _documents(self.properties(title))
+        return documents(self.properties(title))
 
     def all_statements(self) -> Iterator[tuple[str, Statement]]:
         """Yield logical id and statement, for every policy of resources that exist."""
@@ -316,15 +315,3 @@ def number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
-
-
-def _documents(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _documents(item)
-    elif isinstance(value, dict):
-        if "Statement" in value:
-            yield value
-        else:
-            for item in value.values():
-                yield from _documents(item)

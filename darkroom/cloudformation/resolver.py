@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from darkroom.cloudformation.policy_documents import documents
+
 PSEUDO = {
     "AWS::AccountId": "111122223333",
     "AWS::Partition": "aws",
@@ -189,15 +191,3 @@ class Reading:
     def _contains(self, argument: list[Any]) -> bool:
         values, value = self.resolve(argument)
         return value in values
-
-
-def documents(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every policy document found anywhere in `value`."""
-    if isinstance(value, list):
-        for item in value:
-            yield from documents(item)
-    elif isinstance(value, dict):
-        if "Statement" in value:
-            yield value
-        for item in value.values():
-            yield from documents(item)

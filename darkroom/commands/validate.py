@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from cfnlint.decode import decode
-
 from darkroom.cloudformation import parameters
+from darkroom.cloudformation.loader import Template, load
 from darkroom.console.output import add_output
-from darkroom.errors import UsageError
 from darkroom.lint import engine, external
 from darkroom.lint.engine import RULES, Finding
 
@@ -23,15 +21,6 @@ OWN = "validate"  # the key of our suppressions in Metadata; checkov's have its 
 PARAMETER_FILE = "parameter-file"  # the rule about them; its findings' resource is the file
 PARAMETER_FILES = "https://docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/"
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
-
-
-@dataclass(frozen=True)
-class Template:
-    """A template file: plain content, and the line on which each resource and parameter begins."""
-
-    path: Path
-    content: dict[str, Any]
-    lines: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -91,47 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
     report = validate(template, arguments.parameters, tools=arguments.tools)
     print(FORMATS[arguments.output](template, report, arguments.tools))
     return 1 if report.findings else 0
-
-
-def load(path: Path) -> Template:
-    """Return the template in a file.
-
-    Raises:
-        UsageError: it is missing, empty, neither JSON nor YAML, or no template.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    if not text.strip():
-        raise UsageError(f"{path}: is empty")
-    if path.suffix == ".json" or text.lstrip().startswith("{"):
-        try:
-            json.loads(text)
-        except ValueError as error:
-            raise UsageError(f"{path}: is not JSON: {error}") from None
-    marked, faults = decode(str(path))
-    if faults:
-        said = "; ".join(f"line {fault.linenumber}: {fault.message}" for fault in faults)
-        raise UsageError(f"{path}: is neither JSON nor YAML: {said}")
-    resources = marked.get("Resources") if isinstance(marked, dict) else None
-    if not isinstance(resources, dict) or not resources:
-        raise UsageError(f"{path}: is no CloudFormation template: it has no Resources")
-    for title, resource in resources.items():
-        if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
-            raise UsageError(f"{path}: Resources.{title} has no Type")
-    if "AWS::Serverless" in json.dumps(marked.get("Transform", "")):
-        raise UsageError(
-            f"{path}: is a SAM template: validate what it becomes (sam validate shows the way,"
-            " aws cloudformation get-template --template-stage Processed gives the result)"
-        )
-    lines = {
-        str(name): name.start_mark.line + 1
-        for section in ("Parameters", "Resources")
-        for name in marked.get(section, {})
-        if hasattr(name, "start_mark")
-    }
-    return Template(path, json.loads(json.dumps(marked, default=str)), lines)
 
 
 def validate(

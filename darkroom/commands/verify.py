@@ -17,7 +17,7 @@ from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.checks import framework
 from darkroom.checks.canary import Canary
 from darkroom.checks.framework import Check, Finding, fails, ok, warning
-from darkroom.cloudformation.resolver import documents
+from darkroom.cloudformation.policy_documents import documents
 from darkroom.commands import preflight
 from darkroom.console import option_types
 from darkroom.console.progress import Progress

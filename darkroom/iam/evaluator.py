@@ -1,11 +1,13 @@
 """Decides a request as IAM would, over the policies of one template."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
+
+from darkroom.cloudformation.policy_documents import as_list
 
 Statement = Mapping[str, Any]
 Policies = Mapping[str, Sequence[Statement]]
@@ -62,6 +64,12 @@ def is_allowed(policies: Policies, request: Request, gates: Sequence[PolicyCheck
     return True
 
 
+def allowed(statements: Iterable[Statement], request: Request) -> bool:
+    """Return whether a statement allows the request and none denies it."""
+    effects = {one.get("Effect") for one in statements if applies(one, request)}
+    return effects == {"Allow"}
+
+
 def applies(statement: Statement, request: Request) -> bool:
     """Return whether a statement speaks of the request, whatever its effect.
 
@@ -98,11 +106,6 @@ def _is_named(statement: Statement, request: Request) -> bool:
 def _names(principal: Any) -> set[str]:
     kinds = principal.values() if isinstance(principal, Mapping) else [principal]
     return {str(name) for names in kinds for name in as_list(names)}
-
-
-def as_list(value: Any) -> list[Any]:
-    """Return the list that a value or a list of values stands for."""
-    return value if isinstance(value, list) else [value]
 
 
 @cache

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from darkroom.commands.diff import compare
+from darkroom.cloudformation.difference import compare
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from templates import specification
@@ -95,7 +95,7 @@ def test_the_smallest_stack_becomes_the_largest_and_back(
         _made(large, key, version, plan)
 
     difference = compare(smallest, largest)
-    lost = [one for one in difference.changes if one.action in ("replace", "remove")]
+    lost = [one for one in difference.changes if one.action in ("replace", "delete")]
     assert not lost, "growing takes nothing away"
 
     other = Pipeline(emulator, large.stack, "scans")
@@ -110,7 +110,7 @@ def test_the_smallest_stack_becomes_the_largest_and_back(
     for key, version in uploads.versions.items():
         _made(small, key, version, plan)
 
-    removed = {one.resource for one in compare(largest, smallest).changes if one.action == "remove"}
+    removed = {one.resource for one in compare(largest, smallest).changes if one.action == "delete"}
     assert {"ScansUploadBucket", "BulkWorkQueue"} <= removed
     kept = [bucket["Name"] for bucket in small.s3.list_buckets()["Buckets"]]
     assert other.uploads in kept, "what holds data stays"

@@ -5,8 +5,8 @@ from itertools import combinations
 from typing import Any
 
 from darkroom.cloudformation.model import Stack, key_property
-from darkroom.iam.evaluator import Request, applies
-from darkroom.iam.statements import Statement, allowed
+from darkroom.cloudformation.policy_documents import Statement
+from darkroom.iam.evaluator import Request, allowed, applies
 from darkroom.lint.rule import Problems, rule
 
 S3 = "https://docs.aws.amazon.com/AmazonS3/latest/userguide"

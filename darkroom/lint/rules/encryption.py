@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from darkroom.cloudformation.model import Stack, key_property
-from darkroom.iam.evaluator import Request
-from darkroom.iam.statements import allowed
+from darkroom.iam.evaluator import Request, allowed
 from darkroom.lint.rule import Problems, rule
 from darkroom.lint.rules.event_sources import deliveries
 

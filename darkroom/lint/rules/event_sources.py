@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from darkroom.cloudformation.model import Stack
-from darkroom.iam.evaluator import Request, as_list, like
-from darkroom.iam.statements import allowed
+from darkroom.cloudformation.policy_documents import as_list
+from darkroom.iam.evaluator import Request, allowed, like
 from darkroom.lint.rule import Problems, rule
 
 EVENTBRIDGE = "https://docs.aws.amazon.com/eventbridge/latest/userguide"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from darkroom.cloudformation.model import Stack
-from darkroom.iam.evaluator import Request, applies, as_list, like
-from darkroom.iam.statements import Statement, allowed
+from darkroom.cloudformation.policy_documents import Statement, as_list
+from darkroom.iam.evaluator import Request, allowed, applies, like
 from darkroom.lint.rule import Problems, rule
 
 VPC = "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"

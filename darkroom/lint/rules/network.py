@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.policy_documents import is_within_account
 from darkroom.cloudformation.resolver import PSEUDO
-from darkroom.iam.evaluator import Request, like
-from darkroom.iam.statements import allowed, is_within_account
+from darkroom.iam.evaluator import Request, allowed, like
 from darkroom.lint.rule import Problems, rule
 
 PRIVATELINK = "https://docs.aws.amazon.com/vpc/latest/privatelink"

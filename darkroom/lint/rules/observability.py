@@ -8,8 +8,7 @@ from typing import Any
 
 from darkroom.cloudformation import dashboards
 from darkroom.cloudformation.model import Stack, number
-from darkroom.iam.evaluator import Request
-from darkroom.iam.statements import allowed
+from darkroom.iam.evaluator import Request, allowed
 from darkroom.lint.rule import Problems, rule
 
 ALARMS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring"

@@ -1,9 +1,14 @@
 """Rules about what every policy in a template allows, to whom, and on what."""
 
 from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.policy_documents import (
+    Statement,
+    as_list,
+    condition_keys,
+    is_within_account,
+)
 from darkroom.cloudformation.resolver import PSEUDO
-from darkroom.iam.evaluator import Request, applies, as_list, like
-from darkroom.iam.statements import Statement, condition_keys, is_within_account
+from darkroom.iam.evaluator import Request, applies, like
 from darkroom.lint.rule import Problems, rule
 
 PRACTICES = "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html"

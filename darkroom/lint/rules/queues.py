@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from darkroom.cloudformation.model import Mapping, Stack, number
-from darkroom.iam.evaluator import Request, applies
-from darkroom.iam.statements import allowed
+from darkroom.iam.evaluator import Request, allowed, applies
 from darkroom.lint.rule import Problems, rule
 
 LAMBDA_SQS = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"

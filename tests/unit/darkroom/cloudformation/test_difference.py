@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkroom import cli
-from darkroom.commands.diff import Change, compare
+from darkroom.cloudformation.difference import Change, compare
 from tests.property.strategies import skeletons, tables
 from tests.unit.templates.conftest import generate
 
@@ -50,16 +50,16 @@ def test_what_is_bound_to_something_replaced_is_replaced(old: dict[str, Any]) ->
     new["Resources"]["WorkQueue"]["Properties"]["QueueName"] = "another"
     found = changed(old, new)
     assert found["WorkQueue"].action == "replace"
-    assert found["WorkQueue"].consequence == "the old one is kept, outside of the stack"
+    assert found["WorkQueue"].consequence == "the old resource is retained, outside the stack"
     assert found["WorkerEventSourceMapping"].properties == ("EventSourceArn",)
-    assert found["WorkerEventSourceMapping"].consequence == "the old one is deleted"
+    assert found["WorkerEventSourceMapping"].consequence == "the old resource is deleted"
 
 
 def test_a_replacement_under_the_same_name_fails(old: dict[str, Any]) -> None:
     """Trap 29: the name is taken as long as the old one is there."""
     new = copy.deepcopy(old)
     new["Resources"]["WorkQueue"]["Properties"]["FifoQueue"] = True
-    assert "has its QueueName" in changed(old, new)["WorkQueue"].consequence
+    assert "still has this QueueName" in changed(old, new)["WorkQueue"].consequence
 
 
 def test_what_goes_is_kept_or_not(old: dict[str, Any]) -> None:
@@ -68,8 +68,8 @@ def test_what_goes_is_kept_or_not(old: dict[str, Any]) -> None:
     for title in ("UploadBucket", "DeadLetterQueue"):
         del new["Resources"][title]
     found = changed(old, new)
-    assert found["UploadBucket"].consequence == "the old one is kept, outside of the stack"
-    assert found["DeadLetterQueue"].consequence == "the old one is deleted, with what it holds"
+    assert found["UploadBucket"].consequence == "the old resource is retained, outside the stack"
+    assert found["DeadLetterQueue"].consequence == "the old resource is deleted, with its data"
 
 
 def test_another_type_or_perhaps(old: dict[str, Any]) -> None:
@@ -79,14 +79,14 @@ def test_another_type_or_perhaps(old: dict[str, Any]) -> None:
     new["Resources"]["Worker"]["Properties"]["DurableConfig"] = {"ExecutionTimeout": 60}
     found = changed(old, new)
     assert found["CriticalAlarmTopic"].properties == ("Type",)
-    assert found["Worker"].action == "perhaps replace"
+    assert found["Worker"].action == "may replace"
 
 
 def test_parameters_are_told(old: dict[str, Any]) -> None:
     """D4: what a deployment has to give, and what it may not give any more."""
     found = compare(old, generate(network={"vpc": "existing"}).template)
-    assert found.parameters_to_give == ("VpcId", "SubnetIds", "RouteTableIds")
-    assert {"AvailabilityZoneIndexA", "AvailabilityZoneIndexB"} <= set(found.parameters_gone)
+    assert found.new_required_parameters == ("VpcId", "SubnetIds", "RouteTableIds")
+    assert {"AvailabilityZoneIndexA", "AvailabilityZoneIndexB"} <= set(found.removed_parameters)
 
 
 @st.composite
@@ -107,11 +107,12 @@ def test_no_setting_replaces_what_holds_data(pair: tuple[dict[str, Any], dict[st
     for change in compare(before, after).changes:
         if change.type in LASTING:
             of_logs = change.resource in ("LogArchiveBucket", "AccessLogBucket")
-            assert change.action in (("add", "update", "remove") if of_logs else "update"), change
+            actions = ("create", "update", "delete") if of_logs else ("update",)
+            assert change.action in actions, change
         if change.action.endswith("replace"):
             # A subscription to another queue's queue is there before the old one goes.
             assert change.type.startswith(("AWS::EC2", "AWS::SNS::Subscription")), change
-        assert change.type != "AWS::EC2::Subnet" or change.action in ("add", "remove"), change
+        assert change.type != "AWS::EC2::Subnet" or change.action in ("create", "delete"), change
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,11 +122,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         file.write_text(json.dumps(generate(**plan).template))
     assert cli.main(["diff", *map(str, files)]) == 0
     said = capsys.readouterr().out
-    assert "add     PrivateSubnetC" in said
-    assert "2 to add" in said
-    assert cli.main(["diff", "--output", "json", *map(str, reversed(files))]) == 1
+    assert "create  PrivateSubnetC" in said
+    assert "2 to create" in said
+    assert cli.main(["diff", "--format", "json", *map(str, reversed(files))]) == 1
     told = json.loads(capsys.readouterr().out)
-    assert {one["resource"] for one in told["changes"] if one["action"] == "remove"} == {
+    assert {one["resource"] for one in told["changes"] if one["action"] == "delete"} == {
         "PrivateSubnetC",
         "PrivateRouteTableAssociationC",
     }

@@ -1,0 +1,60 @@
+"""Loads a template file, JSON or YAML, with its line numbers."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cfnlint.decode import decode
+
+from darkroom.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template file: its content as plain data, and the line of each resource and parameter."""
+
+    path: Path
+    content: dict[str, Any]
+    lines: dict[str, int]
+
+
+def load(path: Path) -> Template:
+    """Return the template in a file.
+
+    Raises:
+        UsageError: The file is missing, empty, neither JSON nor YAML, or not a template.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    if not text.strip():
+        raise UsageError(f"{path}: is empty")
+    if path.suffix == ".json" or text.lstrip().startswith("{"):
+        try:
+            json.loads(text)
+        except ValueError as error:
+            raise UsageError(f"{path}: is not JSON: {error}") from None
+    content, errors = decode(str(path))
+    if errors:
+        reasons = "; ".join(f"line {error.linenumber}: {error.message}" for error in errors)
+        raise UsageError(f"{path}: is neither JSON nor YAML: {reasons}")
+    resources = content.get("Resources") if isinstance(content, dict) else None
+    if not isinstance(resources, dict) or not resources:
+        raise UsageError(f"{path}: is not a CloudFormation template: it has no Resources")
+    for title, resource in resources.items():
+        if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+            raise UsageError(f"{path}: Resources.{title} has no Type")
+    if "AWS::Serverless" in json.dumps(content.get("Transform", "")):
+        raise UsageError(
+            f"{path}: is a SAM template: validate the processed template instead"
+            " (aws cloudformation get-template --template-stage Processed prints it)"
+        )
+    lines = {
+        str(name): name.start_mark.line + 1
+        for section in ("Parameters", "Resources")
+        for name in content.get(section, {})
+        if hasattr(name, "start_mark")
+    }
+    return Template(path, json.loads(json.dumps(content, default=str)), lines)
