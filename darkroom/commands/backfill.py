@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not estimate["objects"]:
             report({**estimate, "announced": 0}, "Nothing to announce.", arguments.output)
             return 0
-        confirm.confirm(_sentence(estimate, meant), word="yes", given=False)
+        confirm.confirm(_sentence(estimate, meant), word="yes", yes=False)
     began = time.monotonic()
     before = checkpoint.announced
     try:

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         confirm.confirm(
             f"The stack {stack.name} in {stack.region} ({stack.status}) will be deleted{lost}.",
             word=stack.name,
-            given=arguments.yes,
+            yes=arguments.yes,
         )
     if not work.is_gone:
         abandoned = work.stop(abandon=arguments.abandon)

@@ -534,7 +534,7 @@ def _purge(
             f"Dead letters to be saved to {path} and deleted: {what}, of queue"
             f" {', '.join(queue.name for queue in chosen)} in {stack.name}.",
             word=stack.name,
-            given=arguments.yes,
+            yes=arguments.yes,
         )
     deleted: list[str] = []
     try:

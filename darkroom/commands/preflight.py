@@ -646,7 +646,7 @@ def _write(file: Path, values: dict[str, str], *, sure: bool) -> None:
     """Write a parameter file; ask before another content is replaced."""
     content = json.dumps([f"{key}={value}" for key, value in values.items()], indent=2) + "\n"
     if file.exists() and file.read_text(encoding="utf-8") != content:
-        confirm.confirm(f"{file}: is there, with other content", word="yes", given=sure)
+        confirm.confirm(f"{file}: is there, with other content", word="yes", yes=sure)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content, encoding="utf-8")
 

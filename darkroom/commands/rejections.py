@@ -208,7 +208,7 @@ def _retry(
             f"Rejections of {stack.name} whose record is deleted, to try them again:"
             f" {told or 'none'}.",
             word="yes",
-            given=False,
+            yes=False,
         )
     sqs = stack.client("sqs")
     left: Counter[str] = Counter()

@@ -22,10 +22,16 @@ class Command(click.Command):
         self.examples = examples.strip("\n")
         self.params.extend(general_options())
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they stand: click would fill their lines."""
         if self.examples:
             formatter.write(f"\nExamples:\n{self.examples}\n")
+
+
+class Group(Command, click.Group):
+    """A command that has sub-commands, each of the class Command."""
+
+    command_class = Command
 
 
 def general_options() -> list[click.Parameter]:
@@ -68,17 +74,13 @@ def stack_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --stack-name, --region and --profile; the command gets them as `stack: StackOptions`."""
 
     def collect(*, stack_name: str, region: str | None, profile: str | None, **rest: Any) -> Any:
-        return function(
-            stack=StackOptions(name=stack_name, region=region, profile=profile), **rest
-        )
+        return function(stack=StackOptions(name=stack_name, region=region, profile=profile), **rest)
 
     collect.__name__, collect.__doc__ = function.__name__, function.__doc__
     collect.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
     for option in reversed(
         (
-            click.option(
-                "--stack-name", metavar="NAME", required=True, help="Name of the stack."
-            ),
+            click.option("--stack-name", metavar="NAME", required=True, help="Name of the stack."),
             click.option(
                 "--region", metavar="REGION", help="AWS Region; default: as the AWS CLI finds it."
             ),

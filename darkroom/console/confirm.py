@@ -1,8 +1,9 @@
-"""Consent before anything is deleted, moved or paid for."""
+"""Consent before a command deletes, moves or pays for something."""
 
 import argparse
 import sys
 
+from darkroom.console import progress
 from darkroom.errors import UsageError, UserError
 
 
@@ -11,15 +12,18 @@ def add_yes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask first")
 
 
-def confirm(question: str, *, word: str, given: bool) -> None:
-    """Return when somebody types `word`, or consented beforehand (`given`).
+def confirm(question: str, *, word: str, yes: bool) -> None:
+    """Return when `word` is typed, or at once where the option --yes is given (`yes`).
 
-    Raises UsageError where nobody is there to type, UserError when something else is typed.
+    Raises:
+        UsageError: Standard input is not a terminal, so nobody has read the question.
+        UserError: Something else was typed.
     """
-    if given:
+    if yes:
         return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question}\nNobody can be asked here (no terminal): give --yes")
-    print(f"{question}\nType {word} to go on: ", end="", file=sys.stderr, flush=True)
+    progress.clear()
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"{question}\nstdin is not a terminal; pass --yes")
+    print(f"{question}\nType {word} to continue: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != word:
-        raise UserError("not confirmed; nothing was done")
+        raise UserError("not confirmed; nothing was changed")

@@ -1,39 +1,102 @@
-"""What is going on, for the person who waits: on standard error, so that results can be piped."""
+"""What a command is doing, on standard error, so that standard output holds only the result."""
 
-import shutil
+import io
+import os
 import sys
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-QUIET_SECONDS = 5.0  # where lines cannot be rewritten, one this often says that work goes on
+from darkroom.console.text import printable
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.spinner import Spinner
+
+QUIET_SECONDS = 5.0
+"""In a log file the current step is reported at most this often."""
+
+_status: "tuple[Live, Spinner] | None" = None
+"""The status line of the terminal, of which there is one, and its content."""
 
 
 class Progress:
-    """Steps that stay and, below them, one line about the current one that changes."""
+    """Finished steps, each on a line of its own, and below them a status line of the current one.
+
+    A terminal rewrites the status line. A pipe or a file gets a new line every QUIET_SECONDS.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """`stream` is where to write; a terminal gets a line rewritten, a log file new lines."""
-        self._stream = stream or sys.stderr
-        self._rewrites = self._stream.isatty()
+        """Write to `stream`, or to standard error."""
+        self._stream = stream or sys.stderr or io.StringIO()
+        self._rewrites = _rewrites(self._stream)
         self._last = time.monotonic()
 
     def step(self, text: str) -> None:
-        """Say that something is done; the line stays."""
-        self._write(text, end="\n")
+        """Report a finished step."""
+        clear()
+        print(printable(text), file=self._stream, flush=True)
+        self._last = time.monotonic()
 
     def update(self, text: str) -> None:
-        """Say how far the current step is."""
+        """Report how far the current step has come."""
+        text = printable(text)
         if self._rewrites:
-            self._write(text[: shutil.get_terminal_size().columns - 1], end="")
+            _show(text, self._stream)
         elif time.monotonic() - self._last >= QUIET_SECONDS:
-            self._write(text, end="\n")
+            self.step(text)
 
     def clear(self) -> None:
-        """Remove the line that changes, before something else is written."""
-        if self._rewrites:
-            self._write("", end="")
+        """Remove the status line. What prints results or errors does so itself."""
+        clear()
 
-    def _write(self, text: str, *, end: str) -> None:
-        start = "\r\x1b[K" if self._rewrites else ""  # to the line's start and erase it
-        print(start + text, end=end, file=self._stream, flush=True)
-        self._last = time.monotonic()
+
+def clear() -> None:
+    """Remove the status line, if there is one, before other text is written."""
+    global _status
+    if _status:
+        _status[0].stop()
+        _status = None
+
+
+def _show(text: str, stream: TextIO) -> None:
+    global _status
+    from rich.console import Console
+    from rich.live import Live
+    from rich.spinner import Spinner
+    from rich.text import Text
+
+    if _status is None or _status[0].console.file is not stream:
+        clear()
+        console = Console(file=stream, force_terminal=True)
+        spinner = Spinner("dots" if console.encoding.startswith("utf") else "line")
+        live = Live(
+            spinner,
+            console=console,
+            refresh_per_second=10,
+            transient=True,
+            redirect_stdout=False,  # results stay on standard output
+            redirect_stderr=False,
+        )
+        live.start()
+        _status = live, spinner
+    live, spinner = _status
+    line = Text(text)
+    # A status that wraps would be two lines high. The spinner takes two columns.
+    line.truncate(max(1, live.console.width - 3), overflow="ellipsis")
+    spinner.update(text=line)
+
+
+def _rewrites(stream: TextIO) -> bool:
+    """Return whether a line written to the stream can be written over.
+
+    Where standard output is another terminal, as under tox, something passes both on to a third
+    one, and in any order: a result could land behind the status.
+    """
+    if not stream.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+        return False
+    if sys.stdout is None or not sys.stdout.isatty():
+        return True
+    try:
+        return os.ttyname(stream.fileno()) == os.ttyname(sys.stdout.fileno())
+    except OSError:
+        return True

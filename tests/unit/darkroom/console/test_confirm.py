@@ -1,4 +1,4 @@
-"""Consent: typed by somebody at a terminal, or given beforehand."""
+"""Consent: typed at a terminal, or given by --yes."""
 
 import io
 
@@ -15,20 +15,23 @@ class Terminal(io.StringIO):
 
 def test_the_word_is_consent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("darkroom-prod\n"))
-    confirm("Delete?", word="darkroom-prod", given=False)
+    confirm("Delete?", word="darkroom-prod", yes=False)
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "y\n", "yes\n", "darkroom-dev\n"])
-def test_anything_else_is_none(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+def test_anything_else_is_not(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     """D6: the end of the input as well."""
     monkeypatch.setattr("sys.stdin", Terminal(typed))
-    with pytest.raises(UserError, match="nothing was done"):
-        confirm("Delete?", word="darkroom-prod", given=False)
+    with pytest.raises(UserError, match="nothing was changed"):
+        confirm("Delete?", word="darkroom-prod", yes=False)
 
 
-def test_where_nobody_can_be_asked_it_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """D6: a script that pipes `yes` has not read the question."""
-    monkeypatch.setattr("sys.stdin", io.StringIO("darkroom-prod\n"))
-    with pytest.raises(UsageError, match=r"Delete.*\n.*--yes"):
-        confirm("Delete?", word="darkroom-prod", given=False)
-    confirm("Delete?", word="darkroom-prod", given=True)
+@pytest.mark.parametrize("stdin", [io.StringIO("darkroom-prod\n"), None])
+def test_without_a_terminal_it_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO | None
+) -> None:
+    """D6: a script that pipes the word has not read the question."""
+    monkeypatch.setattr("sys.stdin", stdin)
+    with pytest.raises(UsageError, match=r"Delete.*\nstdin is not a terminal; pass --yes"):
+        confirm("Delete?", word="darkroom-prod", yes=False)
+    confirm("Delete?", word="darkroom-prod", yes=True)
