@@ -120,7 +120,7 @@ def _kind(field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
         return f"list of {_kind(field.get('items', {}), models) or 'strings'}"
     if kind == "object":
         return f"table of {_kind(field.get('additionalProperties', {}), models) or 'values'}"
-    return {"string": "string"}.get(kind, kind)
+    return str(kind)
 
 
 def parameters() -> str:

@@ -78,9 +78,9 @@ def test_ci_runs_the_command_that_the_readme_gives() -> None:
     assert re.search(r"/tox\"$", script, re.MULTILINE)
 
 
-def test_the_cost_at_rest_adds_up() -> None:
+def test_the_fixed_cost_adds_up() -> None:
     """D6: the table's last line is the sum of the others, and follows the parameter files."""
-    table = README.split("| at rest, a month")[1].split("\n\n")[0]
+    table = README.split("| fixed, per month")[1].split("\n\n")[0]
     lines = [line.split("|")[2:4] for line in table.splitlines() if "| " in line][1:]
     for column, name in enumerate(("dev", "prod")):
         cells = [line[column].strip(" *") for line in lines]
