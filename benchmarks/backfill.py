@@ -72,7 +72,7 @@ def main() -> int:
     return 1 if missing else 0
 
 
-def _deploy(emulator: Emulator, plan: specification.Specification) -> deployment.Stack:
+def _deploy(emulator: Emulator, plan: specification.Specification) -> deployment.EmulatedStack:
     template, _ = deployment.runnable(json.loads(pipeline.render(pipeline.build(plan))))
     package = deployment.package_for_this_host(ROOT / "build")
     stack = deployment.deploy(
@@ -101,7 +101,9 @@ def _each(
                 told(count)
 
 
-def _run(emulator: Emulator, stack: deployment.Stack, title: str, choice: tuple[str, ...]) -> int:
+def _run(
+    emulator: Emulator, stack: deployment.EmulatedStack, title: str, choice: tuple[str, ...]
+) -> int:
     """Back-fill in a process of its own, print its figures; return how many came to the queue."""
     sqs, url = emulator.client("sqs"), stack.outputs["WorkQueueUrl"]
     sqs.purge_queue(QueueUrl=url)

@@ -33,7 +33,6 @@ COMMANDS = {
 
 # The extra that installs a package which only some commands need.
 EXTRAS = {
-    "awscli": "local",
     "ministack": "local",
     "hypercorn": "local",
     "jinja2": "local",

@@ -227,7 +227,7 @@ def _page_in(directory: Path) -> Path:
 
 def install(
     emulator: Emulator, plan: specification.Specification, *, progress: Progress
-) -> deployment.Stack:
+) -> deployment.EmulatedStack:
     """Generate the template, package the worker and deploy both as the stack STACK_NAME."""
     text = pipeline.render(pipeline.build(plan))
     template, removed = deployment.runnable(json.loads(text))
@@ -239,12 +239,12 @@ def install(
     progress.step(
         f"Template: {len(text.encode()):,} bytes, {len(template['Resources'])} resources{without}"
     )
-    settings = " ".join(f"{key}={v}" for key, v in deployment.EMBEDDED_PARAMETERS.items())
+    settings = " ".join(f"{key}={v}" for key, v in deployment.EMULATOR_PARAMETERS.items())
     progress.step(f"Parameters: {settings}, for the embedded AWS has no VPC endpoints")
     progress.update("Packaging the worker (the first time it downloads its libraries)")
     worker = deployment.package_for_this_host(ROOT / "build")
     progress.step(f"Worker: {worker.path.name}, {worker.size / 1e6:.1f} MB")
-    progress.update("Deploying with `aws cloudformation deploy`")
+    progress.update("Deploying through a change set")
     began = time.monotonic()
     stack = deployment.deploy(
         emulator,
@@ -256,7 +256,7 @@ def install(
     return stack
 
 
-def _door(stack: deployment.Stack, source: str, *, queue: str) -> Door:
+def _door(stack: deployment.EmulatedStack, source: str, *, queue: str) -> Door:
     bucket = stack.outputs[naming.title(source, "UploadBucketName")]
     return Door(
         bucket=bucket,
@@ -267,7 +267,7 @@ def _door(stack: deployment.Stack, source: str, *, queue: str) -> Door:
 
 def process(
     emulator: Emulator,
-    stack: deployment.Stack,
+    stack: deployment.EmulatedStack,
     door: Door,
     pictures: Sequence[Picture],
     *,
@@ -314,7 +314,7 @@ def process(
     return results
 
 
-def _outputs(s3: Any, stack: deployment.Stack) -> dict[str, list[Output]]:
+def _outputs(s3: Any, stack: deployment.EmulatedStack) -> dict[str, list[Output]]:
     """Return the thumbnail bucket's objects by their keys' last folder."""
     found: dict[str, list[Output]] = {}
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=stack.thumbnail_bucket):
@@ -337,7 +337,7 @@ def dead_letters(sqs: Any, door: Door) -> set[str]:
 
 def _result(
     s3: Any,
-    stack: deployment.Stack,
+    stack: deployment.EmulatedStack,
     door: Door,
     picture: Picture,
     found: dict[str, list[Output]],
@@ -365,7 +365,7 @@ def _result(
 
 
 def _shown(
-    emulator: Emulator, stack: deployment.Stack, results: Sequence[Result]
+    emulator: Emulator, stack: deployment.EmulatedStack, results: Sequence[Result]
 ) -> Iterator[gallery.Shown]:
     """Yield what the gallery shows of each picture, the thumbnails fetched where it shows them."""
     s3 = emulator.client("s3")
@@ -411,7 +411,7 @@ def summary(results: Sequence[Result], seconds: float) -> str:
     return f"{ends}; {pace}."
 
 
-def complaints(emulator: Emulator, stack: deployment.Stack) -> str:
+def complaints(emulator: Emulator, stack: deployment.EmulatedStack) -> str:
     """Return the last warnings and errors of the worker, or of the emulator about its function."""
     lines = []
     pages = emulator.client("logs").get_paginator("filter_log_events")
@@ -428,7 +428,7 @@ def complaints(emulator: Emulator, stack: deployment.Stack) -> str:
     return "\n".join(different[-5:]) or emulator.log_tail(lines=5, about="ambda")
 
 
-def _keep(emulator: Emulator, stack: deployment.Stack, door: Door, *, prefix: str) -> None:
+def _keep(emulator: Emulator, stack: deployment.EmulatedStack, door: Door, *, prefix: str) -> None:
     """Say how to use the running stack, and wait for Ctrl-C."""
     exports = "\n".join(
         f"  export {name}={shlex.quote(value)}" for name, value in emulator.settings.items()

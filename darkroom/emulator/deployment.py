@@ -1,15 +1,19 @@
-"""The generated template and the packaged worker as a stack on the embedded AWS."""
+"""Deploys the generated template and the worker's package as a stack on the emulator."""
 
+import hashlib
 import json
 import platform
 import subprocess
 import sys
+import tempfile
+import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from darkroom.commands.package import Package, build, upload
 from darkroom.emulator.ministack import Emulator
@@ -17,23 +21,26 @@ from darkroom.errors import UserError
 from generate import DIRECT_LIMIT
 from worker import settings
 
-# What the embedded AWS refuses, by type and a property that makes the difference (none: all of that
-# type), and what a local run therefore does not show.
+ROOT = Path(__file__).parents[2]
+
+# What the emulator rejects: a resource type and the property that makes the difference (none: all
+# resources of that type), and what a local run therefore does not show.
 REFUSED = {
     ("AWS::EC2::FlowLog", ""): "network flow logs",
     ("AWS::CloudWatch::Alarm", "Metrics"): "metric math in alarms",
 }
 
-# Parameters that the embedded AWS needs otherwise than a real one: its requests come through no
-# endpoint, so that the perimeter around the worker's role would refuse the worker.
-EMBEDDED_PARAMETERS = {"EnforceVpcEndpoint": "false"}
+# The emulator's requests come through no VPC endpoint, so a policy that requires one would deny the
+# worker's own requests.
+EMULATOR_PARAMETERS = {"EnforceVpcEndpoint": "false"}
 
 CODE_BUCKET = "darkroom-code"
+EMPTY_CHANGE_SET = ("didn't contain changes", "No updates are to be performed")
 
 
 @dataclass(frozen=True)
-class Stack:
-    """A deployed pipeline: its outputs by name, and what its workers are told of each bucket."""
+class EmulatedStack:
+    """A deployed pipeline: its outputs by name, and the worker's settings of each source bucket."""
 
     name: str
     outputs: Mapping[str, str]
@@ -41,17 +48,17 @@ class Stack:
 
     @property
     def thumbnail_bucket(self) -> str:
-        """Name of the bucket that thumbnails leave from."""
+        """Name of the bucket that the worker writes to."""
         return self.outputs["ThumbnailBucketName"]
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Names of the workers, one a queue."""
+        """Names of the functions, one for each queue."""
         return _functions(self.outputs)
 
 
 def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return `template` without what is REFUSED, and what went: logical id → what is missing."""
+    """Return `template` without what is REFUSED, and what was removed: logical id to its reason."""
     resources = template["Resources"]
     removed = {
         name: missing
@@ -64,14 +71,66 @@ def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
 
 
 def package_for_this_host(output: Path) -> Package:
-    """Build the worker for this interpreter: the embedded AWS uses it whatever a template says."""
+    """Build the worker for this interpreter: the emulator runs it whatever `Runtime` says.
+
+    On Linux with glibc that is the package as it is deployed; elsewhere its libraries do not load,
+    and the same locked requirements are installed for the host.
+    """
+    if not runs_linux_packages():
+        return install_for_host(output)
     architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return build(runtime=f"python{version}", architecture=architecture, output=output)
 
 
+def runs_linux_packages() -> bool:
+    """Return whether this host can load the libraries of a function's package."""
+    return sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
+
+
+def install_for_host(output: Path) -> Package:
+    """Zip the worker with its locked requirements, installed by pip for this host.
+
+    Raises:
+        UserError: pip cannot install them, with pip's message.
+    """
+    lock = ROOT / "worker" / "requirements.txt"
+    sources = sorted((ROOT / "worker").rglob("*.py"))
+    digest = hashlib.sha256(f"{sys.version} {platform.platform()}".encode())
+    for path in (lock, *sources):
+        digest.update(path.read_bytes())
+    archive = output / f"darkroom-worker-host-{digest.hexdigest()[:12]}.zip"
+    if not archive.exists():
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output) as scratch:
+            installed = Path(scratch, "installed")
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
+            command += ["--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]
+            command += ["--no-deps", "--target", str(installed), "--requirement", str(lock)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise UserError(f"The worker's requirements cannot be installed:\n{done.stderr}")
+            files = [(path, path.relative_to(installed)) for path in sorted(installed.rglob("*"))]
+            files += [(path, path.relative_to(ROOT)) for path in sources]
+            unfinished = Path(scratch, archive.name)
+            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as file:
+                for path, name in files:
+                    if path.is_file():
+                        file.write(path, name)
+            unfinished.replace(archive)
+    with zipfile.ZipFile(archive) as file:
+        unpacked = sum(entry.file_size for entry in file.infolist())
+    return Package(
+        path=archive,
+        sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
+        size=archive.stat().st_size,
+        unpacked_size=unpacked,
+        bytecode=None,
+    )
+
+
 def package_parameters(emulator: Emulator, package: Package) -> dict[str, str]:
-    """Put the worker's package into a bucket; return the parameters that a stack needs for it."""
+    """Upload the worker's package to a bucket; return the stack's parameters that name it."""
     s3 = emulator.client("s3")
     if CODE_BUCKET not in (bucket["Name"] for bucket in s3.list_buckets()["Buckets"]):
         s3.create_bucket(
@@ -88,49 +147,87 @@ def deploy(
     *,
     stack_name: str,
     parameters: Mapping[str, str],
-) -> Stack:
-    """Create or update a stack with the AWS CLI's own `deploy`; return it.
+) -> EmulatedStack:
+    """Create or update a stack through a change set, as `aws cloudformation deploy` does.
 
-    Raises UserError with the CLI's words and each resource's reason when it fails.
+    A parameter that is not given keeps its value, and has its default in a new stack; a parameter
+    that the template does not have is ignored. No change is not an error.
+
+    Raises:
+        UserError: with CloudFormation's message, and each failed resource with its reason.
     """
-    file = emulator.directory / f"{stack_name}.json"
-    file.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
-    arguments = ["--stack-name", stack_name, "--template-file", str(file)]
-    arguments += ["--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"]
-    if file.stat().st_size > DIRECT_LIMIT:
-        arguments += ["--s3-bucket", CODE_BUCKET]
-    given = {**EMBEDDED_PARAMETERS, **parameters}
-    arguments += ["--parameter-overrides", *(f"{key}={value}" for key, value in given.items())]
     try:
-        run_cli(emulator, "cloudformation", "deploy", *arguments)
-    except UserError as error:
-        raise UserError(f"{error}\n{_failures(emulator, stack_name)}".rstrip()) from None
+        _apply(emulator, template, stack_name, {**EMULATOR_PARAMETERS, **parameters})
+    except (ClientError, WaiterError) as error:
+        reason = error.last_response.get("StatusReason") if hasattr(error, "last_response") else ""
+        failures = "\n".join(filter(None, [reason, _failures(emulator, stack_name)]))
+        raise UserError(
+            f"The stack {stack_name} could not be deployed: {error}\n{failures}".rstrip()
+        ) from None
     stack = _describe(emulator, stack_name)
-    for function in stack.functions:  # the real CloudFormation is not done before they are
+    for function in stack.functions:  # CloudFormation waits for this; the emulator does not
         emulator.client("lambda").get_waiter("function_active_v2").wait(FunctionName=function)
         emulator.client("lambda").get_waiter("function_updated_v2").wait(FunctionName=function)
     _correct_concurrency(emulator, stack)
     return stack
 
 
-def run_cli(emulator: Emulator, *arguments: str) -> str:
-    """Run the AWS CLI against `emulator`; return its output. Raises UserError with its words."""
-    done = subprocess.run(
-        [sys.executable, "-m", "awscli", *arguments],
-        env=emulator.environment,
-        cwd=emulator.directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
+def _apply(
+    emulator: Emulator, template: Mapping[str, Any], stack_name: str, given: Mapping[str, str]
+) -> None:
+    client = emulator.client("cloudformation")
+    known = _known_parameters(client, stack_name)
+    names = {"StackName": stack_name, "ChangeSetName": f"darkroom-{time.time_ns()}"}
+    client.create_change_set(
+        **names,
+        **_template(emulator, template, stack_name),
+        ChangeSetType="CREATE" if known is None else "UPDATE",
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": given[name]}
+            if name in given
+            else {"ParameterKey": name, "UsePreviousValue": True}
+            for name in template.get("Parameters", {})
+            if name in given or name in (known or ())
+        ],
     )
-    if done.returncode:
-        words = " ".join(arguments[:2])
-        raise UserError(f"`aws {words}` failed:\n{done.stderr.strip()}")
-    return done.stdout
+    often = {"Delay": 1, "MaxAttempts": 120}
+    try:
+        client.get_waiter("change_set_create_complete").wait(**names, WaiterConfig=often)
+    except WaiterError as error:
+        reason = error.last_response.get("StatusReason", "")
+        if any(words in reason for words in EMPTY_CHANGE_SET):
+            return
+        raise
+    client.execute_change_set(**names)
+    waiter = "stack_create_complete" if known is None else "stack_update_complete"
+    client.get_waiter(waiter).wait(StackName=stack_name, WaiterConfig=often)
 
 
-def _describe(emulator: Emulator, stack_name: str) -> Stack:
+def _known_parameters(client: Any, stack_name: str) -> set[str] | None:
+    """Return the parameters of a stack; None if there is no stack."""
+    try:
+        (stack,) = client.describe_stacks(StackName=stack_name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return None
+        raise
+    if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set was made and never executed
+        return None
+    return {parameter["ParameterKey"] for parameter in stack.get("Parameters", ())}
+
+
+def _template(emulator: Emulator, template: Mapping[str, Any], stack_name: str) -> dict[str, str]:
+    """Return the template as create_change_set takes it: by URL where the text is too long."""
+    text = json.dumps(template, separators=(",", ":"))
+    if len(text.encode()) <= DIRECT_LIMIT:
+        return {"TemplateBody": text}
+    key = f"{stack_name}.json"
+    emulator.client("s3").put_object(Bucket=CODE_BUCKET, Key=key, Body=text.encode())
+    return {"TemplateURL": f"{emulator.url}/{CODE_BUCKET}/{key}"}
+
+
+def _describe(emulator: Emulator, stack_name: str) -> EmulatedStack:
     (stack,) = emulator.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     client = emulator.client("lambda")
@@ -138,17 +235,17 @@ def _describe(emulator: Emulator, stack_name: str) -> Stack:
     for name in _functions(outputs):
         function = client.get_function_configuration(FunctionName=name)
         sources |= settings.parse(function["Environment"]["Variables"]).sources
-    return Stack(name=stack_name, outputs=outputs, sources=sources)
+    return EmulatedStack(name=stack_name, outputs=outputs, sources=sources)
 
 
 def _functions(outputs: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(value for key, value in outputs.items() if key.endswith("FunctionName"))
 
 
-def _correct_concurrency(emulator: Emulator, stack: Stack) -> None:
-    """Make the mapping's maximum concurrency a number again: its poller fails on text.
+def _correct_concurrency(emulator: Emulator, stack: EmulatedStack) -> None:
+    """Make the mapping's maximum concurrency a number again: the emulator's poller fails on text.
 
-    CloudFormation's parameters are text and the real one converts them; the embedded one does not.
+    Parameters are text, which CloudFormation converts and the emulator does not.
     """
     client = emulator.client("lambda")
     for function in stack.functions:
@@ -161,7 +258,7 @@ def _correct_concurrency(emulator: Emulator, stack: Stack) -> None:
 
 
 def _failures(emulator: Emulator, stack_name: str) -> str:
-    """Say which resources failed and why, one a line, the first to fail first."""
+    """Return a line for each failed resource with its reason, the first failure first."""
     try:
         events = emulator.client("cloudformation").describe_stack_events(StackName=stack_name)
     except ClientError:  # it failed before there was a stack

@@ -1,4 +1,4 @@
-"""An embedded AWS (MiniStack) in a process of its own, with nothing of the caller's AWS in it."""
+"""An emulator of AWS (MiniStack) in a process of its own, isolated from the caller's AWS."""
 
 import os
 import shutil
@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, Self
 
 import botocore.session
+import trustme
 from botocore.config import Config
 
 from darkroom.errors import UserError
@@ -27,16 +28,20 @@ ACCESS_KEY = "test"  # MiniStack's own root caller; means nothing to the real AW
 SECRET_KEY = "test"  # noqa: S105  # nosec B105 # the fake that goes with it
 START_SECONDS = 60.0  # a cold start takes 2 s; a slow disk or a busy machine several times that
 
-# What a child process needs from the caller's environment to start at all: nothing else is passed.
+# Signals that end the program as Ctrl-C does; Windows has no SIGHUP.
+TERMINATION = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+# What a child process needs from the caller's environment to start; nothing else is passed on.
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 class Emulator:
-    """The embedded AWS: `with Emulator() as emulator: emulator.client("s3")…`.
+    """An AWS emulator: `with Emulator() as emulator: emulator.client("s3")`.
 
-    TLS and IAM are on. State, log, certificate and temporary files live in one
-    directory that goes when the block ends, however it ends: also on Ctrl-C,
-    SIGTERM and SIGHUP. Raises UserError when the emulator cannot start.
+    TLS is on and IAM is enforced. All its files are in one directory,
+    which is deleted when the block ends, also by Ctrl-C, SIGTERM or SIGHUP.
     """
 
     def __init__(
@@ -46,9 +51,12 @@ class Emulator:
         plain_http: bool = False,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Prepare one for `region`; `progress` hears how its start goes.
+        """Prepare an emulator; entering the context starts it.
 
-        With `plain_http` it also answers at `plain_url`, to show that policies refuse that.
+        Args:
+            region: the AWS Region that it emulates.
+            plain_http: also listen without TLS at `plain_url`, to test policies that refuse that.
+            progress: called with a sentence while the emulator starts.
         """
         self.region = region
         self._plain_http = plain_http
@@ -57,15 +65,18 @@ class Emulator:
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        """Starts it and waits until it answers."""
+        """Start the emulator and wait until it answers.
+
+        Raises:
+            UserError: the emulator cannot start on this host.
+        """
         _check_host()
         self._handle_signals()
         self.directory = Path(tempfile.mkdtemp(prefix="darkroom-"))
         self.certificate = self.directory / "certificate.pem"
-        self._key = self.directory / "key.pem"
         self.log = self.directory / "emulator.log"
         try:
-            self._make_certificate()
+            self._make_certificates()
             with ExitStack() as sockets:
                 binds = {"--bind": sockets.enter_context(_listener())}
                 self.url = f"https://{HOST}:{_port(binds['--bind'])}"
@@ -80,12 +91,12 @@ class Emulator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stops it and removes all that it wrote."""
+        """Stop the emulator and delete its files."""
         self._clean_up()
 
     @property
     def environment(self) -> dict[str, str]:
-        """The whole environment for a program that shall use this AWS and no other."""
+        """The whole environment of a program that may use this AWS and no other."""
         return {
             **_inherited(),
             "HOME": str(self.directory),  # no ~/.aws: no profiles, aliases, plug-ins, caches
@@ -101,7 +112,7 @@ class Emulator:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What a person exports to use this AWS with the AWS CLI or an SDK."""
+        """The variables that point the AWS CLI or an SDK to this AWS."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_CA_BUNDLE": str(self.certificate),
@@ -111,15 +122,18 @@ class Emulator:
             "AWS_DEFAULT_REGION": self.region,
         }
 
-    def client(self, service: str, *, credentials: Mapping[str, str] | None = None) -> Any:
-        """A botocore client of this AWS, as its root or with `credentials`.
+    def client(self, service: str, *, credentials: Mapping[str, Any] | None = None) -> Any:
+        """Return a botocore client of this AWS, with the root user's credentials by default.
 
-        `credentials` are create_client's own: `aws_access_key_id`, `aws_secret_access_key` and
-        perhaps `aws_session_token`; the first may be a 12-digit account id to be its root.
-        Neither the caller's AWS configuration nor a proxy of his is read.
+        Neither the caller's AWS configuration nor a proxy setting is read.
+
+        Args:
+            service: botocore's name of the service.
+            credentials: `aws_access_key_id`, `aws_secret_access_key` and optionally
+                `aws_session_token`; a 12-digit account id as the key id is that account's root.
         """
-        session = botocore.session.Session(session_vars=_nothing_from_outside())
-        root = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+        session = botocore.session.Session(session_vars=_isolated_variables())
+        root: Mapping[str, Any] = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
         return session.create_client(
             service,
             region_name=self.region,
@@ -128,60 +142,58 @@ class Emulator:
             config=Config(
                 proxies={},
                 max_pool_connections=32,
-                s3={"addressing_style": "path"},  # HOST has no sub-domains
+                s3={"addressing_style": "path"},  # HOST has no subdomains
             ),
             **(credentials or root),
         )
 
     def wait(self) -> None:
-        """Return never: until Ctrl-C or, with a UserError, until the emulator ends by itself."""
+        """Wait for Ctrl-C.
+
+        Raises:
+            UserError: the emulator stopped on its own.
+        """
         if self._process is not None:
             status = self._process.wait()
-            raise UserError(f"The embedded AWS stopped with status {status}.\n{self.log_tail()}")
+            raise UserError(f"The emulator stopped with status {status}.\n{self.log_tail()}")
 
     def log_tail(self, *, lines: int = 15, about: str = "") -> str:
-        """The last lines that the emulator wrote, of those that contain `about`."""
+        """Return the last lines of the emulator's log that contain `about`."""
         written = self.log.read_text(errors="replace").splitlines()
         return "\n".join([line for line in written if about in line][-lines:])
 
     def _handle_signals(self) -> None:
-        """Lets SIGTERM and SIGHUP unwind the program as Ctrl-C does."""
+        """Let SIGTERM and SIGHUP unwind the program as Ctrl-C does."""
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread may, and only it receives them
-        self._handlers = {
-            number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)
-        }
+        self._handlers = {number: signal.signal(number, _leave) for number in TERMINATION}
         self._handlers[signal.SIGINT] = signal.getsignal(signal.SIGINT)
 
     def _clean_up(self) -> None:
         for number in self._handlers:
-            signal.signal(number, signal.SIG_IGN)  # the few seconds of tidying are not for cutting
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave files behind
         if self._process is not None:
             _stop(self._process)
         shutil.rmtree(self.directory, ignore_errors=True)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _make_certificate(self) -> None:
-        """Writes a certificate for HOST and its key: ours alone, known to nobody else."""
-        command = ["openssl", "req", "-x509", "-nodes", "-days", "30", "-newkey", "ec"]
-        command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", f"/CN={HOST}"]
-        command += ["-addext", f"subjectAltName=IP:{HOST}"]
-        command += ["-addext", "basicConstraints=critical,CA:FALSE"]
-        command += ["-addext", "keyUsage=critical,digitalSignature"]
-        command += ["-out", str(self.certificate), "-keyout", str(self._key)]
-        made = subprocess.run(
-            command, env=_inherited(), capture_output=True, text=True, check=False
-        )
-        if made.returncode:
-            raise UserError(f"openssl could not make a certificate:\n{made.stderr}")
+    def _make_certificates(self) -> None:
+        """Write a certificate authority, and a certificate for HOST with its key."""
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.certificate))
+        server = authority.issue_cert(HOST)
+        self._chain, self._key = self.directory / "chain.pem", self.directory / "key.pem"
+        for part in server.cert_chain_pems:
+            part.write_to_path(str(self._chain), append=True)
+        server.private_key_pem.write_to_path(str(self._key))
 
     def _start(self, binds: Mapping[str, socket.socket]) -> subprocess.Popen[bytes]:
-        """Starts it on open sockets: its own start command would look for a port and take 443."""
+        """Start it on open sockets: its own command looks for a port, and takes 443."""
         environment = self.environment | {
             "MINISTACK_HOST": HOST,
             "MINISTACK_REGION": self.region,
-            "MINISTACK_SSL_CERT": str(self.certificate),
+            "MINISTACK_SSL_CERT": str(self._chain),
             "MINISTACK_SSL_KEY": str(self._key),
             "GATEWAY_PORT": str(_port(binds["--bind"])),
             "USE_SSL": "1",
@@ -196,7 +208,7 @@ class Emulator:
         command += ["--keep-alive", "75"]
         for option, listener in binds.items():
             command += [option, f"fd://{listener.fileno()}"]
-        command += ["--certfile", str(self.certificate), "--keyfile", str(self._key)]
+        command += ["--certfile", str(self._chain), "--keyfile", str(self._key)]
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 command,
@@ -206,7 +218,7 @@ class Emulator:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is ours to handle; its workers stop with it
+                start_new_session=True,  # we handle Ctrl-C, and end the group with its workers
             )
 
     def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
@@ -217,10 +229,10 @@ class Emulator:
             if status is not None or waited > START_SECONDS:
                 what = f"stopped with status {status}" if status is not None else "did not answer"
                 raise UserError(
-                    f"The embedded AWS {what} after {waited:.0f} s. The end of its log:\n"
+                    f"The emulator {what} after {waited:.0f} s. The end of its log:\n"
                     + (self.log_tail() or "(empty)")
                 )
-            self._progress(f"starting the embedded AWS, {waited:.0f} s")
+            self._progress(f"starting the emulator, {waited:.0f} s")
             time.sleep(0.1)
 
     def _is_healthy(self) -> bool:
@@ -237,8 +249,8 @@ class Emulator:
             return False
 
 
-def _nothing_from_outside() -> dict[str, tuple[None, None, Any, Any]]:
-    """botocore's session variables with their defaults, cut off from environment and files."""
+def _isolated_variables() -> dict[str, tuple[None, None, Any, Any]]:
+    """Return botocore's session variables with their defaults, read from nowhere else."""
     defaults = botocore.session.Session.SESSION_VARIABLES
     isolated = {
         name: (None, None, default, convert) for name, (_, _, default, convert) in defaults.items()
@@ -264,13 +276,8 @@ def _inherited() -> dict[str, str]:
 
 
 def _check_host() -> None:
-    if sys.platform != "linux":
-        raise UserError(
-            "The local run needs Linux, for it runs the function's own package, which is built for"
-            " Linux. On Windows use WSL, on macOS a Linux virtual machine or container."
-        )
-    if shutil.which("openssl") is None:
-        raise UserError("The embedded AWS makes its certificate with `openssl`: install it first.")
+    if sys.platform == "win32":
+        raise UserError("The local run needs Linux or macOS. On Windows, run it in WSL.")
 
 
 def _leave(number: int, _: FrameType | None) -> None:
@@ -278,9 +285,9 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the emulator and the function workers it started: the process group it leads.
+    """Kill the emulator and the function workers that it started: its process group.
 
-    At once: there is no state to save, and its graceful stop waits for idle connections.
+    There is no state to save, and its graceful stop waits for idle connections.
     """
     with suppress(ProcessLookupError):  # none left
         os.killpg(process.pid, signal.SIGKILL)

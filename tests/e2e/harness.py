@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from darkroom import cli
 from darkroom.aws import notifications
-from darkroom.emulator.deployment import Stack
+from darkroom.emulator.deployment import EmulatedStack
 from darkroom.emulator.ministack import Emulator
 from templates import naming
 from worker import keys
@@ -62,7 +62,7 @@ class Pipeline:
     """One stack on the emulator."""
 
     emulator: Emulator
-    stack: Stack
+    stack: EmulatedStack
     source: str = "default"
 
     @cached_property

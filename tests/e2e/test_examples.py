@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.template_sizes.sizes import EXAMPLES
-from darkroom.emulator import deployment
+from darkroom.emulator import deployment, prerequisites
 from darkroom.emulator.ministack import Emulator
 from templates import specification
-from tests.e2e import fixtures, pictures
+from tests.e2e import pictures
 from tests.e2e.conftest import template
 from tests.e2e.harness import Pipeline
 
@@ -23,7 +23,7 @@ def test_an_example_runs(
     """D5, T5: through the rights, events and settings of its own template, from each bucket."""
     plan = specification.load(path)
     name = path.stem
-    parameters = fixtures.parameters(emulator, plan, name)
+    parameters = prerequisites.create(emulator, plan, name)
     stack = deployment.deploy(
         emulator,
         template(plan),

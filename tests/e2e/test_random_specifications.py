@@ -5,11 +5,10 @@ from itertools import count
 
 import pytest
 
-from darkroom.emulator import deployment
+from darkroom.emulator import deployment, prerequisites
 from darkroom.emulator.ministack import Emulator
-from templates import naming
 from templates.specification import Specification
-from tests.e2e import fixtures, pictures
+from tests.e2e import pictures
 from tests.e2e.conftest import template
 from tests.e2e.harness import Pipeline, Stored
 from tests.property.random_specifications import drawn
@@ -66,12 +65,8 @@ def test_a_random_specification_runs(
         emulator,
         template(plan),
         stack_name=name,
-        parameters={**package_parameters, **fixtures.parameters(emulator, plan, name)},
+        parameters={**package_parameters, **prerequisites.create(emulator, plan, name)},
     )
-    for source, settings in plan.sources.items():
-        if settings.type == "eventbridge":
-            command = stack.outputs[naming.title(source, "EnableEventBridgeCommand")]
-            fixtures.turn_events_on(emulator, command)
     uploaded = {}
     for source, settings in plan.sources.items():
         pipeline = Pipeline(emulator, stack, source)

@@ -7,6 +7,8 @@ events carry no version: what AWS sends is put onto the queue as a message of th
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +16,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.emulator import deployment
+from darkroom.emulator import deployment, prerequisites
 from darkroom.emulator.ministack import Emulator
 from templates import specification
-from tests.e2e import fixtures, pictures
+from tests.e2e import pictures
 from tests.e2e.conftest import template
 from tests.e2e.harness import Pipeline, Stored
 from worker import keys
@@ -49,11 +51,11 @@ def mixed(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
     """A stack beside buckets and topics that were there before it."""
     given = {"NamePrefix": "mixed", "CreateSqsEndpoint": "false"}
     for name, bucket in BUCKETS.items():
-        given[f"{name.capitalize()}BucketName"] = fixtures.bucket(emulator, bucket)
+        given[f"{name.capitalize()}BucketName"] = prerequisites.create_bucket(emulator, bucket)
     for name in ("partner", "wire"):
-        arn = fixtures.topic(emulator, name, announces=BUCKETS[name])
+        arn = prerequisites.create_topic(emulator, name, bucket=BUCKETS[name])
         given[f"{name.capitalize()}TopicArn"] = arn
-    fixtures.topic(emulator, "others", announces=BUCKETS["old"])  # somebody else's
+    prerequisites.create_topic(emulator, "others", bucket=BUCKETS["old"])  # there before
     stack = deployment.deploy(
         emulator,
         template(specification.parse(PLAN, origin="test")),
@@ -64,7 +66,10 @@ def mixed(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
     pipeline.sqs.set_queue_attributes(
         QueueUrl=stack.outputs["BulkWorkQueueUrl"], Attributes={"VisibilityTimeout": "2"}
     )
-    fixtures.turn_events_on(emulator, stack.outputs["OldEnableEventBridgeCommand"])
+    # The command of the output, as an operator runs it.
+    aws = f'aws() {{ "{sys.executable}" -m awscli "$@"; }}'
+    script = f"{aws}\n{stack.outputs['OldEnableEventBridgeCommand']}"
+    subprocess.run(["/bin/sh", "-ec", script], env=emulator.environment, check=True)
     return pipeline
 
 

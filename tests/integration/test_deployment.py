@@ -1,5 +1,6 @@
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def references(value: object) -> Iterator[str]:
 def test_what_is_removed_is_really_refused(
     emulator: Emulator, generated: dict[str, Any], kind: str, part: str
 ) -> None:
-    """D5: the list is minimal: with any line of it left in, the embedded AWS refuses the stack."""
+    """D5: the list is minimal: with any line of it left in, the emulator refuses the stack."""
     stack = Reading(generated)
     properties = next(
         found
@@ -80,7 +81,7 @@ def test_nothing_else_is_changed(generated: dict[str, Any]) -> None:
 def test_the_concurrency_needs_its_correction(
     emulator: Emulator, generated: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """D5: the day the embedded AWS converts numbers itself, the correction can go."""
+    """D5: the day the emulator converts numbers itself, the correction can go."""
     archive = tmp_path / "worker.zip"
     archive.write_bytes(b"PK\x05\x06" + bytes(18))  # an empty zip: nothing is run here
     package = Package(path=archive, sha256="", size=22, unpacked_size=0, bytecode=None)
@@ -103,12 +104,71 @@ def test_the_concurrency_needs_its_correction(
 
 
 def test_a_failure_names_the_resource_and_its_reason(emulator: Emulator) -> None:
-    """Trap 1, for one: the CLI alone would say "Failed to create/update the stack"."""
+    """Pitfall 1, for one: the waiter alone would say "encountered a terminal failure state"."""
     notification = {"Event": "s3:ObjectCreated:*", "Queue": "arn:aws:sqs:eu-west-1:1:nowhere"}
     bucket = {
         "Type": "AWS::S3::Bucket",
         "Properties": {"NotificationConfiguration": {"QueueConfigurations": [notification]}},
     }
     template = {"Resources": {"Broken": bucket}}
-    with pytest.raises(UserError, match=r"(?s)aws cloudformation deploy.*Broken: .*Unable to val"):
+    with pytest.raises(
+        UserError, match=r"(?s)The stack stack could not be deployed.*Broken: .*Unable to val"
+    ):
         deployment.deploy(emulator, template, stack_name="stack", parameters={})
+
+
+def test_no_change_and_a_large_template_are_no_errors(emulator: Emulator, tmp_path: Path) -> None:
+    """D5: as `aws cloudformation deploy` does: again, changed, and too large to send directly."""
+    archive = tmp_path / "worker.zip"
+    archive.write_bytes(b"PK\x05\x06" + bytes(18))
+    package = Package(path=archive, sha256="", size=22, unpacked_size=0, bytecode=None)
+    deployment.package_parameters(emulator, package)  # makes the bucket for large templates
+    names = {"Type": "String", "Default": "one"}
+
+    def queue_name(text: str, **parameters: str) -> str:
+        template = {
+            "Parameters": {"Name": names},
+            "Resources": {
+                "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Name"}}},
+                "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": text}},
+            },
+            "Outputs": {"Queue": {"Value": {"Fn::GetAtt": ["Queue", "QueueName"]}}},
+        }
+        given = {**parameters, "Unknown": "ignored"}
+        stack = deployment.deploy(emulator, template, stack_name="again", parameters=given)
+        return stack.outputs["Queue"]
+
+    assert queue_name("") == "one"
+    assert queue_name("", Name="two") == "two"
+    assert queue_name("") == "two", "a parameter that is not given keeps its value"
+    assert queue_name(60_000 * "a") == "two"
+
+
+@pytest.mark.parametrize(
+    ("system", "libc", "linux"),
+    [("linux", "glibc", True), ("linux", "", False), ("darwin", "", False)],
+)
+def test_the_worker_is_built_for_the_host(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, libc: str, linux: bool
+) -> None:
+    """D5: Linux runs the function's own package; macOS and musl run the same locked versions."""
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.libc_ver", lambda: (libc, ""))
+    called = []
+    monkeypatch.setattr(deployment, "build", lambda **_: called.append("package"))
+    monkeypatch.setattr(deployment, "install_for_host", lambda _: called.append("installation"))
+    deployment.package_for_this_host(tmp_path)
+    assert called == ["package" if linux else "installation"]
+
+
+def test_an_installation_for_the_host_has_worker_and_requirements(tmp_path: Path) -> None:
+    """D5: what a Mac runs: the locked requirements, with pip's check of their hashes."""
+    package = deployment.install_for_host(tmp_path)
+    with zipfile.ZipFile(package.path) as archive:
+        names = set(archive.namelist())
+    assert {"worker/handler.py", "worker/imaging/thumbnails.py", "botocore/session.py"} <= names
+    assert any(name.startswith("PIL/_imaging.") for name in names)
+    assert package.path.stat().st_size == package.size
+    before = package.path.stat().st_mtime_ns
+    assert deployment.install_for_host(tmp_path) == package
+    assert package.path.stat().st_mtime_ns == before, "it is not installed again"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,12 @@ def _listening(directory: Path) -> set[str] | None:
         try:
             if os.fsencode(directory) not in (process / "environ").read_bytes():
                 continue
-            sockets |= {str(handle.readlink()) for handle in (process / "fd").iterdir()}
+            handles = list((process / "fd").iterdir())
         except OSError:
             continue
+        for handle in handles:
+            with suppress(FileNotFoundError):  # closed since
+                sockets.add(str(handle.readlink()))
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
@@ -109,14 +113,8 @@ def test_a_start_that_hangs_ends(temporary: Path, monkeypatch: pytest.MonkeyPatc
     heard: list[str] = []
     with pytest.raises(UserError, match="did not answer"):
         Emulator(progress=heard.append).__enter__()
-    assert "starting the embedded AWS" in heard[-1]
+    assert "starting the emulator" in heard[-1]
     assert list(temporary.iterdir()) == []
-
-
-def test_without_openssl_it_says_so(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
-    monkeypatch.setenv("PATH", str(temporary))
-    with pytest.raises(UserError, match="openssl"):
-        Emulator().__enter__()
 
 
 def test_the_callers_aws_is_neither_read_nor_passed_on(
@@ -167,8 +165,15 @@ def test_another_thread_can_start_one(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_another_system_is_told_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trap 38: the function's package is for Linux; elsewhere its libraries would not load."""
-    monkeypatch.setattr("sys.platform", "darwin")
-    with pytest.raises(UserError, match="Linux"), Emulator():
+def test_windows_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D5: a process group and inherited sockets are POSIX."""
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(UserError, match="WSL"), Emulator():
         pass
+
+
+def test_a_platform_without_sighup_starts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D5: macOS and Linux have SIGHUP; the emulator needs SIGTERM alone."""
+    monkeypatch.setattr(module, "TERMINATION", (signal.SIGTERM,))
+    with Emulator() as emulator:
+        assert emulator.client("sts").get_caller_identity()
