@@ -102,7 +102,6 @@ def validate(
             fix="Correct the file, or the parameter's bounds.",
             why="deploy refuses the file, or takes the value for a parameter that it is not.",
             source=PARAMETER_FILES,
-            keeps="D4, trap 36",
         )
         for path, pairs in given.items()
         for problem in parameters.wrong(known, pairs)
@@ -165,7 +164,6 @@ def sift(content: dict[str, Any], found: list[Finding], tools: Sequence[str]) ->
                 problem=problem,
                 fix='Write Metadata.validate.skip: [{"id": …, "comment": …}], or remove it.',
                 why="An exception nobody can explain, or needs, hides the next fault.",
-                keeps="D4",
             )
         )
     return Report(findings, justified)

@@ -7,14 +7,18 @@ from types import ModuleType
 from typing import Any
 
 from darkroom.cloudformation.model import Stack
-from darkroom.lint.rule import Rule
+from darkroom.lint.rule import Rule, Severity
 from darkroom.lint.rules import (
+    alarms,
     buckets,
+    dashboards,
     encryption,
+    endpoints,
+    event_source_mappings,
     event_sources,
     functions,
+    logs,
     network,
-    observability,
     policies,
     queues,
     template,
@@ -22,13 +26,17 @@ from darkroom.lint.rules import (
 
 MODULES: tuple[ModuleType, ...] = (
     queues,
+    event_source_mappings,
     event_sources,
     functions,
     buckets,
     encryption,
     policies,
     network,
-    observability,
+    endpoints,
+    alarms,
+    dashboards,
+    logs,
     template,
 )
 RULES: dict[str, Rule] = {
@@ -52,7 +60,8 @@ class Finding:
     fix: str = ""
     why: str = ""
     source: str = ""
-    keeps: str = ""
+    code: str = ""
+    severity: Severity = "error"
     given: str = ""
 
 
@@ -79,10 +88,11 @@ def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> It
                         rule=one.name,
                         resource=resource,
                         problem=problem,
-                        fix=one.fix,
+                        fix=one.remediation,
                         why=one.why,
                         source=one.source,
-                        keeps=one.keeps,
+                        code=one.code,
+                        severity=one.severity,
                         given=given,
                     )
 

@@ -44,12 +44,17 @@ def _announced(stack: Stack) -> Iterator[tuple[str, list[tuple[str, str, str, st
 
 
 @rule(
-    "Set all four of PublicAccessBlockConfiguration to true.",
+    "DR-S3-002",
+    "error",
+    remediation="Set all four of PublicAccessBlockConfiguration to true.",
     source=f"{S3}/access-control-block-public-access.html",
-    keeps="S1",
+    requirements=("S1",),
 )
-def bucket_blocks_public_access(stack: Stack) -> Problems:
-    """One public policy or ACL, today or later, opens the data to everybody."""
+def s3_public_access_block(stack: Stack) -> Problems:
+    """A bucket blocks all public access.
+
+    One public policy or ACL, today or later, opens the data to everybody.
+    """
     wanted = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     for bucket, properties in stack.of_type("S3::Bucket").items():
         block = properties.get("PublicAccessBlockConfiguration", {})
@@ -59,12 +64,18 @@ def bucket_blocks_public_access(stack: Stack) -> Problems:
 
 
 @rule(
-    "Set OwnershipControls to BucketOwnerEnforced and remove AccessControl.",
+    "DR-S3-003",
+    "warning",
+    remediation="Set OwnershipControls to BucketOwnerEnforced and remove AccessControl.",
     source=f"{S3}/about-object-ownership.html",
-    keeps="S1, trap 39",
+    requirements=("S1",),
+    pitfalls=(39,),
 )
-def bucket_has_no_acls(stack: Stack) -> Problems:
-    """ACLs grant access that no policy shows."""
+def s3_acl_disabled(stack: Stack) -> Problems:
+    """A bucket has ACLs disabled.
+
+    ACLs grant access that no policy shows.
+    """
     for bucket, properties in stack.of_type("S3::Bucket").items():
         rules = properties.get("OwnershipControls", {}).get("Rules", [])
         if [one.get("ObjectOwnership") for one in rules] != ["BucketOwnerEnforced"]:
@@ -73,21 +84,36 @@ def bucket_has_no_acls(stack: Stack) -> Problems:
             yield bucket, f"has the ACL {properties['AccessControl']}"
 
 
-@rule("Set VersioningConfiguration to Enabled.", source=f"{S3}/Versioning.html", keeps="S1, P6")
-def bucket_is_versioned(stack: Stack) -> Problems:
-    """An overwritten or deleted object is gone, and an event cannot be matched to its bytes."""
+@rule(
+    "DR-S3-004",
+    "warning",
+    remediation="Set VersioningConfiguration to Enabled.",
+    source=f"{S3}/Versioning.html",
+    requirements=("S1", "P6"),
+)
+def s3_versioning(stack: Stack) -> Problems:
+    """A bucket is versioned.
+
+    An overwritten or deleted object is gone, and an event cannot be matched to its bytes.
+    """
     for bucket, properties in stack.of_type("S3::Bucket").items():
         if properties.get("VersioningConfiguration", {}).get("Status") != "Enabled":
             yield bucket, "is not versioned"
 
 
 @rule(
-    "Set BucketKeyEnabled to true beside the key.",
+    "DR-S3-005",
+    "warning",
+    remediation="Set BucketKeyEnabled to true beside the key.",
     source=f"{S3}/bucket-key.html",
-    keeps="S1, trap 6",
+    requirements=("S1",),
+    pitfalls=(6,),
 )
-def bucket_uses_bucket_key(stack: Stack) -> Problems:
-    """Without a bucket key each object costs calls to KMS, up to its request quota."""
+def s3_bucket_key(stack: Stack) -> Problems:
+    """A bucket under a KMS key uses an S3 Bucket Key.
+
+    Without a bucket key each object costs calls to KMS, up to its request quota.
+    """
     for bucket, properties in stack.of_type("S3::Bucket").items():
         for one in properties.get("BucketEncryption", {}).get(
             "ServerSideEncryptionConfiguration", []
@@ -98,12 +124,19 @@ def bucket_uses_bucket_key(stack: Stack) -> Problems:
 
 
 @rule(
-    "Deny s3:* when aws:SecureTransport is false, to everybody, on the bucket and its objects.",
+    "DR-S3-006",
+    "warning",
+    remediation=(
+        "Deny s3:* when aws:SecureTransport is false, to everybody, on the bucket and its objects."
+    ),
     source=BEST,
-    keeps="S2",
+    requirements=("S2",),
 )
-def bucket_refuses_plain_http(stack: Stack) -> Problems:
-    """S3 answers plain HTTP, and whoever is on the way reads along."""
+def s3_secure_transport(stack: Stack) -> Problems:
+    """A bucket's policy denies requests without TLS.
+
+    S3 answers plain HTTP, and whoever is on the way reads along.
+    """
     for bucket in stack.of_type("S3::Bucket"):
         arn = stack.arn(bucket)
         for action, resource in (("s3:GetObject", f"{arn}/x"), ("s3:ListBucket", arn)):
@@ -122,12 +155,19 @@ def bucket_refuses_plain_http(stack: Stack) -> Problems:
 
 
 @rule(
-    "Deny s3:* when aws:PrincipalAccount is not this account and the caller is no AWS service.",
+    "DR-S3-007",
+    "warning",
+    remediation=(
+        "Deny s3:* when aws:PrincipalAccount is not this account and the caller is no AWS service."
+    ),
     source=f"{S3}/example-bucket-policies.html",
-    keeps="S2",
+    requirements=("S2",),
 )
-def bucket_refuses_other_accounts(stack: Stack) -> Problems:
-    """A grant to another account, today or later, would open the data across the boundary."""
+def s3_policy_other_accounts(stack: Stack) -> Problems:
+    """A bucket's policy denies principals of other accounts.
+
+    A grant to another account, today or later, would open the data across the boundary.
+    """
     for bucket in stack.of_type("S3::Bucket"):
         arn = stack.arn(bucket)
         for action, resource in (("s3:GetObject", f"{arn}/x"), ("s3:ListBucket", arn)):
@@ -146,12 +186,20 @@ def bucket_refuses_other_accounts(stack: Stack) -> Problems:
 
 
 @rule(
-    "Deny s3:PutObject when x-amz-server-side-encryption(-aws-kms-key-id) is given and is another.",
+    "DR-S3-008",
+    "warning",
+    remediation=(
+        "Deny s3:PutObject when x-amz-server-side-encryption(-aws-kms-key-id) is given and is"
+        " another."
+    ),
     source=f"{S3}/UsingKMSEncryption.html",
-    keeps="S2",
+    requirements=("S2",),
 )
-def bucket_refuses_other_keys(stack: Stack) -> Problems:
-    """A caller may name another key for an object: readable for others, or for nobody."""
+def s3_policy_other_keys(stack: Stack) -> Problems:
+    """A bucket's policy denies uploads under any key but the bucket's.
+
+    A caller may name another key for an object: readable for others, or for nobody.
+    """
     header = "s3:x-amz-server-side-encryption"
     for bucket in stack.of_type("S3::Bucket"):
         if not stack.key_of(bucket):
@@ -195,13 +243,20 @@ def _put(stack: Stack, bucket: str, context: dict[str, str]) -> Request:
 
 
 @rule(
-    "Add a condition aws:PrincipalIsAWSService false (and aws:ViaAWSService false), or deny only"
-    " the principals meant.",
+    "DR-S3-009",
+    "error",
+    remediation=(
+        "Add a condition aws:PrincipalIsAWSService false (and aws:ViaAWSService false), or deny"
+        " only the principals meant."
+    ),
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice",
-    keeps="trap 7",
+    pitfalls=(7,),
 )
-def refusal_does_not_lock_out_services(stack: Stack) -> Problems:
-    """A Deny on an address, endpoint or account also meets AWS's own services and the deployer."""
+def s3_deny_service_lockout(stack: Stack) -> Problems:
+    """A Deny in a bucket's policy does not apply to AWS services.
+
+    A Deny on an address, endpoint or account also meets AWS's own services and the deployer.
+    """
     for bucket in stack.of_type("S3::Bucket"):
         service = Request(
             action="s3:PutObject",
@@ -223,13 +278,20 @@ def refusal_does_not_lock_out_services(stack: Stack) -> Problems:
 
 
 @rule(
-    "Add an enabled lifecycle rule for all objects with NoncurrentVersionExpiration and"
-    " AbortIncompleteMultipartUpload.",
+    "DR-S3-010",
+    "warning",
+    remediation=(
+        "Add an enabled lifecycle rule for all objects with NoncurrentVersionExpiration and"
+        " AbortIncompleteMultipartUpload."
+    ),
     source=f"{S3}/lifecycle-configuration-examples.html",
-    keeps="trap 51",
+    pitfalls=(51,),
 )
-def old_versions_expire(stack: Stack) -> Problems:
-    """Versioned buckets keep every overwritten object, and unfinished uploads cost unseen."""
+def s3_lifecycle_noncurrent(stack: Stack) -> Problems:
+    """Noncurrent versions and incomplete multipart uploads expire.
+
+    Versioned buckets keep every overwritten object, and unfinished uploads cost unseen.
+    """
     for bucket, properties in stack.of_type("S3::Bucket").items():
         rules = [
             one
@@ -247,13 +309,21 @@ def old_versions_expire(stack: Stack) -> Problems:
 
 
 @rule(
-    "Give the bucket of the access logs SSE-S3, no object lock, and a policy that allows"
-    " logging.s3.amazonaws.com s3:PutObject for this account.",
+    "DR-S3-011",
+    "error",
+    remediation=(
+        "Give the bucket of the access logs SSE-S3, no object lock, and a policy that allows"
+        " logging.s3.amazonaws.com s3:PutObject for this account."
+    ),
     source=f"{S3}/ServerLogs.html",
-    keeps="O1, trap 32",
+    requirements=("O1",),
+    pitfalls=(32,),
 )
-def access_logs_can_be_delivered(stack: Stack) -> Problems:
-    """S3 says nothing when it cannot deliver an access log: the bucket just stays empty."""
+def s3_access_log_delivery(stack: Stack) -> Problems:
+    """S3 can deliver access logs to the bucket that is named for them.
+
+    S3 says nothing when it cannot deliver an access log: the bucket just stays empty.
+    """
     for source, properties in stack.of_type("S3::Bucket").items():
         given = properties.get("LoggingConfiguration", {})
         target = stack.owner(given.get("DestinationBucketName"), "S3::Bucket")
@@ -279,12 +349,18 @@ def access_logs_can_be_delivered(stack: Stack) -> Problems:
 
 
 @rule(
-    "Let the bucket depend on the queue's policy (DependsOn).",
+    "DR-S3-012",
+    "error",
+    remediation="Let the bucket depend on the queue's policy (DependsOn).",
     source=f"{S3}/grant-destinations-permissions-to-s3.html",
-    keeps="T3, trap 1",
+    requirements=("T3",),
+    pitfalls=(1,),
 )
-def bucket_waits_for_queue_policy(stack: Stack) -> Problems:
-    """S3 tries the queue when the notification is set, and fails "Unable to validate …"."""
+def s3_notification_depends_on_policy(stack: Stack) -> Problems:
+    """A bucket with notifications depends on the queue's policy.
+
+    S3 tries the queue when the notification is set, and fails "Unable to validate …".
+    """
     for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.notifications() if q):
         for policy in stack.guards(queue):
             if policy not in stack.waits_for(bucket):
@@ -292,12 +368,18 @@ def bucket_waits_for_queue_policy(stack: Stack) -> Problems:
 
 
 @rule(
-    "Keep one of the two, or make their prefixes or suffixes differ.",
+    "DR-S3-013",
+    "error",
+    remediation="Keep one of the two, or make their prefixes or suffixes differ.",
     source=FILTERING,
-    keeps="T2, trap 12",
+    requirements=("T2",),
+    pitfalls=(12,),
 )
-def filters_do_not_overlap(stack: Stack) -> Problems:
-    """S3 refuses two configurations that one object could match for the same event."""
+def s3_notification_overlap(stack: Stack) -> Problems:
+    """No two notifications of a bucket match the same object and event.
+
+    S3 refuses two configurations that one object could match for the same event.
+    """
     for bucket, announced in _announced(stack):
         for (event, prefix, suffix, _), (event2, prefix2, suffix2, _) in combinations(announced, 2):
             same = _covers(event, event2) or _covers(event2, event)
@@ -311,12 +393,18 @@ def _covers(event: str, other: str) -> bool:
 
 
 @rule(
-    "Add the same configuration with the suffix in the other case.",
+    "DR-S3-014",
+    "warning",
+    remediation="Add the same configuration with the suffix in the other case.",
     source=FILTERING,
-    keeps="T2, trap 11",
+    requirements=("T2",),
+    pitfalls=(11,),
 )
-def suffix_has_its_twin(stack: Stack) -> Problems:
-    """Suffixes are case-sensitive: cameras write .JPG, and nothing happens."""
+def s3_notification_suffix_case(stack: Stack) -> Problems:
+    """Each notification suffix exists in lower and in upper case.
+
+    Suffixes are case-sensitive: cameras write .JPG, and nothing happens.
+    """
     for bucket, announced in _announced(stack):
         known = {(event, prefix, suffix) for event, prefix, suffix, _ in announced}
         for event, prefix, suffix in sorted(known):
@@ -326,12 +414,17 @@ def suffix_has_its_twin(stack: Stack) -> Problems:
 
 
 @rule(
-    "Give each notification a prefix, such as uploads/.",
+    "DR-S3-015",
+    "warning",
+    remediation="Give each notification a prefix, such as uploads/.",
     source=FILTERING,
-    keeps="T2",
+    requirements=("T2",),
 )
-def notification_names_a_folder(stack: Stack) -> Problems:
-    """Without a prefix everything in the bucket is announced, other tools' objects included."""
+def s3_notification_prefix(stack: Stack) -> Problems:
+    """Each notification has a prefix.
+
+    Without a prefix everything in the bucket is announced, other tools' objects included.
+    """
     for bucket, announced in _announced(stack):
         for event, prefix, suffix, _ in announced:
             if not prefix:
@@ -344,16 +437,21 @@ STATED = ("SQS::Queue", "Logs::LogGroup")
 
 
 @rule(
-    "State DeletionPolicy and UpdateReplacePolicy: Retain (RetainExceptOnCreate) for buckets, keys"
-    " and tables.",
-    source=(
-        "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
-        "aws-attribute-deletionpolicy.html"
+    "DR-CFN-008",
+    "error",
+    remediation=(
+        "State DeletionPolicy and UpdateReplacePolicy: Retain (RetainExceptOnCreate) for buckets,"
+        " keys and tables."
     ),
-    keeps="trap 28, trap 29, trap 30",
+    source="https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
+    "aws-attribute-deletionpolicy.html",
+    pitfalls=(28, 29, 30),
 )
-def state_outlives_the_stack(stack: Stack) -> Problems:
-    """By default deletion and replacement take the data along, or fail on what is not empty."""
+def cfn_deletion_policy(stack: Stack) -> Problems:
+    """Stateful resources state what happens to them on deletion and replacement.
+
+    By default deletion and replacement take the data along, or fail on what is not empty.
+    """
     for title, resource in stack.existing():
         kind = stack.kind(title)
         for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):

@@ -33,13 +33,21 @@ LOG_ACTIONS = (
 
 
 @rule(
-    "Set the resource's key (KmsMasterKeyId, KmsKeyId, KMSMasterKeyID, KmsKeyArn) to a customer"
-    " managed key.",
+    "DR-KMS-002",
+    "warning",
+    remediation=(
+        "Set the resource's key (KmsMasterKeyId, KmsKeyId, KMSMasterKeyID, KmsKeyArn) to a"
+        " customer managed key."
+    ),
     source=SQS_KEY,
-    keeps="S1, S4, trap 3",
+    requirements=("S1", "S4"),
+    pitfalls=(3,),
 )
-def data_is_under_customer_key(stack: Stack) -> Problems:
-    """AWS's own keys cannot be shared with S3, revoked, audited by use, or kept from an account."""
+def kms_cmk_encryption(stack: Stack) -> Problems:
+    """Data at rest is encrypted with a customer managed key.
+
+    AWS's own keys cannot be shared with S3, revoked, audited by use, or kept from an account.
+    """
     for title, resource in stack.existing():
         kind = stack.kind(title)
         properties = stack.properties(title)
@@ -60,9 +68,19 @@ def data_is_under_customer_key(stack: Stack) -> Problems:
             yield title, f"is encrypted with {value}, which is AWS's and not yours"
 
 
-@rule("Set EnableKeyRotation to true.", source=f"{KMS}/rotate-keys.html", keeps="S4, trap 30")
-def key_rotates(stack: Stack) -> Problems:
-    """A key that never changes protects ever more data with the same secret."""
+@rule(
+    "DR-KMS-003",
+    "warning",
+    remediation="Set EnableKeyRotation to true.",
+    source=f"{KMS}/rotate-keys.html",
+    requirements=("S4",),
+    pitfalls=(30,),
+)
+def kms_key_rotation(stack: Stack) -> Problems:
+    """A symmetric key rotates.
+
+    A key that never changes protects ever more data with the same secret.
+    """
     for title, properties in stack.of_type("KMS::Key").items():
         symmetric = str(properties.get("KeySpec", "SYMMETRIC_DEFAULT")) == "SYMMETRIC_DEFAULT"
         if symmetric and str(properties.get("EnableKeyRotation")).lower() != "true":
@@ -70,12 +88,17 @@ def key_rotates(stack: Stack) -> Problems:
 
 
 @rule(
-    "Add an AWS::KMS::Alias for the key.",
+    "DR-KMS-004",
+    "info",
+    remediation="Add an AWS::KMS::Alias for the key.",
     source=f"{KMS}/kms-alias.html",
-    keeps="trap 30",
+    pitfalls=(30,),
 )
-def key_has_alias(stack: Stack) -> Problems:
-    """Nobody recognises a key by its id, and so keys in use get scheduled for deletion."""
+def kms_key_alias(stack: Stack) -> Problems:
+    """A key has an alias.
+
+    Nobody recognises a key by its id, and so keys in use get scheduled for deletion.
+    """
     known = {
         stack.owner(one.get("TargetKeyId"), "KMS::Key")
         for one in stack.of_type("KMS::Alias").values()
@@ -86,12 +109,19 @@ def key_has_alias(stack: Stack) -> Problems:
 
 
 @rule(
-    "Allow the account's root kms:PutKeyPolicy, Decrypt and the rest of administration.",
+    "DR-KMS-005",
+    "error",
+    remediation=(
+        "Allow the account's root kms:PutKeyPolicy, Decrypt and the rest of administration."
+    ),
     source=f"{KMS}/key-policy-default.html",
-    keeps="trap 30",
+    pitfalls=(30,),
 )
-def account_administers_key(stack: Stack) -> Problems:
-    """Without the root statement a lost role makes the data unreadable for ever."""
+def kms_key_root_access(stack: Stack) -> Problems:
+    """The account's root may administer a key.
+
+    Without the root statement a lost role makes the data unreadable for ever.
+    """
     for title in stack.of_type("KMS::Key"):
         root = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:root"
         for action in ("kms:PutKeyPolicy", "kms:Decrypt", "kms:ScheduleKeyDeletion"):
@@ -117,12 +147,18 @@ def _feeds(stack: Stack) -> Iterator[tuple[str, str, str, str]]:
 
 
 @rule(
-    "Allow the service kms:GenerateDataKey and kms:Decrypt in the key's policy.",
+    "DR-KMS-006",
+    "error",
+    remediation="Allow the service kms:GenerateDataKey and kms:Decrypt in the key's policy.",
     source=SQS_KEY,
-    keeps="S4, trap 3, trap 4, trap 47",
+    requirements=("S4",),
+    pitfalls=(3, 4, 47),
 )
-def sender_may_use_key(stack: Stack) -> Problems:
-    """What a service cannot encrypt it drops: uploads, events and alarms vanish in silence."""
+def kms_producer_access(stack: Stack) -> Problems:
+    """A service that sends to an encrypted queue or topic may use its key.
+
+    What a service cannot encrypt it drops: uploads, events and alarms vanish in silence.
+    """
     said = set()
     for service, source, to, key in _feeds(stack):
         # EventBridge names no source when it uses a key (trap 47).
@@ -141,13 +177,21 @@ def sender_may_use_key(stack: Stack) -> Problems:
 
 
 @rule(
-    "Allow logs.<region>.<URL suffix> to use the key, with the condition ArnLike"
-    " kms:EncryptionContext:aws:logs:arn the group's ARN.",
+    "DR-KMS-007",
+    "error",
+    remediation=(
+        "Allow logs.<region>.<URL suffix> to use the key, with the condition ArnLike"
+        " kms:EncryptionContext:aws:logs:arn the group's ARN."
+    ),
     source=LOGS_KEY,
-    keeps="O1, S4, trap 5",
+    requirements=("O1", "S4"),
+    pitfalls=(5,),
 )
-def logs_may_use_key(stack: Stack) -> Problems:
-    """A log group whose key CloudWatch Logs may not use cannot be created."""
+def kms_logs_access(stack: Stack) -> Problems:
+    """CloudWatch Logs may use the key of a log group.
+
+    A log group whose key CloudWatch Logs may not use cannot be created.
+    """
     service = f"logs.{stack.pseudo('Region')}.{stack.pseudo('URLSuffix')}"
     for title in stack.of_type("Logs::LogGroup"):
         if not (key := stack.key_of(title)):
@@ -162,14 +206,23 @@ def logs_may_use_key(stack: Stack) -> Problems:
 
 
 @rule(
-    "Allow cloudfront.amazonaws.com kms:Decrypt in the key's policy with ArnLike aws:SourceArn"
-    " arn:<partition>:cloudfront::<account>:distribution/*, not with the distribution's own id.",
+    "DR-KMS-008",
+    "error",
+    remediation=(
+        "Allow cloudfront.amazonaws.com kms:Decrypt in the key's policy with ArnLike"
+        " aws:SourceArn arn:<partition>:cloudfront::<account>:distribution/*, not with the"
+        " distribution's own id."
+    ),
     source="https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/"
     "private-content-restricting-access-to-s3.html",
-    keeps="P4, S4, trap 40",
+    requirements=("P4", "S4"),
+    pitfalls=(40,),
 )
-def distribution_may_use_key(stack: Stack) -> Problems:
-    """CloudFront answers 403 for what it cannot decrypt; a key that waits for it is a circle."""
+def kms_cloudfront_access(stack: Stack) -> Problems:
+    """A distribution may use the key of its origin bucket, without a circular dependency.
+
+    CloudFront answers 403 for what it cannot decrypt; a key that waits for it is a circle.
+    """
     for title, properties in stack.of_type("CloudFront::Distribution").items():
         source = (
             f"arn:{stack.pseudo('Partition')}:cloudfront::{stack.account}:distribution/<{title}>"

@@ -69,13 +69,21 @@ def _patterns(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @rule(
-    "Allow the sender's service sqs:SendMessage on the queue, with aws:SourceArn the rule or"
-    " topic.",
+    "DR-SQS-009",
+    "error",
+    remediation=(
+        "Allow the sender's service sqs:SendMessage on the queue, with aws:SourceArn the rule or"
+        " topic."
+    ),
     source=f"{EVENTBRIDGE}/eb-use-resource-based.html",
-    keeps="T5, trap 32",
+    requirements=("T5",),
+    pitfalls=(32,),
 )
-def queue_admits_rules_and_topics(stack: Stack) -> Problems:
-    """EventBridge and SNS drop what a queue refuses; one that admits all takes anybody's."""
+def sqs_policy_event_source(stack: Stack) -> Problems:
+    """A queue's policy lets exactly its EventBridge rule or SNS topic send.
+
+    EventBridge and SNS drop what a queue refuses; one that admits all takes anybody's.
+    """
     for one in dict.fromkeys(deliveries(stack)):
         for source, may in ((one.source, True), (f"{one.source}-other", False)):
             request = Request(
@@ -95,12 +103,17 @@ def queue_admits_rules_and_topics(stack: Stack) -> Problems:
 
 
 @rule(
-    "Give the rule's target a DeadLetterConfig, the subscription a RedrivePolicy.",
+    "DR-EVENTS-001",
+    "error",
+    remediation="Give the rule's target a DeadLetterConfig, the subscription a RedrivePolicy.",
     source=f"{EVENTBRIDGE}/eb-rule-dlq.html",
-    keeps="R2, T5",
+    requirements=("R2", "T5"),
 )
-def undelivered_events_are_kept(stack: Stack) -> Problems:
-    """After a day of tries, and at once where a right is missing, the event is gone for ever."""
+def events_target_dlq(stack: Stack) -> Problems:
+    """Rule targets and queue subscriptions have a dead-letter queue.
+
+    After a day of tries, and at once where a right is missing, the event is gone for ever.
+    """
     for title, one in stack.of_type("Events::Rule").items():
         for target in one.get("Targets", []):
             queue = stack.owner(target.get("Arn"), "SQS::Queue")
@@ -112,12 +125,18 @@ def undelivered_events_are_kept(stack: Stack) -> Problems:
 
 
 @rule(
-    "Let the rule or subscription depend on the queues' policies (DependsOn).",
+    "DR-EVENTS-002",
+    "error",
+    remediation="Let the rule or subscription depend on the queues' policies (DependsOn).",
     source=f"{SNS}/sns-dead-letter-queues.html",
-    keeps="T5, trap 1",
+    requirements=("T5",),
+    pitfalls=(1,),
 )
-def feed_waits_for_queue_policy(stack: Stack) -> Problems:
-    """What comes before the policy is refused, which neither service tries again."""
+def events_target_depends_on_policy(stack: Stack) -> Problems:
+    """Rules and queue subscriptions depend on the queue's policy.
+
+    What comes before the policy is refused, which neither service tries again.
+    """
     for one in dict.fromkeys(deliveries(stack)):
         for policy in stack.guards(one.queue):
             if policy not in stack.waits_for(one.title):
@@ -125,24 +144,37 @@ def feed_waits_for_queue_policy(stack: Stack) -> Problems:
 
 
 @rule(
-    "Remove the FilterPolicy; let the function decide.",
+    "DR-SNS-001",
+    "error",
+    remediation="Remove the FilterPolicy; let the function decide.",
     source=f"{SNS}/sns-message-filtering.html",
-    keeps="T5, trap 9",
+    requirements=("T5",),
+    pitfalls=(9,),
 )
-def subscription_does_not_filter(stack: Stack) -> Problems:
-    """What a filter does not match is lost without a trace, and the shape is somebody else's."""
+def sns_subscription_no_filter(stack: Stack) -> Problems:
+    """A queue's subscription has no filter policy.
+
+    What a filter does not match is lost without a trace, and the shape is somebody else's.
+    """
     for title, one in _subscriptions(stack):
         if one.get("FilterPolicy"):
             yield title, "has a FilterPolicy"
 
 
 @rule(
-    "Name detail-type, detail.bucket.name and the prefixes in detail.object.key of the pattern.",
+    "DR-EVENTS-003",
+    "warning",
+    remediation=(
+        "Name detail-type, detail.bucket.name and the prefixes in detail.object.key of the pattern."
+    ),
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events-list.html",
-    keeps="T2, T5",
+    requirements=("T2", "T5"),
 )
-def event_pattern_names_bucket_and_folder(stack: Stack) -> Problems:
-    """A pattern that leaves one out brings every bucket's events, or every kind, of an account."""
+def events_pattern_scope(stack: Stack) -> Problems:
+    """A pattern for S3 events names the event, the bucket and the key's prefix.
+
+    A pattern that leaves one out brings every bucket's events, or every kind, of an account.
+    """
     for title, pattern in _patterns(stack):
         detail = pattern.get("detail", {})
         for what, named in (
@@ -157,12 +189,19 @@ def event_pattern_names_bucket_and_folder(stack: Stack) -> Problems:
 
 
 @rule(
-    "Name in the role's and the endpoint's statements the prefixes that the rule names.",
+    "DR-IAM-002",
+    "warning",
+    remediation=(
+        "Name in the role's and the endpoint's statements the prefixes that the rule names."
+    ),
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html",
-    keeps="S5, S6, T5",
+    requirements=("S5", "S6", "T5"),
 )
-def somebodys_bucket_is_read_under_its_prefixes(stack: Stack) -> Problems:
-    """What lies beside them in somebody's bucket is not this stack's to read."""
+def iam_external_bucket_prefix(stack: Stack) -> Problems:
+    """Objects of an external bucket are read only under the prefixes of its rule.
+
+    What lies beside them in somebody's bucket is not this stack's to read.
+    """
     for _, pattern in _patterns(stack):
         keys = pattern.get("detail", {}).get("object", {}).get("key", [])
         prefixes = [one["prefix"] for one in keys if isinstance(one, dict) and "prefix" in one]

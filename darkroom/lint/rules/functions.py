@@ -51,12 +51,19 @@ def _has_vpc_policy(stack: Stack, role: str) -> bool:
 
 
 @rule(
-    "Grant sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on the queue.",
+    "DR-LAMBDA-007",
+    "error",
+    remediation=(
+        "Grant sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on the queue."
+    ),
     source=SQS_RIGHTS,
-    keeps="T1, S5",
+    requirements=("T1", "S5"),
 )
-def role_may_poll(stack: Stack) -> Problems:
-    """Lambda polls as the function's role: without these the mapping cannot be created."""
+def lambda_poll_permissions(stack: Stack) -> Problems:
+    """The function's role may poll its queue.
+
+    Lambda polls as the function's role: without these the mapping cannot be created.
+    """
     for one in stack.mappings():
         role = stack.role_of(one.function) if one.function else ""
         if not role or not one.queue or _has_sqs_policy(stack, role):
@@ -73,13 +80,21 @@ def _has_sqs_policy(stack: Stack, role: str) -> bool:
 
 
 @rule(
-    "Grant kms:Decrypt (and kms:GenerateDataKey to write) on the key, where a condition names an"
-    " encryption context with the bucket's, the queue's or the function's ARN.",
+    "DR-KMS-001",
+    "error",
+    remediation=(
+        "Grant kms:Decrypt (and kms:GenerateDataKey to write) on the key, where a condition names"
+        " an encryption context with the bucket's, the queue's or the function's ARN."
+    ),
     source=KMS_CONTEXT,
-    keeps="S5, trap 3, trap 6",
+    requirements=("S5",),
+    pitfalls=(3, 6),
 )
-def role_may_use_keys(stack: Stack) -> Problems:
-    """With bucket keys the context is the bucket, not the object: another one is refused."""
+def kms_role_access(stack: Stack) -> Problems:
+    """The function's role may use the keys of what it reads and writes.
+
+    With bucket keys the context is the bucket, not the object: another one is refused.
+    """
     for function, role in _with_roles(stack):
         granted = stack.granted(role)
         for title, actions, context in _uses(stack, function, granted):
@@ -126,12 +141,20 @@ def _reaches(granted: list[Statement], action: str, bucket_arn: str) -> bool:
 
 
 @rule(
-    "Create an AWS::Logs::LogGroup with a retention and name it in LoggingConfig.LogGroup.",
+    "DR-LAMBDA-008",
+    "warning",
+    remediation=(
+        "Create an AWS::Logs::LogGroup with a retention and name it in LoggingConfig.LogGroup."
+    ),
     source=LOGS,
-    keeps="O1, trap 27",
+    requirements=("O1",),
+    pitfalls=(27,),
 )
-def log_group_comes_first(stack: Stack) -> Problems:
-    """Lambda would create one itself, without key and retention, in the next deployment's way."""
+def lambda_log_group(stack: Stack) -> Problems:
+    """The function's log group is in the template and created before the function.
+
+    Lambda would create one itself, without key and retention, in the next deployment's way.
+    """
     for function, properties in stack.of_type("Lambda::Function").items():
         named = properties.get("LoggingConfig", {}).get("LogGroup")
         group = stack.owner(
@@ -145,12 +168,20 @@ def log_group_comes_first(stack: Stack) -> Problems:
 
 
 @rule(
-    "Remove logs:CreateLogGroup; CreateLogStream and PutLogEvents on the group are enough.",
+    "DR-IAM-003",
+    "warning",
+    remediation=(
+        "Remove logs:CreateLogGroup; CreateLogStream and PutLogEvents on the group are enough."
+    ),
     source=LOGS,
-    keeps="O1, trap 27",
+    requirements=("O1",),
+    pitfalls=(27,),
 )
-def role_cannot_create_log_groups(stack: Stack) -> Problems:
-    """A late log line after the stack's deletion re-creates the group: the next deploy fails."""
+def iam_create_log_group(stack: Stack) -> Problems:
+    """No role may create log groups.
+
+    A late log line after the stack's deletion re-creates the group: the next deploy fails.
+    """
     for title, statement in stack.all_statements():
         if statement["Effect"] == "Allow" and any(
             like(one, "logs:CreateLogGroup", ignore_case=True)
@@ -164,12 +195,17 @@ def role_cannot_create_log_groups(stack: Stack) -> Problems:
 
 
 @rule(
-    "Grant logs:CreateLogStream and logs:PutLogEvents on the function's log group.",
+    "DR-LAMBDA-009",
+    "error",
+    remediation="Grant logs:CreateLogStream and logs:PutLogEvents on the function's log group.",
     source=LOGS,
-    keeps="O1",
+    requirements=("O1",),
 )
-def role_may_log(stack: Stack) -> Problems:
-    """Without the right the function runs and says nothing: nobody sees why it fails."""
+def lambda_log_permissions(stack: Stack) -> Problems:
+    """The function's role may write to its log group.
+
+    Without the right the function runs and says nothing: nobody sees why it fails.
+    """
     for function, role in _with_roles(stack):
         config = stack.properties(function).get("LoggingConfig", {})
         group = stack.owner(
@@ -185,13 +221,20 @@ def role_may_log(stack: Stack) -> Problems:
 
 
 @rule(
-    "Grant the role ec2:CreateNetworkInterface, DescribeNetworkInterfaces, DescribeSubnets,"
-    " DeleteNetworkInterface, AssignPrivateIpAddresses and UnassignPrivateIpAddresses.",
+    "DR-LAMBDA-010",
+    "error",
+    remediation=(
+        "Grant the role ec2:CreateNetworkInterface, DescribeNetworkInterfaces, DescribeSubnets,"
+        " DeleteNetworkInterface, AssignPrivateIpAddresses and UnassignPrivateIpAddresses."
+    ),
     source=f"{VPC}#configuration-vpc-permissions",
-    keeps="S6",
+    requirements=("S6",),
 )
-def role_may_place_interfaces(stack: Stack) -> Problems:
-    """Lambda places the function in its network with the role's rights."""
+def lambda_eni_permissions(stack: Stack) -> Problems:
+    """The role of a function in a VPC may manage network interfaces.
+
+    Lambda places the function in its network with the role's rights.
+    """
     for _, role in _in_network(stack):
         if _has_vpc_policy(stack, role):
             continue
@@ -203,12 +246,20 @@ def role_may_place_interfaces(stack: Stack) -> Problems:
 
 
 @rule(
-    "Deny the ec2 network-interface actions when lambda:SourceFunctionArn is the function.",
+    "DR-LAMBDA-011",
+    "warning",
+    remediation=(
+        "Deny the ec2 network-interface actions when lambda:SourceFunctionArn is the function."
+    ),
     source="https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html",
-    keeps="S7, trap 23",
+    requirements=("S7",),
+    pitfalls=(23,),
 )
-def code_cannot_use_interface_rights(stack: Stack) -> Problems:
-    """What Lambda may do to the network on behalf of the function, its code could do as well."""
+def lambda_eni_permissions_denied(stack: Stack) -> Problems:
+    """The function's code is denied the network interface permissions of its role.
+
+    What Lambda may do to the network on behalf of the function, its code could do as well.
+    """
     for function, role in _in_network(stack):
         code = {"lambda:SourceFunctionArn": stack.arn(function)}
         denies = [one for one in stack.granted(role) if one["Effect"] == "Deny"]
@@ -223,12 +274,19 @@ def code_cannot_use_interface_rights(stack: Stack) -> Problems:
 
 
 @rule(
-    "Let each security group of the function depend on what grants the interface rights.",
+    "DR-VPC-001",
+    "warning",
+    remediation=(
+        "Let each security group of the function depend on what grants the interface rights."
+    ),
     source=f"{VPC}#configuration-vpc-permissions",
-    keeps="trap 22",
+    pitfalls=(22,),
 )
-def security_group_goes_before_rights(stack: Stack) -> Problems:
-    """Deleted in another order, the interfaces stay and the deletion hangs for up to 45 minutes."""
+def vpc_eni_deletion_order(stack: Stack) -> Problems:
+    """The function's security groups are deleted before its network interface permissions.
+
+    Deleted in another order, the interfaces stay and the deletion hangs for up to 45 minutes.
+    """
     for function, role in _in_network(stack):
         if _has_vpc_policy(stack, role):
             holders = {role}
@@ -254,12 +312,20 @@ def security_group_goes_before_rights(stack: Stack) -> Problems:
 
 
 @rule(
-    "Write to another bucket than the one that is announced, and set RecursiveLoop: Terminate.",
+    "DR-LAMBDA-012",
+    "error",
+    remediation=(
+        "Write to another bucket than the one that is announced, and set RecursiveLoop: Terminate."
+    ),
     source="https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html",
-    keeps="R5, trap 16",
+    requirements=("R5",),
+    pitfalls=(16,),
 )
-def output_is_not_input(stack: Stack) -> Problems:
-    """What the function writes where uploads are announced wakes it again, for ever."""
+def lambda_recursive_loop(stack: Stack) -> Problems:
+    """The function does not write to the bucket whose events invoke it.
+
+    What the function writes where uploads are announced wakes it again, for ever.
+    """
     for one in stack.mappings():
         if not one.function:
             continue
@@ -277,12 +343,17 @@ def output_is_not_input(stack: Stack) -> Problems:
 
 
 @rule(
-    "Read the secret from Secrets Manager or Parameter Store at run time.",
+    "DR-LAMBDA-013",
+    "error",
+    remediation="Read the secret from Secrets Manager or Parameter Store at run time.",
     source="https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html",
-    keeps="S7",
+    requirements=("S7",),
 )
-def environment_holds_no_secret(stack: Stack) -> Problems:
-    """Whoever may read the function's configuration reads its environment."""
+def lambda_environment_secret(stack: Stack) -> Problems:
+    """Environment variables hold no secret.
+
+    Whoever may read the function's configuration reads its environment.
+    """
     for function, properties in stack.of_type("Lambda::Function").items():
         for name, value in properties.get("Environment", {}).get("Variables", {}).items():
             if SECRET.search(name) and value and "arn:" not in str(value):
@@ -290,12 +361,17 @@ def environment_holds_no_secret(stack: Stack) -> Problems:
 
 
 @rule(
-    "Shorten the values, or keep them in Parameter Store.",
+    "DR-LAMBDA-014",
+    "error",
+    remediation="Shorten the values, or keep them in Parameter Store.",
     source="https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
-    keeps="trap 31",
+    pitfalls=(31,),
 )
-def environment_fits(stack: Stack) -> Problems:
-    """Lambda refuses more than 4 KB of environment variables."""
+def lambda_environment_size(stack: Stack) -> Problems:
+    """Environment variables stay within 4 KB.
+
+    Lambda refuses more than 4 KB of environment variables.
+    """
     for function, properties in stack.of_type("Lambda::Function").items():
         variables = properties.get("Environment", {}).get("Variables", {})
         size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
@@ -304,15 +380,19 @@ def environment_fits(stack: Stack) -> Problems:
 
 
 @rule(
-    "Take the key from a parameter, and name the package by its content's hash.",
-    source=(
-        "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
-        "aws-properties-lambda-function-code.html"
-    ),
-    keeps="D1, trap 37",
+    "DR-LAMBDA-015",
+    "warning",
+    remediation="Take the key from a parameter, and name the package by its content's hash.",
+    source="https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
+    "aws-properties-lambda-function-code.html",
+    requirements=("D1",),
+    pitfalls=(37,),
 )
-def code_key_changes_with_code(stack: Stack) -> Problems:
-    """New code under the same key does not update the function: CloudFormation sees no change."""
+def lambda_code_key(stack: Stack) -> Problems:
+    """The S3 key of the function's code changes with the code.
+
+    New code under the same key does not update the function: CloudFormation sees no change.
+    """
     for function, resource in stack.existing():
         if stack.kind(function) == "Lambda::Function":
             code = resource["Properties"].get("Code", {})
@@ -321,12 +401,17 @@ def code_key_changes_with_code(stack: Stack) -> Problems:
 
 
 @rule(
-    "Give each role the same PermissionsBoundary.",
+    "DR-IAM-004",
+    "warning",
+    remediation="Give each role the same PermissionsBoundary.",
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
-    keeps="S8",
+    requirements=("S8",),
 )
-def boundary_is_on_every_role(stack: Stack) -> Problems:
-    """A boundary that one role lacks is no boundary: organisations refuse such a stack."""
+def iam_permissions_boundary(stack: Stack) -> Problems:
+    """Every role has the permissions boundary that one role has.
+
+    A boundary that one role lacks is no boundary: organisations refuse such a stack.
+    """
     roles = stack.of_type("IAM::Role")
     if any("PermissionsBoundary" in one for one in roles.values()):
         for title, properties in roles.items():
@@ -335,12 +420,17 @@ def boundary_is_on_every_role(stack: Stack) -> Problems:
 
 
 @rule(
-    "Trust only the service that assumes the role.",
+    "DR-IAM-005",
+    "error",
+    remediation="Trust only the service that assumes the role.",
     source="https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
-    keeps="S5",
+    requirements=("S5",),
 )
-def function_role_trusts_lambda(stack: Stack) -> Problems:
-    """Lambda cannot assume a role that does not trust it; others should not."""
+def iam_lambda_trust(stack: Stack) -> Problems:
+    """A function's role trusts Lambda and nothing else.
+
+    Lambda cannot assume a role that does not trust it; others should not.
+    """
     for function, role in _with_roles(stack):
         document = stack.properties(role).get("AssumeRolePolicyDocument", {})
         trusted = {
@@ -361,12 +451,20 @@ def function_role_trusts_lambda(stack: Stack) -> Problems:
 
 
 @rule(
-    "Grant xray:PutTraceSegments and xray:PutTelemetryRecords on * where TracingConfig is Active.",
+    "DR-LAMBDA-016",
+    "warning",
+    remediation=(
+        "Grant xray:PutTraceSegments and xray:PutTelemetryRecords on * where TracingConfig is"
+        " Active."
+    ),
     source="https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html",
-    keeps="O1, S5",
+    requirements=("O1", "S5"),
 )
-def traces_may_be_sent(stack: Stack) -> Problems:
-    """Lambda sends traces as the function's role: without the rights there are none, in silence."""
+def lambda_tracing_permissions(stack: Stack) -> Problems:
+    """The role of a traced function may send traces.
+
+    Lambda sends traces as the function's role: without the rights there are none, in silence.
+    """
     for function, role in _with_roles(stack):
         tracing = stack.properties(function).get("TracingConfig", {})
         if tracing.get("Mode") == "Active":

@@ -70,12 +70,20 @@ def _services(statement: Statement) -> list[str]:
 
 
 @rule(
-    "Give each statement Effect, Action and Resource, and a Principal in the policy of a resource.",
+    "DR-IAM-006",
+    "error",
+    remediation=(
+        "Give each statement Effect, Action and Resource, and a Principal in the policy of a"
+        " resource."
+    ),
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html",
-    keeps="S5",
+    requirements=("S5",),
 )
-def statement_is_complete(stack: Stack) -> Problems:
-    """A policy that lacks an element, or has it empty, is refused when it is deployed."""
+def iam_statement_elements(stack: Stack) -> Problems:
+    """Each policy statement has the elements that its kind requires.
+
+    A policy that lacks an element, or has it empty, is refused when it is deployed.
+    """
     for title, _ in stack.existing():
         kind = stack.kind(title)
         for one in stack.statements(title):
@@ -96,12 +104,17 @@ def statement_is_complete(stack: Stack) -> Problems:
 
 
 @rule(
-    "Add the condition that the refusal is meant for.",
+    "DR-IAM-007",
+    "error",
+    remediation="Add the condition that the refusal is meant for.",
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
-    keeps="trap 7",
+    pitfalls=(7,),
 )
-def refusal_has_a_condition(stack: Stack) -> Problems:
-    """A refusal to everybody without a condition refuses everybody, whatever they are granted."""
+def iam_unconditional_deny(stack: Stack) -> Problems:
+    """A Deny for every principal has a condition.
+
+    A refusal to everybody without a condition refuses everybody, whatever they are granted.
+    """
     for title, one in stack.all_statements():
         names = [str(name) for group in one.get("Principal", {}).values() for name in group]
         if one["Effect"] == "Deny" and "*" in names and not condition_keys(one):
@@ -109,12 +122,17 @@ def refusal_has_a_condition(stack: Stack) -> Problems:
 
 
 @rule(
-    "Deny the actions on data alone, or only to the principals that are meant.",
+    "DR-IAM-008",
+    "error",
+    remediation="Deny the actions on data alone, or only to the principals that are meant.",
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html",
-    keeps="trap 7",
+    pitfalls=(7,),
 )
-def refusal_leaves_administrators_in(stack: Stack) -> Problems:
-    """A Deny by address or endpoint on everything also keeps out whoever would have to mend it."""
+def iam_deny_admin_lockout(stack: Stack) -> Problems:
+    """A Deny by address or endpoint leaves administration possible.
+
+    A Deny by address or endpoint on everything also keeps out whoever would have to mend it.
+    """
     for kind, action in ADMINISTRATION.items():
         for title in stack.of_type(kind):
             principal = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:role/administrator"
@@ -136,12 +154,17 @@ def refusal_leaves_administrators_in(stack: Stack) -> Problems:
 
 
 @rule(
-    "Name the actions that are used, one by one.",
+    "DR-IAM-009",
+    "warning",
+    remediation="Name the actions that are used, one by one.",
     source=PRACTICES,
-    keeps="S5",
+    requirements=("S5",),
 )
-def actions_are_named(stack: Stack) -> Problems:
-    """A wildcard grants what AWS adds tomorrow; Not… grants all but what was thought of."""
+def iam_wildcard_action(stack: Stack) -> Problems:
+    """An Allow names its actions.
+
+    A wildcard grants what AWS adds tomorrow; Not… grants all but what was thought of.
+    """
     for title, one in stack.all_statements():
         if not _allows(one):
             continue
@@ -154,12 +177,17 @@ def actions_are_named(stack: Stack) -> Problems:
 
 
 @rule(
-    "Name the resources by ARN; `*` only for actions that know no resource.",
+    "DR-IAM-010",
+    "warning",
+    remediation="Name the resources by ARN; `*` only for actions that know no resource.",
     source="https://docs.aws.amazon.com/service-authorization/latest/reference/",
-    keeps="S5",
+    requirements=("S5",),
 )
-def resources_are_named(stack: Stack) -> Problems:
-    """A right to everything reaches what the stack does not own."""
+def iam_wildcard_resource(stack: Stack) -> Problems:
+    """An Allow names its resources.
+
+    A right to everything reaches what the stack does not own.
+    """
     for title, one in stack.all_statements():
         # In the policy of a key, a queue or a topic `*` is that one and nothing else.
         if (
@@ -193,12 +221,17 @@ def _is_everything(resource: str) -> bool:
 
 
 @rule(
-    "Write the rights that are used into a policy of the stack.",
+    "DR-IAM-011",
+    "warning",
+    remediation="Write the rights that are used into a policy of the stack.",
     source=PRACTICES,
-    keeps="S5",
+    requirements=("S5",),
 )
-def no_managed_policy(stack: Stack) -> Problems:
-    """AWS changes its managed policies, and they grant on every resource."""
+def iam_aws_managed_policy(stack: Stack) -> Problems:
+    """A role has no AWS managed policy.
+
+    AWS changes its managed policies, and they grant on every resource.
+    """
     for title, properties in stack.of_type("IAM::Role").items():
         for policy in properties.get("ManagedPolicyArns", []):
             if not stack.owner(policy, "IAM::ManagedPolicy") and ":aws:policy/" in str(policy):
@@ -206,13 +239,20 @@ def no_managed_policy(stack: Stack) -> Problems:
 
 
 @rule(
-    "Name the principal, or add a condition on aws:PrincipalArn, aws:PrincipalAccount or"
-    " aws:PrincipalOrgID.",
+    "DR-IAM-012",
+    "error",
+    remediation=(
+        "Name the principal, or add a condition on aws:PrincipalArn, aws:PrincipalAccount or"
+        " aws:PrincipalOrgID."
+    ),
     source=PRACTICES,
-    keeps="S2, S6",
+    requirements=("S2", "S6"),
 )
-def nobody_is_everybody(stack: Stack) -> Problems:
-    """`*` without a condition is everybody with an AWS account, or without."""
+def iam_public_principal(stack: Stack) -> Problems:
+    """No Allow is for every principal without a condition on the caller.
+
+    `*` without a condition is everybody with an AWS account, or without.
+    """
     for title, one in stack.all_statements():
         names = [str(name) for group in one.get("Principal", {}).values() for name in group]
         if _allows(one) and "*" in names and not condition_keys(one) & CALLER_KEYS:
@@ -220,13 +260,21 @@ def nobody_is_everybody(stack: Stack) -> Problems:
 
 
 @rule(
-    "Add the condition that this service sends: aws:SourceArn and aws:SourceAccount for most, the"
-    " encryption context for CloudWatch Logs.",
+    "DR-IAM-013",
+    "error",
+    remediation=(
+        "Add the condition that this service sends: aws:SourceArn and aws:SourceAccount for most,"
+        " the encryption context for CloudWatch Logs."
+    ),
     source=DEPUTY,
-    keeps="S4, trap 5, trap 32",
+    requirements=("S4",),
+    pitfalls=(5, 32),
 )
-def service_acts_for_this_account(stack: Stack) -> Problems:
-    """A service can be asked by anybody to use what we let the service use."""
+def iam_confused_deputy(stack: Stack) -> Problems:
+    """An Allow for an AWS service has a condition on the source that it acts for.
+
+    A service can be asked by anybody to use what we let the service use.
+    """
     for title, one in stack.all_statements():
         keys = condition_keys(one)
         for service in _services(one) if _allows(one) else ():
@@ -244,13 +292,20 @@ def service_acts_for_this_account(stack: Stack) -> Problems:
 
 
 @rule(
-    "Remove aws:SourceArn and aws:SourceAccount from the key's statement for events.amazonaws.com;"
-    " the queue's own policy names the rule.",
+    "DR-KMS-009",
+    "error",
+    remediation=(
+        "Remove aws:SourceArn and aws:SourceAccount from the key's statement for"
+        " events.amazonaws.com; the queue's own policy names the rule."
+    ),
     source="https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html",
-    keeps="trap 47",
+    pitfalls=(47,),
 )
-def condition_is_really_sent(stack: Stack) -> Problems:
-    """EventBridge sends no source when it uses the key of a queue: the events vanish in silence."""
+def kms_eventbridge_condition(stack: Stack) -> Problems:
+    """A key's statement for EventBridge has no condition on the source.
+
+    EventBridge sends no source when it uses the key of a queue: the events vanish in silence.
+    """
     for title, one in stack.all_statements():
         if stack.kind(title) == "KMS::Key" and "events.amazonaws.com" in _services(one):
             sent = condition_keys(one) & SOURCE_KEYS
@@ -259,12 +314,18 @@ def condition_is_really_sent(stack: Stack) -> Problems:
 
 
 @rule(
-    "Compare with the account by {Ref: AWS::AccountId}, or with an ARN that holds it.",
+    "DR-IAM-014",
+    "error",
+    remediation="Compare with the account by {Ref: AWS::AccountId}, or with an ARN that holds it.",
     source=DEPUTY,
-    keeps="S4, trap 32",
+    requirements=("S4",),
+    pitfalls=(32,),
 )
-def source_condition_means_this_account(stack: Stack) -> Problems:
-    """A condition that names another account, or every one, guards nothing."""
+def iam_source_condition(stack: Stack) -> Problems:
+    """A condition on the source names this account.
+
+    A condition that names another account, or every one, guards nothing.
+    """
     for title, one in stack.all_statements():
         if not _allows(one):
             continue

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator
 
-from darkroom.cloudformation.model import Mapping, Stack, number
+from darkroom.cloudformation.model import Stack, number
 from darkroom.iam.evaluator import Request, allowed, applies
 from darkroom.lint.rule import Problems, rule
+from darkroom.lint.rules.event_source_mappings import complete_mappings
 
 LAMBDA_SQS = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"
-MAPPING = (
-    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
-    "aws-resource-lambda-eventsourcemapping.html"
-)
 DEAD_LETTERS = (
     "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
     "sqs-dead-letter-queues.html"
@@ -28,10 +25,6 @@ DEFAULT_TIMEOUT = 3
 DEFAULT_BATCH = 10
 
 
-def _ends(stack: Stack) -> Iterator[Mapping]:
-    return (one for one in stack.mappings() if one.queue and one.function)
-
-
 def _dead_letters(stack: Stack) -> Iterator[tuple[str, str, str]]:
     """Yield each queue with a redrive policy, its target's ARN and the target, if in the stack."""
     for title, queue in stack.of_type("SQS::Queue").items():
@@ -40,14 +33,22 @@ def _dead_letters(stack: Stack) -> Iterator[tuple[str, str, str]]:
 
 
 @rule(
-    "Set the queue's VisibilityTimeout to six times the function's Timeout plus the batching"
-    " window, both derived from one value.",
+    "DR-SQS-001",
+    "error",
+    remediation=(
+        "Set the queue's VisibilityTimeout to six times the function's Timeout plus the batching"
+        " window, both derived from one value."
+    ),
     source=LAMBDA_SQS,
-    keeps="R4, trap 41",
+    requirements=("R4",),
+    pitfalls=(41,),
 )
-def visibility_covers_retries(stack: Stack) -> Problems:
-    """A message that reappears while it is worked on is processed twice, and burns a receive."""
-    for one in _ends(stack):
+def sqs_visibility_timeout(stack: Stack) -> Problems:
+    """The visibility timeout covers six function timeouts and the batching window.
+
+    A message that reappears while it is worked on is processed twice, and burns a receive.
+    """
+    for one in complete_mappings(stack):
         timeout = number(stack.properties(one.function).get("Timeout", DEFAULT_TIMEOUT))
         window = number(one.properties.get("MaximumBatchingWindowInSeconds", 0))
         hidden = number(stack.properties(one.queue).get("VisibilityTimeout", DEFAULT_VISIBILITY))
@@ -62,12 +63,18 @@ def visibility_covers_retries(stack: Stack) -> Problems:
 
 
 @rule(
-    "Give the queue a RedrivePolicy whose deadLetterTargetArn is another queue.",
+    "DR-SQS-002",
+    "error",
+    remediation="Give the queue a RedrivePolicy whose deadLetterTargetArn is another queue.",
     source=DEAD_LETTERS,
-    keeps="R1, trap 20",
+    requirements=("R1",),
+    pitfalls=(20,),
 )
-def queue_has_dead_letters(stack: Stack) -> Problems:
-    """Without a dead-letter queue a message that always fails is retried until it is deleted."""
+def sqs_redrive_policy(stack: Stack) -> Problems:
+    """A queue that a function reads has a dead-letter queue.
+
+    Without a dead-letter queue a message that always fails is retried until it is deleted.
+    """
     targets = {title: target for title, _, target in _dead_letters(stack)}
     for one in stack.mappings():
         if one.queue and one.queue not in targets:
@@ -77,12 +84,18 @@ def queue_has_dead_letters(stack: Stack) -> Problems:
 
 
 @rule(
-    "Keep dead letters for 1209600 seconds (14 days), and the source queue for less.",
+    "DR-SQS-003",
+    "error",
+    remediation="Keep dead letters for 1209600 seconds (14 days), and the source queue for less.",
     source=DEAD_LETTERS,
-    keeps="R1, trap 19",
+    requirements=("R1",),
+    pitfalls=(19,),
 )
-def dead_letters_outlive_messages(stack: Stack) -> Problems:
-    """A dead letter keeps its first enqueue time: what failed late would be gone at once."""
+def sqs_dlq_retention(stack: Stack) -> Problems:
+    """The dead-letter queue keeps messages longer than its source queue.
+
+    A dead letter keeps its first enqueue time: what failed late would be gone at once.
+    """
     for title, _, target in _dead_letters(stack):
         if not target:
             continue
@@ -95,12 +108,17 @@ def dead_letters_outlive_messages(stack: Stack) -> Problems:
 
 
 @rule(
-    "Set maxReceiveCount to 5 or more; each receive takes one visibility timeout.",
+    "DR-SQS-004",
+    "error",
+    remediation="Set maxReceiveCount to 5 or more; each receive takes one visibility timeout.",
     source=LAMBDA_SQS,
-    keeps="R1, R2",
+    requirements=("R1", "R2"),
 )
-def message_is_tried_again(stack: Stack) -> Problems:
-    """One throttled or interrupted try must not make a dead letter, and the last must come."""
+def sqs_max_receive_count(stack: Stack) -> Problems:
+    """A message is tried several times before it is a dead letter, and within its retention.
+
+    One throttled or interrupted try must not make a dead letter, and the last must come.
+    """
     for title, _, _ in _dead_letters(stack):
         queue = stack.properties(title)
         if "maxReceiveCount" not in queue["RedrivePolicy"]:
@@ -121,13 +139,21 @@ def message_is_tried_again(stack: Stack) -> Problems:
 
 
 @rule(
-    "Set RedriveAllowPolicy on the dead-letter queue: redrivePermission byQueue, with the source"
-    " queue's ARN spelled by name.",
+    "DR-SQS-005",
+    "warning",
+    remediation=(
+        "Set RedriveAllowPolicy on the dead-letter queue: redrivePermission byQueue, with the"
+        " source queue's ARN spelled by name."
+    ),
     source=DEAD_LETTERS,
-    keeps="R1, trap 2",
+    requirements=("R1",),
+    pitfalls=(2,),
 )
-def dead_letters_name_their_source(stack: Stack) -> Problems:
-    """Any queue of the account may otherwise use a dead-letter queue as its own."""
+def sqs_redrive_allow_policy(stack: Stack) -> Problems:
+    """A dead-letter queue names the queues that may use it.
+
+    Any queue of the account may otherwise use a dead-letter queue as its own.
+    """
     for title, _, target in _dead_letters(stack):
         if not target:
             continue
@@ -139,100 +165,17 @@ def dead_letters_name_their_source(stack: Stack) -> Problems:
 
 
 @rule(
-    "Set FunctionResponseTypes to [ReportBatchItemFailures] and answer with the failed ids.",
-    source="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html",
-    keeps="T4, trap 10",
-)
-def batch_fails_in_part(stack: Stack) -> Problems:
-    """Otherwise one bad message brings the whole batch back, the finished ones included."""
-    for one in stack.mappings():
-        if "ReportBatchItemFailures" not in one.properties.get("FunctionResponseTypes", []):
-            yield one.title, "does not report batch item failures"
-
-
-@rule(
-    "Remove FilterCriteria; let the function decide, and fail what it does not know.",
-    source="https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html",
-    keeps="trap 9",
-)
-def mapping_does_not_filter(stack: Stack) -> Problems:
-    """For SQS a filter deletes what does not match: an event of another shape is lost."""
-    for one in stack.mappings():
-        if one.properties.get("FilterCriteria", {}).get("Filters"):
-            yield one.title, "filters events: what does not match is deleted from the queue"
-
-
-@rule(
-    "Set ScalingConfig.MaximumConcurrency to 2 to 1000 on the mapping.",
-    source=SCALING,
-    keeps="R4, trap 17",
-)
-def mapping_limits_concurrency(stack: Stack) -> Problems:
-    """Pollers that outrun the function get throttled, and throttled messages burn receives."""
-    for one in stack.mappings():
-        scaling = one.properties.get("ScalingConfig", {})
-        most = scaling.get("MaximumConcurrency")
-        if one.properties.get("ProvisionedPollerConfig"):
-            if most is not None:
-                yield one.title, "has both ScalingConfig and ProvisionedPollerConfig"
-        elif most is None:
-            yield one.title, "has no maximum concurrency"
-        elif (limit := number(most)) is not None and not 2 <= limit <= 1000:
-            yield one.title, f"limits concurrency to {limit:g}; 2 to 1000 are allowed"
-
-
-@rule(
-    "Leave ReservedConcurrentExecutions unset, or at least as high as all mappings together.",
-    source=SCALING,
-    keeps="R4, trap 17",
-)
-def reserved_covers_pollers(stack: Stack) -> Problems:
-    """Reserved concurrency below the pollers' appetite throttles them into the dead letters."""
-    wanted: dict[str, float] = {}
-    for one in _ends(stack):
-        most = number(one.properties.get("ScalingConfig", {}).get("MaximumConcurrency"))
-        wanted[one.function] = wanted.get(one.function, 0) + (most or 0)
-    for function, most in wanted.items():
-        reserved = number(stack.properties(function).get("ReservedConcurrentExecutions"))
-        if reserved is not None and reserved < most:
-            yield function, f"reserves {reserved:g} executions, its mappings start up to {most:g}"
-
-
-@rule(
-    "Set MaximumBatchingWindowInSeconds to at least 1, or BatchSize to at most 10.",
-    source=MAPPING,
-    keeps="R4, trap 49",
-)
-def large_batch_has_window(stack: Stack) -> Problems:
-    """Lambda refuses the mapping otherwise."""
-    for one in stack.mappings():
-        size = number(one.properties.get("BatchSize", DEFAULT_BATCH))
-        window = number(one.properties.get("MaximumBatchingWindowInSeconds", 0))
-        if size is not None and window is not None and size > 10 and window < 1:
-            yield one.title, f"takes batches of {size:g} without a batching window"
-
-
-@rule(
-    "Put the RedrivePolicy on the queue and remove the function's own.",
-    source="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html",
-    keeps="R1, trap 20",
-)
-def function_leaves_dead_letters_to_queue(stack: Stack) -> Problems:
-    """A function's own dead-letter target is for asynchronous calls, not for what SQS brings."""
-    for one in _ends(stack):
-        if stack.properties(one.function).get("DeadLetterConfig"):
-            yield one.function, f"has a DeadLetterConfig, which {one.title} never uses"
-        if one.properties.get("DestinationConfig"):
-            yield one.title, "has a DestinationConfig, which SQS sources do not use"
-
-
-@rule(
-    "Send to a standard queue.",
+    "DR-SQS-006",
+    "error",
+    remediation="Send to a standard queue.",
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html",
-    keeps="trap 15",
+    pitfalls=(15,),
 )
-def notified_queue_is_standard(stack: Stack) -> Problems:
-    """S3 refuses a FIFO queue, and a dead-letter queue is of its source's kind."""
+def sqs_s3_target_standard(stack: Stack) -> Problems:
+    """A queue that S3 notifies is a standard queue.
+
+    S3 refuses a FIFO queue, and a dead-letter queue is of its source's kind.
+    """
 
     def is_fifo(title: str) -> bool:
         queue = stack.properties(title)
@@ -247,13 +190,21 @@ def notified_queue_is_standard(stack: Stack) -> Problems:
 
 
 @rule(
-    "Allow sqs:SendMessage to s3.amazonaws.com on the queue, with aws:SourceArn the bucket's ARN"
-    " (spelled by name) and aws:SourceAccount this account.",
+    "DR-SQS-007",
+    "error",
+    remediation=(
+        "Allow sqs:SendMessage to s3.amazonaws.com on the queue, with aws:SourceArn the bucket's"
+        " ARN (spelled by name) and aws:SourceAccount this account."
+    ),
     source=NOTIFICATIONS,
-    keeps="T3, trap 1, trap 32",
+    requirements=("T3",),
+    pitfalls=(1, 32),
 )
-def queue_admits_exactly_its_bucket(stack: Stack) -> Problems:
-    """Without the right S3 refuses the notification; too wide, any bucket can feed the queue."""
+def sqs_policy_s3_source(stack: Stack) -> Problems:
+    """A queue's policy lets the bucket that notifies it send, and no other bucket.
+
+    Without the right S3 refuses the notification; too wide, any bucket can feed the queue.
+    """
     for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.notifications() if q):
         guard = stack.guarding(queue)
         context = {"aws:SourceArn": stack.arn(bucket), "aws:SourceAccount": stack.account}
@@ -282,13 +233,20 @@ def queue_admits_exactly_its_bucket(stack: Stack) -> Problems:
 
 
 @rule(
-    "Name the queue in the bucket's NotificationConfiguration, or drop its right to send; read an"
-    " announced queue by an event source mapping.",
+    "DR-S3-001",
+    "error",
+    remediation=(
+        "Name the queue in the bucket's NotificationConfiguration, or drop its right to send;"
+        " read an announced queue by an event source mapping."
+    ),
     source=NOTIFICATIONS,
-    keeps="T1",
+    requirements=("T1",),
 )
-def announcements_arrive(stack: Stack) -> Problems:
-    """A right without its notification, or a queue without its reader, is a chain torn in two."""
+def s3_notification_consumed(stack: Stack) -> Problems:
+    """A notified queue is read by a function, and a bucket that may send does send.
+
+    A right without its notification, or a queue without its reader, is a chain torn in two.
+    """
     announced = {(bucket, queue) for bucket, _, queue in stack.notifications() if queue}
     read = {one.queue for one in stack.mappings()}
     for queue in sorted({queue for _, queue in announced} - read):
@@ -303,12 +261,19 @@ def announcements_arrive(stack: Stack) -> Problems:
 
 
 @rule(
-    "Deny every action when aws:SecureTransport is false, to everybody, on the queue or topic.",
+    "DR-SQS-008",
+    "warning",
+    remediation=(
+        "Deny every action when aws:SecureTransport is false, to everybody, on the queue or topic."
+    ),
     source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html",
-    keeps="S2",
+    requirements=("S2",),
 )
-def queue_and_topic_refuse_plain_http(stack: Stack) -> Problems:
-    """Messages name what people upload; SQS and SNS answer plain HTTP as well."""
+def sqs_sns_secure_transport(stack: Stack) -> Problems:
+    """The policies of queues and topics deny requests without TLS.
+
+    Messages name what people upload; SQS and SNS answer plain HTTP as well.
+    """
     for kind, action in (("SQS::Queue", "sqs:SendMessage"), ("SNS::Topic", "sns:Publish")):
         for title in stack.of_type(kind):
             plain = Request(
@@ -324,14 +289,22 @@ def queue_and_topic_refuse_plain_http(stack: Stack) -> Problems:
 
 
 @rule(
-    "Allow sqs:ReceiveMessage, DeleteMessage and GetQueueAttributes on the dead-letter queue,"
-    " sqs:SendMessage on the queue it goes back to, and the keys of both.",
+    "DR-IAM-001",
+    "error",
+    remediation=(
+        "Allow sqs:ReceiveMessage, DeleteMessage and GetQueueAttributes on the dead-letter queue,"
+        " sqs:SendMessage on the queue it goes back to, and the keys of both."
+    ),
     source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
     "sqs-configure-dead-letter-queue-redrive.html",
-    keeps="D6, trap 21",
+    requirements=("D6",),
+    pitfalls=(21,),
 )
-def redrive_right_is_whole(stack: Stack) -> Problems:
-    """Starting a redrive without these fails, on the day when somebody needs it."""
+def iam_redrive_permissions(stack: Stack) -> Problems:
+    """An identity that may start a redrive has every permission that the redrive needs.
+
+    Starting a redrive without these fails, on the day when somebody needs it.
+    """
     holders = {role: stack.granted(role) for role in stack.of_type("IAM::Role")}
     holders |= {title: stack.statements(title) for title in stack.of_type("IAM::ManagedPolicy")}
     for title, granted in holders.items():

@@ -36,12 +36,18 @@ ACCOUNT = re.compile(r"(?<![\w.])\d{12}(?![\w.])")
 
 
 @rule(
-    "Make it smaller, or split it into stacks.",
+    "DR-CFN-001",
+    "error",
+    remediation="Make it smaller, or split it into stacks.",
     source=QUOTAS,
-    keeps="D7, trap 31",
+    requirements=("D7",),
+    pitfalls=(31,),
 )
-def template_fits(stack: Stack) -> Problems:
-    """CloudFormation takes 1 MB through S3, 500 resources, 200 parameters and outputs."""
+def cfn_template_size(stack: Stack) -> Problems:
+    """The template stays within CloudFormation's limits.
+
+    CloudFormation takes 1 MB through S3, 500 resources, 200 parameters and outputs.
+    """
     # Without white space: how small the template can be written. The 51,200 bytes that it takes
     # directly are no limit: `aws cloudformation deploy --s3-bucket` goes through S3.
     size = len(json.dumps(stack.template, separators=(",", ":")).encode())
@@ -57,12 +63,17 @@ def template_fits(stack: Stack) -> Problems:
 
 
 @rule(
-    "Split the policy, or name fewer resources.",
+    "DR-IAM-015",
+    "error",
+    remediation="Split the policy, or name fewer resources.",
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
-    keeps="trap 31",
+    pitfalls=(31,),
 )
-def policies_fit(stack: Stack) -> Problems:
-    """A policy over its service's limit fails in the middle of a deployment."""
+def iam_policy_size(stack: Stack) -> Problems:
+    """Policies stay within the size limits of their services.
+
+    A policy over its service's limit fails in the middle of a deployment.
+    """
     for title, _ in stack.existing():
         if limit := POLICY_LIMITS.get(stack.kind(title)):
             properties = stack.properties(title)
@@ -75,12 +86,21 @@ def policies_fit(stack: Stack) -> Problems:
 
 
 @rule(
-    "Lead each name with a parameter that differs by stack, or leave the name to CloudFormation.",
+    "DR-CFN-002",
+    "warning",
+    remediation=(
+        "Lead each name with a parameter that differs by stack, or leave the name to"
+        " CloudFormation."
+    ),
     source=f"{CLOUDFORMATION}/aws-properties-name.html",
-    keeps="D3, trap 52",
+    requirements=("D3",),
+    pitfalls=(52,),
 )
-def names_differ_by_stack(stack: Stack) -> Problems:
-    """Two stacks in one account and region cannot have the same name for anything."""
+def cfn_unique_names(stack: Stack) -> Problems:
+    """Resource names differ by stack.
+
+    Two stacks in one account and region cannot have the same name for anything.
+    """
     for title, given in _names(stack):
         leads = {
             name
@@ -92,12 +112,18 @@ def names_differ_by_stack(stack: Stack) -> Problems:
 
 
 @rule(
-    "Add ${AWS::Region} to the name, or leave the name to CloudFormation.",
+    "DR-CFN-003",
+    "warning",
+    remediation="Add ${AWS::Region} to the name, or leave the name to CloudFormation.",
     source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html",
-    keeps="D2, trap 52",
+    requirements=("D2",),
+    pitfalls=(52,),
 )
-def global_names_differ_by_region(stack: Stack) -> Problems:
-    """Dashboards and roles belong to the account: a twin of the stack elsewhere collides."""
+def cfn_global_names(stack: Stack) -> Problems:
+    """Names of global resources differ by Region.
+
+    Dashboards and roles belong to the account: a twin of the stack elsewhere collides.
+    """
     for title, given in _names(stack):
         by_region = {"AWS::Region", "AWS::StackId"} & set(references(given))
         if stack.kind(title) in GLOBAL and not by_region:
@@ -112,13 +138,21 @@ def _names(stack: Stack) -> Iterator[tuple[str, Any]]:
 
 
 @rule(
-    "Build the name from a parameter with a MaxLength and an AllowedPattern of lower-case letters,"
-    " digits and hyphens, the account and the region; not from AWS::StackName.",
+    "DR-S3-016",
+    "error",
+    remediation=(
+        "Build the name from a parameter with a MaxLength and an AllowedPattern of lower-case"
+        " letters, digits and hyphens, the account and the region; not from AWS::StackName."
+    ),
     source=NAMING,
-    keeps="D3, trap 44",
+    requirements=("D3",),
+    pitfalls=(44,),
 )
-def bucket_name_fits(stack: Stack) -> Problems:
-    """A bucket's name may not exceed 63 characters, must be lower-case and unique in the world."""
+def s3_bucket_name(stack: Stack) -> Problems:
+    """A bucket's name is valid and globally unique for every parameter value.
+
+    A bucket's name may not exceed 63 characters, must be lower-case and unique in the world.
+    """
     for title, given in _names(stack):
         if stack.kind(title) != "S3::Bucket" or isinstance(given, str):
             continue
@@ -166,12 +200,18 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 @rule(
-    "Use ${AWS::AccountId}, ${AWS::Region}, ${AWS::Partition} and ${AWS::URLSuffix}.",
+    "DR-CFN-004",
+    "warning",
+    remediation="Use ${AWS::AccountId}, ${AWS::Region}, ${AWS::Partition} and ${AWS::URLSuffix}.",
     source=PSEUDO,
-    keeps="D2, S7, trap 46",
+    requirements=("D2", "S7"),
+    pitfalls=(46,),
 )
-def place_is_not_typed(stack: Stack) -> Problems:
-    """A typed account, region or partition works in one place and fails, or leaks, in others."""
+def cfn_hardcoded_account_or_region(stack: Stack) -> Problems:
+    """No account, Region or partition is hard-coded.
+
+    A typed account, region or partition works in one place and fails, or leaks, in others.
+    """
     for title, resource in stack.existing():
         for text in _texts({"p": resource.get("Properties"), "d": resource.get("DependsOn")}):
             for wrong in (
@@ -183,24 +223,39 @@ def place_is_not_typed(stack: Stack) -> Problems:
 
 
 @rule(
-    "Make the Default fit the parameter's own AllowedPattern, AllowedValues and bounds.",
+    "DR-CFN-005",
+    "error",
+    remediation=(
+        "Make the Default fit the parameter's own AllowedPattern, AllowedValues and bounds."
+    ),
     source=f"{CLOUDFORMATION}/parameters-section-structure.html",
-    keeps="D4, R4",
+    requirements=("D4", "R4"),
 )
-def default_is_allowed(stack: Stack) -> Problems:
-    """A default that the parameter refuses stops everybody who did not change it."""
+def cfn_parameter_default(stack: Stack) -> Problems:
+    """A parameter's default satisfies its own constraints.
+
+    A default that the parameter refuses stops everybody who did not change it.
+    """
     for name, parameter in stack.parameters.items():
         if "Default" in parameter and (wrong := misfit(parameter, parameter["Default"])):
             yield name, f"has a default that {wrong}"
 
 
 @rule(
-    "Give the parameter an AllowedPattern, AllowedValues, a MinValue and MaxValue, or an AWS type.",
+    "DR-CFN-006",
+    "info",
+    remediation=(
+        "Give the parameter an AllowedPattern, AllowedValues, a MinValue and MaxValue, or an AWS"
+        " type."
+    ),
     source=f"{CLOUDFORMATION}/parameters-section-structure.html",
-    keeps="D4, R4",
+    requirements=("D4", "R4"),
 )
-def parameter_is_bounded(stack: Stack) -> Problems:
-    """What a parameter does not refuse fails later, in the middle of a deployment."""
+def cfn_parameter_constraints(stack: Stack) -> Problems:
+    """A parameter has constraints.
+
+    What a parameter does not refuse fails later, in the middle of a deployment.
+    """
     for name, parameter in stack.parameters.items():
         kind = str(parameter.get("Type"))
         if "AllowedValues" in parameter or "AllowedPattern" in parameter:
@@ -212,12 +267,18 @@ def parameter_is_bounded(stack: Stack) -> Problems:
 
 
 @rule(
-    "Correct the value, or the rule or mapping that refuses it.",
+    "DR-CFN-007",
+    "error",
+    remediation="Correct the value, or the rule or mapping that refuses it.",
     source=f"{CLOUDFORMATION}/rules-section-structure.html",
-    keeps="D2, D4, trap 25",
+    requirements=("D2", "D4"),
+    pitfalls=(25,),
 )
-def defaults_can_be_deployed(stack: Stack) -> Problems:
-    """Assertions that the values break stop the deployment with their sentence."""
+def cfn_rules_pass(stack: Stack) -> Problems:
+    """The parameter values pass the template's rules.
+
+    Assertions that the values break stop the deployment with their sentence.
+    """
     for sentence in stack.broken_rules():
         yield "template", f"stops with: {sentence}"
     for name, of_region in stack.template.get("Mappings", {}).items():

@@ -3,7 +3,7 @@ import ipaddress
 import pytest
 
 from darkroom.cloudformation.resolver import Reading
-from darkroom.lint.rules import network
+from darkroom.lint.rules import endpoints
 from tests.unit.templates.conftest import generate
 
 # What a closed network is made of; anything else could be a road out of it.
@@ -55,7 +55,7 @@ def test_there_is_no_road_out(stack: Reading) -> None:
     """S6: no gateway, no route, no public address."""
     kinds = {resource["Type"] for resource in stack.resources.values()}
     assert {kind for kind in kinds if kind.startswith("AWS::EC2::")} == CLOSED
-    assert not {kind.removeprefix("AWS::") for kind in kinds} & set(network.ROADS)
+    assert not {kind.removeprefix("AWS::") for kind in kinds} & set(endpoints.EGRESS_TYPES)
     for subnet in stack.of_type("EC2::Subnet").values():
         assert subnet["MapPublicIpOnLaunch"] is False
 

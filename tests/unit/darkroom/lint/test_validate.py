@@ -78,7 +78,7 @@ def test_a_finding_ends_with_1_and_says_what_to_do(
     assert cli.main(["validate", "--tools", "rules", str(path)]) == 1
     said = capsys.readouterr().out
     line = 1 + path.read_text().splitlines().index('  "WorkQueue": {')
-    assert f"{path}:{line}: WorkQueue AWS::SQS::Queue\n  visibility-covers-retries: " in said
+    assert f"{path}:{line}: WorkQueue AWS::SQS::Queue\n  sqs-visibility-timeout: " in said
     assert "which needs 360 s" in said
     for label in ("why: ", "fix: Set the queue's Visib", "see: https://docs.aws.amazon.com/"):
         assert f"    {label}" in said
@@ -195,7 +195,7 @@ def test_a_value_is_a_finding_where_a_rule_breaks_with_it(
     path = written(tmp_path, ["Seconds=61"], "mine.json")
     template = validate.load(written(tmp_path, content))
     (found,) = validate.validate(template, [path], tools=OWN).findings
-    assert (found.rule, found.given) == ("visibility-covers-retries", str(path))
+    assert (found.rule, found.given) == ("sqs-visibility-timeout", str(path))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_reason_beside_the_resource_justifies(
     tmp_path: Path, sound: dict[str, Any], key: str
 ) -> None:
     """D4: in checkov's own shape; the reason is reported."""
-    content = broken(sound, **{key: skip("visibility-covers-retries", "Batches take a second.")})
+    content = broken(sound, **{key: skip("sqs-visibility-timeout", "Batches take a second.")})
     done = report(tmp_path, content)
     assert done.findings == []
     ((finding, why),) = done.justified
@@ -240,15 +240,15 @@ def test_a_reason_in_the_template_is_for_every_resource(
     tmp_path: Path, sound: dict[str, Any]
 ) -> None:
     content = broken(sound)
-    content["Metadata"]["validate"] = skip("visibility-covers-retries", "Idempotent and quick.")
+    content["Metadata"]["validate"] = skip("sqs-visibility-timeout", "Idempotent and quick.")
     assert report(tmp_path, content).findings == []
 
 
 @pytest.mark.parametrize(
     ("rule", "comment", "problem"),
     [
-        ("visibility-covers-retries", " ", "gives no reason"),
-        ("key-rotates", "It does rotate.", "is not needed: nothing is found there"),
+        ("sqs-visibility-timeout", " ", "gives no reason"),
+        ("kms-key-rotation", "It does rotate.", "is not needed: nothing is found there"),
         ("visibility", "Batches take a second.", "names no rule of any tool"),
     ],
 )
@@ -257,7 +257,7 @@ def test_a_suppression_needs_reason_and_use(
 ) -> None:
     """D4: an exception nobody can explain, or needs, hides the next fault."""
     found = report(tmp_path, broken(sound, validate=skip(rule, comment))).findings
-    assert {one.rule for one in found} == {"visibility-covers-retries", "suppression"}
+    assert {one.rule for one in found} == {"sqs-visibility-timeout", "suppression"}
     assert any(problem in one.problem and one.resource == "WorkQueue" for one in found)
 
 
@@ -286,7 +286,7 @@ def test_json_holds_what_people_read(tmp_path: Path, sound: dict[str, Any], caps
     content = json.loads(capsys.readouterr().out)
     (finding,) = content["findings"]
     assert finding["resource"] == "WorkQueue"
-    assert finding["rule"] == "visibility-covers-retries"
+    assert finding["rule"] == "sqs-visibility-timeout"
     assert finding["tool"] == "rules"
     assert finding["line"] > 1
     assert finding["fix"]
@@ -321,7 +321,7 @@ def test_sarif_is_valid_by_its_schema(
     tmp_path: Path, sound: dict[str, Any], sarif_schema: dict[str, Any], capsys: Any
 ) -> None:
     """D4: findings with a line, without one, in a parameter file, and a justified one."""
-    content = broken(sound, validate=skip("visibility-covers-retries", "Batches take a second."))
+    content = broken(sound, validate=skip("sqs-visibility-timeout", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
     content["Metadata"]["Notes"] = "x" * 1_000_000
     folder = tmp_path / "my stacks"
@@ -336,13 +336,13 @@ def test_sarif_is_valid_by_its_schema(
     assert list(validator.iter_errors(log)) == []
     results = log["runs"][0]["results"]
     assert {one["ruleId"] for one in results} == {
-        *("key-rotates", "parameter-file", "template-fits", "visibility-covers-retries")
+        *("kms-key-rotation", "parameter-file", "cfn-template-size", "sqs-visibility-timeout")
     }
     places = {
         one["ruleId"]: one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
         for one in results
     }
-    assert places["key-rotates"].endswith("/my%20stacks/stack.json")
+    assert places["kms-key-rotation"].endswith("/my%20stacks/stack.json")
     assert places["parameter-file"].endswith("/my%20stacks/mine.json")
     results[0]["level"] = "fatal"
     assert list(validator.iter_errors(log))  # the schema says no, too
@@ -350,7 +350,7 @@ def test_sarif_is_valid_by_its_schema(
 
 def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
     """D4: the rule, the line, and the reason of what is justified."""
-    content = broken(sound, validate=skip("visibility-covers-retries", "Batches take a second."))
+    content = broken(sound, validate=skip("sqs-visibility-timeout", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
     path = written(tmp_path, content)
     assert cli.main(["validate", "--tools", "rules", "--output", "sarif", str(path)]) == 1
@@ -359,11 +359,11 @@ def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], ca
     (run,) = log["runs"]
     rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
     by_rule = {result["ruleId"]: result for result in run["results"]}
-    assert set(by_rule) == rules == {"key-rotates", "visibility-covers-retries"}
-    region = by_rule["key-rotates"]["locations"][0]["physicalLocation"]["region"]
+    assert set(by_rule) == rules == {"kms-key-rotation", "sqs-visibility-timeout"}
+    region = by_rule["kms-key-rotation"]["locations"][0]["physicalLocation"]["region"]
     assert path.read_text().splitlines()[region["startLine"] - 1] == '  "EncryptionKey": {'
-    assert by_rule["key-rotates"]["suppressions"] == []
-    (suppression,) = by_rule["visibility-covers-retries"]["suppressions"]
+    assert by_rule["kms-key-rotation"]["suppressions"] == []
+    (suppression,) = by_rule["sqs-visibility-timeout"]["suppressions"]
     assert suppression["justification"] == "Batches take a second."
 
 

@@ -1,0 +1,271 @@
+"""Rules about alarms."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from darkroom.cloudformation.model import Stack, number
+from darkroom.iam.evaluator import Request, allowed
+from darkroom.lint.metrics import metric_problems
+from darkroom.lint.rule import Problems, rule
+
+ALARMS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring"
+SQS_METRICS = (
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
+    "sqs-available-cloudwatch-metrics.html"
+)
+
+
+# Levels, not counts: how much there is at a moment, or how long something took.
+LEVELS = {
+    "ApproximateAgeOfOldestMessage",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesVisible",
+    "ClaimedAccountConcurrency",
+    "ConcurrentExecutions",
+    "Duration",
+    "UnreservedConcurrentExecutions",
+}
+SECONDS_OF_A_DAY = 24 * 3600
+FEWEST_WORDS = 4  # of a description that says something
+
+
+def _watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield namespace, metric and dimensions of all that an alarm looks at."""
+    for one in [
+        alarm,
+        *(each.get("MetricStat", {}).get("Metric", {}) for each in alarm.get("Metrics", [])),
+    ]:
+        if "Namespace" in one:
+            dimensions = {each["Name"]: str(each["Value"]) for each in one.get("Dimensions", [])}
+            yield str(one["Namespace"]), str(one.get("MetricName")), dimensions
+
+
+@rule(
+    "DR-CLOUDWATCH-001",
+    "error",
+    remediation=(
+        "Name a resource of the stack in the dimension: {Fn::GetAtt: [Queue, QueueName]}, {Ref: …}."
+    ),
+    source=SQS_METRICS,
+    requirements=("O2",),
+)
+def cloudwatch_alarm_metric(stack: Stack) -> Problems:
+    """An alarm's metrics exist and belong to resources of the template.
+
+    A metric that does not exist has no data, and its alarm never fires.
+    """
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        for metric in _watched(alarm):
+            for wrong in metric_problems(stack, *metric):
+                yield title, wrong
+
+
+@rule(
+    "DR-CLOUDWATCH-002",
+    "warning",
+    remediation="State TreatMissingData: notBreaching for counts of faults.",
+    source=f"{ALARMS}/alarms-and-missing-data.html",
+    requirements=("O2",),
+    pitfalls=(33,),
+)
+def cloudwatch_alarm_missing_data(stack: Stack) -> Problems:
+    """An alarm states how it treats missing data.
+
+    The default, missing, leaves an alarm of faults in ALARM or INSUFFICIENT_DATA for ever.
+    """
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        if "TreatMissingData" not in alarm:
+            yield title, "does not say what missing data means"
+        elif alarm["TreatMissingData"] in ("missing", "ignore"):
+            yield title, f"treats missing data as {alarm['TreatMissingData']}"
+
+
+@rule(
+    "DR-CLOUDWATCH-003",
+    "error",
+    remediation=(
+        "Use Maximum for levels and durations; periods of 10, 20, 30 or a multiple of 60 seconds;"
+        " an evaluation of at most a day; no more DatapointsToAlarm than EvaluationPeriods."
+    ),
+    source=f"{ALARMS}/alarm-evaluation.html",
+    requirements=("O2",),
+)
+def cloudwatch_alarm_evaluation(stack: Stack) -> Problems:
+    """An alarm's statistic, period and evaluation window fit its metric and CloudWatch's limits.
+
+    CloudWatch refuses some of it; a sum of levels grows with the period and means nothing.
+    """
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        periods = number(alarm.get("EvaluationPeriods"))
+        if (number(alarm.get("DatapointsToAlarm")) or 0) > (periods or 0):
+            yield title, "needs more breaching data points than it looks at"
+        for metric, statistic, given in _statistics(alarm):
+            if metric in LEVELS and statistic == "Sum":
+                yield title, f"adds up {metric}, which is no count"
+            period = number(given) or 0
+            if period not in (10, 20, 30) and (period % 60 or not period):
+                yield title, f"has a period of {given} seconds"
+            elif period < 3600 and period * (periods or 0) > SECONDS_OF_A_DAY:
+                yield title, "looks back for more than a day"
+
+
+def _statistics(alarm: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield metric, statistic and period of all that an alarm looks at."""
+    if "MetricName" in alarm:
+        yield str(alarm["MetricName"]), str(alarm.get("Statistic")), alarm.get("Period")
+    for one in alarm.get("Metrics", []):
+        if "MetricStat" in one:
+            stat = one["MetricStat"]
+            yield str(stat["Metric"].get("MetricName")), str(stat.get("Stat")), stat.get("Period")
+
+
+@rule(
+    "DR-CLOUDWATCH-004",
+    "error",
+    remediation="Give the metric that the expression means this id, and return one result.",
+    source=f"{ALARMS}/using-metric-math.html",
+    requirements=("O2",),
+)
+def cloudwatch_alarm_expression(stack: Stack) -> Problems:
+    """An alarm's expressions use its own metrics and return one result.
+
+    An expression over an id that is not there is refused, or never has a value.
+    """
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        queries = alarm.get("Metrics", [])
+        ids = {one.get("Id") for one in queries}
+        for one in queries:
+            for name in re.findall(r"\b[a-z]\w*", str(one.get("Expression", ""))):
+                if name not in ids:
+                    yield title, f"computes from {name}, which is no metric of the alarm"
+        if queries and sum(str(one.get("ReturnData")).lower() != "false" for one in queries) != 1:
+            yield title, "does not return one result"
+
+
+@rule(
+    "DR-CLOUDWATCH-005",
+    "info",
+    remediation="Set AlarmDescription: what it means, what to do first, where to read on.",
+    source=f"{ALARMS}/Best_Practice_Recommended_Alarms_AWS_Services.html",
+    requirements=("O2",),
+)
+def cloudwatch_alarm_description(stack: Stack) -> Problems:
+    """An alarm's description says what it means and what to do.
+
+    The message is all that somebody has at three in the morning.
+    """
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        if len(str(alarm.get("AlarmDescription", "")).split()) < FEWEST_WORDS:
+            yield title, "does not say what it means and what to do"
+
+
+@rule(
+    "DR-CLOUDWATCH-006",
+    "warning",
+    remediation="Set AlarmActions to a topic that people subscribe to.",
+    source=f"{ALARMS}/Notify_Users_Alarm_Changes.html",
+    requirements=("O2", "O5"),
+)
+def cloudwatch_alarm_action(stack: Stack) -> Problems:
+    """An alarm has an action.
+
+    An alarm without action is a light in an empty room.
+    """
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        if not alarm.get("AlarmActions") or str(alarm.get("ActionsEnabled")).lower() == "false":
+            yield title, "does nothing when it goes off"
+
+
+@rule(
+    "DR-SNS-002",
+    "error",
+    remediation=(
+        "Allow cloudwatch.amazonaws.com sns:Publish in the topic's policy, for this account's"
+        " alarms."
+    ),
+    source=f"{ALARMS}/Notify_Users_Alarm_Changes.html",
+    requirements=("O5",),
+    pitfalls=(32,),
+)
+def sns_policy_alarms(stack: Stack) -> Problems:
+    """A topic's policy lets its alarms publish.
+
+    A topic policy of one's own replaces the default one, which let the account's alarms in.
+    """
+    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+        for action in [*alarm.get("AlarmActions", []), *alarm.get("OKActions", [])]:
+            topic = stack.owner(action, "SNS::Topic")
+            if not topic or not stack.guards(topic):
+                continue
+            request = Request(
+                action="sns:Publish",
+                resource=stack.arn(topic),
+                principal="cloudwatch.amazonaws.com",
+                context={
+                    "aws:SourceArn": stack.arn(title),
+                    "aws:SourceAccount": stack.account,
+                    "aws:SecureTransport": "true",
+                },
+            )
+            if not allowed(stack.guarding(topic), request):
+                yield title, f"may not publish to {topic}"
+                break
+
+
+@rule(
+    "DR-CLOUDWATCH-007",
+    "warning",
+    remediation=(
+        "Add an alarm on ApproximateNumberOfMessagesVisible of the dead-letter queue, above 0."
+    ),
+    source=SQS_METRICS,
+    requirements=("O2",),
+    pitfalls=(34,),
+)
+def cloudwatch_dlq_alarm(stack: Stack) -> Problems:
+    """Each dead-letter queue has an alarm on its depth.
+
+    The queue's age ignores what was received often: dead letters are seen only there.
+    """
+    depth = "ApproximateNumberOfMessagesVisible"
+    seen = {
+        dimensions.get("QueueName")
+        for alarm in stack.of_type("CloudWatch::Alarm").values()
+        for _, metric, dimensions in _watched(alarm)
+        if metric == depth and str(alarm.get("ComparisonOperator")).startswith("Greater")
+    }
+    for title, queue in stack.of_type("SQS::Queue").items():
+        target = stack.owner(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
+        if target and stack.name(target) not in seen:
+            yield target, f"collects dead letters of {title} and no alarm watches its depth"
+
+
+@rule(
+    "DR-CLOUDWATCH-008",
+    "warning",
+    remediation=(
+        "Add alarms on the queue's ApproximateAgeOfOldestMessage and on the function's Errors."
+    ),
+    source="https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
+    requirements=("O2",),
+)
+def cloudwatch_required_alarms(stack: Stack) -> Problems:
+    """The queue's age and the function's errors have alarms.
+
+    Work that waits or fails is noticed by those who miss its result, days later.
+    """
+    seen = {
+        (metric, value)
+        for alarm in stack.of_type("CloudWatch::Alarm").values()
+        for _, metric, dimensions in _watched(alarm)
+        for value in dimensions.values()
+    }
+    for one in stack.mappings():
+        for title, metric in (
+            (one.queue, "ApproximateAgeOfOldestMessage"),
+            (one.function, "Errors"),
+        ):
+            if title and (metric, stack.name(title)) not in seen:
+                yield title, f"has no alarm on {metric}"

@@ -1,0 +1,112 @@
+"""Rules about dashboards."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from darkroom.cloudformation import dashboards
+from darkroom.cloudformation.model import Stack
+from darkroom.lint.metrics import metric_problems
+from darkroom.lint.rule import Problems, rule
+
+BODY = (
+    "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/"
+    "CloudWatch-Dashboard-Body-Structure.html"
+)
+
+ALARMS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring"
+
+
+def _widgets(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each dashboard's logical id with each of its widgets, where its body can be read."""
+    for title, properties in stack.of_type("CloudWatch::Dashboard").items():
+        with suppress(ValueError):
+            for widget in json.loads(str(properties.get("DashboardBody"))).get("widgets", []):
+                yield title, widget
+
+
+@rule(
+    "DR-CLOUDWATCH-009",
+    "error",
+    remediation="Write the body as JSON text that stays JSON with its values in.",
+    source=BODY,
+    requirements=("O4",),
+)
+def cloudwatch_dashboard_json(stack: Stack) -> Problems:
+    """A dashboard's body is JSON with widgets.
+
+    CloudWatch refuses any other body, and the deployment ends there.
+    """
+    for title, properties in stack.of_type("CloudWatch::Dashboard").items():
+        try:
+            body = json.loads(str(properties.get("DashboardBody")))
+        except ValueError as error:
+            yield title, f"has a body that is not JSON: {error}"
+        else:
+            if not isinstance(body, dict) or not body.get("widgets"):
+                yield title, "has a body without widgets"
+
+
+@rule(
+    "DR-CLOUDWATCH-010",
+    "warning",
+    remediation=(
+        "Name resources of the stack in the metrics' dimensions, and its alarms by ${Alarm.Arn}."
+    ),
+    source=BODY,
+    requirements=("O4",),
+)
+def cloudwatch_dashboard_metric(stack: Stack) -> Problems:
+    """A dashboard's metrics and alarms exist and belong to the template.
+
+    A metric or an alarm that does not exist leaves a blank, which looks like calm.
+    """
+    for title, widget in _widgets(stack):
+        for line in dashboards.lines(widget):
+            for wrong in metric_problems(stack, line.namespace, line.metric, line.dimensions):
+                yield title, wrong.replace("watches", "shows", 1)
+        for arn in widget.get("properties", {}).get("alarms", []):
+            if not stack.owner(arn, "CloudWatch::Alarm"):
+                yield title, f"shows the alarm {arn}, which is not of the stack"
+
+
+@rule(
+    "DR-CLOUDWATCH-011",
+    "warning",
+    remediation="Set the widget's region to ${AWS::Region}.",
+    source=BODY,
+    requirements=("O4", "D2"),
+)
+def cloudwatch_dashboard_region(stack: Stack) -> Problems:
+    """A dashboard's widgets show the Region of the stack.
+
+    A dashboard belongs to no region: each widget says where its metrics are.
+    """
+    for title, widget in _widgets(stack):
+        region = widget.get("properties", {}).get("region")
+        if widget.get("type") == "metric" and region != stack.pseudo("Region"):
+            yield title, f"shows metrics of {region or 'no region'}, not of the stack's"
+
+
+@rule(
+    "DR-CLOUDWATCH-012",
+    "warning",
+    remediation="Give the metric that the expression means this id.",
+    source=f"{ALARMS}/using-metric-math.html",
+    requirements=("O4",),
+)
+def cloudwatch_dashboard_expression(stack: Stack) -> Problems:
+    """A dashboard's expressions use metrics of their widget.
+
+    An expression over an id that no line of the widget has shows an error instead.
+    """
+    for title, widget in _widgets(stack):
+        found = list(dashboards.lines(widget))
+        ids = {line.options.get("id") for line in found}
+        for line in found:
+            text = re.sub(r"'[^']*'|\"[^\"]*\"", "", str(line.options.get("expression", "")))
+            for name in re.findall(r"\b[a-z]\w*", text):  # functions are in capitals
+                if name not in ids:
+                    yield title, f"computes from {name}, which is no metric of the widget"

@@ -1,0 +1,147 @@
+"""Rules about SQS event source mappings."""
+
+from collections.abc import Iterator
+
+from darkroom.cloudformation.model import Mapping, Stack, number
+from darkroom.lint.rule import Problems, rule
+
+MAPPING = (
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
+    "aws-resource-lambda-eventsourcemapping.html"
+)
+
+LAMBDA_SQS = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"
+SCALING = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"
+DEFAULT_BATCH = 10
+
+
+def complete_mappings(stack: Stack) -> Iterator[Mapping]:
+    """Yield the mappings whose queue and function are both in the template."""
+    return (one for one in stack.mappings() if one.queue and one.function)
+
+
+@rule(
+    "DR-LAMBDA-001",
+    "error",
+    remediation=(
+        "Set FunctionResponseTypes to [ReportBatchItemFailures] and answer with the failed ids."
+    ),
+    source="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html",
+    requirements=("T4",),
+    pitfalls=(10,),
+)
+def lambda_partial_batch_response(stack: Stack) -> Problems:
+    """The event source mapping reports batch item failures.
+
+    Otherwise one bad message brings the whole batch back, the finished ones included.
+    """
+    for one in stack.mappings():
+        if "ReportBatchItemFailures" not in one.properties.get("FunctionResponseTypes", []):
+            yield one.title, "does not report batch item failures"
+
+
+@rule(
+    "DR-LAMBDA-002",
+    "error",
+    remediation="Remove FilterCriteria; let the function decide, and fail what it does not know.",
+    source="https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html",
+    pitfalls=(9,),
+)
+def lambda_esm_no_filter(stack: Stack) -> Problems:
+    """An SQS event source mapping has no filter.
+
+    For SQS a filter deletes what does not match: an event of another shape is lost.
+    """
+    for one in stack.mappings():
+        if one.properties.get("FilterCriteria", {}).get("Filters"):
+            yield one.title, "filters events: what does not match is deleted from the queue"
+
+
+@rule(
+    "DR-LAMBDA-003",
+    "warning",
+    remediation="Set ScalingConfig.MaximumConcurrency to 2 to 1000 on the mapping.",
+    source=SCALING,
+    requirements=("R4",),
+    pitfalls=(17,),
+)
+def lambda_esm_max_concurrency(stack: Stack) -> Problems:
+    """An SQS event source mapping has a maximum concurrency.
+
+    Pollers that outrun the function get throttled, and throttled messages burn receives.
+    """
+    for one in stack.mappings():
+        scaling = one.properties.get("ScalingConfig", {})
+        most = scaling.get("MaximumConcurrency")
+        if one.properties.get("ProvisionedPollerConfig"):
+            if most is not None:
+                yield one.title, "has both ScalingConfig and ProvisionedPollerConfig"
+        elif most is None:
+            yield one.title, "has no maximum concurrency"
+        elif (limit := number(most)) is not None and not 2 <= limit <= 1000:
+            yield one.title, f"limits concurrency to {limit:g}; 2 to 1000 are allowed"
+
+
+@rule(
+    "DR-LAMBDA-004",
+    "error",
+    remediation=(
+        "Leave ReservedConcurrentExecutions unset, or at least as high as all mappings together."
+    ),
+    source=SCALING,
+    requirements=("R4",),
+    pitfalls=(17,),
+)
+def lambda_reserved_concurrency(stack: Stack) -> Problems:
+    """Reserved concurrency is not below what the function's event source mappings may start.
+
+    Reserved concurrency below the pollers' appetite throttles them into the dead letters.
+    """
+    wanted: dict[str, float] = {}
+    for one in complete_mappings(stack):
+        most = number(one.properties.get("ScalingConfig", {}).get("MaximumConcurrency"))
+        wanted[one.function] = wanted.get(one.function, 0) + (most or 0)
+    for function, most in wanted.items():
+        reserved = number(stack.properties(function).get("ReservedConcurrentExecutions"))
+        if reserved is not None and reserved < most:
+            yield function, f"reserves {reserved:g} executions, its mappings start up to {most:g}"
+
+
+@rule(
+    "DR-LAMBDA-005",
+    "error",
+    remediation="Set MaximumBatchingWindowInSeconds to at least 1, or BatchSize to at most 10.",
+    source=MAPPING,
+    requirements=("R4",),
+    pitfalls=(49,),
+)
+def lambda_batching_window(stack: Stack) -> Problems:
+    """A batch size above 10 has a batching window.
+
+    Lambda refuses the mapping otherwise.
+    """
+    for one in stack.mappings():
+        size = number(one.properties.get("BatchSize", DEFAULT_BATCH))
+        window = number(one.properties.get("MaximumBatchingWindowInSeconds", 0))
+        if size is not None and window is not None and size > 10 and window < 1:
+            yield one.title, f"takes batches of {size:g} without a batching window"
+
+
+@rule(
+    "DR-LAMBDA-006",
+    "warning",
+    remediation="Put the RedrivePolicy on the queue and remove the function's own.",
+    source="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html",
+    requirements=("R1",),
+    pitfalls=(20,),
+)
+def lambda_unused_dlq_config(stack: Stack) -> Problems:
+    """A function that SQS invokes has no dead-letter target of its own.
+
+    A function's own dead-letter target is for asynchronous calls, not for what SQS brings.
+    """
+    for one in complete_mappings(stack):
+        if stack.properties(one.function).get("DeadLetterConfig"):
+            yield one.function, f"has a DeadLetterConfig, which {one.title} never uses"
+        if one.properties.get("DestinationConfig"):
+            yield one.title, "has a DestinationConfig, which SQS sources do not use"
