@@ -22,6 +22,10 @@ class Command(click.Command):
         self.examples = examples.strip("\n")
         self.params.extend(general_options())
 
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return the whole first sentence: the list of commands wraps, and nothing is cut off."""
+        return super().get_short_help_str(limit=max(limit, 1000))
+
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they stand: click would fill their lines."""
         if self.examples:

@@ -1,137 +1,310 @@
-"""`darkroom`: how commands are found and how they end."""
+"""D9: the console script `darkroom`: its commands, their help, and how each of them may end."""
 
+import logging
+import os
 import signal
 import subprocess
 import sys
-from importlib import import_module
+from collections.abc import Callable
+from importlib import import_module, metadata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
+import click
 import pytest
 
 from darkroom import cli
+from darkroom.console.command import LOGGER, Command, Group
 from darkroom.errors import UsageError, UserError
 
 ROOT = Path(__file__).parents[3]
 
+# What an extra installs, and botocore, which takes a third of a second to import.
+HEAVY = {"PIL", "awscli", "boto3", "botocore", "cfnlint", "checkov", "jinja2", "matplotlib"}
+HEAVY |= {"ministack", "pydantic", "rich", "simpy", "troposphere", "trustme"}
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+LEAVES = [
+    (name, *rest)
+    for name, module in cli.COMMANDS.items()
+    if (command := getattr(import_module(module), "command", None))
+    for rest in ([()] + [(action,) for action in getattr(command, "commands", {})])
+]
 
 
-def command_that_raises(error: BaseException | None) -> SimpleNamespace:
-    def run(_: Any) -> int:
-        if error:
-            raise error
-        return 0
+def darkroom(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "darkroom", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
-    return SimpleNamespace(add_arguments=lambda _: None, run=run)
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which `$darkroom` is the console script."""
+    return subprocess.run(
+        ["/bin/bash", "-c", f"set -o pipefail; darkroom='{sys.executable} -m darkroom'; {line}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run a command that does this and no more."""
+
+    def run(action: Callable[[], int | None], *options: str) -> int:
+        command = Command("package", callback=action)
+        monkeypatch.setattr(cli, "import_module", lambda _: SimpleNamespace(command=command))
+        return cli.main(["package", *options])
+
+    return run
+
+
+def fail(error: BaseException) -> Callable[[], int]:
+    def action() -> int:
+        raise error
+
+    return action
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "told"),
+    ("error", "status", "sentence"),
     [
-        (None, 0, ""),
         (UserError("the bucket is gone"), 1, "error: the bucket is gone\n"),
         (UsageError("no such picture: x"), 2, "error: no such picture: x\n"),
-        (PermissionError(13, "Permission denied", "/build"), 1, "error: [Errno 13] "),
-        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (click.UsageError("--since and --key exclude each other"), 2, "Error: --since and"),
+        (
+            PermissionError(13, "Permission denied", "/build"),
+            1,
+            "error: /build: Permission denied\n",
+        ),
+        (OSError(28, "No space left on device"), 1, "error: No space left on device\n"),
+        (KeyboardInterrupt(), 130, "\ninterrupted\n"),
+        (
+            KeyboardInterrupt("3 are sent; the same command continues"),
+            130,
+            "\ninterrupted: 3 are sent; the same command continues\n",
+        ),
+        (
+            ModuleNotFoundError("No module named 'cfnlint.x'", name="cfnlint.x"),
+            1,
+            "error: this command needs the Python package 'cfnlint', which is not installed for",
+        ),
     ],
 )
 def test_each_end_has_its_status_and_sentence(
-    error: BaseException | None,
+    error: BaseException,
     status: int,
-    told: str,
-    monkeypatch: pytest.MonkeyPatch,
+    sentence: str,
+    runs: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cli, "import_module", lambda _: command_that_raises(error))
-    assert cli.main(["package"]) == status
-    assert capsys.readouterr().err.startswith(told)
+    assert runs(fail(error)) == status
+    captured = capsys.readouterr()
+    assert sentence in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
 
 
-def test_a_programming_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "import_module", lambda _: command_that_raises(ValueError("a bug")))
-    with pytest.raises(ValueError, match="a bug"):
-        cli.main(["package"])
+@pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (1, 1)])
+def test_a_command_returns_its_status(
+    returned: int | None, status: int, runs: Callable[..., int]
+) -> None:
+    assert runs(lambda: returned) == status
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    "error", [ValueError("a bug"), ModuleNotFoundError("moved", name="darkroom.moved")]
+)
+def test_a_programming_error_keeps_its_traceback(
+    error: Exception, runs: Callable[..., int]
+) -> None:
+    with pytest.raises(type(error)):
+        runs(fail(error))
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+    runs: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stock pip 23 has no --group, so the advice is an extra."""
+    runs(fail(ModuleNotFoundError("no", name="simpy")))
+    assert "python -m pip install -e '.[capacity]'" in capsys.readouterr().err
+    runs(fail(ModuleNotFoundError("no", name="elftools.elf")))
+    assert "python -m pip install -e '.'" in capsys.readouterr().err
+
+
+def test_every_extra_of_the_advice_exists() -> None:
+    provided = set(metadata.metadata("darkroom").get_all("Provides-Extra") or ())
+    assert set(cli.EXTRAS.values()) <= provided
+
+
+def test_debug_shows_the_traceback_of_an_error_for_people(
+    runs: Callable[..., int], caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        assert runs(fail(UserError("the bucket is gone")), "--debug") == 1
+        assert LOGGER.level == logging.DEBUG
+        assert "Traceback" in caplog.text
+    finally:
+        LOGGER.setLevel(logging.NOTSET)
+        logging.getLogger().setLevel(logging.WARNING)
+
+
+def test_verbose_is_taken_before_and_behind_the_command(runs: Callable[..., int]) -> None:
+    try:
+        assert runs(lambda: LOGGER.level, "--verbose") == logging.INFO
+        LOGGER.setLevel(logging.NOTSET)
+        assert cli.main(["-v", "package"]) == logging.INFO
+    finally:
+        LOGGER.setLevel(logging.NOTSET)
+
+
+def test_no_color_reaches_tables_and_programs(
+    runs: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "")
+    assert runs(lambda: int(os.environ["NO_COLOR"] or 0), "--no-color") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
     [
-        ([], "COMMAND"),
-        (["pakage"], "invalid choice: 'pakage'"),
-        (["package", "--architecture", "arm"], "invalid choice: 'arm'"),
-        (["package", "--runtime", "python3.11"], "invalid choice: 'python3.11'"),
-        (["package", "--python", "x", "--no-bytecode"], "not allowed with"),
+        ([], "Commands:"),
+        (["pakage"], "No such command 'pakage'"),
+        (["--colour"], "No such option"),
+        (["dlq", "lst"], "No such command 'lst'"),
+        (["dlq", "list"], "Missing option '--stack-name'"),
+        (["dlq", "list", "--stack-name", "x", "--format", "xml"], "'xml' is not one of"),
+        (["logs", "x", "--stack-name", "x", "--since", "soon"], "'soon' is not a time"),
     ],
 )
-def test_wrong_usage_ends_with_2(arguments: list[str], told: str) -> None:
-    done = python("-m", "darkroom", *arguments)
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_help_names_each_command() -> None:
-    done = python("-m", "darkroom", "--help")
-    assert done.returncode == 0
-    for name, command in cli.COMMANDS.items():
-        assert name in done.stdout
-        assert command.summary.split()[0] in done.stdout
-
-
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_a_commands_help_shows_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    module = import_module(cli.COMMANDS[name].module)
-    assert callable(module.run)
-    with pytest.raises(SystemExit, match="0"):
-        cli.main([name, "--help"])
-    assert f"examples:\n  darkroom {name}" in capsys.readouterr().out
-
-
-def test_only_the_chosen_command_is_imported() -> None:
-    """A package can be built without what the others need, and help comes at once."""
-    script = (
-        "import sys; from darkroom.cli import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit: print(sorted({'darkroom.commands.local', 'darkroom.commands.package', 'boto3'} & set(sys.modules)))"
-    )
-    assert python("-c", script).stdout.endswith("[]\n")
-
-
-def test_a_missing_dependency_is_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_wrong_usage_ends_with_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def import_nothing(_: str) -> None:
-        raise ModuleNotFoundError("No module named 'elftools'", name="elftools.elf")
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert sentence in captured.err
+    assert captured.out == ""
 
-    monkeypatch.setattr(cli, "import_module", import_nothing)
-    assert cli.main(["package"]) == 1
-    told = capsys.readouterr().err
-    assert "'package' needs the Python package 'elftools'" in told
-    assert "pip install" in told
+
+def test_help_lists_each_command_with_a_whole_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out.partition("Commands:")[2]
+    for name in cli.COMMANDS:
+        assert f"\n  {name} " in text
+    assert "..." not in text
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_each_command_has_help_with_examples(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sub-commands as well; each begins with a sentence and gives every option a meaning."""
+    assert cli.main([*path, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Usage: darkroom {' '.join(path)} ")
+    assert f"Examples:\n  darkroom {path[0]}" in text or len(path) > 1
+    command: click.Command = import_module(cli.COMMANDS[path[0]]).command
+    for name in path[1:]:
+        assert isinstance(command, Group)
+        command = command.commands[name]
+    assert isinstance(command, Command)
+    sentence = (command.help or "").partition("\n")[0]
+    assert sentence[0].isupper()
+    assert sentence.endswith("."), "the list of commands shows the first line"
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert (option.help or "").rstrip(")").endswith("."), option.name
+            assert (option.help or "")[0].isupper(), option.name
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """It comes at once, and whatever is installed: without any extra, and without botocore."""
+    paths = repr([[*path, "--help"] for path in [(), *LEAVES]])
+    script = f"""
+import sys
+class Blocked:
+    def find_spec(self, name, *rest):
+        if name.partition(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(f"{{name}} is blocked", name=name)
+sys.meta_path.insert(0, Blocked())
+from darkroom.cli import main
+for arguments in {paths}:
+    if arguments == ["--help"] and {len(LEAVES)} < {len(cli.COMMANDS)}:
+        continue
+    assert main(arguments) == 0, arguments
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_the_packages() -> None:
+    done = darkroom("--version")
+    assert done.stdout == f"darkroom, version {metadata.version('darkroom')}\n"
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands(name: str) -> None:
+    """`eval "$(_DARKROOM_COMPLETE=bash_source darkroom)"` in a shell's start file."""
+    assert "_DARKROOM_COMPLETE=" in darkroom(_DARKROOM_COMPLETE=f"{name}_source").stdout
+    words = {"COMP_WORDS": "darkroom reje", "COMP_CWORD": "reje" if name == "fish" else "1"}
+    done = darkroom(_DARKROOM_COMPLETE=f"{name}_complete", **words)
+    assert "rejections" in done.stdout
+
+
+def test_a_reader_that_has_enough_ends_it_quietly() -> None:
+    """`darkroom --help | head -1`, and the end of the pipe already closed."""
+    done = shell("$darkroom --help | head -1")
+    assert done.stdout == "Usage: darkroom [OPTIONS] COMMAND [ARGS]...\n"
+    assert done.stderr == ""
+    done = shell("$darkroom --help | true; echo ${PIPESTATUS[0]}")
+    assert done.stderr == ""
+    assert done.stdout in ("0\n", "1\n")
+
+
+def test_a_full_disk_is_one_sentence() -> None:
+    done = shell("$darkroom --help > /dev/full")
+    assert done.stderr == "error: standard output: No space left on device\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_closed_stream_is_no_error(closed: str) -> None:
+    done = shell(f"$darkroom --help {closed}")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert shell(f"$darkroom pakage {closed}").returncode == 2
+
+
+def test_a_terminal_without_unicode_gets_every_character(tmp_path: Path) -> None:
+    script = "from darkroom import cli; cli._prepare_streams(); print('写')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\\u5199\n"
 
 
 def test_an_interrupt_leaves_no_traceback() -> None:
     script = (
         "import signal, sys; from darkroom import cli\n"
-        "cli._parse = lambda _: signal.raise_signal(signal.SIGINT)\n"
+        "cli.import_module = lambda _: signal.raise_signal(signal.SIGINT)\n"
         "sys.exit(cli.main(['package']))"
     )
-    done = python("-c", script)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 128 + signal.SIGINT
-    assert done.stderr == "interrupted\n"
-
-
-def test_the_workflow_is_valid() -> None:
-    """D5: GitHub would refuse a workflow that its schema refuses."""
-    workflow = ROOT / ".github" / "workflows" / "ci.yml"
-    schema = ("--builtin-schema", "vendor.github-workflows")
-    done = python("-m", "check_jsonschema", *schema, str(workflow))
-    assert done.returncode == 0, done.stdout
-    text = workflow.read_text()
-    assert "python3 -m pip install tox" in text
-    assert "contents: read" in text
+    assert done.stderr.strip() == "interrupted"
