@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import botocore
-from python_discovery import get_interpreter
 
 from benchmarks.measuring import one_core
 from benchmarks.results import Startup
-from darkroom.commands import package
-from darkroom.commands.package import LOCK, MACHINES, ROOT, WORKER
+from darkroom.bundle.build import build
+from darkroom.bundle.bytecode import Compiler, find_compiler
+from darkroom.bundle.target import DEFAULT_RUNTIME, MACHINES, ROOT, WORKER
 from darkroom.errors import UserError
 
 _ENVIRONMENT = {
@@ -56,7 +56,8 @@ _NOTHING = "pass"
 
 def measure(directory: Path, *, rounds: int) -> Startup:
     """Build, install and measure under Python 3.13 if there is one, otherwise the running one."""
-    python, version = _interpreter()
+    compiler = _interpreter()
+    python, version = compiler.executable, compiler.version
     architecture = next(
         (name for name, machine in MACHINES.items() if machine.wheel == platform.machine()), None
     )
@@ -64,21 +65,22 @@ def measure(directory: Path, *, rounds: int) -> Startup:
         raise UserError("the package holds Linux libraries, which this machine cannot load")
     runtime = "python" + ".".join(version.split(".")[:2])
     wanted: dict[str, Any] = {"runtime": runtime, "architecture": architecture, "output": directory}
-    bare = package.build(**wanted, bytecode=False)
-    built = package.build(**wanted, python=python)
+    bare = build(**wanted, with_bytecode=False)
+    built = build(**wanted, python=python)
     ours, stock, compiled = (directory / name for name in ("package", "stock", "stock-compiled"))
     untrimmed = directory / "untrimmed"
     for path in (ours, stock, compiled, untrimmed):
         shutil.rmtree(path, ignore_errors=True)
     with zipfile.ZipFile(built.path) as archive:
         archive.extractall(ours)
-    pillow = next(name for name in LOCK.read_text("utf-8").split() if name.startswith("pillow=="))
+    lock = WORKER / "requirements.txt"
+    pillow = next(name for name in lock.read_text("utf-8").split() if name.startswith("pillow=="))
     version_of_both = botocore.__version__  # they are released together, under one number
     sdk = [f"{name}=={version_of_both}" for name in ("boto3", "botocore")]
     _install(stock, runtime, *sdk, pillow)
     shutil.copytree(stock, compiled)
     _compile(compiled, python)
-    _install(untrimmed, runtime, "--no-deps", "--requirement", str(LOCK))
+    _install(untrimmed, runtime, "--no-deps", "--requirement", str(lock))
     shutil.copytree(WORKER, untrimmed / "worker", ignore=shutil.ignore_patterns("__pycache__"))
     sizes = {
         "the built package": built.size,
@@ -107,16 +109,10 @@ def measure(directory: Path, *, rounds: int) -> Startup:
     )
 
 
-def _interpreter() -> tuple[Path, str]:
-    """Return an interpreter and its version: of the default runtime where one is found."""
-    wanted = package.DEFAULT_RUNTIME.removeprefix("python")
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    hidden = [str(path) for path in sorted(pyenv.glob(f"versions/{wanted}*/bin"))]
-    path = os.pathsep.join([*hidden, os.environ.get("PATH", os.defpath)])
-    found = get_interpreter(f"cpython{wanted}", env={**os.environ, "PATH": path})
-    if found is None:
-        return Path(sys.executable), platform.python_version()
-    return Path(found.executable), ".".join(map(str, found.version_info[:3]))
+def _interpreter() -> Compiler:
+    """Return a Python of the default runtime's version, or the running one where there is none."""
+    found = find_compiler(DEFAULT_RUNTIME)
+    return found or Compiler(Path(sys.executable), platform.python_version())
 
 
 def _compile(directory: Path, python: Path) -> None:

@@ -1,1 +1,1 @@
-"""The function's zip and its software bill of materials."""
+"""The function's package: its zip, the same bytes from any host, and its SBOM."""

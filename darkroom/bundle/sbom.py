@@ -1,4 +1,4 @@
-"""The bill of materials of the function's package: what scanners and licence reviews ask for."""
+"""The package's software bill of materials (SBOM), for scanners and licence reviews."""
 
 import hashlib
 import json
@@ -15,18 +15,20 @@ from packaging.utils import canonicalize_name
 
 
 def render(package: Path, wheels: Sequence[Path]) -> bytes:
-    """Return a CycloneDX 1.6 document on a zip and the wheels that it was made of.
+    """Return a CycloneDX 1.6 document that describes a zip and the wheels it was made of.
 
-    The same zip and wheels give the same bytes: there is no date in it, and its serial number
-    follows from the zip. Each wheel has its own SHA-256, the one that the lock file pins.
+    The same zip and wheels give the same bytes: the document has no date, and its serial number
+    is derived from the zip. Each wheel has its own SHA-256, which the lock file pins.
     https://cyclonedx.org/docs/1.6/json/
     """
     sha256 = hashlib.sha256(package.read_bytes()).hexdigest()
-    version = sha256[:12]  # how the zip's name tells versions apart
+    version = sha256[:12]  # as in the zip's name
     root = f"pkg:generic/darkroom-worker@{version}?checksum=sha256:{sha256}"
-    about = {_reference(wheel, metadata): (wheel, metadata) for wheel, metadata in _read(wheels)}
-    references = {canonicalize_name(one["name"]): ref for ref, (_, one) in about.items()}
-    needs = {ref: sorted(_needs(one, references)) for ref, (_, one) in about.items()}
+    described = {
+        _reference(wheel, metadata): (wheel, metadata) for wheel, metadata in _read(wheels)
+    }
+    references = {canonicalize_name(one["name"]): ref for ref, (_, one) in described.items()}
+    needs = {ref: sorted(_needs(one, references)) for ref, (_, one) in described.items()}
     needed = {ref for refs in needs.values() for ref in refs}
     needs = {root: sorted(needs.keys() - needed), **needs}
     document = {
@@ -45,7 +47,7 @@ def render(package: Path, wheels: Sequence[Path]) -> bytes:
             }
         },
         "components": [
-            *(_component(ref, wheel, metadata) for ref, (wheel, metadata) in about.items()),
+            *(_component(ref, wheel, metadata) for ref, (wheel, metadata) in described.items()),
             *_libraries(package),
         ],
         "dependencies": [{"ref": ref, "dependsOn": on} for ref, on in needs.items()],
@@ -97,7 +99,7 @@ def _libraries(package: Path) -> Iterator[dict[str, Any]]:
 
 
 def _licenses(metadata: RawMetadata) -> list[dict[str, Any]]:
-    """Return an SPDX expression, or else the names that the distribution gives its licences."""
+    """Return the SPDX expression, otherwise the names that the distribution gives its licences."""
     given = metadata.get("license_expression") or metadata.get("license", "")
     try:
         return [{"expression": canonicalize_license_expression(given)}]

@@ -15,7 +15,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from darkroom.commands.package import Package, build, upload
+from darkroom.bundle.build import Package, build
+from darkroom.bundle.upload import upload
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError
 from generate import DIRECT_LIMIT

@@ -80,7 +80,7 @@ def run_checkov(contents: Sequence[dict[str, Any]]) -> list[list[Finding]]:
     if importlib.util.find_spec("checkov") is None:
         raise UserError(
             f"checkov is not installed for {sys.executable}; install it (python -m pip install"
-            f" --group validate) or leave it out: --tools rules,{CFN_LINT}"
+            f" -e '.[validate]') or leave it out: --tools rules,{CFN_LINT}"
         )
     with tempfile.TemporaryDirectory() as directory:
         paths = [Path(directory) / f"{index}.json" for index in range(len(contents))]

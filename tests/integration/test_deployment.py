@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from darkroom.bundle.build import Package
 from darkroom.cloudformation.resolver import Reading
-from darkroom.commands.package import Package
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError

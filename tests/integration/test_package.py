@@ -1,6 +1,5 @@
 """The function's zip: reproducible, whole, for the right machine."""
 
-import argparse
 import hashlib
 import io
 import json
@@ -16,7 +15,12 @@ import botocore.session
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from darkroom.commands import package
+from darkroom import cli
+from darkroom.bundle import archive, bytecode, wheels
+from darkroom.bundle import build as building
+from darkroom.bundle.build import Package, build
+from darkroom.bundle.shared_objects import check, needed_libraries
+from darkroom.bundle.target import MACHINES, ROOT, RUNTIMES, WORKER
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UsageError, UserError
 
@@ -28,21 +32,18 @@ PROBE = Path(__file__).parent / "package_probe.py"
 
 
 @pytest.fixture(scope="module")
-def default(tmp_path_factory: pytest.TempPathFactory) -> package.Package:
-    return package.build(output=tmp_path_factory.mktemp("default"))
+def default(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return build(output=tmp_path_factory.mktemp("default"))
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the worker that a test may change, packaged instead of the project's."""
+def worker(tmp_path: Path) -> Path:
+    """A copy of the worker that a test may change."""
     copy = tmp_path / "checkout" / "worker"
-    shutil.copytree(package.WORKER, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(package, "WORKER", copy)
-    monkeypatch.setattr(package, "LOCK", copy / "requirements.txt")
-    return copy
+    return shutil.copytree(WORKER, copy, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def contents(built: package.Package) -> dict[str, bytes]:
+def contents(built: Package) -> dict[str, bytes]:
     with zipfile.ZipFile(built.path) as archive:
         assert archive.testzip() is None
         return {entry.filename: archive.read(entry) for entry in archive.infolist()}
@@ -50,27 +51,26 @@ def contents(built: package.Package) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("hash_seed", ["0", "3"])  # sets of service names iterate differently
 def test_another_host_builds_the_same_bytes(
-    hash_seed: str, default: package.Package, checkout: Path, tmp_path: Path
+    hash_seed: str, default: Package, worker: Path, tmp_path: Path
 ) -> None:
     """D1: other directory, file dates, hash seed, umask, time zone, locale: the same bytes."""
-    for number, path in enumerate(sorted(checkout.rglob("*"), reverse=True)):
+    for number, path in enumerate(sorted(worker.rglob("*"), reverse=True)):
         os.utime(path, (number * 1e6, number * 1e6))
         if path.suffix == ".py":
             path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    (checkout / "__pycache__").mkdir()
-    (checkout / "__pycache__" / "events.cpython-313.pyc").write_bytes(b"stale")
+    (worker / "__pycache__").mkdir()
+    (worker / "__pycache__" / "events.cpython-313.pyc").write_bytes(b"stale")
     script = (
-        "import os, sys; from pathlib import Path; from darkroom.commands import package; os.umask(0o077);"
-        "package.WORKER = Path(sys.argv[1]); package.LOCK = package.WORKER / 'requirements.txt';"
-        "print(package.build(output=Path('out')).sha256)"
+        "import os, sys; from pathlib import Path; from darkroom.bundle.build import build;"
+        "os.umask(0o077); print(build(output=Path('out'), worker=Path(sys.argv[1])).sha256)"
     )
     environment = {
         **os.environ,
-        **{"PYTHONPATH": str(package.ROOT), "PYTHONHASHSEED": hash_seed, "TZ": "Asia/Kathmandu"},
+        **{"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed, "TZ": "Asia/Kathmandu"},
         **{"LC_ALL": "C", "SOURCE_DATE_EPOCH": "1", "PYTHONOPTIMIZE": "2"},
     }
     done = subprocess.run(
-        [sys.executable, "-c", script, str(checkout)],
+        [sys.executable, "-c", script, str(worker)],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -79,34 +79,34 @@ def test_another_host_builds_the_same_bytes(
     )
     assert done.stdout.strip() == default.sha256
     assert [path.name for path in (tmp_path / "out").glob("*.zip")] == [default.key]
-    assert (tmp_path / "out" / default.bom.name).read_bytes() == default.bom.read_bytes()
+    assert (tmp_path / "out" / default.sbom.name).read_bytes() == default.sbom.read_bytes()
 
 
-def test_the_name_says_the_content(default: package.Package, checkout: Path) -> None:
-    """Trap 37: other code has another key; CloudFormation sees that there is something new."""
+def test_the_name_says_the_content(default: Package, worker: Path) -> None:
+    """Pitfall 37: other code has another key; CloudFormation sees that there is something new."""
     assert hashlib.sha256(default.path.read_bytes()).hexdigest() == default.sha256
     assert default.key == f"darkroom-worker-python3.13-arm64-{default.sha256[:12]}.zip"
-    with (checkout / "keys.py").open("a") as file:
+    with (worker / "keys.py").open("a") as file:
         file.write("# another comment\n")
-    changed = package.build(output=default.path.parent)
+    changed = build(output=default.path.parent, worker=worker)
     assert changed.key != default.key
 
 
-def test_building_again_is_free(default: package.Package, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_building_again_is_free(default: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     output = default.path.parent
-    package.build(output=output)
+    build(output=output)
     with monkeypatch.context() as patch:
-        patch.setattr(package, "_zip", lambda _: pytest.fail("built once more"))
-        assert package.build(output=output) == default
-    default.bom.unlink()
-    package.build(output=output)
-    assert default.bom.exists()
+        patch.setattr(archive, "zipped", lambda _: pytest.fail("built once more"))
+        assert build(output=output) == default
+    default.sbom.unlink()
+    build(output=output)
+    assert default.sbom.exists()
     default.path.write_bytes(b"cut off")
-    assert package.build(output=output) == default
+    assert build(output=output) == default
     assert hashlib.sha256(default.path.read_bytes()).hexdigest() == default.sha256
 
 
-def test_entries_are_the_same_on_every_host(default: package.Package) -> None:
+def test_entries_are_the_same_on_every_host(default: Package) -> None:
     """D1: sorted, one date, readable by everybody; nothing of the build left behind."""
     with zipfile.ZipFile(default.path) as archive:
         entries = archive.infolist()
@@ -119,10 +119,10 @@ def test_entries_are_the_same_on_every_host(default: package.Package) -> None:
     assert not [path for path in default.path.parent.iterdir() if path.name.startswith("tmp")]
 
 
-@pytest.mark.parametrize("architecture", package.MACHINES)
+@pytest.mark.parametrize("architecture", MACHINES)
 def test_compiled_files_are_for_the_machine(architecture: str, tmp_path: Path) -> None:
-    """Trap 38: each shared object is for the function's machine and Python, from any host."""
-    built = package.build(architecture=architecture, output=tmp_path)
+    """Pitfall 38: each shared object is for the function's machine and Python, from any host."""
+    built = build(architecture=architecture, output=tmp_path)
     machine = {"arm64": "EM_AARCH64", "x86_64": "EM_X86_64"}[architecture]
     files = contents(built)
     objects = {name: data for name, data in files.items() if data.startswith(b"\x7fELF")}
@@ -133,32 +133,31 @@ def test_compiled_files_are_for_the_machine(architecture: str, tmp_path: Path) -
     assert built.unpacked_size == sum(map(len, files.values()))
 
 
-def test_libraries_are_all_there_and_no_more(default: package.Package) -> None:
+def test_libraries_are_all_there_and_no_more(default: Package) -> None:
     """What a compiled module needs is in the package or on Amazon Linux, indirectly, too."""
     files = contents(default)
     objects = {name.rpartition("/")[2]: name for name in files if ".so" in name}
-    needed = {
-        library for name in objects.values() for library in package._needed_libraries(files[name])
-    }
+    needed = {library for name in objects.values() for library in needed_libraries(files[name])}
     system = re.compile(r"(lib(c|m|dl|rt|pthread|gcc_s|z|stdc\+\+)|ld-linux-aarch64)\.so\.\d+")
     assert [name for name in needed - objects.keys() if not system.fullmatch(name)] == []
     bundled = {name for name, path in objects.items() if path.startswith("pillow.libs/")}
     assert bundled <= needed
 
 
-def test_licences_and_versions_go_along(default: package.Package) -> None:
+def test_licences_and_versions_go_along(default: Package) -> None:
     files = contents(default)
-    for name, version, _ in package._locked(package.LOCK.read_text()):
-        about = f"{name.replace('-', '_')}-{version}.dist-info/"
+    lock = (WORKER / "requirements.txt").read_text()
+    for pin in wheels.locked(lock, runtime="python3.13", architecture="arm64"):
+        about = f"{pin.name.replace('-', '_')}-{pin.version}.dist-info/"
         assert about + "METADATA" in files
         assert [path for path in files if path.startswith(about) and "LICENSE" in path]
 
 
 @pytest.mark.parametrize("runtime", [HERE, "python3.13"])
 def test_the_package_runs(runtime: str, tmp_path: Path) -> None:
-    """D1, trap 50: nothing that the worker needs was trimmed, and all of it is compiled."""
-    built = package.build(runtime=runtime, architecture=HOST, output=tmp_path)
-    compiler = package._find_compiler(runtime, None)
+    """D1, pitfall 50: nothing that the worker needs was trimmed, and all of it is compiled."""
+    built = build(runtime=runtime, architecture=HOST, output=tmp_path)
+    compiler = bytecode.find_compiler(runtime)
     if compiler is None:
         pytest.skip(f"no {runtime} here to run the package with")
     assert built.bytecode == compiler.version
@@ -182,8 +181,8 @@ def test_the_package_runs(runtime: str, tmp_path: Path) -> None:
         assert endpoint == whole.meta.endpoint_url  # trimming endpoints.json changed nothing
 
 
-def test_bytecode_is_not_checked_against_its_source(default: package.Package) -> None:
-    """Trap 50: unchecked-hash .pyc of the runtime's version, beside each module."""
+def test_bytecode_is_not_checked_against_its_source(default: Package) -> None:
+    """Pitfall 50: unchecked-hash .pyc of the runtime's version, beside each module."""
     if default.bytecode is None:
         pytest.skip("no Python 3.13 here")
     files = contents(default)
@@ -193,9 +192,9 @@ def test_bytecode_is_not_checked_against_its_source(default: package.Package) ->
     assert all(name.endswith(".cpython-313.pyc") for name in compiled)
 
 
-def test_bytecode_is_a_choice(default: package.Package, tmp_path: Path) -> None:
+def test_bytecode_is_a_choice(default: Package, tmp_path: Path) -> None:
     """D1: without bytecode no Python of the runtime's version is needed for the same bytes."""
-    bare = package.build(output=tmp_path, bytecode=False)
+    bare = build(output=tmp_path, with_bytecode=False)
     assert bare.bytecode is None
     # Where there is no Python of that version, the default has none either.
     assert (bare.sha256 == default.sha256) is (default.bytecode is None)
@@ -205,145 +204,147 @@ def test_bytecode_is_a_choice(default: package.Package, tmp_path: Path) -> None:
 def test_without_an_interpreter_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Trap 50: a package without bytecode is never a surprise."""
-    monkeypatch.setattr(package, "get_interpreter", lambda *_, **__: None)
-    parser = argparse.ArgumentParser()
-    package.add_arguments(parser)
-    assert package.run(parser.parse_args(["--output", str(tmp_path)])) == 0
-    told = capsys.readouterr()
-    assert "no Python 3.13 found here" in told.err
-    assert "no bytecode" in told.err
-    assert told.out.startswith(str(tmp_path))
+    """Pitfall 50: a package without bytecode is never a surprise."""
+    monkeypatch.setattr(bytecode, "get_interpreter", lambda *_, **__: None)
+    assert cli.main(["package", "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert "no Python 3.13 found on this host" in printed.err
+    assert "no bytecode" in printed.err
+    assert printed.out.startswith(str(tmp_path))
 
 
 def test_an_interpreter_of_another_version_is_refused(tmp_path: Path) -> None:
     wrong = "python3.12" if HERE != "python3.12" else "python3.14"
     with pytest.raises(UserError, match=rf"{re.escape(sys.executable)} is not a CPython 3\.1"):
-        package.build(runtime=wrong, output=tmp_path, python=Path(sys.executable))
+        build(runtime=wrong, output=tmp_path, python=Path(sys.executable))
 
 
-@pytest.mark.parametrize("architecture", package.MACHINES)
-@pytest.mark.parametrize("runtime", package.RUNTIMES)
+@pytest.mark.parametrize("architecture", MACHINES)
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_lock_is_enough_for_every_target(runtime: str, architecture: str) -> None:
     """D1: pip takes nothing without a hash, so that the lock has one for each target's wheels."""
-    wheels = package._wheels(runtime, architecture)
-    assert len(wheels) == len(list(package._locked(package.LOCK.read_text())))
+    found = wheels.wheels(WORKER, runtime=runtime, architecture=architecture)
+    lock = (WORKER / "requirements.txt").read_text()
+    pinned = wheels.locked(lock, runtime=runtime, architecture=architecture)
+    assert len(found) == len(list(pinned)) > 5
 
 
 def test_a_tampered_lock_is_refused(
-    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    worker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D1: pip takes only files whose hash the lock has."""
-    monkeypatch.setattr(package, "WHEELS", tmp_path / "wheels")
-    lock = checkout / "requirements.txt"
+    monkeypatch.setattr(wheels, "DOWNLOADS", tmp_path / "wheels")
+    lock = worker / "requirements.txt"
     lock.write_text(
         re.sub(r"(six==.*?sha256:).{64}(.*?sha256:).{64}", rf"\g<1>{'0' * 64}\g<2>{'1' * 64}",
                lock.read_text(), flags=re.DOTALL)
     )  # fmt: skip
-    with pytest.raises(UserError, match=r"(?s)as requirements.txt locks them:.*six"):
-        package.build(output=tmp_path)
+    with pytest.raises(UserError, match=r"(?s)as worker/requirements.txt locks them:.*six"):
+        build(output=tmp_path, worker=worker)
     assert list((tmp_path / "wheels").iterdir()) == []
 
 
 def test_a_tampered_wheel_is_refused(
-    default: package.Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    default: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D1: wheels from an earlier download are checked as well."""
-    shutil.copytree(package.WHEELS, tmp_path / "wheels")
-    monkeypatch.setattr(package, "WHEELS", tmp_path / "wheels")
-    wheel = next((tmp_path / "wheels").glob("python3.13-arm64-*/six-*.whl"))
+    downloads = wheels.wheels(WORKER, runtime="python3.13", architecture="arm64")[0].parent
+    monkeypatch.setattr(wheels, "DOWNLOADS", tmp_path)
+    copy = shutil.copytree(downloads, tmp_path / downloads.name)
+    wheel = next(copy.glob("six-*.whl"))
     wheel.write_bytes(wheel.read_bytes() + b"\0")
-    with pytest.raises(UserError, match=r"six 1.* is not one whose hash requirements.txt has"):
-        package.build(output=default.path.parent)
+    with pytest.raises(UserError, match=r"six 1.* has a hash that requirements.txt does not list"):
+        build(output=default.path.parent)
     wheel.unlink()
     with pytest.raises(UserError, match=r"six 1.* is missing"):
-        package.build(output=default.path.parent)
+        build(output=default.path.parent)
 
 
 def test_a_second_build_needs_no_network(
-    default: package.Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    default: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(package, "_download", lambda *_: pytest.fail("asked the network"))
-    assert package.build(output=tmp_path).sha256 == default.sha256
+    monkeypatch.setattr(wheels, "download", lambda *_, **__: pytest.fail("asked the network"))
+    assert build(output=tmp_path).sha256 == default.sha256
 
 
-def test_a_foreign_library_is_refused(default: package.Package) -> None:
-    """Trap 38: said when building, not at the first invocation."""
+def test_a_library_for_another_target_is_refused(default: Package) -> None:
+    """Pitfall 38: said when building, not at the first invocation."""
     name, data = next(
         (name, data) for name, data in contents(default).items() if name.startswith("PIL/_imaging.")
     )
-    package._check_shared_object(name, data, "python3.13", "arm64")
+    arm, mach_o = {"architecture": "arm64"}, b"\xcf\xfa\xed\xfe"
+    check(name, data, runtime="python3.13", **arm)
     with pytest.raises(UserError, match="compiled for EM_AARCH64, but x86_64 is EM_X86_64"):
-        package._check_shared_object(name, data, "python3.13", "x86_64")
+        check(name, data, runtime="python3.13", architecture="x86_64")
     with pytest.raises(UserError, match=r"another Python than python3\.12"):
-        package._check_shared_object(name, data, "python3.12", "arm64")
+        check(name, data, runtime="python3.12", **arm)
     with pytest.raises(UserError, match="not a Linux library"):
-        package._check_shared_object("PIL/_imaging.so", b"\xcf\xfa\xed\xfe", "python3.13", "arm64")
+        check("PIL/_imaging.so", mach_o, runtime="python3.13", **arm)
     with pytest.raises(UserError, match="not a Linux library"):
-        package._check_shared_object("PIL/_imaging.pyd", b"MZ", "python3.13", "arm64")
+        check("PIL/_imaging.pyd", b"MZ", runtime="python3.13", **arm)
 
 
 def test_a_package_too_large_for_lambda_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(package, "UNPACKED_LIMIT", 1_000_000)
-    with pytest.raises(UserError, match=r"has \d\d,\d{3},\d{3} bytes; Lambda takes 1,000,000"):
-        package.build(output=tmp_path)
+    monkeypatch.setattr(building, "UNPACKED_LIMIT", 1_000_000)
+    with pytest.raises(UserError, match=r"has \d\d,\d{3},\d{3} bytes; Lambda allows 1,000,000"):
+        build(output=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_choices_are_usage_errors(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"has to look like 'python3\.13'"):
-        package.build(runtime="nodejs22.x", output=tmp_path)
+    with pytest.raises(UsageError, match=r"must look like 'python3\.13'"):
+        build(runtime="nodejs22.x", output=tmp_path)
     with pytest.raises(UsageError, match="not one of arm64, x86_64"):
-        package.build(architecture="riscv64", output=tmp_path)
+        build(architecture="riscv64", output=tmp_path)
 
 
 def test_an_upload_prints_what_to_deploy_with(tmp_path: Path) -> None:
     """D1: two parameters and nothing else on standard output; the same content goes up once."""
-    choices = ("--no-bytecode", "--output", str(tmp_path))
     with Emulator(region="us-east-1") as emulator:
         emulator.client("s3").create_bucket(Bucket="code")
 
-        def run(bucket: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        def upload(bucket: str, **changes: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [sys.executable, "-m", "darkroom", "package", *choices, "--upload", bucket],
-                cwd=package.ROOT,
-                env={**emulator.environment, **changes},
+                [sys.executable, "-m", "darkroom", "package", "--no-bytecode", "--upload", bucket],
+                cwd=tmp_path,
+                env={**emulator.environment, "PYTHONPATH": str(ROOT), **changes},
                 capture_output=True,
                 text=True,
                 check=False,
             )
 
-        first, second = run("code"), run("code")
+        for failed, sentence in (
+            (upload("no-such-bucket"), "there is no bucket 'no-such-bucket'"),
+            (upload("code", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""), "no AWS credentials"),
+        ):
+            assert failed.returncode == 1
+            assert failed.stdout == ""
+            assert sentence in failed.stderr
+            assert "Traceback" not in failed.stderr
+            assert not (tmp_path / "build").exists()  # checked before building
+
+        first, second = upload("code"), upload("code")
         assert first.returncode == second.returncode == 0, first.stderr + second.stderr
         match = re.fullmatch(r"CodeBucket=code CodeKey=(\S+)\n", first.stdout)
         assert match
         assert second.stdout == first.stdout
         assert "already" not in first.stderr
-        assert f"{match[1]} is in code already" in second.stderr
+        assert f"{match[1]} is already in code" in second.stderr
         stored = emulator.client("s3").get_object(Bucket="code", Key=match[1])["Body"].read()
         assert hashlib.sha256(stored).hexdigest().startswith(match[1][-16:-4])
-
-        for failed, told in (
-            (run("no-such-bucket"), "into the bucket no-such-bucket: "),
-            (run("code", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""), "credentials"),
-        ):
-            assert failed.returncode == 1
-            assert failed.stdout == ""
-            assert told in failed.stderr
-            assert "Traceback" not in failed.stderr
 
 
 def test_the_lock_matches_the_project() -> None:
     """C1: the versions tested here are the versions shipped, and no registry is named."""
-    lock = package.LOCK.read_text()
-    project = (package.ROOT / "pyproject.toml").read_text()
-    wanted = (package.WORKER / "requirements.in").read_text()
-    versions = {name: version for name, version, _ in package._locked(lock)}
+    lock = (WORKER / "requirements.txt").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
+    pinned = list(wheels.locked(lock, runtime="python3.13", architecture="arm64"))
+    versions = {pin.name: pin.version for pin in pinned}
     for name in ("botocore", "pillow"):
         assert f'"{name}=={versions[name]}"' in project
-        assert f"{name}=={versions[name]}" in wanted
-    assert all(len(hashes) >= 2 for *_, hashes in package._locked(lock))
+    wheels.check_lock((WORKER / "requirements.in").read_text(), lock)
+    assert all(len(pin.hashes) >= 2 for pin in pinned)
     assert "http" not in lock
     assert "index" not in lock
