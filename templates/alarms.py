@@ -57,7 +57,10 @@ def add_topics(
     """Add both topics, who may publish, and the subscriptions where there is an address."""
     page, ticket = (
         template.add_resource(Topic(title, TopicName=naming.name(role), KmsMasterKeyId=key_arn))
-        for title, role in (("CriticalAlarmTopic", "alarms"), ("WarningAlarmTopic", "tickets"))
+        for title, role in (
+            ("CriticalAlarmTopic", "critical-alarms"),
+            ("WarningAlarmTopic", "warning-alarms"),
+        )
     )
     arns = [Ref(page), Ref(ticket)]
     template.add_resource(
@@ -139,7 +142,7 @@ def watch_queue(
     )
     page.alarm(
         "QueueNotConsumedAlarm",
-        "stalled",
+        "queue-not-consumed",
         "Work waits and none is begun",
         "See mapping and key",
         Metrics=_expression(
@@ -164,7 +167,7 @@ def watch_queue(
     )
     ticket.alarm(
         "WorkerDurationAlarm",
-        "duration",
+        "duration-near-timeout",
         "Invocations end close to the time-out",
         "Find the pictures",
         **_plain(_of_function(function, "Duration"), "Maximum", 5 * MINUTE),
@@ -175,7 +178,7 @@ def watch_queue(
     used = _of_function(function, "ConcurrentExecutions")
     ticket.alarm(
         "ConcurrencyLimitAlarm",
-        "concurrency",
+        "concurrency-limit-reached",
         "All slots are in use all the time",
         "Look whether work waits",
         **_plain(used, "Maximum", 1 * MINUTE)
@@ -238,7 +241,7 @@ def watch_uploads(
     )
     _Adding(template, topics.page, source).alarm(
         "MissingNotificationAlarm",
-        "lost-uploads",
+        "missing-notifications",
         "Uploads arrive and none is announced",
         "See the notifications",
         Condition=watches_uploads,
@@ -290,8 +293,8 @@ class _Adding:
         }
         self.template.add_resource(
             Alarm(
-                naming.title(self.owner, title),
-                AlarmName=naming.name(naming.role(self.owner, role)),
+                naming.logical_id(self.owner, title),
+                AlarmName=naming.name(naming.name_suffix(self.owner, role)),
                 AlarmDescription=f"{meaning}. {first}: docs/runbook.md#{role}",
                 AlarmActions=[Ref(self.topic)],
                 OKActions=[Ref(self.topic)],

@@ -28,7 +28,7 @@ from troposphere.s3 import (
 from templates import naming, policies
 from templates.encryption import Encryption
 from templates.policies import Arn
-from templates.suppressions import except_for
+from templates.suppressions import suppress
 
 # S3 deletes the parts of an upload that nobody finished.
 UNFINISHED_UPLOAD_DAYS = 7
@@ -81,7 +81,7 @@ def add_bucket(
     else:
         more.setdefault(
             "Metadata",
-            except_for(
+            suppress(
                 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
                 CKV_AWS_18="By specification: logs.s3_access_logs"
             ),

@@ -144,7 +144,7 @@ def add_storage(
         uploads={
             name: add_bucket(
                 template,
-                naming.title(name, "UploadBucket"),
+                naming.logical_id(name, "UploadBucket"),
                 upload_role(name),
                 **common,
                 NotificationConfiguration=_notifications(source, queues[source.queue]),

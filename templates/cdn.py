@@ -36,7 +36,7 @@ from troposphere.s3 import Bucket
 
 from templates import naming, policies
 from templates.parameters.cdn import CdnParameters
-from templates.suppressions import except_for
+from templates.suppressions import suppress
 
 # Thumbnails alone: what lies beside them, the records of rejections, has no address.
 FOLDER = "thumbnails"
@@ -82,7 +82,7 @@ def add_distribution(template: Template, *, bucket: Bucket, parameters: CdnParam
                 SigningBehavior="always",
                 SigningProtocol="sigv4",
             ),
-            Metadata=except_for(E3006=ELSEWHERE),
+            Metadata=suppress(E3006=ELSEWHERE),
         )
     )
     caching = template.add_resource(
@@ -102,7 +102,7 @@ def add_distribution(template: Template, *, bucket: Bucket, parameters: CdnParam
                     EnableAcceptEncodingBrotli=False,
                 ),
             ),
-            Metadata=except_for(E3006=ELSEWHERE),
+            Metadata=suppress(E3006=ELSEWHERE),
         )
     )
     headers = template.add_resource(
@@ -123,7 +123,7 @@ def add_distribution(template: Template, *, bucket: Bucket, parameters: CdnParam
                     ReferrerPolicy=ReferrerPolicy(ReferrerPolicy="no-referrer", Override=True),
                 ),
             ),
-            Metadata=except_for(E3006=ELSEWHERE),
+            Metadata=suppress(E3006=ELSEWHERE),
         )
     )
     distribution = template.add_resource(
@@ -162,7 +162,7 @@ def add_distribution(template: Template, *, bucket: Bucket, parameters: CdnParam
                     CustomErrorResponse(ErrorCode=403, ErrorCachingMinTTL=ERROR_SECONDS)
                 ],
             ),
-            Metadata=except_for(**_reasons(parameters)),
+            Metadata=suppress(**_reasons(parameters)),
         )
     )
     return Published(distribution=distribution, bucket=bucket)

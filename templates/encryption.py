@@ -58,8 +58,8 @@ THIS_KEY = ["*"]
 _TO_OUR_QUEUES = StringLike({"kms:EncryptionContext:aws:sqs:arn": naming.queue_arn("*")})
 ANNOUNCERS = {
     "s3.amazonaws.com": ("SendNotifications", policies.from_this_account()),
-    "events.amazonaws.com": ("AnnounceByRule", _TO_OUR_QUEUES),
-    "sns.amazonaws.com": ("AnnounceByTopic", _TO_OUR_QUEUES),
+    "events.amazonaws.com": ("SendRuleEvents", _TO_OUR_QUEUES),
+    "sns.amazonaws.com": ("SendTopicMessages", _TO_OUR_QUEUES),
 }
 
 # What CloudWatch Logs asks for, to keep logs and to deliver them.

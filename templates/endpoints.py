@@ -21,7 +21,7 @@ def add_endpoints(
     role: Role,
     s3_grants: Sequence[Statement],
     sqs_grants: Sequence[Statement],
-    has_queue_endpoint: str,
+    has_sqs_endpoint: str,
 ) -> Ref:
     """Add the doors to S3 and to SQS and return the first; `role` alone passes, as it is granted.
 
@@ -45,7 +45,7 @@ def add_endpoints(
             # Puts off the next try of a failed message; about 0.01 USD an hour and zone
             # (https://aws.amazon.com/privatelink/pricing/), so that it can be left out.
             "SqsEndpoint",
-            Condition=has_queue_endpoint,
+            Condition=has_sqs_endpoint,
             VpcEndpointType="Interface",
             VpcId=network.vpc,
             ServiceName=_interface(template, "sqs"),
@@ -72,7 +72,7 @@ def add_further_endpoints(
     if not services:
         return
     group = add_endpoint_group(
-        template, "FurtherEndpointSecurityGroup", vpc=network.vpc, cidr=network.cidr
+        template, "InterfaceEndpointSecurityGroup", vpc=network.vpc, cidr=network.cidr
     )
     account = StringEquals(
         {"aws:PrincipalAccount": policies.ACCOUNT, "aws:ResourceAccount": policies.ACCOUNT}

@@ -36,7 +36,7 @@ from templates.specification import (
     Specification,
     SpecificationError,
 )
-from templates.suppressions import except_for
+from templates.suppressions import suppress
 
 # Bytes of all names and values together.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -147,7 +147,7 @@ def add_identity(
 
 def function_arn(queue: str) -> Sub:
     """Return the ARN of the function of `queue`, which needs not be there yet."""
-    return naming.function_arn(naming.role(queue, WORKER))
+    return naming.function_arn(naming.name_suffix(queue, WORKER))
 
 
 def add_function(
@@ -175,7 +175,7 @@ def add_function(
         "THUMBNAIL_BUCKET": thumbnail_bucket,
         "ENCRYPTION_KEY_ARN": encryption.arn,
         # Without a door to SQS the call would hang to its time-out.
-        "WORK_QUEUE_URL": If(parameters.has_queue_endpoint, Ref(queues.work), ""),
+        "WORK_QUEUE_URL": If(parameters.has_sqs_endpoint, Ref(queues.work), ""),
         "VISIBILITY_TIMEOUT": str(settings.visibility_seconds),
         "VARIANTS": _variants(origins, specification),
         "MAX_OBJECT_BYTES": str(settings.max_file_size_mb * 10**6),
@@ -191,12 +191,12 @@ def add_function(
         )
     function = template.add_resource(
         Function(
-            naming.title(queue, "Worker"),
-            FunctionName=naming.name(naming.role(queue, WORKER)),
+            naming.logical_id(queue, "Worker"),
+            FunctionName=naming.name(naming.name_suffix(queue, WORKER)),
             Runtime=parameters.runtime,
             Architectures=[parameters.architecture],
             Handler=HANDLER,
-            Metadata=except_for(
+            Metadata=suppress(
                 CKV_AWS_116="What SQS brings fails into the queue's redrive policy, never into the"
                 " function's own dead-letter queue"
             ),
@@ -219,7 +219,7 @@ def add_function(
     )
     template.add_resource(
         EventSourceMapping(
-            naming.title(queue, "WorkerEventSourceMapping"),
+            naming.logical_id(queue, "WorkerEventSourceMapping"),
             EventSourceArn=queues.work_arn,
             FunctionName=Ref(function),
             BatchSize=settings.batch_size,
@@ -238,8 +238,8 @@ def _sources(origins: Sequence[Origin], specification: Specification) -> Sub:
     for origin in origins:
         settings = origin.settings
         about: dict[str, object] = {"name": origin.name}
-        if folder := specification.folder(origin.name):
-            about["folder"] = folder
+        if output_prefix := specification.output_prefix(origin.name):
+            about["output_prefix"] = output_prefix
         if settings.variants != DEFAULT:
             about["variants"] = settings.variants
         if settings.propagate_deletes:

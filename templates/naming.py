@@ -11,14 +11,14 @@ NAME_PREFIX = "NamePrefix"
 NAME_PREFIX_LENGTH = 20
 
 
-def title(owner: str, noun: str) -> str:
+def logical_id(owner: str, noun: str) -> str:
     """Return the logical id of the `noun` of a source or queue, e.g. `BulkWorkQueue`."""
     if owner == DEFAULT:
         return noun
     return "".join(word.capitalize() for word in owner.split("-")) + noun
 
 
-def role(owner: str, noun: str) -> str:
+def name_suffix(owner: str, noun: str) -> str:
     """Return the role of the `noun` of a source or queue, for its name, e.g. `bulk-work`."""
     return noun if owner == DEFAULT else f"{owner}-{noun}"
 

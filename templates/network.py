@@ -21,7 +21,7 @@ from templates import policies
 from templates.encryption import Encryption
 from templates.log_group import add_log_group
 from templates.parameters.network import ExistingVpc, OwnVpc
-from templates.suppressions import except_for
+from templates.suppressions import suppress
 
 HTTPS: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 # 64 addresses a subnet, 59 of them usable. A function takes one interface for each subnet and
@@ -56,7 +56,7 @@ def add_network(
     *,
     place: OwnVpc | ExistingVpc,
     s3_prefix_list: AWSHelperFn,
-    has_queue_endpoint: str,
+    has_sqs_endpoint: str,
     encryption: Encryption,
     log_retention_days: Ref,
     permissions_boundary: AWSHelperFn,
@@ -97,7 +97,7 @@ def add_network(
                     Description="S3 through its gateway endpoint",
                 ),
                 If(
-                    has_queue_endpoint,
+                    has_sqs_endpoint,
                     SecurityGroupRule(
                         **HTTPS,
                         DestinationSecurityGroupId=endpoint_group,
@@ -107,7 +107,7 @@ def add_network(
                 ),
             ],
             DependsOn=[interfaces_owner],
-            Metadata=except_for(
+            Metadata=suppress(
                 CKV_AWS_23="Every rule is described; one is behind Fn::If, which the check cannot"
                 " read"
             ),
@@ -176,7 +176,9 @@ def _add_vpc(template: Template, place: OwnVpc) -> tuple[Ref, list[Ref], list[Re
         )
         template.add_resource(
             SubnetRouteTableAssociation(
-                f"PrivateRouteTableAssociation{letter}", SubnetId=Ref(subnet), RouteTableId=Ref(table)
+                f"PrivateRouteTableAssociation{letter}",
+                SubnetId=Ref(subnet),
+                RouteTableId=Ref(table),
             )
         )
         subnets.append(Ref(subnet))

@@ -102,7 +102,7 @@ def build(specification: Specification) -> Template:
         template,
         place=parameters.network,
         s3_prefix_list=parameters.s3_prefix_list,
-        has_queue_endpoint=parameters.has_queue_endpoint,
+        has_sqs_endpoint=parameters.has_sqs_endpoint,
         encryption=encryption,
         log_retention_days=parameters.log_retention_days,
         permissions_boundary=parameters.permissions_boundary,
@@ -114,7 +114,7 @@ def build(specification: Specification) -> Template:
         role=identity.role,
         s3_grants=s3_grants,
         sqs_grants=sqs_grants,
-        has_queue_endpoint=parameters.has_queue_endpoint,
+        has_sqs_endpoint=parameters.has_sqs_endpoint,
     )
     add_further_endpoints(
         template,
@@ -215,16 +215,20 @@ def build(specification: Specification) -> Template:
     for one in origins:
         prefixes, suffixes = ",".join(one.settings.prefixes), ",".join(one.settings.suffixes)
         outputs += [
-            (naming.title(one.name, "UploadBucketName"), "Pictures go here", one.bucket),
-            (naming.title(one.name, "UploadPrefixes"), "Under one of these prefixes", prefixes),
-            (naming.title(one.name, "UploadSuffixes"), "Ending in one of these", suffixes),
+            (naming.logical_id(one.name, "UploadBucketName"), "Pictures go here", one.bucket),
+            (
+                naming.logical_id(one.name, "UploadPrefixes"),
+                "Under one of these prefixes",
+                prefixes,
+            ),
+            (naming.logical_id(one.name, "UploadSuffixes"), "Ending in one of these", suffixes),
         ]
         if one.settings.type == "eventbridge":
             outputs.append(
                 (
-                    naming.title(one.name, "EnableEventBridgeCommand"),
+                    naming.logical_id(one.name, "EnableEventBridgeCommand"),
                     "Run it once: the bucket then announces to EventBridge as well",
-                    one.turn_events_on(),
+                    one.enable_eventbridge_command(),
                 )
             )
     if any(one.foreign for one in origins):
@@ -233,9 +237,9 @@ def build(specification: Specification) -> Template:
     for queue, waiting in queues.items():
         dead = Ref(waiting.dead_letters)
         outputs += [
-            (naming.title(queue, "WorkQueueUrl"), "Work that waits", Ref(waiting.work)),
-            (naming.title(queue, "DeadLetterQueueUrl"), "Work that failed every try", dead),
-            (naming.title(queue, "FunctionName"), "The worker", Ref(functions[queue])),
+            (naming.logical_id(queue, "WorkQueueUrl"), "Work that waits", Ref(waiting.work)),
+            (naming.logical_id(queue, "DeadLetterQueueUrl"), "Work that failed every try", dead),
+            (naming.logical_id(queue, "FunctionName"), "The worker", Ref(functions[queue])),
         ]
     if published:
         domain = GetAtt(published.distribution, "DomainName")

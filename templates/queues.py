@@ -66,7 +66,7 @@ class Queues:
     def receive(self) -> Statement:
         """Return the rights that only the event source mapping uses, as the function's role."""
         return policies.allow(
-            naming.title(self.queue, "ReceiveMessages"),
+            naming.logical_id(self.queue, "ReceiveMessages"),
             [sqs.GetQueueAttributes, sqs.ReceiveMessage],
             [self.work_arn],
         )
@@ -74,7 +74,7 @@ class Queues:
     def use_key(self, encryption: Encryption) -> Statement:
         """Return the right to the key that reading encrypted messages takes."""
         return encryption.decrypt(
-            naming.title(self.queue, "DecryptMessages"), "aws:sqs:arn", self.work_arn
+            naming.logical_id(self.queue, "DecryptMessages"), "aws:sqs:arn", self.work_arn
         )
 
     def settle(self) -> list[Statement]:
@@ -85,7 +85,7 @@ class Queues:
         """
         return [
             policies.allow(
-                naming.title(self.queue, "DeleteOrDelayMessages"),
+                naming.logical_id(self.queue, "DeleteOrDelayMessages"),
                 [sqs.ChangeMessageVisibility, sqs.DeleteMessage],
                 [self.work_arn],
             )
@@ -105,7 +105,7 @@ def add_queues(
     What EventBridge or SNS cannot deliver they put on the dead-letter queue themselves: SQS's
     redrive knows only what the work queue has taken.
     """
-    work_role = naming.role(queue, WORK)
+    work_role = naming.name_suffix(queue, WORK)
     common: dict[str, Any] = {
         "KmsMasterKeyId": encryption.arn,
         "KmsDataKeyReusePeriodSeconds": DATA_KEY_SECONDS,
@@ -115,8 +115,8 @@ def add_queues(
     }
     dead_letters = template.add_resource(
         Queue(
-            naming.title(queue, "DeadLetterQueue"),
-            QueueName=naming.name(naming.role(queue, DEAD_LETTERS)),
+            naming.logical_id(queue, "DeadLetterQueue"),
+            QueueName=naming.name(naming.name_suffix(queue, DEAD_LETTERS)),
             MessageRetentionPeriod=DEAD_LETTER_RETENTION_SECONDS,
             # By name: a reference would close a cycle with the work queue's redrive (trap 2).
             RedriveAllowPolicy={
@@ -128,7 +128,7 @@ def add_queues(
     )
     work = template.add_resource(
         Queue(
-            naming.title(queue, "WorkQueue"),
+            naming.logical_id(queue, "WorkQueue"),
             QueueName=naming.name(work_role),
             VisibilityTimeout=settings.visibility_seconds,
             MessageRetentionPeriod=WORK_RETENTION_SECONDS,
@@ -142,7 +142,7 @@ def add_queues(
     )
     work_policy = template.add_resource(
         QueuePolicy(
-            naming.title(queue, "WorkQueuePolicy"),
+            naming.logical_id(queue, "WorkQueuePolicy"),
             Queues=[Ref(work)],
             PolicyDocument=policies.document(
                 *(_admit(sender, sender.sid, work) for sender in senders),
@@ -152,7 +152,7 @@ def add_queues(
     )
     dead_letter_policy = template.add_resource(
         QueuePolicy(
-            naming.title(queue, "DeadLetterQueuePolicy"),
+            naming.logical_id(queue, "DeadLetterQueuePolicy"),
             Queues=[Ref(dead_letters)],
             PolicyDocument=policies.document(
                 *(

@@ -33,7 +33,7 @@ class Origin:
         """Return the rights to read a version of an upload, in buckets and in S3's endpoint."""
         return [
             policies.allow(
-                naming.title(self.name, "ReadUploads"),
+                naming.logical_id(self.name, "ReadUploads"),
                 # The current version only to tell whether one is left after a deletion.
                 [s3.GetObject, s3.GetObjectVersion]
                 if self._reads_current
@@ -46,7 +46,7 @@ class Origin:
             # Without it a deleted upload answers 403 instead of 404, and could not be told from a
             # fault. It cannot be narrowed by prefix: the read that fails carries none.
             policies.allow(
-                naming.title(self.name, "ListUploads"), [s3.ListBucket], [self.bucket_arn]
+                naming.logical_id(self.name, "ListUploads"), [s3.ListBucket], [self.bucket_arn]
             ),
         ]
 
@@ -55,11 +55,11 @@ class Origin:
         if self.foreign is None:
             return []
         decrypt = policies.allow(
-            naming.title(self.name, "DecryptUploads"), [kms.Decrypt], [self.foreign.key_arn]
+            naming.logical_id(self.name, "DecryptUploads"), [kms.Decrypt], [self.foreign.key_arn]
         )
         return [If(self.foreign.has_key, decrypt, NoValue)]
 
-    def turn_events_on(self) -> Sub:
+    def enable_eventbridge_command(self) -> Sub:
         """Return the command that makes somebody's bucket announce to EventBridge.
 
         S3 replaces the whole of a bucket's notifications: what is there is kept.
@@ -81,7 +81,7 @@ def sender(name: str, foreign: Foreign | None) -> Sender:
     """Return who puts the work of a source on its queue."""
     if foreign is None:
         return Sender(
-            sid=naming.title(name, "SendNotifications"),
+            sid=naming.logical_id(name, "SendNotifications"),
             service="s3.amazonaws.com",
             # By name: a reference would close a cycle with the bucket's notifications (trap 1).
             arn=naming.bucket_arn(buckets.upload_role(name)),
@@ -90,17 +90,17 @@ def sender(name: str, foreign: Foreign | None) -> Sender:
         )
     if foreign.topic_arn is None:
         return Sender(
-            sid=naming.title(name, "SendNotifications"),
+            sid=naming.logical_id(name, "SendNotifications"),
             service="events.amazonaws.com",
-            arn=naming.rule_arn(naming.role(name, ANNOUNCE)),
+            arn=naming.rule_arn(naming.name_suffix(name, ANNOUNCE)),
             conditions=(policies.from_this_account(),),
-            dead_letter_sid=naming.title(name, "KeepUndelivered"),
+            dead_letter_sid=naming.logical_id(name, "SendUndelivered"),
         )
     return Sender(
-        sid=naming.title(name, "SendNotifications"),
+        sid=naming.logical_id(name, "SendNotifications"),
         service="sns.amazonaws.com",
         arn=foreign.topic_arn,
-        dead_letter_sid=naming.title(name, "KeepUndelivered"),
+        dead_letter_sid=naming.logical_id(name, "SendUndelivered"),
     )
 
 
@@ -120,7 +120,7 @@ def add_sources(
         elif source.type == "sns":
             template.add_resource(
                 SubscriptionResource(
-                    naming.title(name, "Subscription"),
+                    naming.logical_id(name, "Subscription"),
                     TopicArn=foreign[name].topic_arn,
                     Protocol="sqs",
                     Endpoint=work.work_arn,
@@ -161,8 +161,8 @@ def _add_rule(
 ) -> None:
     template.add_resource(
         Rule(
-            naming.title(name, "AnnounceRule"),
-            Name=naming.name(naming.role(name, ANNOUNCE)),
+            naming.logical_id(name, "NotificationRule"),
+            Name=naming.name(naming.name_suffix(name, ANNOUNCE)),
             Description="Uploads to a bucket that is not the stack's own",
             EventPattern=source.event_pattern(foreign.bucket),
             Targets=[

@@ -37,16 +37,12 @@ DEFAULT = "default"
 LONGEST_NAME = 10
 
 # Roles of buckets, queues and topics that are there whatever a specification says, and what with
-# a source's `KeyArn` or `Subscription` would be a logical id of theirs.
+# a source's `KmsKeyArn` or `Subscription` would be a logical id of theirs.
 TAKEN_NAMES = (
     "access",
-    "alarm",
-    "alarms",
     "flow-log",
     "logs",
     "thumbnails",
-    "ticket",
-    "tickets",
     "uploads",
     "worker",
     "worker-log",
@@ -72,7 +68,7 @@ _SAFE = re.compile(r"[A-Za-z0-9!_.'()/-]*")
 
 def _usable_prefix(prefix: str) -> str:
     if not prefix:
-        raise ValueError("may not be empty: it would announce every object; name a folder")
+        raise ValueError("may not be empty: it would announce every object; name a prefix")
     if prefix.startswith("/") or not prefix.endswith("/"):
         raise ValueError("must end with '/' and not begin with one, like 'uploads/'")
     if not _SAFE.fullmatch(prefix):
@@ -172,7 +168,7 @@ class Source(_Table):
     variants: str = DEFAULT
     """Which of the variants are made of them."""
 
-    folder: Annotated[str, AfterValidator(_usable_prefix)] | None = None
+    output_prefix: Annotated[str, AfterValidator(_usable_prefix)] | None = None
     """Below `thumbnails/` and `rejected/`; otherwise the source's name, and none for the default's.
     """
 
@@ -272,7 +268,7 @@ class Variants(_Table):
     aspect_ratio: Annotated[str, AfterValidator(_usable_ratio)] | None = None
     """Width to height, for `cover` and `exact`."""
 
-    crop: Literal["center", "top", "bottom", "left", "right"] = "center"
+    position: Literal["center", "top", "bottom", "left", "right"] = "center"
     """What `cover` keeps."""
 
     background: Annotated[str, AfterValidator(_usable_colour)] | None = None
@@ -292,8 +288,8 @@ class Variants(_Table):
             told["fit"] = self.fit
         if self.aspect_ratio:
             told["aspect_ratio"] = [int(side) for side in self.aspect_ratio.split(":")]
-        if self.crop != "center":
-            told["crop"] = self.crop
+        if self.position != "center":
+            told["position"] = self.position
         if self.background:
             told["background"] = list(bytes.fromhex(self.background[1:]))
         if self.sharpen:
@@ -307,8 +303,8 @@ class Variants(_Table):
                 f"fit {self.fit!r} "
                 + ("takes no aspect_ratio" if self.aspect_ratio else 'needs one, like "4:3"')
             )
-        if self.crop != "center" and self.fit != "cover":
-            raise ValueError(f'crop is for fit "cover", not {self.fit!r}')
+        if self.position != "center" and self.fit != "cover":
+            raise ValueError(f'position is for fit "cover", not {self.fit!r}')
         if self.aspect_ratio:
             across, down = (int(side) for side in self.aspect_ratio.split(":"))
             tallest = max(self.widths) * down / across
@@ -431,9 +427,9 @@ class Specification(_Table):
     cdn: Cdn | None = None
     """None: thumbnails stay in their bucket."""
 
-    def folder(self, name: str) -> str:
+    def output_prefix(self, name: str) -> str:
         """Return where below `thumbnails/` and `rejected/` the outputs of a source lie."""
-        return self.sources[name].folder or ("" if name == DEFAULT else f"{name}/")
+        return self.sources[name].output_prefix or ("" if name == DEFAULT else f"{name}/")
 
     @model_validator(mode="after")
     def _related(self) -> Self:
@@ -463,7 +459,7 @@ class Specification(_Table):
     def _refuse_clashes(self) -> None:
         """Two sources must never write one key: outputs lie at folder and key of the upload."""
         places = [
-            (name, self.folder(name) + prefix)
+            (name, self.output_prefix(name) + prefix)
             for name, source in self.sources.items()
             for prefix in source.prefixes
         ]
@@ -471,7 +467,7 @@ class Specification(_Table):
             if one != other and (place.startswith(elsewhere) or elsewhere.startswith(place)):
                 raise ValueError(
                     f"sources.{one} and sources.{other} would both write below"
-                    f" thumbnails/{max(place, elsewhere, key=len)}; give one another folder"
+                    f" thumbnails/{max(place, elsewhere, key=len)}; give one another output_prefix"
                 )
 
 

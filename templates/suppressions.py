@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def except_for(**reasons: str) -> dict[str, Any]:
+def suppress(**reasons: str) -> dict[str, Any]:
     """Return a resource's Metadata that excepts it from checks: id=reason.
 
     Checkov reads its own, `darkroom validate` all of them; it fails on an exception without

@@ -14,27 +14,27 @@ LONGEST_NAME = 64
 _LOOKS_SHORTENED = re.compile(r"~[0-9a-f]{64}\Z")
 
 
-def output_key(source_key: str, name: str, folder: str = "") -> str:
+def output_key(source_key: str, name: str, output_prefix: str = "") -> str:
     """Return the key of the output `name` made from the object at `source_key`.
 
-    `folder`, here and below, is the source's: empty, or ending in `/`.
+    `output_prefix`, here and below, is the source's: empty, or ending in `/`.
     """
     if "/" in name or not 0 < len(name.encode()) <= LONGEST_NAME:
         raise ValueError(f"output name {name!r}: 1 to {LONGEST_NAME} bytes without / are allowed")
-    return output_prefix(source_key, folder) + name
+    return output_key_prefix(source_key, output_prefix) + name
 
 
-def output_prefix(source_key: str, folder: str = "") -> str:
+def output_key_prefix(source_key: str, output_prefix: str = "") -> str:
     """Return what the keys of all of a source's outputs begin with, up to and with the last `/`.
 
     Whether the source's key is cut does not depend on an output's name: all lie at one place.
     """
-    return _fit(f"thumbnails/{folder}", source_key, "/", spare=LONGEST_NAME)
+    return _fit(f"thumbnails/{output_prefix}", source_key, "/", spare=LONGEST_NAME)
 
 
-def rejection_key(source_key: str, folder: str = "") -> str:
+def rejection_key(source_key: str, output_prefix: str = "") -> str:
     """Return the key of the record that says why `source_key` gave no outputs."""
-    return _fit(f"rejected/{folder}", source_key, ".json")
+    return _fit(f"rejected/{output_prefix}", source_key, ".json")
 
 
 def _fit(prefix: str, source_key: str, suffix: str, *, spare: int = 0) -> str:

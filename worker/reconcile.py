@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from worker import storage
 from worker.events import SourceObject, order
-from worker.keys import output_key, output_prefix, rejection_key
+from worker.keys import output_key, output_key_prefix, rejection_key
 from worker.results import Output, Rejection
 from worker.settings import Settings, Source
 from worker.storage import Stored
@@ -98,7 +98,7 @@ def _bring(
 
     def write(output: Output) -> Stored | None:
         output = replace(output, metadata={**output.metadata, **whole})
-        key = output_key(source.key, output.name, place.told.folder)
+        key = output_key(source.key, output.name, place.told.output_prefix)
         return place.write(key, output, source, place.told.cache_control)
 
     # One by one, waiting for S3 would take longer than the work.
@@ -195,7 +195,7 @@ class _Place:
 
     @property
     def record(self) -> str:
-        return rejection_key(self.source_key, self.told.folder)
+        return rejection_key(self.source_key, self.told.output_prefix)
 
     def write(
         self, key: str, output: Output, source: SourceObject, cache_control: str
@@ -214,7 +214,7 @@ class _Place:
         """Return all results that are there; `written` saves asking about what is still that."""
         bucket = self.settings.thumbnail_bucket
         known = {(stored.key, stored.etag): stored for stored in written}
-        prefix = output_prefix(self.source_key, self.told.folder)
+        prefix = output_key_prefix(self.source_key, self.told.output_prefix)
         listed = storage.listed(self.client, bucket, prefix)
         asked = _together(
             self.requests,

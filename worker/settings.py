@@ -25,7 +25,7 @@ class Variants:
     a picture of more than `max_pixels` (width times height) is refused before it is decoded.
 
     `fit` is "inside": the whole picture, as wide as the variant at most; "cover": cut to
-    `aspect_ratio` (width to height) at `crop`; or "contain": the whole picture in the middle of that.
+    `aspect_ratio` (width to height) at `position`; or "contain": the whole picture in the middle of that.
     `background` (red, green, blue) goes behind what is transparent or empty; None keeps it so.
     `sharpen` is the percentage of an unsharp mask.
     """
@@ -35,7 +35,7 @@ class Variants:
     max_pixels: int
     fit: str = "inside"
     aspect_ratio: tuple[int, int] = (1, 1)
-    crop: str = "center"
+    position: str = "center"
     background: tuple[int, int, int] | None = None
     sharpen: int = 0
 
@@ -44,7 +44,7 @@ class Variants:
 class Source:
     """One bucket that pictures come from, and what is made of them.
 
-    `folder` is where below `thumbnails/` and `rejected/` its outputs lie: empty, or ending in `/`.
+    `output_prefix` is where below `thumbnails/` and `rejected/` its outputs lie: empty, or ending in `/`.
     `prefixes` and `suffixes` (in lower case) are those of the keys that are meant; empty for a
     source that announces no others.
     """
@@ -52,7 +52,7 @@ class Source:
     name: str
     variants: Variants
     cache_control: str
-    folder: str = ""
+    output_prefix: str = ""
     propagate_deletes: bool = False
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()

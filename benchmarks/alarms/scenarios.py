@@ -69,12 +69,12 @@ HARM = (
     Scenario(
         name="close to capacity, at 95 %",
         uploads=always(CAPACITY * 0.95),
-        raises=frozenset({"concurrency"}),
+        raises=frozenset({"concurrency-limit-reached"}),
     ),
     Scenario(
         name="more uploads than capacity",
         uploads=always(CAPACITY * 1.3),
-        raises=frozenset({"queue-age", "queue-depth", "concurrency"}),
+        raises=frozenset({"queue-age", "queue-depth", "concurrency-limit-reached"}),
     ),
     Scenario(
         name="a day's uploads at once",
@@ -108,24 +108,24 @@ HARM = (
     Scenario(
         name="the mapping is disabled",
         trouble={"mapping disabled": LATER},
-        raises=frozenset({"stalled", "queue-age"}),
+        raises=frozenset({"queue-not-consumed", "queue-age"}),
     ),
     Scenario(
         name="the key is disabled",
         trouble={"key disabled": LATER},
-        raises=frozenset({"stalled", "lost-uploads"}),
+        raises=frozenset({"queue-not-consumed", "missing-notifications"}),
     ),
     Scenario(
         name="notifications are lost",
         trouble={"notifications lost": LATER},
-        raises=frozenset({"lost-uploads"}),
+        raises=frozenset({"missing-notifications"}),
     ),
     Scenario(
         name="notifications are lost, four uploads an hour",
         uploads=lambda minute: float(minute % 15 == 7),
         hours=4,
         trouble={"notifications lost": LATER},
-        raises=frozenset({"lost-uploads"}),
+        raises=frozenset({"missing-notifications"}),
     ),
     Scenario(name="somebody uploads junk", rejected=1, raises=frozenset({"rejections"})),
     Scenario(
@@ -137,7 +137,7 @@ HARM = (
         name="pictures take almost the time-out",
         uploads=always(2),
         seconds=50,
-        raises=frozenset({"duration"}),
+        raises=frozenset({"duration-near-timeout"}),
     ),
 )
 """What somebody must hear of, by these alarms at least."""

@@ -37,8 +37,8 @@ class Finished:
 
     def __post_init__(self) -> None:
         """Begin both listings; nothing is asked before it is needed."""
-        self._outputs = _Cursor(self.s3, self.bucket, f"thumbnails/{self.source.folder}")
-        self._records = _Cursor(self.s3, self.bucket, f"rejected/{self.source.folder}")
+        self._outputs = _Cursor(self.s3, self.bucket, f"thumbnails/{self.source.output_prefix}")
+        self._records = _Cursor(self.s3, self.bucket, f"rejected/{self.source.output_prefix}")
 
     def has(self, existing: Existing, following: str | None) -> bool:
         """Tell it of `existing`, where `following` is the next key of the source's listing.
@@ -47,11 +47,11 @@ class Finished:
         looks for the first has passed the second; so nothing is looked for behind the next key.
         """
         key = existing.source.key
-        record = keys.rejection_key(key, self.source.folder)
+        record = keys.rejection_key(key, self.source.output_prefix)
         if self._records.is_younger(record, existing.modified, following):
             return self._is_of(record, existing)
         made = sorted(variant_names(self.source.variants))
-        names = [keys.output_key(key, name, self.source.folder) for name in made]
+        names = [keys.output_key(key, name, self.source.output_prefix) for name in made]
         return all(
             self._outputs.is_younger(name, existing.modified, following) for name in names
         ) and self._is_of(names[0], existing)

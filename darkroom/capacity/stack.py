@@ -38,7 +38,7 @@ class Stack:
     formats: tuple[str, ...]
     prefixes: int
     zones: int
-    has_queue_endpoint: bool
+    has_sqs_endpoint: bool
     interface_endpoint_zones: int
     """Interface endpoints, counted once for each zone they are in."""
 
@@ -88,12 +88,12 @@ def read(
             raise UsageError("\n".join(f"{path}: {problem}" for problem in problems))
         values |= dict(pairs)
     for name, value in overrides.items():
-        own = naming.title(origin.queue, name)
+        own = naming.logical_id(origin.queue, name)
         values[own if own in template["Parameters"] else name] = value
     reading = Reading(template).given(**values)
-    function = reading.properties(naming.title(origin.queue, "Worker"))
-    mapping = reading.properties(naming.title(origin.queue, "WorkerEventSourceMapping"))
-    queue = reading.properties(naming.title(origin.queue, "WorkQueue"))
+    function = reading.properties(naming.logical_id(origin.queue, "Worker"))
+    mapping = reading.properties(naming.logical_id(origin.queue, "WorkerEventSourceMapping"))
+    queue = reading.properties(naming.logical_id(origin.queue, "WorkQueue"))
     variables = function["Environment"]["Variables"]
     variants = json.loads(variables["VARIANTS"])[origin.variants]
     doors = [
@@ -121,7 +121,7 @@ def read(
         formats=tuple(variants["formats"]),
         prefixes=len(origin.prefixes),
         zones=described.network.availability_zones,
-        has_queue_endpoint=bool(variables["WORK_QUEUE_URL"]),
+        has_sqs_endpoint=bool(variables["WORK_QUEUE_URL"]),
         interface_endpoint_zones=sum(len(door["SubnetIds"]) for door in doors),
         queues=len(reading.of_type("Lambda::EventSourceMapping")),
         keys=len(reading.of_type("KMS::Key")),

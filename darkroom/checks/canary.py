@@ -55,11 +55,11 @@ class Canary:
         began = time.monotonic()
         settings = self.source.settings
         wanted = {
-            keys.output_key(key, name, settings.folder): width
+            keys.output_key(key, name, settings.output_prefix): width
             for name, width in variant_names(settings.variants).items()
         }
         missing = set(wanted)
-        rejection = keys.rejection_key(key, settings.folder)
+        rejection = keys.rejection_key(key, settings.output_prefix)
         while missing:
             missing = {one for one in missing if not self._is_there(one, version)}
             seconds = time.monotonic() - began
@@ -119,11 +119,11 @@ class Canary:
 
     def _removed(self, key: str) -> str:
         """Remove every version of the upload and of what was made of it; return what is left."""
-        folder = self.source.settings.folder
+        folder = self.source.settings.output_prefix
         left = []
         for bucket, prefix in (
             (self.source.bucket, key),
-            (self.thumbnail_bucket, keys.output_prefix(key, folder)),
+            (self.thumbnail_bucket, keys.output_key_prefix(key, folder)),
             (self.thumbnail_bucket, keys.rejection_key(key, folder)),
         ):
             try:

@@ -199,7 +199,7 @@ def make(arguments: argparse.Namespace) -> report.Plan:
         retries=Retries(
             maximum=deployed.max_receive_count,
             visibility=deployed.visibility,
-            has_back_off=deployed.has_queue_endpoint,
+            has_back_off=deployed.has_sqs_endpoint,
         ),
         demand=demand,
     )

@@ -257,11 +257,11 @@ def install(
 
 
 def _door(stack: deployment.EmulatedStack, source: str, *, queue: str) -> Door:
-    bucket = stack.outputs[naming.title(source, "UploadBucketName")]
+    bucket = stack.outputs[naming.logical_id(source, "UploadBucketName")]
     return Door(
         bucket=bucket,
         source=stack.sources[bucket],
-        dead_letters=stack.outputs[naming.title(queue, "DeadLetterQueueUrl")],
+        dead_letters=stack.outputs[naming.logical_id(queue, "DeadLetterQueueUrl")],
     )
 
 
@@ -345,8 +345,8 @@ def _result(
     uploaded: datetime,
 ) -> Result | None:
     """Return how the picture ended, or None if it has not."""
-    folder = keys.output_prefix(picture.key, door.source.folder).removesuffix("/")
-    rejection = keys.rejection_key(picture.key, door.source.folder)
+    folder = keys.output_key_prefix(picture.key, door.source.output_prefix).removesuffix("/")
+    rejection = keys.rejection_key(picture.key, door.source.output_prefix)
     outputs = found.get(folder, [])
     variants = door.source.variants
     if len(outputs) == len(variants.widths) * len(variants.formats):

@@ -572,10 +572,10 @@ def existing_sources(plan: Plan) -> Iterator[Finding]:
     for name in (name for name in parameters_ if name.endswith("BucketName")):
         lead = name.removesuffix("BucketName")
         bucket = plan.values.get(name)
-        if not bucket or f"{lead}KeyArn" not in parameters_:
+        if not bucket or f"{lead}KmsKeyArn" not in parameters_:
             continue
         topic = plan.values.get(f"{lead}TopicArn")
-        yield from _foreign_bucket(plan, bucket, key_parameter=f"{lead}KeyArn", topic=topic)
+        yield from _foreign_bucket(plan, bucket, key_parameter=f"{lead}KmsKeyArn", topic=topic)
         if topic:
             yield from _foreign_topic(plan, topic)
 

@@ -102,7 +102,7 @@ def records(
 ) -> Iterator[Record]:
     """Yield the rejections that the options name, in the order of keys; few at a time in memory."""
     s3, bucket = stack.client("s3"), stack.output("ThumbnailBucketName")
-    folders = sorted({source.settings.folder for source in sources.values()})
+    folders = sorted({source.settings.output_prefix for source in sources.values()})
     if arguments.key:
         names: Iterable[str] = (
             rejection_key(key, folder) for key in dict.fromkeys(arguments.key) for folder in folders

@@ -14,10 +14,10 @@ def create(emulator: Emulator, plan: Specification, prefix: str) -> dict[str, st
         if source.type == "s3":
             continue
         external = create_bucket(emulator, f"external-{prefix}-{name}")
-        given[naming.title(name, "BucketName")] = external
+        given[naming.logical_id(name, "BucketName")] = external
         if source.type == "sns":
             topic = create_topic(emulator, external, bucket=external)
-            given[naming.title(name, "TopicArn")] = topic
+            given[naming.logical_id(name, "TopicArn")] = topic
         else:
             emulator.client("s3").put_bucket_notification_configuration(
                 Bucket=external, NotificationConfiguration={"EventBridgeConfiguration": {}}

@@ -42,7 +42,7 @@ class Source:
     policy: str
     key: str
     prefixes: tuple[str, ...]
-    folder: str
+    output_prefix: str
     reads_current: bool
     queue: Queue
     service: str
@@ -93,9 +93,9 @@ def describe(template: dict[str, Any], plan: Specification) -> Described:
     values: dict[str, Any] = {"AllowedUploadCidrs": [OFFICE], "Tracing": "Active"}
     for name, source in plan.sources.items():
         if source.type != "s3":
-            values[naming.title(name, "KeyArn")] = _somebodys_key(name)
+            values[naming.logical_id(name, "KmsKeyArn")] = _somebodys_key(name)
         if source.type == "sns":
-            values[naming.title(name, "TopicArn")] = _somebodys_topic(name)
+            values[naming.logical_id(name, "TopicArn")] = _somebodys_topic(name)
     stack = Reading(template, values)
     queues = {name: _queue(stack, name) for name in plan.queues}
     sources = tuple(
@@ -105,7 +105,7 @@ def describe(template: dict[str, Any], plan: Specification) -> Described:
 
 
 def _queue(stack: Reading, name: str) -> Queue:
-    work, dead = (naming.title(name, noun) for noun in ("WorkQueue", "DeadLetterQueue"))
+    work, dead = (naming.logical_id(name, noun) for noun in ("WorkQueue", "DeadLetterQueue"))
     return Queue(
         work=f"<{work}.Arn>",
         work_named=_arn("sqs", stack.properties(work)["QueueName"]),
@@ -115,7 +115,7 @@ def _queue(stack: Reading, name: str) -> Queue:
         dead_letter_policy=f"{dead}Policy",
         function=_arn(
             "lambda",
-            f"function:{stack.properties(naming.title(name, 'Worker'))['FunctionName']}",
+            f"function:{stack.properties(naming.logical_id(name, 'Worker'))['FunctionName']}",
         ),
     )
 
@@ -124,11 +124,11 @@ def _source(stack: Reading, plan: Specification, name: str, queue: Queue) -> Sou
     settings = plan.sources[name]
     common: dict[str, Any] = {
         "prefixes": settings.prefixes,
-        "folder": plan.folder(name),
+        "output_prefix": plan.output_prefix(name),
         "queue": queue,
     }
     if settings.type == "s3":
-        title = naming.title(name, "UploadBucket")
+        title = naming.logical_id(name, "UploadBucket")
         return Source(
             bucket=f"<{title}.Arn>",
             policy=f"{title}Policy",
@@ -140,7 +140,7 @@ def _source(stack: Reading, plan: Specification, name: str, queue: Queue) -> Sou
             **common,
         )
     common |= {
-        "bucket": f"arn:aws:s3:::{stack.parameter(naming.title(name, 'BucketName'))}",
+        "bucket": f"arn:aws:s3:::{stack.parameter(naming.logical_id(name, 'BucketName'))}",
         "policy": "",
         "key": _somebodys_key(name),
         "reads_current": True,  # it may keep no versions
@@ -152,7 +152,7 @@ def _source(stack: Reading, plan: Specification, name: str, queue: Queue) -> Sou
             account=OTHER_ACCOUNT,
             **common,
         )
-    rule = stack.properties(naming.title(name, "AnnounceRule"))["Name"]
+    rule = stack.properties(naming.logical_id(name, "NotificationRule"))["Name"]
     return Source(
         service="events.amazonaws.com",
         announcer=_arn("events", f"rule/{rule}"),

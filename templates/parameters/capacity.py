@@ -29,7 +29,7 @@ class Capacity:
 def add_capacity(group: Group, queue: str, settings: ProcessingQueue, reserves: str) -> Capacity:
     """Add a queue's parameters; `reserves` is the condition that its maximum is reserved as well."""
     memory = group.add(
-        naming.title(queue, "MemorySize"),
+        naming.logical_id(queue, "MemorySize"),
         "Megabytes for the function; 1769 are one processor core",
         Type="Number",
         Default=1792,
@@ -44,7 +44,7 @@ def add_capacity(group: Group, queue: str, settings: ProcessingQueue, reserves: 
             scaling={
                 "ProvisionedPollerConfig": ProvisionedPollerConfig(
                     MinimumPollers=group.add(
-                        naming.title(queue, "MinimumPollers"),
+                        naming.logical_id(queue, "MinimumPollers"),
                         "Pollers that stand ready, 2 to 200; each is paid for by the hour",
                         Type="Number",
                         Default=2,
@@ -52,7 +52,7 @@ def add_capacity(group: Group, queue: str, settings: ProcessingQueue, reserves: 
                         MaxValue=200,
                     ),
                     MaximumPollers=group.add(
-                        naming.title(queue, "MaximumPollers"),
+                        naming.logical_id(queue, "MaximumPollers"),
                         "Pollers at most, 2 to 2000; each takes up to 10 batches at once",
                         Type="Number",
                         Default=10,
@@ -62,11 +62,11 @@ def add_capacity(group: Group, queue: str, settings: ProcessingQueue, reserves: 
                 )
             },
             reserved_concurrency=NoValue,
-            maximum=Ref(naming.title(queue, "MaximumPollers")),
+            maximum=Ref(naming.logical_id(queue, "MaximumPollers")),
             batches_each=10,
         )
     concurrency = group.add(
-        naming.title(queue, "MaximumConcurrency"),
+        naming.logical_id(queue, "MaximumConcurrency"),
         "Batches worked on at once, 2 to 1000",
         Type="Number",
         Default=10,

@@ -25,7 +25,7 @@ class Foreign:
 def add_foreign(template: Template, group: Group, name: str, source: Source) -> Foreign:
     """Add what names a source's bucket that is not the stack's own."""
     key = group.add(
-        naming.title(name, "KeyArn"),
+        naming.logical_id(name, "KmsKeyArn"),
         f"Customer managed key of the bucket of source {name}; empty for none",
         Default="",
         AllowedPattern=r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+$",
@@ -33,17 +33,17 @@ def add_foreign(template: Template, group: Group, name: str, source: Source) -> 
     topic = None
     if source.type == "sns":
         topic = group.add(
-            naming.title(name, "TopicArn"),
+            naming.logical_id(name, "TopicArn"),
             f"Topic of source {name}, in this region, which passes the bucket's notifications on",
             AllowedPattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$",
         )
     return Foreign(
         bucket=group.add(
-            naming.title(name, "BucketName"),
+            naming.logical_id(name, "BucketName"),
             f"Bucket of source {name}, in this region; not one of the stack's own",
             AllowedPattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
         ),
         key_arn=key,
-        has_key=condition(template, naming.title(name, "HasKey"), Not(Equals(key, ""))),
+        has_key=condition(template, naming.logical_id(name, "HasKmsKey"), Not(Equals(key, ""))),
         topic_arn=topic,
     )

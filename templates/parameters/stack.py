@@ -62,7 +62,7 @@ class Parameters:
     upload_ranges: Ref | None
     """None, and no condition about uploads, without a bucket of the stack's own."""
 
-    has_queue_endpoint: str
+    has_sqs_endpoint: str
     """Condition: the network has a door to SQS, so that the worker can ask for back-off."""
 
     requires_endpoint: str
@@ -271,7 +271,7 @@ def add_parameters(
             "AllowedUploadCidrsLimit",
             rule(
                 "AllowedUploadCidrs holds a range that is everybody: leave it empty for no limit.",
-                *(Not(contains(upload_ranges, one)) for one in everybody),
+                Not(Or(*(contains(upload_ranges, one) for one in everybody))),
             ),
         )
         limits_uploads = condition(
@@ -351,7 +351,7 @@ def add_parameters(
         upload_ranges=upload_ranges,
         requires_endpoint=is_true(template, "EnforcesVpcEndpoint", require_endpoint),
         limits_uploads=limits_uploads,
-        has_queue_endpoint=is_true(template, "HasSqsEndpoint", queue_endpoint),
+        has_sqs_endpoint=is_true(template, "HasSqsEndpoint", queue_endpoint),
         has_alarm_email=condition(template, "HasCriticalAlarmEmail", Not(Equals(email, ""))),
         has_ticket_email=condition(
             template,

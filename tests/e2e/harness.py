@@ -76,7 +76,7 @@ class Pipeline:
     @property
     def uploads(self) -> str:
         """The source's bucket, the stack's own or somebody's."""
-        return self.stack.outputs[naming.title(self.source, "UploadBucketName")]
+        return self.stack.outputs[naming.logical_id(self.source, "UploadBucketName")]
 
     @property
     def told(self) -> Source:
@@ -116,7 +116,7 @@ class Pipeline:
         def complete() -> dict[str, Stored] | None:
             found = {}
             for name in self.variant_names:
-                stored = self.stored(keys.output_key(key, name, self.told.folder))
+                stored = self.stored(keys.output_key(key, name, self.told.output_prefix))
                 if stored is None or stored.metadata["source-version"] != version:
                     return None
                 found[name] = stored
@@ -127,7 +127,7 @@ class Pipeline:
     def rejection(self, key: str) -> dict[str, Any]:
         """Wait for the record that says why an upload gave no thumbnails."""
         stored = self.until(
-            lambda: self.stored(keys.rejection_key(key, self.told.folder)), f"rejection of {key}"
+            lambda: self.stored(keys.rejection_key(key, self.told.output_prefix)), f"rejection of {key}"
         )
         record: dict[str, Any] = json.loads(stored.body)
         return record
@@ -159,7 +159,7 @@ class Pipeline:
 
     def drained(self, *, queue: str = "default") -> None:
         """Wait until a work queue is empty: everything sent so far has been worked on."""
-        queue = naming.title(queue, "WorkQueueUrl")
+        queue = naming.logical_id(queue, "WorkQueueUrl")
         self.until(lambda: True if self.waiting(queue) == 0 else None, "an empty queue")
 
     def log_lines(self) -> list[dict[str, Any]]:

@@ -94,7 +94,7 @@ def queued(pipeline: Pipeline) -> list[str]:
 def outputs(pipeline: Pipeline, key: str) -> int:
     """How many outputs of a key were ever written."""
     found = pipeline.s3.list_object_versions(
-        Bucket=pipeline.thumbnail_bucket, Prefix=keys.output_prefix(key)
+        Bucket=pipeline.thumbnail_bucket, Prefix=keys.output_key_prefix(key)
     )
     return len(found.get("Versions", []))
 

@@ -108,7 +108,7 @@ def test_late_and_repeated_deliveries_change_nothing(running: Pipeline) -> None:
 
     for stored in running.thumbnails(key, new).values():
         assert _red_corner(stored.body) > 200
-    prefix = keys.output_prefix(key)
+    prefix = keys.output_key_prefix(key)
     versions = running.s3.list_object_versions(Bucket=running.thumbnail_bucket, Prefix=prefix)
     assert len(versions["Versions"]) == 2 * len(running.variant_names)
 

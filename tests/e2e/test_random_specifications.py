@@ -78,7 +78,7 @@ def test_a_random_specification_runs(
 
         def complete(pipeline: Pipeline = pipeline, key: str = key) -> list[Stored] | None:
             outputs = [
-                pipeline.stored(keys.output_key(key, name, plan.folder(pipeline.source)))
+                pipeline.stored(keys.output_key(key, name, plan.output_prefix(pipeline.source)))
                 for name in pipeline.variant_names
             ]
             there = [stored for stored in outputs if stored]

@@ -197,7 +197,7 @@ def test_names_that_are_taken_are_found(person: Person, emulator: Emulator) -> N
     emulator.client("sqs").create_queue(QueueName=f"{prefix}-work")
     emulator.client("kms").create_alias(AliasName=f"alias/{prefix}", TargetKeyId=key)
     emulator.client("logs").create_log_group(logGroupName=f"/{prefix}/worker")
-    emulator.client("sns").create_topic(Name=f"{prefix}-alarms")
+    emulator.client("sns").create_topic(Name=f"{prefix}-critical-alarms")
     watching = emulator.client("cloudwatch")
     watching.put_metric_alarm(
         AlarmName=f"{prefix}-dead-letters",
@@ -221,7 +221,7 @@ def test_names_that_are_taken_are_found(person: Person, emulator: Emulator) -> N
         f"SQS::Queue {prefix}-work",
         f"KMS::Alias alias/{prefix}",
         f"Logs::LogGroup /{prefix}/worker",
-        f"SNS::Topic {prefix}-alarms",
+        f"SNS::Topic {prefix}-critical-alarms",
         f"CloudWatch::Alarm {prefix}-dead-letters",
         f"CloudWatch::Dashboard {prefix}-{emulator.region}",
     ):
@@ -384,7 +384,7 @@ def test_existing_sources_are_looked_at(person: Person, emulator: Emulator) -> N
     }
     s3.put_bucket_encryption(Bucket="scans", ServerSideEncryptionConfiguration={"Rules": [rule]})
     assert f"is under the key {key}" in says()
-    seen = person.sees(*given({**values, "ScansKeyArn": key}), only="sources")["sources"]
+    seen = person.sees(*given({**values, "ScansKmsKeyArn": key}), only="sources")["sources"]
     assert seen[0]["verdict"] == "ok"
 
 

@@ -250,12 +250,12 @@ def queue_admits_every_topic(t: Template) -> None:
 
 @defect("sqs-policy-event-source", on=additions.somebodys_sources)
 def dead_letter_queue_refuses_the_topic(t: Template) -> None:
-    drop(t, "DeadLetterQueuePolicy", "PartnerKeepUndelivered")
+    drop(t, "DeadLetterQueuePolicy", "PartnerSendUndelivered")
 
 
 @defect("events-target-dlq", on=additions.somebodys_sources)
 def rule_drops_what_it_cannot_deliver(t: Template) -> None:
-    del of(t, "OldAnnounceRule")["Targets"][0]["DeadLetterConfig"]
+    del of(t, "OldNotificationRule")["Targets"][0]["DeadLetterConfig"]
 
 
 @defect("events-target-dlq", on=additions.somebodys_sources)
@@ -265,7 +265,7 @@ def topic_drops_what_it_cannot_deliver(t: Template) -> None:
 
 @defect("events-target-depends-on-policy", on=additions.somebodys_sources)
 def rule_before_queue_policy(t: Template) -> None:
-    t["Resources"]["OldAnnounceRule"]["DependsOn"].remove("WorkQueuePolicy")
+    t["Resources"]["OldNotificationRule"]["DependsOn"].remove("WorkQueuePolicy")
 
 
 @defect("events-target-depends-on-policy", on=additions.somebodys_sources)
@@ -280,22 +280,22 @@ def subscription_filters(t: Template) -> None:
 
 @defect("events-pattern-scope", on=additions.somebodys_sources)
 def rule_takes_every_kind_of_event(t: Template) -> None:
-    del of(t, "OldAnnounceRule")["EventPattern"]["detail-type"]
+    del of(t, "OldNotificationRule")["EventPattern"]["detail-type"]
 
 
 @defect("events-pattern-scope", on=additions.somebodys_sources)
 def rule_takes_every_bucket(t: Template) -> None:
-    del of(t, "OldAnnounceRule")["EventPattern"]["detail"]["bucket"]
+    del of(t, "OldNotificationRule")["EventPattern"]["detail"]["bucket"]
 
 
 @defect("events-pattern-scope", on=additions.somebodys_sources)
 def rule_takes_every_key(t: Template) -> None:
-    del of(t, "OldAnnounceRule")["EventPattern"]["detail"]["object"]
+    del of(t, "OldNotificationRule")["EventPattern"]["detail"]["object"]
 
 
 @defect("events-pattern-scope", on=additions.somebodys_sources)
 def pattern_is_too_long(t: Template) -> None:
-    of(t, "OldAnnounceRule")["EventPattern"]["detail"]["object"]["key"] = [
+    of(t, "OldNotificationRule")["EventPattern"]["detail"]["object"]["key"] = [
         {"prefix": f"customers/{number:03}/uploads/"} for number in range(60)
     ]
 
@@ -723,12 +723,12 @@ def key_keeps_rules_out(t: Template) -> None:
 
 @defect("kms-producer-access", on=additions.somebodys_sources)
 def key_keeps_topics_out(t: Template) -> None:
-    drop(t, "EncryptionKey", "AnnounceByTopic")
+    drop(t, "EncryptionKey", "SendTopicMessages")
 
 
 @defect("kms-producer-access", on=additions.somebodys_sources)
 def key_is_for_other_queues(t: Template) -> None:
-    named(t, "EncryptionKey", "AnnounceByRule")["Condition"] = {
+    named(t, "EncryptionKey", "SendRuleEvents")["Condition"] = {
         "StringLike": {
             "kms:EncryptionContext:aws:sqs:arn": sub(
                 "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:others-*"

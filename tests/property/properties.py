@@ -39,7 +39,7 @@ def faults(plan: Specification, text: str) -> list[str]:
     # With the longest names there can be: what fits then, fits always.
     longest = {NAME_PREFIX: NAME_PREFIX_LENGTH * "n", "AWS::Region": LONGEST_REGION}
     for name in plan.sources:
-        bucket = naming.title(name, "BucketName")
+        bucket = naming.logical_id(name, "BucketName")
         longest[bucket] = bucket + (LONGEST_BUCKET_NAME - len(bucket)) * "b"  # each another
     stack = Stack(content, dict(longest))
     found = [*_references(stack), *_names(stack), *_limits(stack, text)]
@@ -103,13 +103,13 @@ def _limits(stack: Stack, text: str) -> Iterator[str]:
 def _environments(plan: Specification, stack: Stack) -> Iterator[str]:
     """Yield where a queue's worker reads other than the specification says of its sources."""
     for queue in plan.queues:
-        function = stack.properties(naming.title(queue, "Worker"))
+        function = stack.properties(naming.logical_id(queue, "Worker"))
         told = settings.parse({k: str(v) for k, v in function["Environment"]["Variables"].items()})
         meant = {
-            name: (plan.folder(name), plan.variants[source.variants].cache_control)
+            name: (plan.output_prefix(name), plan.variants[source.variants].cache_control)
             for name, source in plan.sources.items()
             if source.queue == queue
         }
-        read = {one.name: (one.folder, one.cache_control) for one in told.sources.values()}
+        read = {one.name: (one.output_prefix, one.cache_control) for one in told.sources.values()}
         if read != meant:
             yield f"queue {queue}: its worker reads {read}, and {meant} is meant"

@@ -160,7 +160,7 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
     if len(known) > most or draw(st.booleans()):
         found["suffixes"] = suffixes[:most]
     if draw(st.booleans()):
-        found["folder"] = draw(st.just("out/") | _prefixes())
+        found["output_prefix"] = draw(st.just("out/") | _prefixes())
     if kind == "sns" and draw(st.booleans()):
         found["raw_message_delivery"] = draw(st.booleans())
     return found
@@ -170,13 +170,13 @@ def _part(sources: dict[str, Tables]) -> None:
     """Give a source another folder where it would write into what an earlier one writes into."""
     taken: list[str] = []
     for name, source in sources.items():
-        folder = source.get("folder") or ("" if name == DEFAULT else f"{name}/")
+        folder = source.get("output_prefix") or ("" if name == DEFAULT else f"{name}/")
         prefixes = source.get("prefixes", ["uploads/"])
         places = [folder + prefix for prefix in prefixes]
         if any(a.startswith(b) or b.startswith(a) for a in places for b in taken):
             # No prefix drawn has a part as long as that; see `_prefixes`.
-            source["folder"] = f"{name}-apart-from-others/"
-            places = [source["folder"] + prefix for prefix in prefixes]
+            source["output_prefix"] = f"{name}-apart-from-others/"
+            places = [source["output_prefix"] + prefix for prefix in prefixes]
         taken += places
 
 
@@ -245,7 +245,7 @@ def _variants(draw: st.DrawFn) -> Tables:
             across = down = 1
         found["aspect_ratio"] = f"{across}:{down}"
     if fit == "cover" and draw(st.booleans()):
-        found["crop"] = draw(st.sampled_from(["center", "top", "bottom", "left", "right"]))
+        found["position"] = draw(st.sampled_from(["center", "top", "bottom", "left", "right"]))
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from templates import pipeline, specification
-from templates.naming import title
+from templates.naming import logical_id
 from templates.specification import TAKEN_NAMES, Specification
 from tests.property.properties import faults, rendered, unnoticed
 from tests.property.strategies import specifications, vocabulary
@@ -43,7 +43,7 @@ def _ids(tables: dict[str, Any]) -> dict[str, set[str]]:
 @pytest.mark.parametrize("kind", ["s3", "eventbridge", "sns"])
 @pytest.mark.parametrize("vpc", ["create", "existing"])
 def test_no_name_makes_an_id_that_is_there_already(kind: str, vpc: str) -> None:
-    """T5: a source `alarm` would have made a second AlarmTopicKmsKeyArn; such names are refused."""
+    """T5: a source `worker-log` would make a second WorkerLogSubscription: such names are refused."""
     named = _ids(
         {
             "network": {"vpc": vpc},
@@ -59,7 +59,7 @@ def test_no_name_makes_an_id_that_is_there_already(kind: str, vpc: str) -> None:
     for space, ids in named.items():
         nouns = {one[2:] for one in ids if one.startswith(("Zz", "Yy"))}
         own = {one for one in ids if not one.startswith(("Zz", "Yy"))}
-        clashes = {name for name in vocabulary() for noun in nouns if title(name, noun) in own}
+        clashes = {name for name in vocabulary() for noun in nouns if logical_id(name, noun) in own}
         assert clashes <= set(TAKEN_NAMES), space
 
 

@@ -60,7 +60,7 @@ def test_yaml_says_the_same_as_json() -> None:
 def test_a_wrong_specification_is_a_sentence_and_status_2(tmp_path: Path) -> None:
     """C1: file, key and what is allowed; no traceback, no output."""
     path = tmp_path / "mine.toml"
-    path.write_text("[network]\nzones = 9\n")
+    path.write_text("[network]\navailability_zones = 9\n")
     target = tmp_path / "stack.json"
     done = run("--pipeline", str(path), "--output", str(target))
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""What part of a picture a variant shows, and on what: fit, crop, background, sharpening."""
+"""What part of a picture a variant shows, and on what: fit, position, background, sharpening."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def cut(image: Image.Image, size: Size, variants: Variants) -> Image.Image:
     spare = image.width - size[0], image.height - size[1]
     if spare == (0, 0):
         return image
-    from_left, from_top = _PLACES[variants.crop]
+    from_left, from_top = _PLACES[variants.position]
     left, top = round(spare[0] * from_left), round(spare[1] * from_top)
     return image.crop((left, top, left + size[0], top + size[1]))
 

@@ -71,7 +71,7 @@ def calls(stack: Described) -> list[Expectation]:
                 claims.append(Expectation("read an upload", read, gates))
         tell = of_worker("s3:ListBucket", source.bucket, **inside)
         claims.append(Expectation("tell a deleted upload", tell, gates))
-        made = f"{source.folder}{source.prefixes[0]}a.jpg"
+        made = f"{source.output_prefix}{source.prefixes[0]}a.jpg"
         outputs += [f"{THUMBNAILS}/thumbnails/{made}/w400", f"{THUMBNAILS}/rejected/{made}.json"]
     gates = (*storage, THUMBNAIL_GUARD)
     for key in outputs:

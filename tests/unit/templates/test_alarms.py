@@ -186,8 +186,8 @@ def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
         stack.properties("BulkDeadLetterQueue")["QueueName"],
         stack.properties("BulkWorker")["FunctionName"],
     }
-    assert alarms["BulkQueueNotConsumedAlarm"]["AlarmName"] == "darkroom-bulk-stalled"
-    assert alarms["BulkQueueNotConsumedAlarm"]["AlarmDescription"].endswith("#stalled")
+    assert alarms["BulkQueueNotConsumedAlarm"]["AlarmName"] == "darkroom-bulk-queue-not-consumed"
+    assert alarms["BulkQueueNotConsumedAlarm"]["AlarmDescription"].endswith("#queue-not-consumed")
     assert alarms["BulkQueueAgeAlarm"]["Threshold"] == 3 * 1800
     # Each of ten pollers takes ten batches at once.
     concurrency = stack.given(BulkMaximumPollers=7).properties("BulkConcurrencyLimitAlarm")

@@ -24,7 +24,9 @@ def test_each_zone_has_a_subnet_of_its_own(zones: int) -> None:
     ]
     assert len(subnets) == zones
     chosen = [subnet["AvailabilityZone"]["Fn::Select"] for subnet in subnets]
-    assert [zone for zone, _ in chosen] == [{"Ref": f"AvailabilityZoneIndex{letter}"} for letter in "ABCD"[:zones]]
+    assert [zone for zone, _ in chosen] == [
+        {"Ref": f"AvailabilityZoneIndex{letter}"} for letter in "ABCD"[:zones]
+    ]
     assert all(source == {"Fn::GetAZs": ""} for _, source in chosen)
     numbers = [stack.parameter(f"AvailabilityZoneIndex{letter}") for letter in "ABCD"[:zones]]
     assert len(set(numbers)) == zones

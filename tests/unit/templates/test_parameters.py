@@ -71,7 +71,7 @@ TEXTS: dict[str, tuple[list[str], list[str]]] = {
     "WarningAlarmEmail": (["", "ops@example.com", "a@b.c"], ["ops", "a b@c.d", "a@b", "a@@b.c"]),
     "AlarmTopicKmsKeyArn": (["", f"{KEY}/0"], [f"{KEY}/", "alias/alarms"]),
     "FeedBucketName": (["my-bucket", "a1b", "x" * 63], ["My-Bucket", "x1", "", "x" * 64]),
-    "FeedKeyArn": (["", f"{KEY}/0"], [f"{KEY}/", "alias/feed"]),
+    "FeedKmsKeyArn": (["", f"{KEY}/0"], [f"{KEY}/", "alias/feed"]),
     "FeedTopicArn": ([f"{TOPIC}:t", f"{TOPIC}:{'t' * 256}"], ["", TOPIC, f"{TOPIC}:{'t' * 257}"]),
     "PermissionsBoundaryArn": (
         ["", ARN, "arn:aws:iam::aws:policy/PowerUserAccess"],
@@ -160,7 +160,9 @@ def test_a_known_prefix_list_is_an_id() -> None:
 def test_a_zone_parameter_for_each_zone() -> None:
     """R3: the specification says how many, the parameters which."""
     stack = generate(network={"availability_zones": 4})
-    zones = [name for name in stack.template["Parameters"] if name.startswith("AvailabilityZoneIndex")]
+    zones = [
+        name for name in stack.template["Parameters"] if name.startswith("AvailabilityZoneIndex")
+    ]
     assert zones == [
         "AvailabilityZoneIndexA",
         "AvailabilityZoneIndexB",

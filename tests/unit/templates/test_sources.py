@@ -54,7 +54,7 @@ def told(stack: Reading, worker: str) -> dict[str, settings.Source]:
 
 def test_an_existing_bucket_is_announced_by_a_rule(every: Reading) -> None:
     """T5, T2: of that bucket, under the prefixes, and its deletions where they are followed."""
-    rule = every.properties("OldAnnounceRule")
+    rule = every.properties("OldNotificationRule")
     assert rule["EventPattern"] == {
         "source": ["aws.s3"],
         "detail-type": ["Object Created", "Object Deleted"],
@@ -66,14 +66,14 @@ def test_an_existing_bucket_is_announced_by_a_rule(every: Reading) -> None:
     (target,) = rule["Targets"]
     assert target["Arn"] == "<BulkWorkQueue.Arn>"
     plain = generate(sources={"default": {"type": "eventbridge"}})
-    kinds = plain.properties("AnnounceRule")["EventPattern"]["detail-type"]
+    kinds = plain.properties("NotificationRule")["EventPattern"]["detail-type"]
     assert kinds == ["Object Created"]
 
 
 def test_a_rule_has_no_wildcards() -> None:
     """T2: with the default suffixes they would be 18, and EventBridge refuses too complex ones."""
     stack = generate(sources={"default": {"type": "eventbridge", "prefixes": ["a/", "b/"]}})
-    assert "wildcard" not in json.dumps(stack.properties("AnnounceRule"))
+    assert "wildcard" not in json.dumps(stack.properties("NotificationRule"))
 
 
 def test_a_pattern_that_eventbridge_refuses_is_told_when_generating() -> None:
@@ -82,7 +82,7 @@ def test_a_pattern_that_eventbridge_refuses_is_told_when_generating() -> None:
     with pytest.raises(SpecificationError, match=r"sources\.old: 60 prefixes .* takes 2048"):
         generate(sources={"old": {"type": "eventbridge", "prefixes": folders}})
     fits = generate(sources={"old": {"type": "eventbridge", "prefixes": folders[:40]}})
-    pattern = fits.given(OldBucketName="b" * 63).properties("OldAnnounceRule")["EventPattern"]
+    pattern = fits.given(OldBucketName="b" * 63).properties("OldNotificationRule")["EventPattern"]
     assert len(json.dumps(pattern)) <= 2048
 
 
@@ -99,7 +99,7 @@ def test_a_topic_has_a_subscription(every: Reading) -> None:
 
 def test_what_cannot_be_delivered_is_a_dead_letter(every: Reading) -> None:
     """R2: EventBridge and SNS drop what they give up, unless they are told where it goes."""
-    (target,) = every.properties("OldAnnounceRule")["Targets"]
+    (target,) = every.properties("OldNotificationRule")["Targets"]
     assert target["DeadLetterConfig"] == {"Arn": "<BulkDeadLetterQueue.Arn>"}
     for name, queue in (("Partner", "BulkDeadLetterQueue"), ("Wire", "DeadLetterQueue")):
         redrive = every.properties(f"{name}Subscription")["RedrivePolicy"]
@@ -116,17 +116,17 @@ SENDERS = {
         "arn:aws:s3:::darkroom-scans-111122223333-eu-west-1",
     ),
     "WireSendNotifications": ("sns.amazonaws.com", f"{TOPIC}-raw"),
-    "WireKeepUndelivered": ("sns.amazonaws.com", f"{TOPIC}-raw"),
+    "WireSendUndelivered": ("sns.amazonaws.com", f"{TOPIC}-raw"),
     "OldSendNotifications": (
         "events.amazonaws.com",
         "arn:aws:events:eu-west-1:111122223333:rule/darkroom-old-announce",
     ),
     "PartnerSendNotifications": ("sns.amazonaws.com", TOPIC),
-    "OldKeepUndelivered": (
+    "OldSendUndelivered": (
         "events.amazonaws.com",
         "arn:aws:events:eu-west-1:111122223333:rule/darkroom-old-announce",
     ),
-    "PartnerKeepUndelivered": ("sns.amazonaws.com", TOPIC),
+    "PartnerSendUndelivered": ("sns.amazonaws.com", TOPIC),
 }
 
 
@@ -137,9 +137,9 @@ SENDERS = {
             "WorkQueuePolicy",
             ["SendNotifications", "ScansSendNotifications", "WireSendNotifications"],
         ),
-        ("DeadLetterQueuePolicy", ["WireKeepUndelivered"]),
+        ("DeadLetterQueuePolicy", ["WireSendUndelivered"]),
         ("BulkWorkQueuePolicy", ["OldSendNotifications", "PartnerSendNotifications"]),
-        ("BulkDeadLetterQueuePolicy", ["OldKeepUndelivered", "PartnerKeepUndelivered"]),
+        ("BulkDeadLetterQueuePolicy", ["OldSendUndelivered", "PartnerSendUndelivered"]),
     ],
 )
 def test_each_queue_admits_the_sources_of_its_lane(
@@ -162,7 +162,7 @@ def test_each_queue_admits_the_sources_of_its_lane(
 def test_what_announces_waits_for_the_queues_policies(every: Reading) -> None:
     """Trap 1, R2: what comes before the policy would be refused, and dropped at once."""
     for title, queue in (
-        ("OldAnnounceRule", "Bulk"),
+        ("OldNotificationRule", "Bulk"),
         ("PartnerSubscription", "Bulk"),
         ("WireSubscription", ""),
     ):
@@ -180,8 +180,8 @@ def test_the_key_is_for_the_services_that_announce(every: Reading) -> None:
             "s3.amazonaws.com",
             {"StringEquals": {"aws:SourceAccount": "111122223333"}},
         ),
-        ("AnnounceByRule", "events.amazonaws.com", {"StringLike": queues}),
-        ("AnnounceByTopic", "sns.amazonaws.com", {"StringLike": queues}),
+        ("SendRuleEvents", "events.amazonaws.com", {"StringLike": queues}),
+        ("SendTopicMessages", "sns.amazonaws.com", {"StringLike": queues}),
     ):
         statement = every.statement("EncryptionKey", sid)
         assert statement["Principal"] == {"Service": [service]}
@@ -192,10 +192,10 @@ def test_the_key_is_for_the_services_that_announce(every: Reading) -> None:
 def test_the_key_is_for_no_service_that_does_not_announce(stack: Reading) -> None:
     """S4: the default stack's queue is fed by S3 alone."""
     sids = {statement["Sid"] for statement in stack.statements("EncryptionKey")}
-    assert not {"AnnounceByRule", "AnnounceByTopic"} & sids
+    assert not {"SendRuleEvents", "SendTopicMessages"} & sids
     topic = generate(sources={"default": {"type": "sns"}})
     sids = {statement["Sid"] for statement in topic.statements("EncryptionKey")}
-    assert not {"SendNotifications", "AnnounceByRule"} & sids
+    assert not {"SendNotifications", "SendRuleEvents"} & sids
 
 
 @pytest.mark.parametrize("holder", ["WorkerRole", "S3Endpoint"])
@@ -226,7 +226,7 @@ def test_somebodys_key_is_a_right_only_where_there_is_one(every: Reading) -> Non
     """S5: without a key the role names none; with one, it decrypts and no more."""
     sids = {statement["Sid"] for statement in every.statements("WorkerRole")}
     assert "OldDecryptUploads" not in sids
-    statement = every.given(OldKeyArn=KEY).statement("WorkerRole", "OldDecryptUploads")
+    statement = every.given(OldKmsKeyArn=KEY).statement("WorkerRole", "OldDecryptUploads")
     assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt"], [KEY])
 
 
@@ -237,8 +237,8 @@ def test_a_function_knows_the_buckets_of_its_lane_alone(every: Reading) -> None:
     assert set(ours) == {f"darkroom-uploads-{suffix}", f"darkroom-scans-{suffix}", "wires-pictures"}
     assert set(bulk) == {"old-pictures", "partners-pictures"}
     scans = ours[f"darkroom-scans-{suffix}"]
-    assert (scans.name, scans.folder, scans.variants.widths) == ("scans", "scans/", (64,))
-    assert ours[f"darkroom-uploads-{suffix}"].folder == ""
+    assert (scans.name, scans.output_prefix, scans.variants.widths) == ("scans", "scans/", (64,))
+    assert ours[f"darkroom-uploads-{suffix}"].output_prefix == ""
     assert bulk["old-pictures"].propagate_deletes
     assert not bulk["partners-pictures"].propagate_deletes
 
@@ -302,7 +302,7 @@ def test_the_foreign_are_parameters(every: Reading) -> None:
     for name in ("OldBucketName", "PartnerBucketName", "WireTopicArn"):
         assert "Default" not in parameters[name]
     assert "in this region" in parameters["OldBucketName"]["Description"]
-    assert "Default" in parameters["OldKeyArn"]
+    assert "Default" in parameters["OldKmsKeyArn"]
     assert re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], TOPIC)
     assert not re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], f"{TOPIC}.fifo")
 
@@ -322,8 +322,8 @@ def test_the_documents_examples_are_specifications() -> None:
     for example in examples:
         plan = specification.parse(tomllib.loads(example), origin="docs/sources.md")
         outputs = pipeline.build(plan).to_dict()["Outputs"]
-        if "AssetsTurnEventsOn" in outputs:
-            command = outputs["AssetsTurnEventsOn"]["Value"]["Fn::Sub"]
+        if "AssetsEnableEventBridgeCommand" in outputs:
+            command = outputs["AssetsEnableEventBridgeCommand"]["Value"]["Fn::Sub"]
             shown = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0]
             plain = " ".join(shown.replace("\\\n", " ").split())
             assert command.replace("${AssetsBucketName}", "BUCKET") == plain
@@ -360,9 +360,14 @@ def test_any_mix_of_sources_feeds_its_lanes(sources: dict[str, Any]) -> None:
     stack = generate(sources=sources, queues=queues)
     for queue in queues:
         mine = {name for name, source in sources.items() if source["queue"] == queue}
-        policy, worker = naming.title(queue, "WorkQueuePolicy"), naming.title(queue, "Worker")
+        policy, worker = (
+            naming.logical_id(queue, "WorkQueuePolicy"),
+            naming.logical_id(queue, "Worker"),
+        )
         allowed = [s["Sid"] for s in stack.statements(policy) if s["Effect"] == "Allow"]
-        assert sorted(allowed) == sorted(naming.title(name, "SendNotifications") for name in mine)
+        assert sorted(allowed) == sorted(
+            naming.logical_id(name, "SendNotifications") for name in mine
+        )
         assert {source.name for source in told(stack, worker).values()} == mine
     announcers = [
         *stack.of_type("Events::Rule"),

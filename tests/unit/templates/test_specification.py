@@ -66,7 +66,11 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ({"sources": {"default": {"prefixes": ["*/"]}}}, "sources.default.prefixes[0]", "'()/-"),
         ({"sources": {"default": {"prefixes": ["a b/"]}}}, "sources.default.prefixes[0]", "'()/-"),
         ({"sources": {"default": {"prefixes": ["ä/"]}}}, "sources.default.prefixes[0]", "ASCII"),
-        ({"sources": {"default": {"folder": "${x}/"}}}, "sources.default.folder", "ASCII"),
+        (
+            {"sources": {"default": {"output_prefix": "${x}/"}}},
+            "sources.default.output_prefix",
+            "ASCII",
+        ),
         ({"sources": {"default": {"suffixes": [".j?g"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
         ({"sources": {"scan-1": {}}}, "sources.scan-1", "beginning with a letter"),
         ({"sources": {"default": {"suffixes": ["jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
@@ -87,7 +91,7 @@ def test_the_shipped_file_states_the_defaults() -> None:
             "variants.default",
             "at most 8192",
         ),
-        ({"variants": {"default": {"crop": "top"}}}, "variants.default", 'for fit "cover"'),
+        ({"variants": {"default": {"position": "top"}}}, "variants.default", 'for fit "cover"'),
         (
             {"variants": {"default": {"background": "white"}}},
             "variants.default.background",
@@ -114,9 +118,9 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ({"sources": {"Scans": {}}}, "sources.Scans", "lower-case letters"),
         ({"sources": {"a-long-name": {}}}, "sources.a-long-name", "at most 10"),
         ({"sources": {"uploads": {}}}, "sources.uploads", "the stack itself uses"),
-        ({"sources": {"alarm": {"type": "sns"}}}, "sources.alarm", "the stack itself uses"),
+        ({"sources": {"worker-log": {}}}, "sources.worker-log", "the stack itself uses"),
         ({"sources": {"scans": 1}}, "sources.scans", "table"),
-        ({"sources": {"default": {"type": "ftp"}}}, "sources.default.type", "'existing-bucket'"),
+        ({"sources": {"default": {"type": "ftp"}}}, "sources.default.type", "'eventbridge'"),
         ({"sources": {"default": {"raw_message_delivery": True}}}, "sources.default", '"sns"'),
         ({"sources": {"default": {"queue": "fast"}}}, "sources.default.queue", "there is: default"),
         ({"sources": {"default": {"variants": "x"}}}, "sources.default.variants", "is: default"),
@@ -169,9 +173,9 @@ def test_more_notifications_than_s3_takes_are_refused() -> None:
     ("scans", "clashes"),
     [
         ({"prefixes": ["in/"]}, False),  # below scans/in/
-        ({"prefixes": ["in/"], "folder": "uploads/"}, True),
-        ({"prefixes": ["uploads/"], "folder": "scans/"}, False),
-        ({"prefixes": ["a/"], "folder": "uploads/b/"}, True),
+        ({"prefixes": ["in/"], "output_prefix": "uploads/"}, True),
+        ({"prefixes": ["uploads/"], "output_prefix": "scans/"}, False),
+        ({"prefixes": ["a/"], "output_prefix": "uploads/b/"}, True),
     ],
 )
 def test_two_sources_never_write_one_key(scans: dict[str, Any], clashes: bool) -> None:
@@ -187,8 +191,8 @@ def test_two_sources_never_write_one_key(scans: dict[str, Any], clashes: bool) -
 def test_a_default_source_may_be_absent() -> None:
     """T5: any number and mix, under any names."""
     plan = specification.parse({"sources": {"scans": {}}}, origin="mine.toml")
-    assert plan.folder("scans") == "scans/"
-    assert Specification().folder("default") == ""
+    assert plan.output_prefix("scans") == "scans/"
+    assert Specification().output_prefix("default") == ""
 
 
 def test_every_fault_is_told_at_once() -> None:
@@ -230,7 +234,7 @@ def test_a_suffix_without_letters_is_its_own_twin() -> None:
 @given(st.integers(10, 900), st.integers(0, 300))
 def test_visibility_covers_six_timeouts_and_the_window(timeout: int, window: int) -> None:
     """Trap 41, R4: derived, not typed twice, and within SQS's twelve hours."""
-    queue = Queue(timeout_seconds=timeout, maximum_batching_window_seconds=window)
+    queue = ProcessingQueue(timeout_seconds=timeout, maximum_batching_window_seconds=window)
     assert 6 * timeout + window <= queue.visibility_seconds <= 43_200
 
 

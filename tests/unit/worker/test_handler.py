@@ -618,7 +618,7 @@ def test_each_source_has_its_name_folder_and_metrics(
     worker: Worker, s3: MemoryS3, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """T5, O3: a function of several sources tells them apart in what it writes and says."""
-    scans = replace(SETTINGS.sources[UPLOADS], name="scans", folder="scans/")
+    scans = replace(SETTINGS.sources[UPLOADS], name="scans", output_prefix="scans/")
     both = replace(SETTINGS, sources={**SETTINGS.sources, "scans-bucket": scans})
     batch = [message("m1", record()), message("m2", record(bucket="scans-bucket"))]
     for bucket in both.sources:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.keys import LONGEST_KEY, LONGEST_NAME, output_key, output_prefix, rejection_key
+from worker.keys import LONGEST_KEY, LONGEST_NAME, output_key, output_key_prefix, rejection_key
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1024).filter(
     lambda key: len(key.encode()) <= LONGEST_KEY
@@ -62,7 +62,7 @@ def test_nobody_can_upload_onto_a_cut_key() -> None:
 @given(KEYS, st.text("abc.漢", min_size=1, max_size=LONGEST_NAME // 3))
 def test_all_outputs_of_a_source_lie_together(key: str, name: str) -> None:
     """P6: where its key is cut does not depend on the output, or some would not be found."""
-    assert output_key(key, name) == output_prefix(key) + name
+    assert output_key(key, name) == output_key_prefix(key) + name
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a" * (LONGEST_NAME + 1), "漢" * 22])

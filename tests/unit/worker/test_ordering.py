@@ -17,7 +17,7 @@ from tests.unit.worker.interleavings import Crash, Delivery
 from tests.unit.worker.memory_s3 import MemoryS3, Stored
 from worker import reconcile, storage
 from worker.events import SourceObject, order
-from worker.keys import output_prefix, rejection_key
+from worker.keys import output_key_prefix, rejection_key
 from worker.results import Output, Rejection
 from worker.settings import Settings, Source, Variants
 
@@ -174,7 +174,7 @@ class Model:
 
     def _check(self) -> None:
         """Compare what is there with what one worker, one event after the other, would leave."""
-        prefix, record = output_prefix(self.key), rejection_key(self.key)
+        prefix, record = output_key_prefix(self.key), rejection_key(self.key)
         outputs = {
             key.removeprefix(prefix): stored
             for key, stored in self.s3.objects.items()

@@ -74,12 +74,12 @@ def test_limits_are_whole_numbers(name: str, value: str) -> None:
 
 
 def test_each_bucket_is_told_apart() -> None:
-    """T5: every source has its folder, its variants and its own answer to removals."""
+    """T5: every source has its output_prefix, its variants and its own answer to removals."""
     variants = json.loads(ENVIRONMENT["VARIANTS"])
     variants["small"] = {"widths": [64], "formats": {"avif": 50}, "cache_control": "no-cache"}
     scans = {
         "name": "scans",
-        "folder": "scans/",
+        "output_prefix": "scans/",
         "variants": "small",
         "propagate_deletes": True,
         "prefixes": ["in/", "new/"],
@@ -94,7 +94,7 @@ def test_each_bucket_is_told_apart() -> None:
             name="scans",
             variants=Variants(widths=(64,), formats={"avif": 50}, max_pixels=100_000_000),
             cache_control="no-cache",
-            folder="scans/",
+            output_prefix="scans/",
             propagate_deletes=True,
             prefixes=("in/", "new/"),
             suffixes=(".jpg",),

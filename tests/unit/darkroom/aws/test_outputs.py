@@ -18,7 +18,7 @@ SOURCE = Source(
     "scans",
     Variants(widths=(400, 1200), formats={"jpeg": 85, "webp": 80}, max_pixels=1),
     cache_control="no-cache",
-    folder="scans/",
+    output_prefix="scans/",
 )
 NAMES = ("w400", "w1200", "w400.webp", "w1200.webp")
 

@@ -74,7 +74,7 @@ def two() -> Stack:
         {
             "my-room-worker": environment(uploads={"name": "default"}),
             "my-room-big-1-worker": environment(
-                scans={"name": "scans", "folder": "s/"}, others=topic
+                scans={"name": "scans", "output_prefix": "s/"}, others=topic
             ),
         },
         {
@@ -111,7 +111,7 @@ def test_an_unknown_queue_is_a_usage_error(two: Stack) -> None:
 def test_a_source_has_its_queue_and_matches_keys(two: Stack) -> None:
     """Trap 11: suffixes in lower and in upper case, and no mixture of them."""
     found = queues.find_source(two, "scans")
-    assert (found.bucket, found.queue.name, found.settings.folder) == ("scans", "big-1", "s/")
+    assert (found.bucket, found.queue.name, found.settings.output_prefix) == ("scans", "big-1", "s/")
     keys = ["a/x.jpg", "b/x.PNG", "a/x.Jpg", "c/x.jpg", "a/x.gif"]
     assert [key for key in keys if found.matches(key)] == ["a/x.jpg", "b/x.PNG"]
 

@@ -21,7 +21,7 @@ def test_the_parameter_file_decides_what_costs() -> None:
     small, large = read("dev.json"), read("prod.json")
     assert (small.concurrency, large.concurrency) == (2, 100)
     assert (small.interface_endpoint_zones, large.interface_endpoint_zones) == (0, large.zones)
-    assert (small.has_queue_endpoint, large.has_queue_endpoint) == (False, True)
+    assert (small.has_sqs_endpoint, large.has_sqs_endpoint) == (False, True)
 
 
 def test_an_option_stands_over_the_file() -> None:

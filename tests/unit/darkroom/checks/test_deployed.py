@@ -32,7 +32,7 @@ PHYSICAL = {
     "ThumbnailBucket": "thumbnails",
     "WorkQueue": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/work",
     "CriticalAlarmTopic": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms",
-    "WarningAlarmTopic": f"arn:aws:sns:{REGION}:{ACCOUNT}:tickets",
+    "WarningAlarmTopic": f"arn:aws:sns:{REGION}:{ACCOUNT}:warning-alarms",
     "WorkerLogGroup": "/darkroom/worker",
     "WorkerLogDelivery": "darkroom.worker",
 }

@@ -42,19 +42,19 @@ def colour(image: Image.Image) -> str:
 
 
 @pytest.mark.parametrize(
-    ("crop", "seen"), [("center", "both"), ("top", "red"), ("bottom", "blue"), ("left", "both")]
+    ("position", "seen"), [("center", "both"), ("top", "red"), ("bottom", "blue"), ("left", "both")]
 )
-def test_cover_fills_its_shape_from_where_it_is_told(crop: str, seen: str) -> None:
+def test_cover_fills_its_shape_from_where_it_is_told(position: str, seen: str) -> None:
     """P1: a tall picture cut to a wide shape: exact sizes, nothing stretched."""
-    wide = replace(BASE, fit="cover", aspect_ratio=(4, 1), crop=crop)
+    wide = replace(BASE, fit="cover", aspect_ratio=(4, 1), position=position)
     first, second = made(halves((200, 400), upright=True), wide)
     assert (first.size, second.size) == ((80, 20), (40, 10))
     assert colour(first) == colour(second) == seen
 
 
-@pytest.mark.parametrize(("crop", "seen"), [("left", "red"), ("right", "blue")])
-def test_cover_cuts_sides_too(crop: str, seen: str) -> None:
-    tall = replace(BASE, fit="cover", aspect_ratio=(1, 4), crop=crop)
+@pytest.mark.parametrize(("position", "seen"), [("left", "red"), ("right", "blue")])
+def test_cover_cuts_sides_too(position: str, seen: str) -> None:
+    tall = replace(BASE, fit="cover", aspect_ratio=(1, 4), position=position)
     first, _ = made(halves((400, 200), upright=False), tall)
     assert (first.size, colour(first)) == ((50, 200), seen)
 
