@@ -11,7 +11,7 @@ from troposphere import If, Join, Split, Sub, Template
 from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm, Dashboard
 
-from templates import naming
+from templates import naming, prices
 from templates.queues import Queues
 
 # The worker's metrics; docs/observability.md tells what each one is.
@@ -29,12 +29,9 @@ REASONS = (
 )
 VISIBLE = "ApproximateNumberOfMessagesVisible"
 
-# US dollars, list prices of N. Virginia in November 2026: nine tenths of what use costs. Other
-# regions differ by some ten per cent, x86_64 by a quarter, and China is billed in yuan.
-GB_SECOND = "0.0000133334"  # arm64, https://aws.amazon.com/lambda/pricing/
-S3_WRITE = "0.000005"  # https://aws.amazon.com/s3/pricing/
-# Of each picture, beside its variants: its upload and a list at 0.000005, two reads at 0.0000004.
-S3_PICTURE = "0.0000108"
+# Two reads, an upload and a list per picture, beside its variants. These prices are nine tenths of
+# what use costs; other regions differ by about ten percent, and China is billed in yuan.
+PICTURE_REQUESTS_USD = 2 * prices.S3_WRITE + 2 * prices.S3_READ
 
 Widget = dict[str, Any]
 CHART: Widget = {"type": "metric", "width": 8, "properties": {"region": "${AWS::Region}"}}
@@ -131,8 +128,11 @@ def _cost(by_queue: Mapping[str, Sources], functions: Mapping[str, Function]) ->
         memory = f"${{{function.MemorySize.data['Ref']}}}"
         an_hour = f"*3600/PERIOD(d{number})"
         for label, expression in (
-            ("Function", f"d{number}/1000*{memory}/1024*{GB_SECOND}{an_hour}"),
-            ("S3", f"(v{number}*{S3_WRITE}+p{number}*{S3_PICTURE}){an_hour}"),
+            (
+                "Function",
+                f"d{number}/1000*{memory}/1024*{prices.LAMBDA_GB_SECOND_ARM64:f}{an_hour}",
+            ),
+            ("S3", f"(v{number}*{prices.S3_WRITE:f}+p{number}*{PICTURE_REQUESTS_USD:f}){an_hour}"),
         ):
             shown.append([{"expression": expression, "label": _label(label, queue, by_queue)}])
     return [*hidden, shown]

@@ -18,15 +18,13 @@ from worker import events, logs, reconcile, storage
 from worker.deadline import no_request_after
 from worker.events import SourceObject
 from worker.imaging.memory import Memory, divided, return_what_is_freed
+from worker.limits import CONCURRENT_REQUESTS
 from worker.logs import LOGGER, fields
 from worker.metrics import Metrics
 from worker.process import process
 from worker.results import Output
 from worker.retry import Message, delay, suspects, tries
 from worker.settings import Settings, parse
-
-_REQUESTS = 10
-"""Requests to S3 at once, besides the downloads, each over a connection that is kept."""
 
 _THREADS = 2 * (os.cpu_count() or 1)
 """Messages worked on at once: while one waits for the network, another has the processor."""
@@ -71,7 +69,7 @@ def _worker() -> Worker:
         connect_timeout=_CONNECT_TIMEOUT,
         read_timeout=_READ_TIMEOUT,
         retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=_REQUESTS + _THREADS,
+        max_pool_connections=CONCURRENT_REQUESTS + _THREADS,
         # A gateway endpoint is a way to its own region alone, not to s3.amazonaws.com.
         s3={"us_east_1_regional_endpoint": "regional"},
         tcp_keepalive=True,
@@ -106,7 +104,7 @@ class Worker:
         left = context.get_remaining_time_in_millis() / 1000
         # One that hangs must still end in time; where time is short anyway, the risk is worth it.
         last = time.monotonic() + left - min(_CONNECT_TIMEOUT + _READ_TIMEOUT, left / 4)
-        with no_request_after(last, self.s3), ThreadPoolExecutor(_REQUESTS) as requests:
+        with no_request_after(last, self.s3), ThreadPoolExecutor(CONCURRENT_REQUESTS) as requests:
             batch = _Batch(self, context, requests)
             failed = batch.work(messages)
         for line in batch.metrics.lines():

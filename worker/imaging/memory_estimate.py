@@ -10,28 +10,18 @@ from typing import Final
 
 from PIL import AvifImagePlugin, ImageFile, JpegImagePlugin, TiffImagePlugin
 
+from worker import limits
 from worker.imaging import avif, jpeg, png
-
-_FIXED: Final = 8_000_000
-"""Blocks read from the file, the decoders' tables."""
 
 _FOR_A_PIXEL_OF_A_BAND: Final = 24
 """Rows that are converted at a time: as they were, as RGBA, with their alpha multiplied in …"""
 
-_FOR_A_THUMBNAIL_PIXEL: Final = 36
-"""What AVIF's encoder takes; shrinking to the widest variant takes up to 28, other encoders 29."""
-
 _FOR_A_FRAMED_PIXEL: Final = 16
 """The thumbnail as it was, its copy with transparency, the canvas, and that without."""
-
-_FOR_A_PIXEL: Final = {"WEBP": 19.0, "AVIF": 18.0}
-"""AVIF takes 13.7 with 8 bits for each sample; with 10 or 12 a sample has two bytes."""
 
 _SMALL_MODES: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Pillow's bytes for a pixel where they are not 4."""
 
-_COEFFICIENT: Final = 2
-_BESIDES_COEFFICIENTS: Final = 0.2
 _BITS_PER_SAMPLE: Final = 258
 _TILE_WIDTH: Final = 322
 _TILE_LENGTH: Final = 323
@@ -71,8 +61,8 @@ def of_encoding(thumbnail: tuple[int, int], *, framed: bool = False) -> int:
 
     `framed` are those that are sharpened or put on a canvas before.
     """
-    each = _FOR_A_THUMBNAIL_PIXEL + (_FOR_A_FRAMED_PIXEL if framed else 0)
-    return _FIXED + math.prod(thumbnail) * each
+    each = limits.BYTES_PER_THUMBNAIL_PIXEL + (_FOR_A_FRAMED_PIXEL if framed else 0)
+    return limits.FIXED_BYTES + math.prod(thumbnail) * each
 
 
 def of_a_pixel(picture: ImageFile.ImageFile) -> float:
@@ -81,11 +71,11 @@ def of_a_pixel(picture: ImageFile.ImageFile) -> float:
     Of a JPEG only what does not shrink: its pixels are as many as the widest variant asks for.
     """
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        return _BESIDES_COEFFICIENTS + _coefficients(picture)
+        return limits.BYTES_BESIDE_COEFFICIENTS + _coefficients(picture)
     if png.has_strips(picture):
         return 0  # it is there some rows at a time only
-    if picture.format in _FOR_A_PIXEL:
-        return _FOR_A_PIXEL[picture.format]
+    if picture.format in limits.BYTES_PER_PIXEL:
+        return limits.BYTES_PER_PIXEL[picture.format]
     return _SMALL_MODES.get(picture.mode, 4) + _strip(picture)
 
 
@@ -95,7 +85,7 @@ def _coefficients(picture: JpegImagePlugin.JpegImageFile) -> float:
         return 0
     factors = [(across, down) for _, across, down, _ in picture.layer]
     most = max(across for across, _ in factors) * max(down for _, down in factors)
-    return _COEFFICIENT * sum(across * down for across, down in factors) / most
+    return limits.BYTES_PER_COEFFICIENT * sum(across * down for across, down in factors) / most
 
 
 def _strip(picture: ImageFile.ImageFile) -> float:
@@ -104,4 +94,6 @@ def _strip(picture: ImageFile.ImageFile) -> float:
         return 0
     bits = picture.tag_v2.get(_BITS_PER_SAMPLE, (1,))
     # A JPEG inside of it may be progressive, with four channels.
-    return sum(bits) / 8 + (4 * _COEFFICIENT if picture.info.get("compression") == "jpeg" else 0)
+    return sum(bits) / 8 + (
+        4 * limits.BYTES_PER_COEFFICIENT if picture.info.get("compression") == "jpeg" else 0
+    )

@@ -1,0 +1,20 @@
+"""Figures that the worker shares with the capacity model, without importing Pillow or botocore."""
+
+from typing import Final
+
+CONCURRENT_REQUESTS: Final = 10
+"""Requests to S3 at once besides the downloads, each over a connection that is kept."""
+
+# Bytes of memory: peaks of whole runs, measured with Pillow 13.0 and rounded up.
+FIXED_BYTES: Final = 8_000_000
+"""Blocks read from the file, the decoders' tables."""
+
+BYTES_PER_THUMBNAIL_PIXEL: Final = 36
+"""AVIF's encoder; shrinking to the widest variant takes up to 28, other encoders 29."""
+
+BYTES_PER_PIXEL: Final = {"WEBP": 19.0, "AVIF": 18.0}
+"""AVIF takes 13.7 with 8 bits per sample; with 10 or 12 bits a sample has two bytes."""
+
+BYTES_PER_COEFFICIENT: Final = 2
+BYTES_BESIDE_COEFFICIENTS: Final = 0.2
+"""Per pixel of a JPEG with several scans, whose coefficients libjpeg keeps until the last one."""
