@@ -7,7 +7,7 @@ from benchmarks.alarms import pipeline_model, scenarios
 
 def main() -> int:
     stack = scenarios.stack()
-    alarms = list(stack.of_type("CloudWatch::Alarm").values())
+    alarms = list(stack.resources_of_type("CloudWatch::Alarm").values())
     played = {
         scenario: pipeline_model.play(scenario, stack)
         for scenario in (*scenarios.HEALTHY, *scenarios.HARM)

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks.alarms.evaluation import Key, Metrics
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import buckets
 from templates.dashboard import NAMESPACE
 from worker import retry
@@ -104,7 +104,7 @@ class _Invocation:
     batch: list[_Message] = field(compare=False)
 
 
-def play(scenario: Scenario, stack: Reading) -> Metrics:
+def play(scenario: Scenario, stack: ResolvedTemplate) -> Metrics:
     """Return every metric of the scenario, for the resources of the template read as `stack`."""
     assert set(scenario.trouble) <= TROUBLES
     assert scenario.special in SPECIAL
@@ -112,7 +112,7 @@ def play(scenario: Scenario, stack: Reading) -> Metrics:
 
 
 class _Play:
-    def __init__(self, scenario: Scenario, stack: Reading) -> None:
+    def __init__(self, scenario: Scenario, stack: ResolvedTemplate) -> None:
         self.scenario, self.stack = scenario, stack
         self.metrics = Metrics(minutes=int(scenario.hours * 60))
         self.names = {
@@ -141,7 +141,7 @@ class _Play:
         self.owed = self.owed_rejections = 0.0
         self.last_call = {"WorkQueue": 0, "DeadLetterQueue": -ACTIVE_SECONDS}
         self.busiest = 0
-        (self.stream,) = stack.of_type("KinesisFirehose::DeliveryStream").values()
+        (self.stream,) = stack.resources_of_type("KinesisFirehose::DeliveryStream").values()
         self.unwritten: int | None = None  # since when there is a log line to be delivered
 
     def run(self) -> Metrics:

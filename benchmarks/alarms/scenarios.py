@@ -7,7 +7,7 @@ from benchmarks.alarms import evaluation
 from benchmarks.alarms.evaluation import Metrics
 from benchmarks.alarms.mutants import mutants
 from benchmarks.alarms.pipeline_model import Scenario, always
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from tests.unit.templates.conftest import generate
 
 # What the scenarios are played on: few slots, so that the model has little to count.
@@ -143,8 +143,8 @@ HARM = (
 """What somebody must hear of, by these alarms at least."""
 
 
-def stack() -> Reading:
-    return generate(logs={"archive": True}).given(**PARAMETERS)
+def stack() -> ResolvedTemplate:
+    return generate(logs={"archive": True}).with_parameters(**PARAMETERS)
 
 
 def role(alarm: Mapping[str, Any]) -> str:

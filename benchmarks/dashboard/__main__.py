@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.dashboard.drawing import draw
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from templates import pipeline, specification
 
 PICTURE = Path(__file__).parents[2] / "docs" / "dashboard.png"
@@ -16,7 +16,7 @@ PICTURE = Path(__file__).parents[2] / "docs" / "dashboard.png"
 def page() -> list[dict[str, Any]]:
     """Return the widgets of the default template's dashboard."""
     template = pipeline.build(specification.parse({}, origin="dashboard"))
-    stack = Stack(json.loads(pipeline.render(template)), {})
+    stack = TemplateModel(json.loads(pipeline.render(template)), {})
     body = json.loads(stack.properties("Dashboard")["DashboardBody"])
     widgets: list[dict[str, Any]] = body["widgets"]
     return widgets

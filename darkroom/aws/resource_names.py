@@ -7,18 +7,19 @@ from botocore.exceptions import ClientError
 
 from darkroom.aws.errors import is_not_found, is_refused
 from darkroom.aws.session import Account
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
+from darkroom.cloudformation.resource_types import RESOURCE_TYPES
 
 STACK_TAG = "aws:cloudformation:stack-name"
 
 
-def given(reading: Reading) -> list[tuple[str, str]]:
+def given(template: ResolvedTemplate) -> list[tuple[str, str]]:
     """Return type and name of every resource that the template names."""
     return [
-        (kind, properties[NAMED[kind][0]])
-        for kind in NAMED
-        for properties in reading.of_type(kind).values()
-        if NAMED[kind][0] in properties
+        (kind, properties[RESOURCE_TYPES[kind].name])
+        for kind in EXISTS
+        for properties in template.resources_of_type(kind).values()
+        if RESOURCE_TYPES[kind].name in properties
     ]
 
 
@@ -26,7 +27,7 @@ def taken(account: Account, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple
     """Yield type and name of each existing resource, and the stack that its tags name, or nothing."""
     for kind, name in wanted:
         try:
-            there = NAMED[kind][1](account, name)
+            there = EXISTS[kind](account, name)
         except ClientError as error:
             if is_not_found(error):
                 continue
@@ -109,16 +110,16 @@ def _rule(account: Account, name: str) -> bool:
     return bool(account.client("events").describe_rule(Name=name))
 
 
-NAMED: dict[str, tuple[str, Callable[[Account, str], bool]]] = {
-    "S3::Bucket": ("BucketName", _bucket),
-    "SQS::Queue": ("QueueName", _queue),
-    "Lambda::Function": ("FunctionName", _function),
-    "KMS::Alias": ("AliasName", _alias),
-    "Logs::LogGroup": ("LogGroupName", _log_group),
-    "SNS::Topic": ("TopicName", _topic),
-    "CloudWatch::Alarm": ("AlarmName", _alarm),
-    "CloudWatch::Dashboard": ("DashboardName", _dashboard),
-    "KinesisFirehose::DeliveryStream": ("DeliveryStreamName", _stream),
-    "Events::Rule": ("Name", _rule),
+EXISTS: dict[str, Callable[[Account, str], bool]] = {
+    "S3::Bucket": _bucket,
+    "SQS::Queue": _queue,
+    "Lambda::Function": _function,
+    "KMS::Alias": _alias,
+    "Logs::LogGroup": _log_group,
+    "SNS::Topic": _topic,
+    "CloudWatch::Alarm": _alarm,
+    "CloudWatch::Dashboard": _dashboard,
+    "KinesisFirehose::DeliveryStream": _stream,
+    "Events::Rule": _rule,
 }
 """By type: the property that names the resource, and the lookup that says whether it exists."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.cloudformation import parameters
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.errors import UsageError
 from templates import naming, pipeline, specification
 from templates.specification import DEFAULT
@@ -90,7 +90,7 @@ def read(
     for name, value in overrides.items():
         own = naming.logical_id(origin.queue, name)
         values[own if own in template["Parameters"] else name] = value
-    reading = Reading(template).given(**values)
+    reading = ResolvedTemplate(template).with_parameters(**values)
     function = reading.properties(naming.logical_id(origin.queue, "Worker"))
     mapping = reading.properties(naming.logical_id(origin.queue, "WorkerEventSourceMapping"))
     queue = reading.properties(naming.logical_id(origin.queue, "WorkQueue"))
@@ -98,7 +98,7 @@ def read(
     variants = json.loads(variables["VARIANTS"])[origin.variants]
     doors = [
         endpoint
-        for endpoint in reading.of_type("EC2::VPCEndpoint").values()
+        for endpoint in reading.resources_of_type("EC2::VPCEndpoint").values()
         if endpoint["VpcEndpointType"] == "Interface"
     ]
     pollers = mapping.get("ProvisionedPollerConfig")
@@ -123,17 +123,17 @@ def read(
         zones=described.network.availability_zones,
         has_sqs_endpoint=bool(variables["WORK_QUEUE_URL"]),
         interface_endpoint_zones=sum(len(door["SubnetIds"]) for door in doors),
-        queues=len(reading.of_type("Lambda::EventSourceMapping")),
-        keys=len(reading.of_type("KMS::Key")),
+        queues=len(reading.resources_of_type("Lambda::EventSourceMapping")),
+        keys=len(reading.resources_of_type("KMS::Key")),
         alarms=sum(
             # One over an expression is billed for each metric in it.
             sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
-            for alarm in reading.of_type("CloudWatch::Alarm").values()
+            for alarm in reading.resources_of_type("CloudWatch::Alarm").values()
         ),
         request_metrics=sum(
             len(bucket.get("MetricsConfigurations", ()))
-            for bucket in reading.of_type("S3::Bucket").values()
+            for bucket in reading.resources_of_type("S3::Bucket").values()
         ),
-        dashboards=len(reading.of_type("CloudWatch::Dashboard")),
+        dashboards=len(reading.resources_of_type("CloudWatch::Dashboard")),
         data_key_seconds=queue["KmsDataKeyReusePeriodSeconds"],
     )

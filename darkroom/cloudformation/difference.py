@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
 
-from darkroom.cloudformation.model import references
+from darkroom.cloudformation.references import references
+from darkroom.cloudformation.resource_types import resource_type
 
 Action = Literal["replace", "may replace", "delete", "create", "update"]
 ACTIONS: tuple[Action, ...] = ("replace", "may replace", "delete", "create", "update")
@@ -18,11 +19,6 @@ UNSAFE: tuple[Action, ...] = ("replace", "may replace", "delete")
 # Region.
 SCHEMA_REGION = "us-east-1"
 RETAIN_POLICIES = ("Retain", "RetainExceptOnCreate")
-DATA_TYPES = {
-    *("DynamoDB::Table", "EFS::FileSystem", "KMS::Key", "Kinesis::Stream"),
-    *("Logs::LogGroup", "RDS::DBInstance", "S3::Bucket", "SQS::Queue", "SecretsManager::Secret"),
-}
-"""Types whose deletion loses data."""
 
 ATTRIBUTES = ("Condition", "DeletionPolicy", "UpdateReplacePolicy")
 """The attributes beside `Properties` that CloudFormation acts on."""
@@ -156,7 +152,7 @@ def _fate(resource: Mapping[str, Any], policy: str) -> str:
     default = resource.get("DeletionPolicy") if policy == "DeletionPolicy" else None
     if resource.get(policy, default) in RETAIN_POLICIES:
         return "the old resource is retained, outside the stack"
-    has_data = resource["Type"].removeprefix("AWS::") in DATA_TYPES
+    has_data = resource_type(resource["Type"]).has_data
     return "the old resource is deleted" + (", with its data" if has_data else "")
 
 

@@ -1,44 +1,20 @@
-"""A template as the rules see it: every resource by the name and the ARN that it will have."""
+"""The resources of a template with their relations, by the names and ARNs they will have."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from darkroom.cloudformation.identifiers import PREDICTED, Identifiers
 from darkroom.cloudformation.policy_documents import Statement, as_list, documents, normal
-from darkroom.cloudformation.resolver import Reading
-
-# The property that names a resource, and what its ARN is then.
-NAMES = {
-    "CloudWatch::Alarm": ("AlarmName", "cloudwatch:{here}:alarm:{name}"),
-    "CloudWatch::Dashboard": ("DashboardName", "cloudwatch::{account}:dashboard/{name}"),
-    "EC2::FlowLog": ("", "ec2:{here}:vpc-flow-log/{name}"),
-    "Events::Rule": ("Name", "events:{here}:rule/{name}"),
-    "IAM::Role": ("RoleName", "iam::{account}:role/{name}"),
-    "KMS::Alias": ("AliasName", "kms:{here}:{name}"),
-    "KMS::Key": ("", "kms:{here}:key/{name}"),
-    "KinesisFirehose::DeliveryStream": (
-        "DeliveryStreamName",
-        "firehose:{here}:deliverystream/{name}",
-    ),
-    "Lambda::Function": ("FunctionName", "lambda:{here}:function:{name}"),
-    "Logs::LogGroup": ("LogGroupName", "logs:{here}:log-group:{name}:*"),
-    "S3::Bucket": ("BucketName", "s3:::{name}"),
-    "SNS::Topic": ("TopicName", "sns:{here}:{name}"),
-    "SQS::Queue": ("QueueName", "sqs:{here}:{name}"),
-}
-IDS = ("GroupId", "RouteTableId", "SubnetId", "VpcId")  # attributes that say what Ref says
-ATTACHED = {
-    "S3::BucketPolicy": ("Bucket", "PolicyDocument"),
-    "SQS::QueuePolicy": ("Queues", "PolicyDocument"),
-    "SNS::TopicPolicy": ("Topics", "PolicyDocument"),
-}
+from darkroom.cloudformation.references import references
+from darkroom.cloudformation.resolver import ResolvedTemplate
+from darkroom.cloudformation.resource_types import RESOURCE_TYPES, resource_type
 
 
 @dataclass(frozen=True)
-class Mapping:
-    """An SQS event source mapping: both ends by logical id, empty where elsewhere."""
+class EventSourceMapping:
+    """A mapping of a queue to a function; a logical id is empty if the end is not in the template."""
 
     title: str
     properties: dict[str, Any]
@@ -47,270 +23,185 @@ class Mapping:
 
 
 @dataclass(frozen=True)
-class Stack(Reading):
-    """A reading whose functions resolve to names and ARNs, so that two spellings are one."""
+class TemplateModel(ResolvedTemplate):
+    """A template whose functions resolve to predicted names and ARNs.
 
-    def pseudo(self, name: str) -> str:
-        """Return the value of the pseudo parameter AWS::`name`."""
-        return str(self._ref(f"AWS::{name}"))
+    Two spellings of one resource, e.g. `Ref` and a written ARN, resolve to the same text, so that
+    `logical_id` finds the resource by either. Statements are in the shape of `normal`.
+    """
+
+    identifiers: Identifiers = PREDICTED
 
     @property
     def account(self) -> str:
-        """The account that the stack is read for."""
+        """The id of the account that the template is resolved for."""
         return self.pseudo("AccountId")
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Name to parameter, as written."""
-        found: dict[str, Any] = self.template.get("Parameters", {})
-        return found
+    def logical_id(self, value: Any, *types: str) -> str:
+        """Return the logical id of the resource that `value` names or references, or nothing.
 
-    def properties(self, title: str) -> dict[str, Any]:
-        """Return the resolved properties of the resource `title`."""
-        if title not in self._resolved:
-            self._resolved[title] = super().properties(title)
-        return self._resolved[title]
-
-    def kind(self, title: str) -> str:
-        """Return a resource's type without `AWS::`."""
-        return str(self.resources[title].get("Type", "")).removeprefix("AWS::")
-
-    def existing(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield logical id and resource, as written, where its condition holds."""
-        for title, resource in self.resources.items():
-            if self._exists(resource):
-                yield title, resource
-
-    def name(self, title: str) -> str:
-        """Return the name that a resource is given, or a stand-in where AWS makes one up."""
-        key, _ = NAMES.get(self.kind(title), ("", ""))
-        given = self.properties(title).get(key) if key else None
-        return str(given) if given else f"<{title}>"
-
-    def arn(self, title: str) -> str:
-        """Return the ARN that a resource will have."""
-        _, pattern = NAMES.get(self.kind(title), ("", ""))
-        here = f"{self.pseudo('Region')}:{self.account}"
-        filled = pattern.format(here=here, account=self.account, name=self.name(title))
-        return f"arn:{self.pseudo('Partition')}:{filled}" if pattern else f"<{title}.Arn>"
-
-    def owner(self, value: Any, *kinds: str) -> str:
-        """Return the logical id of the resource that `value` names or references, or nothing."""
-        named = self._owners.get(str(value), [])
-        return next((one for one in named if not kinds or self.kind(one) in kinds), "")
+        Args:
+            value: A name, an ARN, a URL or an id, resolved.
+            types: The types to look among, without `AWS::`; by default all.
+        """
+        titles = self._by_identifier.get(str(value), [])
+        return next((one for one in titles if not types or self.type_of(one) in types), "")
 
     def mentions(self, value: Any, title: str) -> bool:
-        """Tell whether a text holds a name of the resource `title`, perhaps among others."""
-        return any(name in str(value) for name, owners in self._owners.items() if title in owners)
+        """Return whether a text contains an identifier of the resource `title`."""
+        return any(
+            identifier in str(value)
+            for identifier, titles in self._by_identifier.items()
+            if title in titles
+        )
 
     def statements(self, title: str) -> list[Statement]:
-        """Return all statements of all policies written in the resource `title`, normal."""
+        """Return all statements of all policies in the resource `title`, normal."""
         if title not in self._normal:
-            self._normal[title] = [
-                normal(statement)
-                for document in self.documents(title)
-                for statement in as_list(document["Statement"])
-            ]
+            self._normal[title] = [normal(one) for one in super().statements(title)]
         return self._normal[title]
 
     def documents(self, title: str) -> Iterator[dict[str, Any]]:
-        """Yield the policies written in the resource `title`."""
+        """Yield the policy documents in the resource `title`."""
         return documents(self.properties(title))
 
-    def all_statements(self) -> Iterator[tuple[str, Statement]]:
-        """Yield logical id and statement, for every policy of resources that exist."""
-        for title, _ in self.existing():
-            for statement in self.statements(title):
-                yield title, statement
-
-    def granted(self, role: str) -> list[Statement]:
-        """Return the statements of a role's own policies, wherever they are written."""
+    def role_statements(self, role: str) -> list[Statement]:
+        """Return the statements of a role's own policies, inline or in other resources."""
         found = [
             normal(statement)
             for policy in self.properties(role).get("Policies", [])
             for statement in as_list(policy["PolicyDocument"]["Statement"])
         ]
-        for kind in ("IAM::Policy", "IAM::RolePolicy", "IAM::ManagedPolicy"):
-            for title, policy in self.of_type(kind).items():
-                holders = policy.get("Roles", [policy.get("RoleName")])
-                if role in [self.owner(holder, "IAM::Role") for holder in holders]:
+        for type_name in ("IAM::Policy", "IAM::RolePolicy", "IAM::ManagedPolicy"):
+            for title, policy in self.resources_of_type(type_name).items():
+                roles = policy.get("Roles", [policy.get("RoleName")])
+                if role in [self.logical_id(one, "IAM::Role") for one in roles]:
                     found += self.statements(title)
         return found
 
-    def trusts(self, role: str) -> list[Statement]:
-        """Return the statements that say who may assume a role."""
+    def trust_statements(self, role: str) -> list[Statement]:
+        """Return the statements of a role's trust policy."""
         document = self.properties(role).get("AssumeRolePolicyDocument", {})
         return [normal(one) for one in as_list(document.get("Statement", []))]
 
-    def guarding(self, title: str) -> list[Statement]:
-        """Return the statements of the policies on a bucket, queue, topic or key."""
-        if self.kind(title) == "KMS::Key":
-            return self.statements(title)
-        return [
-            statement
-            for kind, (target, _) in ATTACHED.items()
-            for policy, properties in self.of_type(kind).items()
-            if title in [self.owner(one) for one in as_list(properties.get(target, []))]
-            for statement in self.statements(policy)
-        ]
-
-    def guards(self, title: str) -> list[str]:
-        """Return the logical ids of the policy resources on a bucket, queue or topic."""
+    def resource_policies(self, title: str) -> list[str]:
+        """Return the logical ids of the policy resources of a bucket, queue or topic."""
         return [
             policy
-            for kind, (target, _) in ATTACHED.items()
-            for policy, properties in self.of_type(kind).items()
-            if title in [self.owner(one) for one in as_list(properties.get(target, []))]
+            for type_name, known in RESOURCE_TYPES.items()
+            if known.attached_to
+            for policy, properties in self.resources_of_type(type_name).items()
+            for target in as_list(properties.get(known.attached_to, []))
+            if self.logical_id(target) == title
         ]
 
-    def mappings(self) -> list[Mapping]:
-        """Return the event source mappings that read a queue."""
+    def resource_policy_statements(self, title: str) -> list[Statement]:
+        """Return the statements of the resource-based policies of a bucket, queue, topic or key."""
+        policies = [title] if self.type_of(title) == "KMS::Key" else self.resource_policies(title)
+        return [statement for policy in policies for statement in self.statements(policy)]
+
+    def event_source_mappings(self) -> list[EventSourceMapping]:
+        """Return the event source mappings that read an SQS queue."""
         found = []
-        for title, properties in self.of_type("Lambda::EventSourceMapping").items():
+        for title, properties in self.resources_of_type("Lambda::EventSourceMapping").items():
             source = str(properties.get("EventSourceArn", ""))
-            queue = self.owner(source, "SQS::Queue")
+            queue = self.logical_id(source, "SQS::Queue")
             if queue or ":sqs:" in source:
-                function = self.owner(properties.get("FunctionName"), "Lambda::Function")
-                found.append(Mapping(title, properties, queue, function))
+                function = self.logical_id(properties.get("FunctionName"), "Lambda::Function")
+                found.append(EventSourceMapping(title, properties, queue, function))
         return found
 
     def role_of(self, function: str) -> str:
-        """Return the logical id of a function's role, or nothing when it is elsewhere."""
-        return self.owner(self.properties(function).get("Role"), "IAM::Role")
+        """Return the logical id of a function's role, or nothing if it is not in the template."""
+        return self.logical_id(self.properties(function).get("Role"), "IAM::Role")
 
-    def key_of(self, title: str) -> str:
-        """Return the logical id of the key that a queue, topic, log group … is encrypted with."""
-        return self.key(key_property(self.kind(title), self.properties(title)))
+    def kms_key_of(self, title: str) -> str:
+        """Return the logical id of the KMS key that encrypts a queue, topic, bucket, ..."""
+        return self.kms_key(kms_key_setting(self.type_of(title), self.properties(title)))
 
-    def key(self, value: Any) -> str:
-        """Return the logical id of the key that `value` names, through an alias too."""
-        alias = self.owner(value, "KMS::Alias")
-        return self.owner(self.properties(alias).get("TargetKeyId") if alias else value, "KMS::Key")
+    def kms_key(self, value: Any) -> str:
+        """Return the logical id of the KMS key that `value` names, directly or by an alias."""
+        alias = self.logical_id(value, "KMS::Alias")
+        key = self.properties(alias).get("TargetKeyId") if alias else value
+        return self.logical_id(key, "KMS::Key")
 
-    def notifications(self) -> Iterator[tuple[str, dict[str, Any], str]]:
-        """Yield bucket, configuration and queue (or nothing) of each S3 → SQS notification."""
-        for bucket, properties in self.of_type("S3::Bucket").items():
-            for one in properties.get("NotificationConfiguration", {}).get(
-                "QueueConfigurations", []
-            ):
-                yield bucket, one, self.owner(one.get("Queue"), "SQS::Queue")
+    def queue_notifications(self) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Yield bucket, configuration and queue of each S3 notification that goes to a queue.
 
-    def access_logs(self) -> set[str]:
+        The queue's logical id is empty if it is not in the template.
+        """
+        for bucket, properties in self.resources_of_type("S3::Bucket").items():
+            settings = properties.get("NotificationConfiguration", {})
+            for one in settings.get("QueueConfigurations", []):
+                yield bucket, one, self.logical_id(one.get("Queue"), "SQS::Queue")
+
+    def access_log_buckets(self) -> set[str]:
         """Return the logical ids of the buckets that S3 delivers access logs to."""
+        settings = (
+            one.get("LoggingConfiguration", {})
+            for one in self.resources_of_type("S3::Bucket").values()
+        )
         return {
-            self.owner(
-                one.get("LoggingConfiguration", {}).get("DestinationBucketName"), "S3::Bucket"
-            )
-            for one in self.of_type("S3::Bucket").values()
+            self.logical_id(one.get("DestinationBucketName"), "S3::Bucket") for one in settings
         } - {""}
 
-    def waits_for(self, title: str) -> set[str]:
+    def dependencies(self, title: str) -> set[str]:
         """Return the logical ids that CloudFormation creates before `title`."""
         seen: set[str] = set()
         pending = [title]
         while pending:
-            for other in self._needs.get(pending.pop(), ()):
+            for other in self._direct_dependencies.get(pending.pop(), ()):
                 if other not in seen:
                     seen.add(other)
                     pending.append(other)
         return seen
 
     @cached_property
-    def _resolved(self) -> dict[str, dict[str, Any]]:
-        """What has been resolved so far: each resource once."""
-        return {}
-
-    @cached_property
     def _normal(self) -> dict[str, list[Statement]]:
+        """Logical id to the statements normalized so far."""
         return {}
 
     @cached_property
-    def _needs(self) -> dict[str, set[str]]:
+    def _direct_dependencies(self) -> dict[str, set[str]]:
         return {
             title: {one for one in references(resource) if one in self.resources}
             for title, resource in self.resources.items()
         }
 
     @cached_property
-    def _owners(self) -> dict[str, list[str]]:
+    def _by_identifier(self) -> dict[str, list[str]]:
+        """Everything that a resource may be called, to its logical id."""
         found: dict[str, list[str]] = {}
         for title in self.resources:
             arn = self.arn(title)
-            spellings = {f"<{title}>", self._physical(title), self.name(title), arn}
-            if self.kind(title) == "Logs::LogGroup":
-                spellings.add(arn.removesuffix(":*"))
-            for spelling in spellings:
-                found.setdefault(spelling, []).append(title)
+            identifiers = {f"<{title}>", self.identifiers.ref(self, title), self.name(title), arn}
+            if self.type_of(title) == "Logs::LogGroup":
+                identifiers.add(arn.removesuffix(":*"))
+            for identifier in identifiers:
+                found.setdefault(identifier, []).append(title)
         return found
 
-    def _physical(self, title: str) -> str:
-        """Return what `Ref` gives: a topic's ARN, a queue's URL, otherwise the name."""
-        if title not in self.resources:
-            return f"<{title}>"
-        kind = self.kind(title)
-        if kind == "SNS::Topic":
-            return self.arn(title)
-        if kind == "SQS::Queue":
-            region, suffix = self.pseudo("Region"), self.pseudo("URLSuffix")
-            return f"https://sqs.{region}.{suffix}/{self.account}/{self.name(title)}"
-        return self.name(title)
 
-    def _getatt(self, path: list[str] | str) -> str:
-        title, _, attribute = (path if isinstance(path, str) else ".".join(path)).partition(".")
-        if title in self.resources:
-            if attribute == "Arn" or attribute.endswith(("TopicArn", "KeyArn")):
-                return self.arn(title)
-            if attribute in IDS:
-                return self._physical(title)
-            if attribute and attribute == NAMES.get(self.kind(title), ("", ""))[0]:
-                return self.name(title)
-        return f"<{title}.{attribute}>"
+def kms_key_setting(type_name: str, properties: dict[str, Any]) -> Any:
+    """Return the value that sets a resource's KMS key, or None if no key is set.
 
-
-def references(value: Any) -> Iterator[str]:
-    """Yield every name that a piece of a template refers to, `DependsOn` included."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in ("Ref", "DependsOn"):
-                yield from as_list(item)
-            elif key == "Fn::GetAtt":
-                yield item.partition(".")[0] if isinstance(item, str) else item[0]
-            elif key == "Fn::Sub":
-                text, given = (item, {}) if isinstance(item, str) else item
-                named = re.findall(r"\$\{([^!}]+)\}", text)
-                yield from (name.partition(".")[0] for name in named if name not in given)
-                yield from references(given)
-            else:
-                yield from references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
-
-
-def key_property(kind: str, properties: dict[str, Any]) -> Any:
-    """Return what a resource's properties say about its key, or None."""
-    if kind == "S3::Bucket":
-        for one in properties.get("BucketEncryption", {}).get(
-            "ServerSideEncryptionConfiguration", []
-        ):
+    An alias of a key of AWS is a value as well, e.g. `alias/aws/s3`.
+    """
+    if type_name == "S3::Bucket":
+        encryption = properties.get("BucketEncryption", {})
+        for one in encryption.get("ServerSideEncryptionConfiguration", []):
             default = one.get("ServerSideEncryptionByDefault", {})
             if str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
                 return default.get("KMSMasterKeyID", "alias/aws/s3")
         return None
-    if kind == "KinesisFirehose::DeliveryStream":
-        given = properties.get("DeliveryStreamEncryptionConfigurationInput", {})
-        return given.get("KeyARN", given.get("KeyType"))
-    names = {
-        "SQS::Queue": "KmsMasterKeyId",
-        "SNS::Topic": "KmsMasterKeyId",
-        "Logs::LogGroup": "KmsKeyId",
-        "Lambda::Function": "KmsKeyArn",
-    }
-    return properties.get(names.get(kind, ""))
+    if type_name == "KinesisFirehose::DeliveryStream":
+        encryption = properties.get("DeliveryStreamEncryptionConfigurationInput", {})
+        return encryption.get("KeyARN", encryption.get("KeyType"))
+    return properties.get(resource_type(type_name).kms_key)
 
 
 def number(value: Any) -> float | None:
-    """Return a number that may be written as text, or None for what is not known here."""
+    """Return the number that a value is or is the text of, or None."""
     try:
         return float(value)
     except (TypeError, ValueError):

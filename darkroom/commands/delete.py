@@ -8,14 +8,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.aws import deployed_template, resource_names
-from darkroom.aws.deployed_template import Live
+from darkroom.aws import deployed_template
 from darkroom.aws.errors import explained, is_not_found
 from darkroom.aws.objects import delete_versions
 from darkroom.aws.session import Account, open_account
 from darkroom.aws.stack import Stack, find_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.capacity import prices
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.console import confirm, option_types, output
 from darkroom.console.progress import Progress
 from darkroom.console.tables import table
@@ -135,7 +135,7 @@ class Teardown:
     """The steps, each of which looks at what is there first; `timeout` is in seconds."""
 
     stack: Stack
-    template: Live
+    template: ResolvedTemplate
     progress: Progress
     timeout: float
 
@@ -384,7 +384,7 @@ class Teardown:
         return count, size
 
     def _of(self, kind: str) -> Iterator[tuple[str, str]]:
-        for title in self.template.of_type(kind):
+        for title in self.template.resources_of_type(kind):
             yield title, str(self.template.resolve({"Ref": title}))
 
     def _retained(self) -> Iterator[tuple[str, str]]:

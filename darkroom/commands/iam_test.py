@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from darkroom.errors import UsageError
-from darkroom.iam.model import described
+from darkroom.iam.model import model_of
 from darkroom.iam.proof import prove
 from templates import specification
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was claimed and what was found; return 0 when all holds, else 1."""
     try:
-        stack = described(specification.load(arguments.pipeline))
+        stack = model_of(specification.load(arguments.pipeline))
     except specification.SpecificationError as error:
         raise UsageError(str(error)) from None
     proof = prove(stack)

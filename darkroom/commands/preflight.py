@@ -20,7 +20,7 @@ from darkroom.aws.stack import add_arguments as add_stack_arguments
 from darkroom.checks import framework
 from darkroom.checks.framework import Check, Finding, fails, ok, warning
 from darkroom.cloudformation import parameters
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.console import confirm
 from darkroom.console.progress import Progress
 from darkroom.errors import UsageError
@@ -178,10 +178,12 @@ class Plan:
         return {**defaults, **kept, **self.given, **self.found}
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ResolvedTemplate:
         """The template as CloudFormation would read it, here and with these values."""
         usable = parameters.usable(self.template["Parameters"], self.values.items())
-        return Reading(self.template).given(**usable, **self.account.pseudo_parameters(self.name))
+        return ResolvedTemplate(self.template).with_parameters(
+            **usable, **self.account.pseudo_parameters(self.name)
+        )
 
     @property
     def written(self) -> dict[str, str]:
@@ -287,7 +289,7 @@ def _zones(plan: Plan) -> Iterator[Finding]:
         return
     zones = vpc.zones(plan.account)
     usable = dict.fromkeys(zones, "")
-    for title, endpoint in plan.reading.of_type("EC2::VPCEndpoint").items():
+    for title, endpoint in plan.reading.resources_of_type("EC2::VPCEndpoint").items():
         if endpoint["VpcEndpointType"] == "Interface":
             served = _served(plan.account, endpoint["ServiceName"])
             for zone in zones:
@@ -380,12 +382,12 @@ def _concurrency(plan: Plan) -> Iterator[Finding]:
     client = plan.account.client("lambda")
     limit = client.get_account_settings()["AccountLimit"]
     total, left = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
-    functions = plan.reading.of_type("Lambda::Function")
+    functions = plan.reading.resources_of_type("Lambda::Function")
     wanted = sum(
         int(mapping["ScalingConfig"]["MaximumConcurrency"])
         if "ScalingConfig" in mapping
         else 10 * int(mapping["ProvisionedPollerConfig"]["MaximumPollers"])
-        for mapping in plan.reading.of_type("Lambda::EventSourceMapping").values()
+        for mapping in plan.reading.resources_of_type("Lambda::EventSourceMapping").values()
     )
     reserved = sum(int(one.get("ReservedConcurrentExecutions", 0)) for one in functions.values())
     if plan.stack:  # what it has reserved it gives back

@@ -10,7 +10,6 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from darkroom.aws import deployed_template, queues, vpc
-from darkroom.aws.deployed_template import Live
 from darkroom.aws.errors import explained
 from darkroom.aws.stack import Stack, open_stack
 from darkroom.aws.stack import add_arguments as add_stack_arguments
@@ -18,6 +17,7 @@ from darkroom.checks import framework
 from darkroom.checks.canary import Canary
 from darkroom.checks.framework import Check, Finding, fails, ok, warning
 from darkroom.cloudformation.policy_documents import documents
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.commands import preflight
 from darkroom.console import option_types
 from darkroom.console.progress import Progress
@@ -75,13 +75,13 @@ class Target:
     """A stack and its template."""
 
     stack: Stack
-    template: Live
+    template: ResolvedTemplate
     progress: Progress
     timeout: float
 
     def of(self, kind: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Yield logical id, physical id and properties of each resource of a type."""
-        for title, properties in self.template.of_type(kind).items():
+        for title, properties in self.template.resources_of_type(kind).items():
             yield title, self.stack.resources.get(title, f"<{title}>"), properties
 
 

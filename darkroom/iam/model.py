@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from darkroom.cloudformation.resolver import PSEUDO, Reading
+from darkroom.cloudformation.resolver import PSEUDO, ResolvedTemplate
 from darkroom.iam.evaluator import PolicyCheck
 from templates import naming, pipeline
 from templates.specification import Specification
@@ -57,7 +57,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Described(Reading):
+class StackModel(ResolvedTemplate):
     """A reading of a template together with its sources and queues."""
 
     plan: Specification = field(default_factory=Specification)
@@ -83,12 +83,12 @@ class Described(Reading):
         return tuple(source for source in self.sources if source.policy)
 
 
-def described(plan: Specification) -> Described:
+def model_of(plan: Specification) -> StackModel:
     """Return the stack of `plan`, read so that every optional right and refusal is there."""
-    return describe(json.loads(pipeline.render(pipeline.build(plan))), plan)
+    return model_of_template(json.loads(pipeline.render(pipeline.build(plan))), plan)
 
 
-def describe(template: dict[str, Any], plan: Specification) -> Described:
+def model_of_template(template: dict[str, Any], plan: Specification) -> StackModel:
     """Return `template`, which is that of `plan` or a variation of it, as `described` does."""
     values: dict[str, Any] = {"AllowedUploadCidrs": [OFFICE], "Tracing": "Active"}
     for name, source in plan.sources.items():
@@ -96,15 +96,15 @@ def describe(template: dict[str, Any], plan: Specification) -> Described:
             values[naming.logical_id(name, "KmsKeyArn")] = _somebodys_key(name)
         if source.type == "sns":
             values[naming.logical_id(name, "TopicArn")] = _somebodys_topic(name)
-    stack = Reading(template, values)
+    stack = ResolvedTemplate(template, values)
     queues = {name: _queue(stack, name) for name in plan.queues}
     sources = tuple(
         _source(stack, plan, name, queues[source.queue]) for name, source in plan.sources.items()
     )
-    return Described(template, values, plan, sources, tuple(queues.values()))
+    return StackModel(template, values, plan=plan, sources=sources, queues=tuple(queues.values()))
 
 
-def _queue(stack: Reading, name: str) -> Queue:
+def _queue(stack: ResolvedTemplate, name: str) -> Queue:
     work, dead = (naming.logical_id(name, noun) for noun in ("WorkQueue", "DeadLetterQueue"))
     return Queue(
         work=f"<{work}.Arn>",
@@ -120,7 +120,7 @@ def _queue(stack: Reading, name: str) -> Queue:
     )
 
 
-def _source(stack: Reading, plan: Specification, name: str, queue: Queue) -> Source:
+def _source(stack: ResolvedTemplate, plan: Specification, name: str, queue: Queue) -> Source:
     settings = plan.sources[name]
     common: dict[str, Any] = {
         "prefixes": settings.prefixes,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from darkroom.iam.evaluator import Policies, is_allowed
 from darkroom.iam.expectations.expectation import Expectation
 from darkroom.iam.expectations.suite import forbidden, required
-from darkroom.iam.model import Described
+from darkroom.iam.model import StackModel
 from darkroom.iam.mutations import Mutation, mutations
 
 
@@ -21,7 +21,7 @@ class Proof:
     survivors: tuple[str, ...]
 
 
-def prove(stack: Described) -> Proof:
+def prove(stack: StackModel) -> Proof:
     """Return the proof for one stack."""
     policies = _policies(stack)
     granted, refused = required(stack), forbidden(stack)
@@ -35,12 +35,12 @@ def prove(stack: Described) -> Proof:
     )
 
 
-def broken(stack: Described) -> tuple[str, ...]:
+def broken(stack: StackModel) -> tuple[str, ...]:
     """Return what does not hold in one stack, in sentences."""
     return tuple(_broken(_policies(stack), required(stack), forbidden(stack)))
 
 
-def _policies(stack: Described) -> Policies:
+def _policies(stack: StackModel) -> Policies:
     return {
         title: statements for title in stack.resources if (statements := stack.statements(title))
     }

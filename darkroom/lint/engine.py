@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.lint.rule import Rule, Severity
 from darkroom.lint.rules import (
     alarms,
@@ -73,7 +73,7 @@ def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> It
     """
     found: set[tuple[str, str, str]] = set()
     for given, values in _scenarios(content, files):
-        stack = Stack(content, dict(values))
+        stack = TemplateModel(content, dict(values))
         deployable = given in ("", *files)
         if not deployable and _stops(stack):
             continue  # CloudFormation would refuse these values by the template's own rules
@@ -97,14 +97,14 @@ def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> It
                     )
 
 
-def _stops(stack: Stack) -> bool:
+def _stops(stack: TemplateModel) -> bool:
     try:
         return bool(stack.broken_rules())
     except (AttributeError, KeyError, TypeError, ValueError):
         return False  # so that the rule that looks at them says so
 
 
-def _problems(one: Rule, stack: Stack) -> Iterator[tuple[str, str]]:
+def _problems(one: Rule, stack: TemplateModel) -> Iterator[tuple[str, str]]:
     """Yield a rule's problems; one that cannot read the template has not passed."""
     try:
         yield from one.check(stack)

@@ -3,19 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
+from darkroom.cloudformation.resource_types import NAMESPACES
 
-# The dimension that names the resource, the resource's type, and the metrics that it sends.
-# Sources: the services' pages on their CloudWatch metrics.
-DIMENSIONS = {
-    "AWS/SQS": ("QueueName", "SQS::Queue"),
-    "AWS/Lambda": ("FunctionName", "Lambda::Function"),
-    "AWS/SNS": ("TopicName", "SNS::Topic"),
-    "AWS/Firehose": ("DeliveryStreamName", "KinesisFirehose::DeliveryStream"),
-    "AWS/Logs": ("LogGroupName", "Logs::LogGroup"),
-    "AWS/S3": ("BucketName", "S3::Bucket"),
-    "AWS/Events": ("RuleName", "Events::Rule"),
-}
+# Source: the services' pages on their CloudWatch metrics.
 METRICS = {
     "AWS/SQS": {
         "ApproximateAgeOfOldestMessage",
@@ -58,19 +49,19 @@ METRICS = {
 
 
 def metric_problems(
-    stack: Stack, namespace: str, metric: str, dimensions: dict[str, str]
+    stack: TemplateModel, namespace: str, metric: str, dimensions: dict[str, str]
 ) -> Iterator[str]:
     """Yield what is wrong with a metric: unknown to its service, or of no resource."""
-    if namespace not in DIMENSIONS:
+    if namespace not in NAMESPACES:
         if namespace.startswith("AWS/") and re.search("sqs|lambda|sns", namespace, re.IGNORECASE):
             yield f"watches the namespace {namespace}, which does not exist"
-        for name, kind in DIMENSIONS.values():  # the code's own metrics, by the function's name
+        for name, kind in NAMESPACES.values():  # the code's own metrics, by the function's name
             if name in dimensions and dimensions[name] not in named(stack, kind):
                 yield f"watches {metric} of {dimensions[name]}, which no {kind} is called"
         return
     if namespace in METRICS and metric not in METRICS[namespace]:
         yield f"watches {namespace} {metric}, which does not exist"
-    name, kind = DIMENSIONS[namespace]
+    name, kind = NAMESPACES[namespace]
     if name not in dimensions:
         # SQS has no such sum; the others sum over the account, other stacks included.
         yield f"watches {metric} without {name}"
@@ -80,6 +71,6 @@ def metric_problems(
         yield f"watches {metric} of {value}, which no {kind} of the stack is called"
 
 
-def named(stack: Stack, kind: str) -> set[str]:
+def named(stack: TemplateModel, kind: str) -> set[str]:
     """Return the names of the template's resources of one type."""
-    return {stack.name(title) for title in stack.of_type(kind)}
+    return {stack.name(title) for title in stack.resources_of_type(kind)}

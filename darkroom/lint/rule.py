@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 
 Problems = Iterator[tuple[str, str]]
 """Logical id of a resource (or name of a parameter), and what is wrong with it."""
@@ -41,7 +41,7 @@ class Rule:
     source: str
     requirements: tuple[str, ...] = ()
     pitfalls: tuple[int, ...] = ()
-    check: Callable[[Stack], Problems]
+    check: Callable[[TemplateModel], Problems]
 
 
 def rule(
@@ -52,14 +52,14 @@ def rule(
     source: str,
     requirements: tuple[str, ...] = (),
     pitfalls: tuple[int, ...] = (),
-) -> Callable[[Callable[[Stack], Problems]], Rule]:
+) -> Callable[[Callable[[TemplateModel], Problems]], Rule]:
     """Make a rule of a function.
 
     The function's name is the rule's name, its docstring's first paragraph the title, and the
     second one the reason.
     """
 
-    def make(check: Callable[[Stack], Problems]) -> Rule:
+    def make(check: Callable[[TemplateModel], Problems]) -> Rule:
         title, _, why = inspect.cleandoc(check.__doc__ or "").partition("\n\n")
         return Rule(
             code=code,

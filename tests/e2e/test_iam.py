@@ -10,7 +10,7 @@ import pytest
 
 from darkroom.commands.iam_test import PIPELINE
 from darkroom.iam.expectations import worker as claims
-from darkroom.iam.model import described
+from darkroom.iam.model import model_of
 from templates import specification
 from tests.e2e import pictures
 from tests.e2e.harness import Pipeline
@@ -105,7 +105,7 @@ def test_what_is_called_is_what_is_granted(running: Pipeline, recorder: Recorder
     deliver(good, version="00000000000000000000000000000000")  # deleted before it was read
     deliver(good, bucket="another")  # put off
 
-    granted = claims.calls(described(specification.load(PIPELINE)))
+    granted = claims.calls(model_of(specification.load(PIPELINE)))
     assert recorder.rights == {
         (claim.request.action, _folder(claim.request.resource)) for claim in granted
     }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from darkroom.bundle.build import Package
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError
@@ -48,10 +48,10 @@ def test_what_is_removed_is_really_refused(
     emulator: Emulator, generated: dict[str, Any], kind: str, part: str
 ) -> None:
     """D5: the list is minimal: with any line of it left in, the emulator refuses the stack."""
-    stack = Reading(generated)
+    stack = ResolvedTemplate(generated)
     properties = next(
         found
-        for found in stack.of_type(kind.removeprefix("AWS::")).values()
+        for found in stack.resources_of_type(kind.removeprefix("AWS::")).values()
         if not part or part in found
     )
     assert properties

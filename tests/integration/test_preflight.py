@@ -19,7 +19,8 @@ from darkroom.aws import resource_names
 from darkroom.aws.session import Account
 from darkroom.checks.framework import Finding
 from darkroom.cloudformation import parameters
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
+from darkroom.cloudformation.resource_types import RESOURCE_TYPES
 from darkroom.commands import preflight
 from darkroom.emulator.ministack import ACCESS_KEY, SECRET_KEY, Emulator
 from templates import pipeline, specification
@@ -241,7 +242,7 @@ def test_every_name_that_a_template_gives_is_looked_for() -> None:
             "logs": {"archive": True},
         }
     )
-    reading = Reading(template).given(NamePrefix="sought")
+    reading = ResolvedTemplate(template).with_parameters(NamePrefix="sought")
     named = [
         (resource["Type"], key, value)
         for title, resource in reading.resources.items()
@@ -255,7 +256,7 @@ def test_every_name_that_a_template_gives_is_looked_for() -> None:
         )
     ]
     assert {(kind.removeprefix("AWS::"), key) for kind, key, _ in named} <= {
-        (kind, key) for kind, (key, _) in resource_names.NAMED.items()
+        (kind, RESOURCE_TYPES[kind].name) for kind in resource_names.EXISTS
     }
     assert len(named) > 15
 

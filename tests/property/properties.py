@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from darkroom.cloudformation.model import NAMES, Stack, references
+from darkroom.cloudformation.model import TemplateModel
+from darkroom.cloudformation.references import references
+from darkroom.cloudformation.resource_types import resource_type
 from darkroom.commands import validate
-from darkroom.iam.model import describe
+from darkroom.iam.model import model_of_template
 from darkroom.iam.proof import broken, prove
 from darkroom.lint import engine
 from darkroom.lint.engine import Finding
@@ -41,10 +43,10 @@ def faults(plan: Specification, text: str) -> list[str]:
     for name in plan.sources:
         bucket = naming.logical_id(name, "BucketName")
         longest[bucket] = bucket + (LONGEST_BUCKET_NAME - len(bucket)) * "b"  # each another
-    stack = Stack(content, dict(longest))
+    stack = TemplateModel(content, dict(longest))
     found = [*_references(stack), *_names(stack), *_limits(stack, text)]
     found += _environments(plan, stack)
-    found += broken(describe(content, plan))
+    found += broken(model_of_template(content, plan))
     return found + unjustified(content, list(engine.check(content, {})), ("rules",))
 
 
@@ -56,10 +58,10 @@ def unjustified(content: dict[str, Any], found: list[Finding], tools: Sequence[s
 
 def unnoticed(plan: Specification, text: str) -> list[str]:
     """Return the single changes to a template's policies that no claim of the proof notices."""
-    return list(prove(describe(json.loads(text), plan)).survivors)
+    return list(prove(model_of_template(json.loads(text), plan)).survivors)
 
 
-def _references(stack: Stack) -> Iterator[str]:
+def _references(stack: TemplateModel) -> Iterator[str]:
     """Yield what is referred to and not there."""
     known = {*stack.resources, *stack.parameters}
     for title, resource in stack.resources.items():
@@ -69,29 +71,29 @@ def _references(stack: Stack) -> Iterator[str]:
         stack.properties(title)  # its conditions are there
 
 
-def _names(stack: Stack) -> Iterator[str]:
+def _names(stack: TemplateModel) -> Iterator[str]:
     """Yield the names that two resources of a type have."""
     given = Counter(
-        (stack.kind(title), stack.name(title))
+        (stack.type_of(title), stack.name(title))
         for title in stack.resources
-        if NAMES.get(stack.kind(title), ("",))[0]
+        if resource_type(stack.type_of(title)).name
     )
     yield from (
         f"{count} of {kind} are called {name}" for (kind, name), count in given.items() if count > 1
     )
 
 
-def _limits(stack: Stack, text: str) -> Iterator[str]:
+def _limits(stack: TemplateModel, text: str) -> Iterator[str]:
     """Yield what is larger than AWS takes."""
     sizes = {"bytes of template": (len(text.encode()), LARGEST_TEMPLATE)}
     for section, most in MOST.items():
         sizes[section] = (len(stack.template[section]), most)
-    for title, role in stack.of_type("IAM::Role").items():
+    for title, role in stack.resources_of_type("IAM::Role").items():
         policies = json.dumps(
             [one["PolicyDocument"] for one in role["Policies"]], separators=(",", ":")
         )
         sizes[f"characters of policy of {title}"] = (len(policies), LONGEST_POLICIES)
-    for title, function in stack.of_type("Lambda::Function").items():
+    for title, function in stack.resources_of_type("Lambda::Function").items():
         variables = function["Environment"]["Variables"]
         size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
         sizes[f"bytes of environment of {title}"] = (size, LARGEST_ENVIRONMENT)
@@ -100,7 +102,7 @@ def _limits(stack: Stack, text: str) -> Iterator[str]:
             yield f"{size:,} {what}; AWS takes {most:,}"
 
 
-def _environments(plan: Specification, stack: Stack) -> Iterator[str]:
+def _environments(plan: Specification, stack: TemplateModel) -> Iterator[str]:
     """Yield where a queue's worker reads other than the specification says of its sources."""
     for queue in plan.queues:
         function = stack.properties(naming.logical_id(queue, "Worker"))

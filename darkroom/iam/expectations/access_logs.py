@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from darkroom.iam.evaluator import PolicyCheck, Request
 from darkroom.iam.expectations.expectation import Expectation, past_a_bucket
 from darkroom.iam.expectations.requests import of_service, of_user
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, Described
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
 ACCESS_LOGS = "<AccessLogBucket.Arn>"
 _ACCESS = PolicyCheck("AccessLogBucketPolicy", "resource")
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield what S3 puts there, and who reads it."""
     if not stack.plan.logs.s3_access_logs:
         return
@@ -22,7 +22,7 @@ def required(stack: Described) -> Iterator[Expectation]:
         yield Expectation("read the access log", of_user(action, resource), (guard,))
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield what nobody else puts there."""
     if not stack.plan.logs.s3_access_logs:
         return

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from darkroom.iam.evaluator import PolicyCheck
 from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
 from darkroom.iam.expectations.requests import KEY, of_service, of_user
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, Described
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield how CloudWatch raises an alarm, and a person tries a topic."""
     alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-dead-letters"
     for topic in _topics(stack):
@@ -26,7 +26,7 @@ def required(stack: Described) -> Iterator[Expectation]:
         )
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield what no topic takes, and the key is not for."""
     alarms = "cloudwatch.amazonaws.com"
     others = {"aws:SourceAccount": OTHER_ACCOUNT}
@@ -55,5 +55,5 @@ def forbidden(stack: Described) -> Iterator[Expectation]:
         yield Expectation("plain HTTP", publish, (PolicyCheck("AlarmTopicPolicy", "guard"),))
 
 
-def _topics(stack: Described) -> list[str]:
+def _topics(stack: StackModel) -> list[str]:
     return [stack.resolve({"Ref": title}) for title in ("CriticalAlarmTopic", "WarningAlarmTopic")]

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from darkroom.iam.evaluator import PolicyCheck, Request
 from darkroom.iam.expectations.expectation import KEY_POLICY, LOG_ENCRYPTION, Expectation
 from darkroom.iam.expectations.requests import ARCHIVE, KEY, THUMBNAILS, of_service, of_stranger
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, Described
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
 _PUBLISHED = PolicyCheck("ThumbnailBucketPolicy", "resource")
 _DELIVERED = f"{ARCHIVE}/AWSLogs/{ACCOUNT}/CloudFront/a.gz"
 _ARCHIVE = PolicyCheck("LogArchiveBucketPolicy", "resource")
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield the delivery of a thumbnail, and its note where there is an archive."""
     if not stack.plan.cdn:
         return
@@ -23,7 +23,7 @@ def required(stack: Described) -> Iterator[Expectation]:
         yield from _noted()
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield what is not delivered, and not noted."""
     if not stack.plan.cdn:
         return

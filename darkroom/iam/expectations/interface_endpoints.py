@@ -7,16 +7,16 @@ from dataclasses import replace
 from darkroom.iam.evaluator import PolicyCheck, Request
 from darkroom.iam.expectations.expectation import Expectation
 from darkroom.iam.expectations.requests import of_user
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, Described
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, StackModel
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield what the doors are open for."""
     for call, gates in _calls(stack):
         yield Expectation("another workload's call", call, gates)
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield the same, of or for another account, and another action."""
     for call, gates in _calls(stack):
         for key in ("aws:principalaccount", "aws:resourceaccount"):
@@ -25,7 +25,7 @@ def forbidden(stack: Described) -> Iterator[Expectation]:
         yield Expectation("another action", replace(call, action=f"{call.action}Also"), gates)
 
 
-def _calls(stack: Described) -> Iterator[tuple[Request, tuple[PolicyCheck, ...]]]:
+def _calls(stack: StackModel) -> Iterator[tuple[Request, tuple[PolicyCheck, ...]]]:
     """Yield what the doors for other workloads are open for, each with its gate."""
     for service, actions in stack.plan.network.interface_endpoints.items():
         title = "".join(word.capitalize() for word in re.split("[.-]", service)) + "Endpoint"

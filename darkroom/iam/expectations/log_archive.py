@@ -20,7 +20,7 @@ from darkroom.iam.expectations.requests import (
     of_user,
     request,
 )
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, Described
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
 DELIVERY, SUBSCRIPTION = "<LogDeliveryRole.Arn>", "<LogSubscriptionRole.Arn>"
 # What Firehose's documentation asks for, for objects and for their bucket.
@@ -38,7 +38,7 @@ _OTHER_STREAMS = (
 )
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield the way of a log line: CloudWatch Logs, Firehose, the bucket."""
     if not stack.plan.logs.archive:
         return
@@ -46,7 +46,7 @@ def required(stack: Described) -> Iterator[Expectation]:
         PolicyCheck("LogSubscriptionRole", "resource"),
         PolicyCheck("LogDeliveryRole", "resource"),
     )
-    for group in stack.of_type("Logs::SubscriptionFilter").values():
+    for group in stack.resources_of_type("Logs::SubscriptionFilter").values():
         source = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group['LogGroupName']}:*"
         yield Expectation("send logs", _logs_assuming(source), trusts[:1])
     for stream in _streams(stack):
@@ -75,7 +75,7 @@ def required(stack: Described) -> Iterator[Expectation]:
     yield Expectation("a service is not locked out", noted, (ARCHIVE_GUARD,))
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield what the two roles and the bucket refuse."""
     if not stack.plan.logs.archive:
         return
@@ -160,18 +160,18 @@ def forbidden(stack: Described) -> Iterator[Expectation]:
     yield from past_the_key(ARCHIVE_GUARD, ARCHIVE)
 
 
-def _streams(stack: Described) -> list[str]:
+def _streams(stack: StackModel) -> list[str]:
     return [
         f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{one['DeliveryStreamName']}"
-        for one in stack.of_type("KinesisFirehose::DeliveryStream").values()
+        for one in stack.resources_of_type("KinesisFirehose::DeliveryStream").values()
     ]
 
 
-def _written(stack: Described) -> list[str]:
+def _written(stack: StackModel) -> list[str]:
     """Return an object under each prefix that a stream writes."""
     destinations = [
         one["ExtendedS3DestinationConfiguration"]
-        for one in stack.of_type("KinesisFirehose::DeliveryStream").values()
+        for one in stack.resources_of_type("KinesisFirehose::DeliveryStream").values()
     ]
     prefixes = {one[key] for one in destinations for key in ("Prefix", "ErrorOutputPrefix")}
     return [f"{ARCHIVE}/{prefix.partition('!')[0]}2026/a.gz" for prefix in sorted(prefixes)]

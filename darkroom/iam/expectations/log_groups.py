@@ -11,14 +11,14 @@ from darkroom.iam.expectations.expectation import (
     past_a_trust,
 )
 from darkroom.iam.expectations.requests import KEY, STRANGER, by, of_service, request
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, Described
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
 FLOW_LOG = "<FlowLogRole.Arn>"
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield how CloudWatch Logs uses the key, and how the flow log is written."""
-    for group in stack.of_type("Logs::LogGroup").values():
+    for group in stack.resources_of_type("Logs::LogGroup").values():
         for action in LOG_ENCRYPTION:
             yield Expectation(
                 "keep the log", _of_logs(action, group["LogGroupName"]), (KEY_POLICY,)
@@ -35,7 +35,7 @@ def required(stack: Described) -> Iterator[Expectation]:
     yield Expectation("write the flow log", _of_flow_log("logs:DescribeLogGroups", groups), rights)
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield other logs, and other callers."""
     for action in (*LOG_ENCRYPTION, "kms:CreateGrant"):
         yield Expectation("another log", _of_logs(action, "/others/log"), (KEY_POLICY,))

@@ -21,7 +21,7 @@ from darkroom.iam.expectations.requests import (
     of_user,
     of_worker,
 )
-from darkroom.iam.model import ACCOUNT, Described
+from darkroom.iam.model import ACCOUNT, StackModel
 
 # What an administrator and the services acting for one need of the key, and why.
 ADMINISTRATION = {
@@ -56,7 +56,7 @@ ADMINISTRATION = {
 }
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield what people do, and services for them, that no policy may keep them from."""
     for action, why in ADMINISTRATION.items():
         yield Expectation(why, of_user(action, KEY), (KEY_POLICY,))
@@ -95,7 +95,7 @@ def required(stack: Described) -> Iterator[Expectation]:
             yield Expectation("a service is not locked out", request, (guard,))
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield what the buckets' and queues' policies and the key keep anybody from."""
     for guard, arn in _guarded_buckets(stack):
         yield from past_a_bucket(guard, arn)
@@ -128,12 +128,12 @@ def forbidden(stack: Described) -> Iterator[Expectation]:
     )
 
 
-def _guarded_buckets(stack: Described) -> tuple[tuple[PolicyCheck, str], ...]:
+def _guarded_buckets(stack: StackModel) -> tuple[tuple[PolicyCheck, str], ...]:
     own = ((source.guards[0], source.bucket) for source in stack.own)
     return (*own, (THUMBNAIL_GUARD, THUMBNAILS))
 
 
-def _guarded_queues(stack: Described) -> Iterator[tuple[PolicyCheck, str]]:
+def _guarded_queues(stack: StackModel) -> Iterator[tuple[PolicyCheck, str]]:
     for queue in stack.queues:
         yield PolicyCheck(queue.work_policy, "guard"), queue.work
         yield PolicyCheck(queue.dead_letter_policy, "guard"), queue.dead_letters

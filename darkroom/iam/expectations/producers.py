@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from darkroom.iam.evaluator import PolicyCheck, Request
 from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
 from darkroom.iam.expectations.requests import KEY, STRANGER, USER, by, of_service, request
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, Described, Source
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, Source, StackModel
 
 _ANNOUNCERS = ("s3.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com")
 _QUEUE_CONTEXT = "kms:EncryptionContext:aws:sqs:arn"
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield how each source's announcer sends, and uses the key."""
     for source in stack.sources:
         for why, queue, named, policy in _ways(source):
@@ -24,7 +24,7 @@ def required(stack: Described) -> Iterator[Expectation]:
                 yield Expectation(why, use, (KEY_POLICY,))
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield who may put nothing on a queue, and may not use the key for it."""
     queues = [
         (arn, policy)

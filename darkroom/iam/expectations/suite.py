@@ -15,7 +15,7 @@ from darkroom.iam.expectations import (
     worker,
 )
 from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
-from darkroom.iam.model import Described
+from darkroom.iam.model import StackModel
 
 SUBJECTS = (
     worker,
@@ -30,19 +30,19 @@ SUBJECTS = (
 )
 
 
-def required(stack: Described) -> list[Expectation]:
+def required(stack: StackModel) -> list[Expectation]:
     """Return all that must be allowed, for every identity and service of the stack."""
     return _of_this_stack(stack, [one for each in SUBJECTS for one in each.required(stack)])
 
 
-def forbidden(stack: Described) -> list[Expectation]:
+def forbidden(stack: StackModel) -> list[Expectation]:
     """Return all that must be refused, each at the one gate that has to refuse it."""
     claims = [other for claim in required(stack) for other in _of_others(claim)]
     claims += [one for each in SUBJECTS for one in each.forbidden(stack)]
     return _of_this_stack(stack, claims)
 
 
-def _of_this_stack(stack: Described, claims: Sequence[Expectation]) -> list[Expectation]:
+def _of_this_stack(stack: StackModel, claims: Sequence[Expectation]) -> list[Expectation]:
     """Return the claims without the gates that an existing network has, and not the stack."""
     kept = (
         replace(claim, gates=[gate for gate in claim.gates if gate.title not in stack.elsewhere])

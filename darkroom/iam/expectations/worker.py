@@ -21,7 +21,7 @@ from darkroom.iam.expectations.requests import (
     of_service,
     of_worker,
 )
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, Described, Source
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, Source, StackModel
 
 STORAGE_DOOR = PolicyCheck("S3Endpoint", "resource")
 QUEUE_DOOR = PolicyCheck("SqsEndpoint", "resource")
@@ -56,7 +56,7 @@ SQS_ACTIONS = (
 )
 
 
-def calls(stack: Described) -> list[Expectation]:
+def calls(stack: StackModel) -> list[Expectation]:
     """Return the calls of the worker's own code; the end-to-end run records the same set."""
     storage = (RIGHTS, STORAGE_DOOR)
     inside = {"aws:SourceVpce": stack.endpoint}
@@ -97,7 +97,7 @@ def calls(stack: Described) -> list[Expectation]:
     return claims
 
 
-def required(stack: Described) -> Iterator[Expectation]:
+def required(stack: StackModel) -> Iterator[Expectation]:
     """Yield what the code calls, and what Lambda does with the role outside the network."""
     yield from calls(stack)
     for queue in stack.queues:
@@ -140,7 +140,7 @@ def required(stack: Described) -> Iterator[Expectation]:
     yield Expectation("run the worker", lambda_itself, (PolicyCheck("WorkerRole", "resource"),))
 
 
-def forbidden(stack: Described) -> Iterator[Expectation]:
+def forbidden(stack: StackModel) -> Iterator[Expectation]:
     """Yield the same by others and elsewhere, and what neither code nor role may."""
     for claim in calls(stack):
         yield from _widened(claim)
@@ -148,7 +148,7 @@ def forbidden(stack: Described) -> Iterator[Expectation]:
     yield from _beyond_the_role(stack)
 
 
-def _other_actions(stack: Described) -> Iterator[Expectation]:
+def _other_actions(stack: StackModel) -> Iterator[Expectation]:
     """Yield what the code does not do, on what it works on and elsewhere."""
     made = calls(stack)
     granted = {(claim.request.action, claim.request.resource) for claim in made}
@@ -166,7 +166,7 @@ def _other_actions(stack: Described) -> Iterator[Expectation]:
                     yield Expectation("another action", of_worker(action, resource), (gate,))
 
 
-def _beyond_the_role(stack: Described) -> Iterator[Expectation]:
+def _beyond_the_role(stack: StackModel) -> Iterator[Expectation]:
     only = (RIGHTS,)
     for queue in stack.queues:
         for action in SQS_ACTIONS:
@@ -233,14 +233,14 @@ def _reads(source: Source) -> tuple[str, ...]:
     return ("s3:GetObjectVersion", *(("s3:GetObject",) if source.reads_current else ()))
 
 
-def _traces(stack: Described) -> bool:
+def _traces(stack: StackModel) -> bool:
     return any(
         function["TracingConfig"]["Mode"] == "Active"
-        for function in stack.of_type("Lambda::Function").values()
+        for function in stack.resources_of_type("Lambda::Function").values()
     )
 
 
-def _s3_elsewhere(stack: Described) -> Iterator[str]:
+def _s3_elsewhere(stack: StackModel) -> Iterator[str]:
     yield f"{THUMBNAILS}/elsewhere/a.jpg"
     yield f"{THUMBNAILS}-of-others/thumbnails/a.jpg/w400"
     for source in stack.sources:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.cloudformation.model import Stack, number
+from darkroom.cloudformation.model import TemplateModel, number
 from darkroom.iam.evaluator import Request, allowed
 from darkroom.lint.metrics import metric_problems
 from darkroom.lint.rule import Problems, rule
@@ -51,12 +51,12 @@ def _watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]
     source=SQS_METRICS,
     requirements=("O2",),
 )
-def cloudwatch_alarm_metric(stack: Stack) -> Problems:
+def cloudwatch_alarm_metric(stack: TemplateModel) -> Problems:
     """An alarm's metrics exist and belong to resources of the template.
 
     A metric that does not exist has no data, and its alarm never fires.
     """
-    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
         for metric in _watched(alarm):
             for wrong in metric_problems(stack, *metric):
                 yield title, wrong
@@ -70,12 +70,12 @@ def cloudwatch_alarm_metric(stack: Stack) -> Problems:
     requirements=("O2",),
     pitfalls=(33,),
 )
-def cloudwatch_alarm_missing_data(stack: Stack) -> Problems:
+def cloudwatch_alarm_missing_data(stack: TemplateModel) -> Problems:
     """An alarm states how it treats missing data.
 
     The default, missing, leaves an alarm of faults in ALARM or INSUFFICIENT_DATA for ever.
     """
-    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
         if "TreatMissingData" not in alarm:
             yield title, "does not say what missing data means"
         elif alarm["TreatMissingData"] in ("missing", "ignore"):
@@ -92,12 +92,12 @@ def cloudwatch_alarm_missing_data(stack: Stack) -> Problems:
     source=f"{ALARMS}/alarm-evaluation.html",
     requirements=("O2",),
 )
-def cloudwatch_alarm_evaluation(stack: Stack) -> Problems:
+def cloudwatch_alarm_evaluation(stack: TemplateModel) -> Problems:
     """An alarm's statistic, period and evaluation window fit its metric and CloudWatch's limits.
 
     CloudWatch refuses some of it; a sum of levels grows with the period and means nothing.
     """
-    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
         periods = number(alarm.get("EvaluationPeriods"))
         if (number(alarm.get("DatapointsToAlarm")) or 0) > (periods or 0):
             yield title, "needs more breaching data points than it looks at"
@@ -128,12 +128,12 @@ def _statistics(alarm: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
     source=f"{ALARMS}/using-metric-math.html",
     requirements=("O2",),
 )
-def cloudwatch_alarm_expression(stack: Stack) -> Problems:
+def cloudwatch_alarm_expression(stack: TemplateModel) -> Problems:
     """An alarm's expressions use its own metrics and return one result.
 
     An expression over an id that is not there is refused, or never has a value.
     """
-    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
         queries = alarm.get("Metrics", [])
         ids = {one.get("Id") for one in queries}
         for one in queries:
@@ -151,12 +151,12 @@ def cloudwatch_alarm_expression(stack: Stack) -> Problems:
     source=f"{ALARMS}/Best_Practice_Recommended_Alarms_AWS_Services.html",
     requirements=("O2",),
 )
-def cloudwatch_alarm_description(stack: Stack) -> Problems:
+def cloudwatch_alarm_description(stack: TemplateModel) -> Problems:
     """An alarm's description says what it means and what to do.
 
     The message is all that somebody has at three in the morning.
     """
-    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
         if len(str(alarm.get("AlarmDescription", "")).split()) < FEWEST_WORDS:
             yield title, "does not say what it means and what to do"
 
@@ -168,12 +168,12 @@ def cloudwatch_alarm_description(stack: Stack) -> Problems:
     source=f"{ALARMS}/Notify_Users_Alarm_Changes.html",
     requirements=("O2", "O5"),
 )
-def cloudwatch_alarm_action(stack: Stack) -> Problems:
+def cloudwatch_alarm_action(stack: TemplateModel) -> Problems:
     """An alarm has an action.
 
     An alarm without action is a light in an empty room.
     """
-    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
         if not alarm.get("AlarmActions") or str(alarm.get("ActionsEnabled")).lower() == "false":
             yield title, "does nothing when it goes off"
 
@@ -189,15 +189,15 @@ def cloudwatch_alarm_action(stack: Stack) -> Problems:
     requirements=("O5",),
     pitfalls=(32,),
 )
-def sns_policy_alarms(stack: Stack) -> Problems:
+def sns_policy_alarms(stack: TemplateModel) -> Problems:
     """A topic's policy lets its alarms publish.
 
     A topic policy of one's own replaces the default one, which let the account's alarms in.
     """
-    for title, alarm in stack.of_type("CloudWatch::Alarm").items():
+    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
         for action in [*alarm.get("AlarmActions", []), *alarm.get("OKActions", [])]:
-            topic = stack.owner(action, "SNS::Topic")
-            if not topic or not stack.guards(topic):
+            topic = stack.logical_id(action, "SNS::Topic")
+            if not topic or not stack.resource_policies(topic):
                 continue
             request = Request(
                 action="sns:Publish",
@@ -209,7 +209,7 @@ def sns_policy_alarms(stack: Stack) -> Problems:
                     "aws:SecureTransport": "true",
                 },
             )
-            if not allowed(stack.guarding(topic), request):
+            if not allowed(stack.resource_policy_statements(topic), request):
                 yield title, f"may not publish to {topic}"
                 break
 
@@ -224,7 +224,7 @@ def sns_policy_alarms(stack: Stack) -> Problems:
     requirements=("O2",),
     pitfalls=(34,),
 )
-def cloudwatch_dlq_alarm(stack: Stack) -> Problems:
+def cloudwatch_dlq_alarm(stack: TemplateModel) -> Problems:
     """Each dead-letter queue has an alarm on its depth.
 
     The queue's age ignores what was received often: dead letters are seen only there.
@@ -232,12 +232,12 @@ def cloudwatch_dlq_alarm(stack: Stack) -> Problems:
     depth = "ApproximateNumberOfMessagesVisible"
     seen = {
         dimensions.get("QueueName")
-        for alarm in stack.of_type("CloudWatch::Alarm").values()
+        for alarm in stack.resources_of_type("CloudWatch::Alarm").values()
         for _, metric, dimensions in _watched(alarm)
         if metric == depth and str(alarm.get("ComparisonOperator")).startswith("Greater")
     }
-    for title, queue in stack.of_type("SQS::Queue").items():
-        target = stack.owner(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
+    for title, queue in stack.resources_of_type("SQS::Queue").items():
+        target = stack.logical_id(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
         if target and stack.name(target) not in seen:
             yield target, f"collects dead letters of {title} and no alarm watches its depth"
 
@@ -251,18 +251,18 @@ def cloudwatch_dlq_alarm(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
     requirements=("O2",),
 )
-def cloudwatch_required_alarms(stack: Stack) -> Problems:
+def cloudwatch_required_alarms(stack: TemplateModel) -> Problems:
     """The queue's age and the function's errors have alarms.
 
     Work that waits or fails is noticed by those who miss its result, days later.
     """
     seen = {
         (metric, value)
-        for alarm in stack.of_type("CloudWatch::Alarm").values()
+        for alarm in stack.resources_of_type("CloudWatch::Alarm").values()
         for _, metric, dimensions in _watched(alarm)
         for value in dimensions.values()
     }
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         for title, metric in (
             (one.queue, "ApproximateAgeOfOldestMessage"),
             (one.function, "Errors"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
-from darkroom.cloudformation.model import Stack, key_property
+from darkroom.cloudformation.model import TemplateModel, kms_key_setting
 from darkroom.cloudformation.policy_documents import Statement
 from darkroom.iam.evaluator import Request, allowed, applies
 from darkroom.lint.rule import Problems, rule
@@ -14,8 +14,8 @@ FILTERING = f"{S3}/notification-how-to-filtering.html"
 BEST = f"{S3}/security-best-practices.html"
 
 
-def _refusals(stack: Stack, bucket: str) -> list[Statement]:
-    return [one for one in stack.guarding(bucket) if one["Effect"] == "Deny"]
+def _refusals(stack: TemplateModel, bucket: str) -> list[Statement]:
+    return [one for one in stack.resource_policy_statements(bucket) if one["Effect"] == "Deny"]
 
 
 def _filter(configuration: dict[str, Any]) -> tuple[str, str]:
@@ -25,9 +25,9 @@ def _filter(configuration: dict[str, Any]) -> tuple[str, str]:
     return named.get("prefix", ""), named.get("suffix", "")
 
 
-def _announced(stack: Stack) -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
+def _announced(stack: TemplateModel) -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
     """Yield each bucket with its notifications: event, prefix, suffix, destination."""
-    for bucket, properties in stack.of_type("S3::Bucket").items():
+    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
         configurations = properties.get("NotificationConfiguration", {})
         yield (
             bucket,
@@ -50,13 +50,13 @@ def _announced(stack: Stack) -> Iterator[tuple[str, list[tuple[str, str, str, st
     source=f"{S3}/access-control-block-public-access.html",
     requirements=("S1",),
 )
-def s3_public_access_block(stack: Stack) -> Problems:
+def s3_public_access_block(stack: TemplateModel) -> Problems:
     """A bucket blocks all public access.
 
     One public policy or ACL, today or later, opens the data to everybody.
     """
     wanted = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-    for bucket, properties in stack.of_type("S3::Bucket").items():
+    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
         block = properties.get("PublicAccessBlockConfiguration", {})
         missing = [name for name in wanted if str(block.get(name)).lower() != "true"]
         if missing:
@@ -71,12 +71,12 @@ def s3_public_access_block(stack: Stack) -> Problems:
     requirements=("S1",),
     pitfalls=(39,),
 )
-def s3_acl_disabled(stack: Stack) -> Problems:
+def s3_acl_disabled(stack: TemplateModel) -> Problems:
     """A bucket has ACLs disabled.
 
     ACLs grant access that no policy shows.
     """
-    for bucket, properties in stack.of_type("S3::Bucket").items():
+    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
         rules = properties.get("OwnershipControls", {}).get("Rules", [])
         if [one.get("ObjectOwnership") for one in rules] != ["BucketOwnerEnforced"]:
             yield bucket, "does not enforce the bucket owner's ownership"
@@ -91,12 +91,12 @@ def s3_acl_disabled(stack: Stack) -> Problems:
     source=f"{S3}/Versioning.html",
     requirements=("S1", "P6"),
 )
-def s3_versioning(stack: Stack) -> Problems:
+def s3_versioning(stack: TemplateModel) -> Problems:
     """A bucket is versioned.
 
     An overwritten or deleted object is gone, and an event cannot be matched to its bytes.
     """
-    for bucket, properties in stack.of_type("S3::Bucket").items():
+    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
         if properties.get("VersioningConfiguration", {}).get("Status") != "Enabled":
             yield bucket, "is not versioned"
 
@@ -109,12 +109,12 @@ def s3_versioning(stack: Stack) -> Problems:
     requirements=("S1",),
     pitfalls=(6,),
 )
-def s3_bucket_key(stack: Stack) -> Problems:
+def s3_bucket_key(stack: TemplateModel) -> Problems:
     """A bucket under a KMS key uses an S3 Bucket Key.
 
     Without a bucket key each object costs calls to KMS, up to its request quota.
     """
-    for bucket, properties in stack.of_type("S3::Bucket").items():
+    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
         for one in properties.get("BucketEncryption", {}).get(
             "ServerSideEncryptionConfiguration", []
         ):
@@ -132,12 +132,12 @@ def s3_bucket_key(stack: Stack) -> Problems:
     source=BEST,
     requirements=("S2",),
 )
-def s3_secure_transport(stack: Stack) -> Problems:
+def s3_secure_transport(stack: TemplateModel) -> Problems:
     """A bucket's policy denies requests without TLS.
 
     S3 answers plain HTTP, and whoever is on the way reads along.
     """
-    for bucket in stack.of_type("S3::Bucket"):
+    for bucket in stack.resources_of_type("S3::Bucket"):
         arn = stack.arn(bucket)
         for action, resource in (("s3:GetObject", f"{arn}/x"), ("s3:ListBucket", arn)):
             plain = Request(
@@ -163,12 +163,12 @@ def s3_secure_transport(stack: Stack) -> Problems:
     source=f"{S3}/example-bucket-policies.html",
     requirements=("S2",),
 )
-def s3_policy_other_accounts(stack: Stack) -> Problems:
+def s3_policy_other_accounts(stack: TemplateModel) -> Problems:
     """A bucket's policy denies principals of other accounts.
 
     A grant to another account, today or later, would open the data across the boundary.
     """
-    for bucket in stack.of_type("S3::Bucket"):
+    for bucket in stack.resources_of_type("S3::Bucket"):
         arn = stack.arn(bucket)
         for action, resource in (("s3:GetObject", f"{arn}/x"), ("s3:ListBucket", arn)):
             foreign = Request(
@@ -195,14 +195,14 @@ def s3_policy_other_accounts(stack: Stack) -> Problems:
     source=f"{S3}/UsingKMSEncryption.html",
     requirements=("S2",),
 )
-def s3_policy_other_keys(stack: Stack) -> Problems:
+def s3_policy_other_keys(stack: TemplateModel) -> Problems:
     """A bucket's policy denies uploads under any key but the bucket's.
 
     A caller may name another key for an object: readable for others, or for nobody.
     """
     header = "s3:x-amz-server-side-encryption"
-    for bucket in stack.of_type("S3::Bucket"):
-        if not stack.key_of(bucket):
+    for bucket in stack.resources_of_type("S3::Bucket"):
+        if not stack.kms_key_of(bucket):
             continue
         for said, context in (
             (
@@ -221,14 +221,14 @@ def s3_policy_other_keys(stack: Stack) -> Problems:
                 yield bucket, f"takes objects encrypted with {said}"
         own = {
             header: "aws:kms",
-            f"{header}-aws-kms-key-id": stack.arn(stack.key_of(bucket)),
+            f"{header}-aws-kms-key-id": stack.arn(stack.kms_key_of(bucket)),
         }
         for said, context in (("leave encryption to the bucket", {}), ("name its own key", own)):
             if any(applies(one, _put(stack, bucket, context)) for one in _refusals(stack, bucket)):
                 yield bucket, f"refuses objects that {said}"
 
 
-def _put(stack: Stack, bucket: str, context: dict[str, str]) -> Request:
+def _put(stack: TemplateModel, bucket: str, context: dict[str, str]) -> Request:
     return Request(
         action="s3:PutObject",
         resource=f"{stack.arn(bucket)}/x",
@@ -252,12 +252,12 @@ def _put(stack: Stack, bucket: str, context: dict[str, str]) -> Request:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice",
     pitfalls=(7,),
 )
-def s3_deny_service_lockout(stack: Stack) -> Problems:
+def s3_deny_service_lockout(stack: TemplateModel) -> Problems:
     """A Deny in a bucket's policy does not apply to AWS services.
 
     A Deny on an address, endpoint or account also meets AWS's own services and the deployer.
     """
-    for bucket in stack.of_type("S3::Bucket"):
+    for bucket in stack.resources_of_type("S3::Bucket"):
         service = Request(
             action="s3:PutObject",
             resource=f"{stack.arn(bucket)}/x",
@@ -287,12 +287,12 @@ def s3_deny_service_lockout(stack: Stack) -> Problems:
     source=f"{S3}/lifecycle-configuration-examples.html",
     pitfalls=(51,),
 )
-def s3_lifecycle_noncurrent(stack: Stack) -> Problems:
+def s3_lifecycle_noncurrent(stack: TemplateModel) -> Problems:
     """Noncurrent versions and incomplete multipart uploads expire.
 
     Versioned buckets keep every overwritten object, and unfinished uploads cost unseen.
     """
-    for bucket, properties in stack.of_type("S3::Bucket").items():
+    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
         rules = [
             one
             for one in properties.get("LifecycleConfiguration", {}).get("Rules", [])
@@ -319,17 +319,17 @@ def s3_lifecycle_noncurrent(stack: Stack) -> Problems:
     requirements=("O1",),
     pitfalls=(32,),
 )
-def s3_access_log_delivery(stack: Stack) -> Problems:
+def s3_access_log_delivery(stack: TemplateModel) -> Problems:
     """S3 can deliver access logs to the bucket that is named for them.
 
     S3 says nothing when it cannot deliver an access log: the bucket just stays empty.
     """
-    for source, properties in stack.of_type("S3::Bucket").items():
+    for source, properties in stack.resources_of_type("S3::Bucket").items():
         given = properties.get("LoggingConfiguration", {})
-        target = stack.owner(given.get("DestinationBucketName"), "S3::Bucket")
+        target = stack.logical_id(given.get("DestinationBucketName"), "S3::Bucket")
         if not target:
             continue
-        if key_property("S3::Bucket", stack.properties(target)):
+        if kms_key_setting("S3::Bucket", stack.properties(target)):
             yield target, f"is under a KMS key, so that {source}'s access log does not arrive"
         if str(stack.properties(target).get("ObjectLockEnabled")).lower() == "true":
             yield target, f"has an object lock, so that {source}'s access log does not arrive"
@@ -344,7 +344,7 @@ def s3_access_log_delivery(stack: Stack) -> Problems:
                 "aws:SourceArn": stack.arn(source),
             },
         )
-        if not allowed(stack.guarding(target), put):
+        if not allowed(stack.resource_policy_statements(target), put):
             yield target, f"does not admit the access log of {source}"
 
 
@@ -356,14 +356,14 @@ def s3_access_log_delivery(stack: Stack) -> Problems:
     requirements=("T3",),
     pitfalls=(1,),
 )
-def s3_notification_depends_on_policy(stack: Stack) -> Problems:
+def s3_notification_depends_on_policy(stack: TemplateModel) -> Problems:
     """A bucket with notifications depends on the queue's policy.
 
     S3 tries the queue when the notification is set, and fails "Unable to validate …".
     """
-    for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.notifications() if q):
-        for policy in stack.guards(queue):
-            if policy not in stack.waits_for(bucket):
+    for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.queue_notifications() if q):
+        for policy in stack.resource_policies(queue):
+            if policy not in stack.dependencies(bucket):
                 yield bucket, f"does not wait for {policy}"
 
 
@@ -375,7 +375,7 @@ def s3_notification_depends_on_policy(stack: Stack) -> Problems:
     requirements=("T2",),
     pitfalls=(12,),
 )
-def s3_notification_overlap(stack: Stack) -> Problems:
+def s3_notification_overlap(stack: TemplateModel) -> Problems:
     """No two notifications of a bucket match the same object and event.
 
     S3 refuses two configurations that one object could match for the same event.
@@ -400,7 +400,7 @@ def _covers(event: str, other: str) -> bool:
     requirements=("T2",),
     pitfalls=(11,),
 )
-def s3_notification_suffix_case(stack: Stack) -> Problems:
+def s3_notification_suffix_case(stack: TemplateModel) -> Problems:
     """Each notification suffix exists in lower and in upper case.
 
     Suffixes are case-sensitive: cameras write .JPG, and nothing happens.
@@ -420,7 +420,7 @@ def s3_notification_suffix_case(stack: Stack) -> Problems:
     source=FILTERING,
     requirements=("T2",),
 )
-def s3_notification_prefix(stack: Stack) -> Problems:
+def s3_notification_prefix(stack: TemplateModel) -> Problems:
     """Each notification has a prefix.
 
     Without a prefix everything in the bucket is announced, other tools' objects included.
@@ -447,13 +447,13 @@ STATED = ("SQS::Queue", "Logs::LogGroup")
     "aws-attribute-deletionpolicy.html",
     pitfalls=(28, 29, 30),
 )
-def cfn_deletion_policy(stack: Stack) -> Problems:
+def cfn_deletion_policy(stack: TemplateModel) -> Problems:
     """Stateful resources state what happens to them on deletion and replacement.
 
     By default deletion and replacement take the data along, or fail on what is not empty.
     """
-    for title, resource in stack.existing():
-        kind = stack.kind(title)
+    for title, resource in stack.active_resources():
+        kind = stack.type_of(title)
         for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):
             value = str(stack.resolve(resource.get(attribute, "")))
             if kind in KEPT and not value.startswith(("Retain", "Snapshot")):

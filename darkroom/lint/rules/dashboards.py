@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from darkroom.cloudformation import dashboards
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.lint.metrics import metric_problems
 from darkroom.lint.rule import Problems, rule
 
@@ -19,9 +19,9 @@ BODY = (
 ALARMS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring"
 
 
-def _widgets(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
+def _widgets(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each dashboard's logical id with each of its widgets, where its body can be read."""
-    for title, properties in stack.of_type("CloudWatch::Dashboard").items():
+    for title, properties in stack.resources_of_type("CloudWatch::Dashboard").items():
         with suppress(ValueError):
             for widget in json.loads(str(properties.get("DashboardBody"))).get("widgets", []):
                 yield title, widget
@@ -34,12 +34,12 @@ def _widgets(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
     source=BODY,
     requirements=("O4",),
 )
-def cloudwatch_dashboard_json(stack: Stack) -> Problems:
+def cloudwatch_dashboard_json(stack: TemplateModel) -> Problems:
     """A dashboard's body is JSON with widgets.
 
     CloudWatch refuses any other body, and the deployment ends there.
     """
-    for title, properties in stack.of_type("CloudWatch::Dashboard").items():
+    for title, properties in stack.resources_of_type("CloudWatch::Dashboard").items():
         try:
             body = json.loads(str(properties.get("DashboardBody")))
         except ValueError as error:
@@ -58,7 +58,7 @@ def cloudwatch_dashboard_json(stack: Stack) -> Problems:
     source=BODY,
     requirements=("O4",),
 )
-def cloudwatch_dashboard_metric(stack: Stack) -> Problems:
+def cloudwatch_dashboard_metric(stack: TemplateModel) -> Problems:
     """A dashboard's metrics and alarms exist and belong to the template.
 
     A metric or an alarm that does not exist leaves a blank, which looks like calm.
@@ -68,7 +68,7 @@ def cloudwatch_dashboard_metric(stack: Stack) -> Problems:
             for wrong in metric_problems(stack, line.namespace, line.metric, line.dimensions):
                 yield title, wrong.replace("watches", "shows", 1)
         for arn in widget.get("properties", {}).get("alarms", []):
-            if not stack.owner(arn, "CloudWatch::Alarm"):
+            if not stack.logical_id(arn, "CloudWatch::Alarm"):
                 yield title, f"shows the alarm {arn}, which is not of the stack"
 
 
@@ -79,7 +79,7 @@ def cloudwatch_dashboard_metric(stack: Stack) -> Problems:
     source=BODY,
     requirements=("O4", "D2"),
 )
-def cloudwatch_dashboard_region(stack: Stack) -> Problems:
+def cloudwatch_dashboard_region(stack: TemplateModel) -> Problems:
     """A dashboard's widgets show the Region of the stack.
 
     A dashboard belongs to no region: each widget says where its metrics are.
@@ -97,7 +97,7 @@ def cloudwatch_dashboard_region(stack: Stack) -> Problems:
     source=f"{ALARMS}/using-metric-math.html",
     requirements=("O4",),
 )
-def cloudwatch_dashboard_expression(stack: Stack) -> Problems:
+def cloudwatch_dashboard_expression(stack: TemplateModel) -> Problems:
     """A dashboard's expressions use metrics of their widget.
 
     An expression over an id that no line of the widget has shows an error instead.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from darkroom.cloudformation.model import Stack, key_property
+from darkroom.cloudformation.model import TemplateModel, kms_key_setting
 from darkroom.iam.evaluator import Request, allowed
 from darkroom.lint.rule import Problems, rule
 from darkroom.lint.rules.event_sources import deliveries
@@ -43,13 +43,13 @@ LOG_ACTIONS = (
     requirements=("S1", "S4"),
     pitfalls=(3,),
 )
-def kms_cmk_encryption(stack: Stack) -> Problems:
+def kms_cmk_encryption(stack: TemplateModel) -> Problems:
     """Data at rest is encrypted with a customer managed key.
 
     AWS's own keys cannot be shared with S3, revoked, audited by use, or kept from an account.
     """
-    for title, resource in stack.existing():
-        kind = stack.kind(title)
+    for title, resource in stack.active_resources():
+        kind = stack.type_of(title)
         properties = stack.properties(title)
         if kind not in AT_REST:
             continue
@@ -59,9 +59,9 @@ def kms_cmk_encryption(stack: Stack) -> Problems:
             resource.get("Properties", {})
         ):
             continue  # the stream it reads encrypts
-        if title in stack.access_logs():
+        if title in stack.access_log_buckets():
             continue  # S3 delivers access logs under its own key alone
-        value = key_property(kind, properties)
+        value = kms_key_setting(kind, properties)
         if not value:
             yield title, "is not encrypted with a customer managed key"
         elif str(value).startswith("alias/aws/") or value == "AWS_OWNED_CMK":
@@ -76,12 +76,12 @@ def kms_cmk_encryption(stack: Stack) -> Problems:
     requirements=("S4",),
     pitfalls=(30,),
 )
-def kms_key_rotation(stack: Stack) -> Problems:
+def kms_key_rotation(stack: TemplateModel) -> Problems:
     """A symmetric key rotates.
 
     A key that never changes protects ever more data with the same secret.
     """
-    for title, properties in stack.of_type("KMS::Key").items():
+    for title, properties in stack.resources_of_type("KMS::Key").items():
         symmetric = str(properties.get("KeySpec", "SYMMETRIC_DEFAULT")) == "SYMMETRIC_DEFAULT"
         if symmetric and str(properties.get("EnableKeyRotation")).lower() != "true":
             yield title, "does not rotate"
@@ -94,16 +94,16 @@ def kms_key_rotation(stack: Stack) -> Problems:
     source=f"{KMS}/kms-alias.html",
     pitfalls=(30,),
 )
-def kms_key_alias(stack: Stack) -> Problems:
+def kms_key_alias(stack: TemplateModel) -> Problems:
     """A key has an alias.
 
     Nobody recognises a key by its id, and so keys in use get scheduled for deletion.
     """
     known = {
-        stack.owner(one.get("TargetKeyId"), "KMS::Key")
-        for one in stack.of_type("KMS::Alias").values()
+        stack.logical_id(one.get("TargetKeyId"), "KMS::Key")
+        for one in stack.resources_of_type("KMS::Alias").values()
     }
-    for title in stack.of_type("KMS::Key"):
+    for title in stack.resources_of_type("KMS::Key"):
         if title not in known:
             yield title, "has no alias"
 
@@ -117,32 +117,34 @@ def kms_key_alias(stack: Stack) -> Problems:
     source=f"{KMS}/key-policy-default.html",
     pitfalls=(30,),
 )
-def kms_key_root_access(stack: Stack) -> Problems:
+def kms_key_root_access(stack: TemplateModel) -> Problems:
     """The account's root may administer a key.
 
     Without the root statement a lost role makes the data unreadable for ever.
     """
-    for title in stack.of_type("KMS::Key"):
+    for title in stack.resources_of_type("KMS::Key"):
         root = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:root"
         for action in ("kms:PutKeyPolicy", "kms:Decrypt", "kms:ScheduleKeyDeletion"):
             if not allowed(stack.statements(title), Request(action=action, principal=root)):
                 yield title, f"does not let the account {action}"
 
 
-def _feeds(stack: Stack) -> Iterator[tuple[str, str, str, str]]:
+def _feeds(stack: TemplateModel) -> Iterator[tuple[str, str, str, str]]:
     """Yield service, the ARN it acts for, what it writes to, and that resource's key."""
-    found = [("s3.amazonaws.com", stack.arn(b), queue) for b, _, queue in stack.notifications()]
+    found = [
+        ("s3.amazonaws.com", stack.arn(b), queue) for b, _, queue in stack.queue_notifications()
+    ]
     found += [(one.service, one.source, one.queue) for one in deliveries(stack)]
-    for title, one in stack.of_type("Events::Rule").items():
+    for title, one in stack.resources_of_type("Events::Rule").items():
         for target in one.get("Targets", []):
-            to = stack.owner(target.get("Arn"), "SNS::Topic")
+            to = stack.logical_id(target.get("Arn"), "SNS::Topic")
             found.append(("events.amazonaws.com", stack.arn(title), to))
-    for title, one in stack.of_type("CloudWatch::Alarm").items():
+    for title, one in stack.resources_of_type("CloudWatch::Alarm").items():
         for action in [*one.get("AlarmActions", []), *one.get("OKActions", [])]:
-            to = stack.owner(action, "SNS::Topic")
+            to = stack.logical_id(action, "SNS::Topic")
             found.append(("cloudwatch.amazonaws.com", stack.arn(title), to))
     for service, source, to in dict.fromkeys(found):
-        if to and (key := stack.key_of(to)):
+        if to and (key := stack.kms_key_of(to)):
             yield service, source, to, key
 
 
@@ -154,7 +156,7 @@ def _feeds(stack: Stack) -> Iterator[tuple[str, str, str, str]]:
     requirements=("S4",),
     pitfalls=(3, 4, 47),
 )
-def kms_producer_access(stack: Stack) -> Problems:
+def kms_producer_access(stack: TemplateModel) -> Problems:
     """A service that sends to an encrypted queue or topic may use its key.
 
     What a service cannot encrypt it drops: uploads, events and alarms vanish in silence.
@@ -167,7 +169,7 @@ def kms_producer_access(stack: Stack) -> Problems:
             if service == "events.amazonaws.com"
             else {"aws:SourceArn": source, "aws:SourceAccount": stack.account}
         )
-        if stack.kind(to) == "SQS::Queue":  # what SQS itself adds, whoever it is that sends
+        if stack.type_of(to) == "SQS::Queue":  # what SQS itself adds, whoever it is that sends
             sent["kms:EncryptionContext:aws:sqs:arn"] = stack.arn(to)
         for action in ("kms:GenerateDataKey", "kms:Decrypt"):
             request = Request(action=action, principal=service, context=sent)
@@ -187,14 +189,14 @@ def kms_producer_access(stack: Stack) -> Problems:
     requirements=("O1", "S4"),
     pitfalls=(5,),
 )
-def kms_logs_access(stack: Stack) -> Problems:
+def kms_logs_access(stack: TemplateModel) -> Problems:
     """CloudWatch Logs may use the key of a log group.
 
     A log group whose key CloudWatch Logs may not use cannot be created.
     """
     service = f"logs.{stack.pseudo('Region')}.{stack.pseudo('URLSuffix')}"
-    for title in stack.of_type("Logs::LogGroup"):
-        if not (key := stack.key_of(title)):
+    for title in stack.resources_of_type("Logs::LogGroup"):
+        if not (key := stack.kms_key_of(title)):
             continue
         group = stack.arn(title).removesuffix(":*")
         context = {"kms:EncryptionContext:aws:logs:arn": group}
@@ -218,12 +220,12 @@ def kms_logs_access(stack: Stack) -> Problems:
     requirements=("P4", "S4"),
     pitfalls=(40,),
 )
-def kms_cloudfront_access(stack: Stack) -> Problems:
+def kms_cloudfront_access(stack: TemplateModel) -> Problems:
     """A distribution may use the key of its origin bucket, without a circular dependency.
 
     CloudFront answers 403 for what it cannot decrypt; a key that waits for it is a circle.
     """
-    for title, properties in stack.of_type("CloudFront::Distribution").items():
+    for title, properties in stack.resources_of_type("CloudFront::Distribution").items():
         source = (
             f"arn:{stack.pseudo('Partition')}:cloudfront::{stack.account}:distribution/<{title}>"
         )
@@ -234,10 +236,10 @@ def kms_cloudfront_access(stack: Stack) -> Problems:
         )
         for origin in properties.get("DistributionConfig", {}).get("Origins", []):
             bucket = str(origin.get("DomainName")).strip("<>").partition(".")[0]
-            key = stack.key_of(bucket) if bucket in stack.resources else ""
+            key = stack.kms_key_of(bucket) if bucket in stack.resources else ""
             if not key or not origin.get("OriginAccessControlId"):
                 continue
             if not allowed(stack.statements(key), request):
                 yield key, f"does not let {title} read what is in {bucket}"
-            if title in stack.waits_for(key):
+            if title in stack.dependencies(key):
                 yield key, f"waits for {title}, which waits for the key"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.policy_documents import is_within_account
 from darkroom.cloudformation.resolver import PSEUDO
 from darkroom.iam.evaluator import Request, allowed, like
@@ -43,17 +43,17 @@ EGRESS_TYPES = (
 )
 
 
-def functions_in_vpc(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
+def functions_in_vpc(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each function that has subnets, with its VpcConfig."""
-    for function, properties in stack.of_type("Lambda::Function").items():
+    for function, properties in stack.resources_of_type("Lambda::Function").items():
         config = properties.get("VpcConfig", {})
         if config.get("SubnetIds"):
             yield function, config
 
 
-def vpc_endpoints(stack: Stack) -> Iterator[tuple[str, dict[str, Any], str]]:
+def vpc_endpoints(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield each endpoint with its properties and its service, e.g. `s3`."""
-    for title, properties in stack.of_type("EC2::VPCEndpoint").items():
+    for title, properties in stack.resources_of_type("EC2::VPCEndpoint").items():
         yield title, properties, str(properties.get("ServiceName", "")).rpartition(".")[2]
 
 
@@ -65,7 +65,7 @@ def vpc_endpoints(stack: Stack) -> Iterator[tuple[str, dict[str, Any], str]]:
     requirements=("S6",),
     pitfalls=(26,),
 )
-def vpce_policy(stack: Stack) -> Problems:
+def vpce_policy(stack: TemplateModel) -> Problems:
     """Each VPC endpoint has a policy.
 
     Without one an endpoint admits every caller to everything, other accounts' buckets too.
@@ -82,7 +82,7 @@ def vpce_policy(stack: Stack) -> Problems:
     source=ENDPOINT_POLICY,
     requirements=("S6", "S5"),
 )
-def vpce_policy_too_narrow(stack: Stack) -> Problems:
+def vpce_policy_too_narrow(stack: TemplateModel) -> Problems:
     """VPC endpoints and their policies allow what the functions in the VPC call.
 
     A call that the endpoint refuses fails; one without an endpoint hangs to its time-out.
@@ -91,7 +91,7 @@ def vpce_policy_too_narrow(stack: Stack) -> Problems:
     for function, _ in functions_in_vpc(stack):
         if not (role := stack.role_of(function)):
             continue
-        for one in stack.granted(role):
+        for one in stack.role_statements(role):
             for action in one.get("Action", []) if one["Effect"] == "Allow" else ():
                 service = str(action).partition(":")[0].lower()
                 if any(like(known, str(action), ignore_case=True) for known in OUTSIDE):
@@ -130,13 +130,13 @@ def vpce_policy_too_narrow(stack: Stack) -> Problems:
     source=ENDPOINT_POLICY,
     requirements=("S5", "S6"),
 )
-def vpce_policy_too_broad(stack: Stack) -> Problems:
+def vpce_policy_too_broad(stack: TemplateModel) -> Problems:
     """VPC endpoint policies allow only what a function may do.
 
     What passes a door that nobody of the stack needs is somebody else's: a way to leak.
     """
     roles = [role for f, _ in functions_in_vpc(stack) if (role := stack.role_of(f))]
-    granted = [one for role in roles for one in stack.granted(role)]
+    granted = [one for role in roles for one in stack.role_statements(role)]
     for title, _, _ in vpc_endpoints(stack) if roles else ():
         for one in stack.statements(title):
             # A door for other workloads of the account, whose roles say what for.
@@ -149,11 +149,13 @@ def vpce_policy_too_broad(stack: Stack) -> Problems:
                         yield title, f"admits {action} on {resource}, which no function may do"
 
 
-def has_other_routes(stack: Stack) -> bool:
+def has_other_routes(stack: TemplateModel) -> bool:
     """Whether calls may pass where the template shows no endpoint: by a road, or in a network that
     is not the template's own.
     """
-    return not stack.of_type("EC2::VPC") or any(stack.of_type(kind) for kind in EGRESS_TYPES)
+    return not stack.resources_of_type("EC2::VPC") or any(
+        stack.resources_of_type(kind) for kind in EGRESS_TYPES
+    )
 
 
 @rule(
@@ -163,7 +165,7 @@ def has_other_routes(stack: Stack) -> bool:
     source=f"{PRIVATELINK}/create-endpoint-service.html",
     requirements=("S6",),
 )
-def vpce_aws_service_only(stack: Stack) -> Problems:
+def vpce_aws_service_only(stack: TemplateModel) -> Problems:
     """VPC endpoints lead to AWS services only.
 
     An endpoint of somebody's service, resource or appliance is a road to that somebody.
@@ -177,18 +179,18 @@ def vpce_aws_service_only(stack: Stack) -> Problems:
             yield title, f"leads to {service or kind}, which is not AWS's own"
 
 
-def called_services(stack: Stack, function: str) -> set[str]:
+def called_services(stack: TemplateModel, function: str) -> set[str]:
     """Return the services that a function's own code may call; none where its role is elsewhere."""
     role = stack.role_of(function)
     return {
         str(action).partition(":")[0].lower()
-        for one in (stack.granted(role) if role else ())
+        for one in (stack.role_statements(role) if role else ())
         for action in (one.get("Action", []) if one["Effect"] == "Allow" else ())
         if not any(like(known, str(action), ignore_case=True) for known in OUTSIDE)
     }
 
 
-def interface_endpoints(stack: Stack) -> list[str]:
+def interface_endpoints(stack: TemplateModel) -> list[str]:
     """Return the logical ids of the interface endpoints."""
     return [
         title
@@ -207,21 +209,21 @@ def interface_endpoints(stack: Stack) -> list[str]:
     source=f"{PRIVATELINK}/gateway-endpoints.html",
     requirements=("S6",),
 )
-def vpce_route_tables(stack: Stack) -> Problems:
+def vpce_route_tables(stack: TemplateModel) -> Problems:
     """A gateway endpoint is in the route table of every subnet of the function.
 
     A subnet whose route table lacks the endpoint has no way to it.
     """
     tables = {
-        stack.owner(one.get("SubnetId")): stack.owner(one.get("RouteTableId"))
-        for one in stack.of_type("EC2::SubnetRouteTableAssociation").values()
+        stack.logical_id(one.get("SubnetId")): stack.logical_id(one.get("RouteTableId"))
+        for one in stack.resources_of_type("EC2::SubnetRouteTableAssociation").values()
     }
     for title, properties, _ in vpc_endpoints(stack):
         if properties.get("VpcEndpointType", "Gateway") != "Gateway":
             continue
-        reached = {stack.owner(one) for one in properties.get("RouteTableIds", [])}
+        reached = {stack.logical_id(one) for one in properties.get("RouteTableIds", [])}
         for function, config in functions_in_vpc(stack):
-            for subnet in filter(None, (stack.owner(one) for one in config["SubnetIds"])):
+            for subnet in filter(None, (stack.logical_id(one) for one in config["SubnetIds"])):
                 if tables.get(subnet) not in reached:
                     yield title, f"is not on the route table of {subnet}, where {function} runs"
 
@@ -236,7 +238,7 @@ def vpce_route_tables(stack: Stack) -> Problems:
     requirements=("S6",),
     pitfalls=(42,),
 )
-def vpce_missing_endpoint(stack: Stack) -> Problems:
+def vpce_missing_endpoint(stack: TemplateModel) -> Problems:
     """Each service that a function's environment names has an endpoint.
 
     A function that is told of a queue calls it, and without a way hangs to its time-out.
@@ -248,8 +250,8 @@ def vpce_missing_endpoint(stack: Stack) -> Problems:
             continue
         variables = stack.properties(function).get("Environment", {}).get("Variables", {})
         for name, value in variables.items():
-            title = stack.owner(value, *kinds)
-            if title and (service := kinds[stack.kind(title)]) not in doors:
+            title = stack.logical_id(value, *kinds)
+            if title and (service := kinds[stack.type_of(title)]) not in doors:
                 yield function, f"has {title} in {name}, and the network no endpoint for {service}"
 
 
@@ -260,14 +262,14 @@ def vpce_missing_endpoint(stack: Stack) -> Problems:
     source=f"{PRIVATELINK}/create-interface-endpoint.html",
     requirements=("R3",),
 )
-def vpce_availability_zones(stack: Stack) -> Problems:
+def vpce_availability_zones(stack: TemplateModel) -> Problems:
     """An interface endpoint is in every subnet of the function.
 
     When the only zone with the endpoint fails, the function in the others fails with it.
     """
     for title in interface_endpoints(stack):
-        reached = {stack.owner(one) for one in stack.properties(title).get("SubnetIds", [])}
+        reached = {stack.logical_id(one) for one in stack.properties(title).get("SubnetIds", [])}
         for function, config in functions_in_vpc(stack):
-            for subnet in filter(None, (stack.owner(one) for one in config["SubnetIds"])):
+            for subnet in filter(None, (stack.logical_id(one) for one in config["SubnetIds"])):
                 if subnet not in reached:
                     yield title, f"has no interface in {subnet}, where {function} runs"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from darkroom.cloudformation.model import Mapping, Stack, number
+from darkroom.cloudformation.model import EventSourceMapping, TemplateModel, number
 from darkroom.lint.rule import Problems, rule
 
 MAPPING = (
@@ -15,9 +15,9 @@ SCALING = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.htm
 DEFAULT_BATCH = 10
 
 
-def complete_mappings(stack: Stack) -> Iterator[Mapping]:
+def complete_mappings(stack: TemplateModel) -> Iterator[EventSourceMapping]:
     """Yield the mappings whose queue and function are both in the template."""
-    return (one for one in stack.mappings() if one.queue and one.function)
+    return (one for one in stack.event_source_mappings() if one.queue and one.function)
 
 
 @rule(
@@ -30,12 +30,12 @@ def complete_mappings(stack: Stack) -> Iterator[Mapping]:
     requirements=("T4",),
     pitfalls=(10,),
 )
-def lambda_partial_batch_response(stack: Stack) -> Problems:
+def lambda_partial_batch_response(stack: TemplateModel) -> Problems:
     """The event source mapping reports batch item failures.
 
     Otherwise one bad message brings the whole batch back, the finished ones included.
     """
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         if "ReportBatchItemFailures" not in one.properties.get("FunctionResponseTypes", []):
             yield one.title, "does not report batch item failures"
 
@@ -47,12 +47,12 @@ def lambda_partial_batch_response(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html",
     pitfalls=(9,),
 )
-def lambda_esm_no_filter(stack: Stack) -> Problems:
+def lambda_esm_no_filter(stack: TemplateModel) -> Problems:
     """An SQS event source mapping has no filter.
 
     For SQS a filter deletes what does not match: an event of another shape is lost.
     """
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         if one.properties.get("FilterCriteria", {}).get("Filters"):
             yield one.title, "filters events: what does not match is deleted from the queue"
 
@@ -65,12 +65,12 @@ def lambda_esm_no_filter(stack: Stack) -> Problems:
     requirements=("R4",),
     pitfalls=(17,),
 )
-def lambda_esm_max_concurrency(stack: Stack) -> Problems:
+def lambda_esm_max_concurrency(stack: TemplateModel) -> Problems:
     """An SQS event source mapping has a maximum concurrency.
 
     Pollers that outrun the function get throttled, and throttled messages burn receives.
     """
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         scaling = one.properties.get("ScalingConfig", {})
         most = scaling.get("MaximumConcurrency")
         if one.properties.get("ProvisionedPollerConfig"):
@@ -92,7 +92,7 @@ def lambda_esm_max_concurrency(stack: Stack) -> Problems:
     requirements=("R4",),
     pitfalls=(17,),
 )
-def lambda_reserved_concurrency(stack: Stack) -> Problems:
+def lambda_reserved_concurrency(stack: TemplateModel) -> Problems:
     """Reserved concurrency is not below what the function's event source mappings may start.
 
     Reserved concurrency below the pollers' appetite throttles them into the dead letters.
@@ -115,12 +115,12 @@ def lambda_reserved_concurrency(stack: Stack) -> Problems:
     requirements=("R4",),
     pitfalls=(49,),
 )
-def lambda_batching_window(stack: Stack) -> Problems:
+def lambda_batching_window(stack: TemplateModel) -> Problems:
     """A batch size above 10 has a batching window.
 
     Lambda refuses the mapping otherwise.
     """
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         size = number(one.properties.get("BatchSize", DEFAULT_BATCH))
         window = number(one.properties.get("MaximumBatchingWindowInSeconds", 0))
         if size is not None and window is not None and size > 10 and window < 1:
@@ -135,7 +135,7 @@ def lambda_batching_window(stack: Stack) -> Problems:
     requirements=("R1",),
     pitfalls=(20,),
 )
-def lambda_unused_dlq_config(stack: Stack) -> Problems:
+def lambda_unused_dlq_config(stack: TemplateModel) -> Problems:
     """A function that SQS invokes has no dead-letter target of its own.
 
     A function's own dead-letter target is for asynchronous calls, not for what SQS brings.

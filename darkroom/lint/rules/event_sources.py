@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.policy_documents import as_list
 from darkroom.iam.evaluator import Request, allowed, like
 from darkroom.lint.rule import Problems, rule
@@ -28,16 +28,16 @@ class Delivery:
     queue: str
 
 
-def deliveries(stack: Stack) -> Iterator[Delivery]:
+def deliveries(stack: TemplateModel) -> Iterator[Delivery]:
     """Yield each way to a work queue, and to where what cannot be delivered is kept."""
     for title, service, source, ends in _feeds(stack):
         for end in ends:
-            if queue := stack.owner(end, "SQS::Queue"):
+            if queue := stack.logical_id(end, "SQS::Queue"):
                 yield Delivery(title, service, source, queue)
 
 
-def _feeds(stack: Stack) -> Iterator[tuple[str, str, str, list[Any]]]:
-    for title, one in stack.of_type("Events::Rule").items():
+def _feeds(stack: TemplateModel) -> Iterator[tuple[str, str, str, list[Any]]]:
+    for title, one in stack.resources_of_type("Events::Rule").items():
         for target in one.get("Targets", []):
             ends = [target.get("Arn"), target.get("DeadLetterConfig", {}).get("Arn")]
             yield title, "events.amazonaws.com", stack.arn(title), ends
@@ -47,8 +47,8 @@ def _feeds(stack: Stack) -> Iterator[tuple[str, str, str, list[Any]]]:
         yield title, "sns.amazonaws.com", topic, ends
 
 
-def _subscriptions(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
-    for title, one in stack.of_type("SNS::Subscription").items():
+def _subscriptions(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
+    for title, one in stack.resources_of_type("SNS::Subscription").items():
         if one.get("Protocol") == "sqs":
             yield title, one
 
@@ -59,10 +59,10 @@ def _redrive(subscription: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _patterns(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
+def _patterns(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the rules of the stack's queues that look at S3's events, with their pattern."""
     fed = {one.title for one in deliveries(stack)}
-    for title, one in stack.of_type("Events::Rule").items():
+    for title, one in stack.resources_of_type("Events::Rule").items():
         pattern = one.get("EventPattern", {})
         if title in fed and isinstance(pattern, dict) and "aws.s3" in pattern.get("source", []):
             yield title, pattern
@@ -79,7 +79,7 @@ def _patterns(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
     requirements=("T5",),
     pitfalls=(32,),
 )
-def sqs_policy_event_source(stack: Stack) -> Problems:
+def sqs_policy_event_source(stack: TemplateModel) -> Problems:
     """A queue's policy lets exactly its EventBridge rule or SNS topic send.
 
     EventBridge and SNS drop what a queue refuses; one that admits all takes anybody's.
@@ -97,7 +97,7 @@ def sqs_policy_event_source(stack: Stack) -> Problems:
                     "aws:PrincipalIsAWSService": "true",
                 },
             )
-            if allowed(stack.guarding(one.queue), request) is not may:
+            if allowed(stack.resource_policy_statements(one.queue), request) is not may:
                 says = "may not send to" if may else "is not the only one that may send to"
                 yield one.title, f"{says} {one.queue}, by its policy for {one.service}"
 
@@ -109,14 +109,14 @@ def sqs_policy_event_source(stack: Stack) -> Problems:
     source=f"{EVENTBRIDGE}/eb-rule-dlq.html",
     requirements=("R2", "T5"),
 )
-def events_target_dlq(stack: Stack) -> Problems:
+def events_target_dlq(stack: TemplateModel) -> Problems:
     """Rule targets and queue subscriptions have a dead-letter queue.
 
     After a day of tries, and at once where a right is missing, the event is gone for ever.
     """
-    for title, one in stack.of_type("Events::Rule").items():
+    for title, one in stack.resources_of_type("Events::Rule").items():
         for target in one.get("Targets", []):
-            queue = stack.owner(target.get("Arn"), "SQS::Queue")
+            queue = stack.logical_id(target.get("Arn"), "SQS::Queue")
             if queue and not target.get("DeadLetterConfig", {}).get("Arn"):
                 yield title, f"drops what it cannot deliver to {queue}"
     for title, one in _subscriptions(stack):
@@ -132,14 +132,14 @@ def events_target_dlq(stack: Stack) -> Problems:
     requirements=("T5",),
     pitfalls=(1,),
 )
-def events_target_depends_on_policy(stack: Stack) -> Problems:
+def events_target_depends_on_policy(stack: TemplateModel) -> Problems:
     """Rules and queue subscriptions depend on the queue's policy.
 
     What comes before the policy is refused, which neither service tries again.
     """
     for one in dict.fromkeys(deliveries(stack)):
-        for policy in stack.guards(one.queue):
-            if policy not in stack.waits_for(one.title):
+        for policy in stack.resource_policies(one.queue):
+            if policy not in stack.dependencies(one.title):
                 yield one.title, f"does not wait for {policy}"
 
 
@@ -151,7 +151,7 @@ def events_target_depends_on_policy(stack: Stack) -> Problems:
     requirements=("T5",),
     pitfalls=(9,),
 )
-def sns_subscription_no_filter(stack: Stack) -> Problems:
+def sns_subscription_no_filter(stack: TemplateModel) -> Problems:
     """A queue's subscription has no filter policy.
 
     What a filter does not match is lost without a trace, and the shape is somebody else's.
@@ -170,7 +170,7 @@ def sns_subscription_no_filter(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events-list.html",
     requirements=("T2", "T5"),
 )
-def events_pattern_scope(stack: Stack) -> Problems:
+def events_pattern_scope(stack: TemplateModel) -> Problems:
     """A pattern for S3 events names the event, the bucket and the key's prefix.
 
     A pattern that leaves one out brings every bucket's events, or every kind, of an account.
@@ -197,7 +197,7 @@ def events_pattern_scope(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html",
     requirements=("S5", "S6", "T5"),
 )
-def iam_external_bucket_prefix(stack: Stack) -> Problems:
+def iam_external_bucket_prefix(stack: TemplateModel) -> Problems:
     """Objects of an external bucket are read only under the prefixes of its rule.
 
     What lies beside them in somebody's bucket is not this stack's to read.

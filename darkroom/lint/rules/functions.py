@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.policy_documents import Statement, as_list
 from darkroom.iam.evaluator import Request, allowed, applies, like
 from darkroom.lint.rule import Problems, rule
@@ -31,20 +31,20 @@ SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENT
 ENVIRONMENT_LIMIT = 4096
 
 
-def _with_roles(stack: Stack) -> Iterator[tuple[str, str]]:
+def _with_roles(stack: TemplateModel) -> Iterator[tuple[str, str]]:
     """Yield each function with its role, where that is in the stack."""
-    for function in stack.of_type("Lambda::Function"):
+    for function in stack.resources_of_type("Lambda::Function"):
         if role := stack.role_of(function):
             yield function, role
 
 
-def _in_network(stack: Stack) -> Iterator[tuple[str, str]]:
+def _in_network(stack: TemplateModel) -> Iterator[tuple[str, str]]:
     for function, role in _with_roles(stack):
         if stack.properties(function).get("VpcConfig", {}).get("SubnetIds"):
             yield function, role
 
 
-def _has_vpc_policy(stack: Stack, role: str) -> bool:
+def _has_vpc_policy(stack: TemplateModel, role: str) -> bool:
     """Whether AWS's own policy for functions in a network is attached."""
     names = stack.properties(role).get("ManagedPolicyArns", [])
     return any(str(one).endswith("AWSLambdaVPCAccessExecutionRole") for one in names)
@@ -59,22 +59,22 @@ def _has_vpc_policy(stack: Stack, role: str) -> bool:
     source=SQS_RIGHTS,
     requirements=("T1", "S5"),
 )
-def lambda_poll_permissions(stack: Stack) -> Problems:
+def lambda_poll_permissions(stack: TemplateModel) -> Problems:
     """The function's role may poll its queue.
 
     Lambda polls as the function's role: without these the mapping cannot be created.
     """
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         role = stack.role_of(one.function) if one.function else ""
         if not role or not one.queue or _has_sqs_policy(stack, role):
             continue
         for action in POLLING:
             request = Request(action=action, resource=stack.arn(one.queue))
-            if not allowed(stack.granted(role), request):
+            if not allowed(stack.role_statements(role), request):
                 yield role, f"lacks {action} on {one.queue}"
 
 
-def _has_sqs_policy(stack: Stack, role: str) -> bool:
+def _has_sqs_policy(stack: TemplateModel, role: str) -> bool:
     names = stack.properties(role).get("ManagedPolicyArns", [])
     return any(str(one).endswith("AWSLambdaSQSQueueExecutionRole") for one in names)
 
@@ -90,15 +90,15 @@ def _has_sqs_policy(stack: Stack, role: str) -> bool:
     requirements=("S5",),
     pitfalls=(3, 6),
 )
-def kms_role_access(stack: Stack) -> Problems:
+def kms_role_access(stack: TemplateModel) -> Problems:
     """The function's role may use the keys of what it reads and writes.
 
     With bucket keys the context is the bucket, not the object: another one is refused.
     """
     for function, role in _with_roles(stack):
-        granted = stack.granted(role)
+        granted = stack.role_statements(role)
         for title, actions, context in _uses(stack, function, granted):
-            key = stack.key_of(title)
+            key = stack.kms_key_of(title)
             for action in actions if key else ():
                 request = Request(action=action, resource=stack.arn(key), context=context)
                 if not allowed(granted, request):
@@ -106,17 +106,17 @@ def kms_role_access(stack: Stack) -> Problems:
 
 
 def _uses(
-    stack: Stack, function: str, granted: list[Statement]
+    stack: TemplateModel, function: str, granted: list[Statement]
 ) -> Iterator[tuple[str, tuple[str, ...], dict[str, str]]]:
     """Yield what a function reads or writes encrypted, the key actions and the context."""
     via = "kms:EncryptionContext"
     if stack.properties(function).get("KmsKeyArn"):
         here = stack.arn(function)
         yield function, ("kms:Decrypt",), {f"{via}:aws:lambda:FunctionArn": here}
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         if one.queue and one.function == function:
             yield one.queue, ("kms:Decrypt",), {f"{via}:aws:sqs:arn": stack.arn(one.queue)}
-    for bucket in stack.of_type("S3::Bucket"):
+    for bucket in stack.resources_of_type("S3::Bucket"):
         actions = [
             action
             for action, objects in (
@@ -150,20 +150,20 @@ def _reaches(granted: list[Statement], action: str, bucket_arn: str) -> bool:
     requirements=("O1",),
     pitfalls=(27,),
 )
-def lambda_log_group(stack: Stack) -> Problems:
+def lambda_log_group(stack: TemplateModel) -> Problems:
     """The function's log group is in the template and created before the function.
 
     Lambda would create one itself, without key and retention, in the next deployment's way.
     """
-    for function, properties in stack.of_type("Lambda::Function").items():
+    for function, properties in stack.resources_of_type("Lambda::Function").items():
         named = properties.get("LoggingConfig", {}).get("LogGroup")
-        group = stack.owner(
+        group = stack.logical_id(
             named or f"/aws/lambda/{stack.name(function)}",
             "Logs::LogGroup",
         )
         if not group:
             yield function, "has no log group in the stack"
-        elif group not in stack.waits_for(function):
+        elif group not in stack.dependencies(function):
             yield function, f"does not wait for its log group {group}"
 
 
@@ -177,7 +177,7 @@ def lambda_log_group(stack: Stack) -> Problems:
     requirements=("O1",),
     pitfalls=(27,),
 )
-def iam_create_log_group(stack: Stack) -> Problems:
+def iam_create_log_group(stack: TemplateModel) -> Problems:
     """No role may create log groups.
 
     A late log line after the stack's deletion re-creates the group: the next deploy fails.
@@ -201,14 +201,14 @@ def iam_create_log_group(stack: Stack) -> Problems:
     source=LOGS,
     requirements=("O1",),
 )
-def lambda_log_permissions(stack: Stack) -> Problems:
+def lambda_log_permissions(stack: TemplateModel) -> Problems:
     """The function's role may write to its log group.
 
     Without the right the function runs and says nothing: nobody sees why it fails.
     """
     for function, role in _with_roles(stack):
         config = stack.properties(function).get("LoggingConfig", {})
-        group = stack.owner(
+        group = stack.logical_id(
             config.get("LogGroup") or f"/aws/lambda/{stack.name(function)}", "Logs::LogGroup"
         )
         managed = stack.properties(role).get("ManagedPolicyArns", [])
@@ -216,7 +216,7 @@ def lambda_log_permissions(stack: Stack) -> Problems:
             continue
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
             resource = f"{stack.arn(group).removesuffix('*')}log-stream:x"
-            if not allowed(stack.granted(role), Request(action=action, resource=resource)):
+            if not allowed(stack.role_statements(role), Request(action=action, resource=resource)):
                 yield role, f"lacks {action} on {group}"
 
 
@@ -230,7 +230,7 @@ def lambda_log_permissions(stack: Stack) -> Problems:
     source=f"{VPC}#configuration-vpc-permissions",
     requirements=("S6",),
 )
-def lambda_eni_permissions(stack: Stack) -> Problems:
+def lambda_eni_permissions(stack: TemplateModel) -> Problems:
     """The role of a function in a VPC may manage network interfaces.
 
     Lambda places the function in its network with the role's rights.
@@ -241,7 +241,7 @@ def lambda_eni_permissions(stack: Stack) -> Problems:
         here = f"arn:{stack.pseudo('Partition')}:ec2:{stack.pseudo('Region')}:{stack.account}"
         resource = f"{here}:network-interface/eni-0"
         for action in INTERFACES:
-            if not allowed(stack.granted(role), Request(action=action, resource=resource)):
+            if not allowed(stack.role_statements(role), Request(action=action, resource=resource)):
                 yield role, f"lacks {action}"
 
 
@@ -255,14 +255,14 @@ def lambda_eni_permissions(stack: Stack) -> Problems:
     requirements=("S7",),
     pitfalls=(23,),
 )
-def lambda_eni_permissions_denied(stack: Stack) -> Problems:
+def lambda_eni_permissions_denied(stack: TemplateModel) -> Problems:
     """The function's code is denied the network interface permissions of its role.
 
     What Lambda may do to the network on behalf of the function, its code could do as well.
     """
     for function, role in _in_network(stack):
         code = {"lambda:SourceFunctionArn": stack.arn(function)}
-        denies = [one for one in stack.granted(role) if one["Effect"] == "Deny"]
+        denies = [one for one in stack.role_statements(role) if one["Effect"] == "Deny"]
         for action in INTERFACES:
             request = Request(action=action, context=code)
             if not any(applies(one, request) for one in denies):
@@ -282,7 +282,7 @@ def lambda_eni_permissions_denied(stack: Stack) -> Problems:
     source=f"{VPC}#configuration-vpc-permissions",
     pitfalls=(22,),
 )
-def vpc_eni_deletion_order(stack: Stack) -> Problems:
+def vpc_eni_deletion_order(stack: TemplateModel) -> Problems:
     """The function's security groups are deleted before its network interface permissions.
 
     Deleted in another order, the interfaces stay and the deletion hangs for up to 45 minutes.
@@ -293,9 +293,9 @@ def vpc_eni_deletion_order(stack: Stack) -> Problems:
         else:
             holders = {
                 title
-                for title, _ in stack.existing()
-                if stack.kind(title) in ("IAM::Role", "IAM::Policy", "IAM::ManagedPolicy")
-                and (title == role or role in stack.waits_for(title))
+                for title, _ in stack.active_resources()
+                if stack.type_of(title) in ("IAM::Role", "IAM::Policy", "IAM::ManagedPolicy")
+                and (title == role or role in stack.dependencies(title))
                 and any(
                     one["Effect"] == "Allow"
                     and any(
@@ -306,8 +306,8 @@ def vpc_eni_deletion_order(stack: Stack) -> Problems:
                 )
             }
         for value in stack.properties(function)["VpcConfig"].get("SecurityGroupIds", []):
-            group = stack.owner(value, "EC2::SecurityGroup")
-            if group and not holders & stack.waits_for(group):
+            group = stack.logical_id(value, "EC2::SecurityGroup")
+            if group and not holders & stack.dependencies(group):
                 yield group, f"does not wait for {', '.join(sorted(holders)) or role}"
 
 
@@ -321,20 +321,20 @@ def vpc_eni_deletion_order(stack: Stack) -> Problems:
     requirements=("R5",),
     pitfalls=(16,),
 )
-def lambda_recursive_loop(stack: Stack) -> Problems:
+def lambda_recursive_loop(stack: TemplateModel) -> Problems:
     """The function does not write to the bucket whose events invoke it.
 
     What the function writes where uploads are announced wakes it again, for ever.
     """
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         if not one.function:
             continue
         properties = stack.properties(one.function)
         if properties.get("RecursiveLoop") == "Allow":
             yield one.function, "allows recursive loops"
         role = stack.role_of(one.function)
-        for bucket in {b for b, _, queue in stack.notifications() if queue == one.queue}:
-            if role and _reaches(stack.granted(role), "s3:PutObject", stack.arn(bucket)):
+        for bucket in {b for b, _, queue in stack.queue_notifications() if queue == one.queue}:
+            if role and _reaches(stack.role_statements(role), "s3:PutObject", stack.arn(bucket)):
                 yield role, f"may write to {bucket}, whose uploads {one.function} works on"
             variables = properties.get("Environment", {}).get("Variables", {})
             named = [name for name, v in variables.items() if stack.mentions(v, bucket)]
@@ -349,12 +349,12 @@ def lambda_recursive_loop(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html",
     requirements=("S7",),
 )
-def lambda_environment_secret(stack: Stack) -> Problems:
+def lambda_environment_secret(stack: TemplateModel) -> Problems:
     """Environment variables hold no secret.
 
     Whoever may read the function's configuration reads its environment.
     """
-    for function, properties in stack.of_type("Lambda::Function").items():
+    for function, properties in stack.resources_of_type("Lambda::Function").items():
         for name, value in properties.get("Environment", {}).get("Variables", {}).items():
             if SECRET.search(name) and value and "arn:" not in str(value):
                 yield function, f"has the environment variable {name}"
@@ -367,12 +367,12 @@ def lambda_environment_secret(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
     pitfalls=(31,),
 )
-def lambda_environment_size(stack: Stack) -> Problems:
+def lambda_environment_size(stack: TemplateModel) -> Problems:
     """Environment variables stay within 4 KB.
 
     Lambda refuses more than 4 KB of environment variables.
     """
-    for function, properties in stack.of_type("Lambda::Function").items():
+    for function, properties in stack.resources_of_type("Lambda::Function").items():
         variables = properties.get("Environment", {}).get("Variables", {})
         size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
         if size > ENVIRONMENT_LIMIT:
@@ -388,13 +388,13 @@ def lambda_environment_size(stack: Stack) -> Problems:
     requirements=("D1",),
     pitfalls=(37,),
 )
-def lambda_code_key(stack: Stack) -> Problems:
+def lambda_code_key(stack: TemplateModel) -> Problems:
     """The S3 key of the function's code changes with the code.
 
     New code under the same key does not update the function: CloudFormation sees no change.
     """
-    for function, resource in stack.existing():
-        if stack.kind(function) == "Lambda::Function":
+    for function, resource in stack.active_resources():
+        if stack.type_of(function) == "Lambda::Function":
             code = resource["Properties"].get("Code", {})
             if isinstance(code.get("S3Key"), str) and "S3ObjectVersion" not in code:
                 yield function, f"always takes its code from {code['S3Key']!r}"
@@ -407,12 +407,12 @@ def lambda_code_key(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
     requirements=("S8",),
 )
-def iam_permissions_boundary(stack: Stack) -> Problems:
+def iam_permissions_boundary(stack: TemplateModel) -> Problems:
     """Every role has the permissions boundary that one role has.
 
     A boundary that one role lacks is no boundary: organisations refuse such a stack.
     """
-    roles = stack.of_type("IAM::Role")
+    roles = stack.resources_of_type("IAM::Role")
     if any("PermissionsBoundary" in one for one in roles.values()):
         for title, properties in roles.items():
             if "PermissionsBoundary" not in properties:
@@ -426,7 +426,7 @@ def iam_permissions_boundary(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
     requirements=("S5",),
 )
-def iam_lambda_trust(stack: Stack) -> Problems:
+def iam_lambda_trust(stack: TemplateModel) -> Problems:
     """A function's role trusts Lambda and nothing else.
 
     Lambda cannot assume a role that does not trust it; others should not.
@@ -460,7 +460,7 @@ def iam_lambda_trust(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html",
     requirements=("O1", "S5"),
 )
-def lambda_tracing_permissions(stack: Stack) -> Problems:
+def lambda_tracing_permissions(stack: TemplateModel) -> Problems:
     """The role of a traced function may send traces.
 
     Lambda sends traces as the function's role: without the rights there are none, in silence.
@@ -470,5 +470,5 @@ def lambda_tracing_permissions(stack: Stack) -> Problems:
         if tracing.get("Mode") == "Active":
             for action in SEND_TRACES:
                 request = Request(action=action, resource="*", principal=stack.arn(role))
-                if not allowed(stack.granted(role), request):
+                if not allowed(stack.role_statements(role), request):
                     yield role, f"lacks {action}, and {function} is traced"

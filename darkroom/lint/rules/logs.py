@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.iam.evaluator import Request, allowed
 from darkroom.lint.rule import Problems, rule
 
@@ -16,22 +16,24 @@ FIREHOSE = "https://docs.aws.amazon.com/firehose/latest/dev"
     source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/Working-with-log-groups-and-streams.html",
     requirements=("O1",),
 )
-def logs_retention(stack: Stack) -> Problems:
+def logs_retention(stack: TemplateModel) -> Problems:
     """A log group has a retention period.
 
     By default logs are kept, and paid for, for ever.
     """
-    for title, group in stack.of_type("Logs::LogGroup").items():
+    for title, group in stack.resources_of_type("Logs::LogGroup").items():
         if "RetentionInDays" not in group:
             yield title, "keeps its logs for ever"
 
 
-def _delivered(stack: Stack) -> dict[str, dict[str, Any]]:
+def _delivered(stack: TemplateModel) -> dict[str, dict[str, Any]]:
     """Return the delivery streams that log groups feed, with their S3 destination."""
     return {
         stream: stack.properties(stream).get("ExtendedS3DestinationConfiguration", {})
-        for one in stack.of_type("Logs::SubscriptionFilter").values()
-        if (stream := stack.owner(one.get("DestinationArn"), "KinesisFirehose::DeliveryStream"))
+        for one in stack.resources_of_type("Logs::SubscriptionFilter").values()
+        if (
+            stream := stack.logical_id(one.get("DestinationArn"), "KinesisFirehose::DeliveryStream")
+        )
     }
 
 
@@ -46,7 +48,7 @@ def _delivered(stack: Stack) -> dict[str, dict[str, Any]]:
     requirements=("O6",),
     pitfalls=(48,),
 )
-def firehose_decompression(stack: Stack) -> Problems:
+def firehose_decompression(stack: TemplateModel) -> Problems:
     """A stream of log events decompresses them, extracts the messages and compresses once.
 
     Log events arrive compressed, several in a record: unread objects, or compressed twice.
@@ -75,14 +77,16 @@ def firehose_decompression(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html",
     requirements=("O6", "S5"),
 )
-def logs_subscription_permissions(stack: Stack) -> Problems:
+def logs_subscription_permissions(stack: TemplateModel) -> Problems:
     """A subscription filter's role may be assumed and may write to the delivery stream.
 
     CloudWatch Logs tries once when the subscription is made, and later drops in silence.
     """
-    for title, properties in stack.of_type("Logs::SubscriptionFilter").items():
-        stream = stack.owner(properties.get("DestinationArn"), "KinesisFirehose::DeliveryStream")
-        role = stack.owner(properties.get("RoleArn"), "IAM::Role")
+    for title, properties in stack.resources_of_type("Logs::SubscriptionFilter").items():
+        stream = stack.logical_id(
+            properties.get("DestinationArn"), "KinesisFirehose::DeliveryStream"
+        )
+        role = stack.logical_id(properties.get("RoleArn"), "IAM::Role")
         if not stream:
             continue
         if not role:
@@ -97,14 +101,16 @@ def logs_subscription_permissions(stack: Stack) -> Problems:
         regional = f"logs.{stack.pseudo('Region')}.{stack.pseudo('URLSuffix')}"
         if not any(
             allowed(
-                stack.trusts(role),
+                stack.trust_statements(role),
                 Request(action="sts:AssumeRole", principal=service, context=context),
             )
             for service in ("logs.amazonaws.com", regional)
         ):
             yield role, f"does not let logs.amazonaws.com assume it for {title}"
         for action in ("firehose:PutRecord", "firehose:PutRecordBatch"):
-            if not allowed(stack.granted(role), Request(action=action, resource=stack.arn(stream))):
+            if not allowed(
+                stack.role_statements(role), Request(action=action, resource=stack.arn(stream))
+            ):
                 yield role, f"lacks {action} on {stream}"
 
 
@@ -118,14 +124,14 @@ def logs_subscription_permissions(stack: Stack) -> Problems:
     source=f"{FIREHOSE}/monitoring-with-cloudwatch-logs.html",
     requirements=("O2", "O6"),
 )
-def firehose_error_logging(stack: Stack) -> Problems:
+def firehose_error_logging(stack: TemplateModel) -> Problems:
     """A stream of log events logs delivery errors where no subscription reads them.
 
     Without it nobody learns why logs do not arrive; told into its own source, it never ends.
     """
     known = {
         (str(one.get("LogGroupName")), str(one.get("LogStreamName")))
-        for one in stack.of_type("Logs::LogStream").values()
+        for one in stack.resources_of_type("Logs::LogStream").values()
     }
     for stream, destination in _delivered(stack).items():
         options = destination.get("CloudWatchLoggingOptions", {})
@@ -135,7 +141,7 @@ def firehose_error_logging(stack: Stack) -> Problems:
             continue
         if (group, name) not in known:
             yield stream, f"tells failures to {group} {name}, which nobody makes"
-        for title, one in stack.of_type("Logs::SubscriptionFilter").items():
+        for title, one in stack.resources_of_type("Logs::SubscriptionFilter").items():
             if str(one.get("LogGroupName")) == group:
                 yield stream, f"tells failures to {group}, which {title} sends to a stream"
 
@@ -148,15 +154,15 @@ def firehose_error_logging(stack: Stack) -> Problems:
     requirements=("O6",),
     pitfalls=(51,),
 )
-def s3_lifecycle_logs(stack: Stack) -> Problems:
+def s3_lifecycle_logs(stack: TemplateModel) -> Problems:
     """A bucket that logs are delivered to expires them.
 
     Logs hold names of people's files: kept for ever they are a cost and a liability.
     """
     buckets = {
-        stack.owner(one.get("BucketARN"), "S3::Bucket") for one in _delivered(stack).values()
+        stack.logical_id(one.get("BucketARN"), "S3::Bucket") for one in _delivered(stack).values()
     }
-    for bucket in sorted((buckets | stack.access_logs()) - {""}):
+    for bucket in sorted((buckets | stack.access_log_buckets()) - {""}):
         rules = stack.properties(bucket).get("LifecycleConfiguration", {}).get("Rules", [])
         if not any(
             one.get("Status") == "Enabled" and "ExpirationInDays" in one and "Prefix" not in one
@@ -175,21 +181,21 @@ def s3_lifecycle_logs(stack: Stack) -> Problems:
     source=f"{FIREHOSE}/encryption.html",
     requirements=("O6", "S4"),
 )
-def firehose_permissions(stack: Stack) -> Problems:
+def firehose_permissions(stack: TemplateModel) -> Problems:
     """A delivery stream's role may write to its bucket and use the bucket's key.
 
     A stream that may not use its bucket's key delivers nothing.
     """
-    for stream, properties in stack.of_type("KinesisFirehose::DeliveryStream").items():
+    for stream, properties in stack.resources_of_type("KinesisFirehose::DeliveryStream").items():
         destination = properties.get("ExtendedS3DestinationConfiguration", {})
-        bucket = stack.owner(destination.get("BucketARN"), "S3::Bucket")
-        role = stack.owner(destination.get("RoleARN"), "IAM::Role")
+        bucket = stack.logical_id(destination.get("BucketARN"), "S3::Bucket")
+        role = stack.logical_id(destination.get("RoleARN"), "IAM::Role")
         if not bucket or not role:
             continue
         wants: list[tuple[str, str, dict[str, str]]] = [
             ("s3:PutObject", f"{stack.arn(bucket)}/x", {})
         ]
-        if key := stack.key_of(bucket):
+        if key := stack.kms_key_of(bucket):
             region, partition = stack.pseudo("Region"), stack.pseudo("URLSuffix")
             context = {
                 "kms:EncryptionContext:aws:s3:arn": stack.arn(bucket),
@@ -201,6 +207,7 @@ def firehose_permissions(stack: Stack) -> Problems:
             if action == "s3:PutObject":
                 resource = f"{stack.arn(bucket)}/{prefix}x"
             if not allowed(
-                stack.granted(role), Request(action=action, resource=resource, context=context)
+                stack.role_statements(role),
+                Request(action=action, resource=resource, context=context),
             ):
                 yield role, f"lacks {action} for what {stream} delivers to {bucket}"

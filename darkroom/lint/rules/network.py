@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.iam.evaluator import Request, allowed
 from darkroom.lint.rule import Problems, rule
 from darkroom.lint.rules.endpoints import (
@@ -38,15 +38,15 @@ PUBLIC = (
 LOOPBACK = "127.0.0.1/32"  # the usual way to say "nowhere": no rule at all means everywhere
 
 
-def _rules(stack: Stack, group: str, direction: str) -> list[dict[str, Any]]:
+def _rules(stack: TemplateModel, group: str, direction: str) -> list[dict[str, Any]]:
     """Return a security group's Ingress or Egress rules, wherever they are written."""
     inline = stack.properties(group).get(f"SecurityGroup{direction}", [])
     return [
         *inline,
         *(
             one
-            for one in stack.of_type(f"EC2::SecurityGroup{direction}").values()
-            if stack.owner(one.get("GroupId")) == group
+            for one in stack.resources_of_type(f"EC2::SecurityGroup{direction}").values()
+            if stack.logical_id(one.get("GroupId")) == group
         ),
     ]
 
@@ -58,7 +58,7 @@ def _rules(stack: Stack, group: str, direction: str) -> list[dict[str, Any]]:
     source=f"{VPC}/VPC_Internet_Gateway.html",
     requirements=("S6",),
 )
-def vpc_no_egress(stack: Stack) -> Problems:
+def vpc_no_egress(stack: TemplateModel) -> Problems:
     """The VPC has no route to the internet or to another network.
 
     Code that can reach the internet can carry data there.
@@ -66,13 +66,13 @@ def vpc_no_egress(stack: Stack) -> Problems:
     if not any(True for _ in functions_in_vpc(stack)):
         return
     for kind in EGRESS_TYPES:
-        for title in stack.of_type(kind):
+        for title in stack.resources_of_type(kind):
             yield title, f"is a road out of the network ({kind})"
-    for title, route in stack.of_type("EC2::Route").items():
+    for title, route in stack.resources_of_type("EC2::Route").items():
         for target in route.keys() - set(ROUTED):
             yield title, f"leads out of the network by {target}"
-    for title, _ in stack.existing():
-        for name in PUBLIC if stack.kind(title).startswith("EC2::") else ():
+    for title, _ in stack.active_resources():
+        for name in PUBLIC if stack.type_of(title).startswith("EC2::") else ():
             if any(str(one).lower() != "false" for one in _values(stack.properties(title), name)):
                 yield title, f"gives public addresses by {name}"
 
@@ -88,14 +88,14 @@ def vpc_no_egress(stack: Stack) -> Problems:
     requirements=("S6",),
     pitfalls=(25,),
 )
-def vpc_security_group_egress(stack: Stack) -> Problems:
+def vpc_security_group_egress(stack: TemplateModel) -> Problems:
     """Security groups let traffic out only to endpoints, on TCP 443.
 
     A group that states no egress allows all of it.
     """
     if not any(True for _ in functions_in_vpc(stack)):
         return
-    for group in stack.of_type("EC2::SecurityGroup"):
+    for group in stack.resources_of_type("EC2::SecurityGroup"):
         rules = _rules(stack, group, "Egress")
         if not rules:
             yield group, "states no egress: everything, everywhere"
@@ -124,13 +124,13 @@ def vpc_security_group_egress(stack: Stack) -> Problems:
     requirements=("S6",),
     pitfalls=(45,),
 )
-def vpc_security_group_endpoint_access(stack: Stack) -> Problems:
+def vpc_security_group_endpoint_access(stack: TemplateModel) -> Problems:
     """Security groups let the function reach its endpoints.
 
     A call that a security group drops hangs to its time-out.
     """
     for function, config in functions_in_vpc(stack):
-        groups = [stack.owner(one, "EC2::SecurityGroup") for one in config["SecurityGroupIds"]]
+        groups = [stack.logical_id(one, "EC2::SecurityGroup") for one in config["SecurityGroupIds"]]
         out = [one for group in groups if group for one in _rules(stack, group, "Egress")]
         if not all(groups) or any(one.get("CidrIp") == "0.0.0.0/0" for one in out):
             continue
@@ -142,8 +142,8 @@ def vpc_security_group_endpoint_access(stack: Stack) -> Problems:
                 if not any("DestinationPrefixListId" in one for one in out):
                     yield groups[0], f"does not let {function} out to {title}"
                 continue
-            doors = [stack.owner(one) for one in properties.get("SecurityGroupIds", [])]
-            aims = [stack.owner(one.get("DestinationSecurityGroupId")) for one in out]
+            doors = [stack.logical_id(one) for one in properties.get("SecurityGroupIds", [])]
+            aims = [stack.logical_id(one.get("DestinationSecurityGroupId")) for one in out]
             if not set(doors) & set(aims):
                 yield groups[0], f"does not let {function} out to {title}"
             for door in filter(None, doors):
@@ -160,17 +160,17 @@ def vpc_security_group_endpoint_access(stack: Stack) -> Problems:
     source=f"{VPC}/security-group-rules.html",
     requirements=("S6",),
 )
-def vpc_security_group_ingress(stack: Stack) -> Problems:
+def vpc_security_group_ingress(stack: TemplateModel) -> Problems:
     """Security groups let in only HTTPS from the VPC, and nothing to a function.
 
     Nobody outside has anything to ask of an endpoint or of a function.
     """
     callers = {
-        stack.owner(one)
+        stack.logical_id(one)
         for _, config in functions_in_vpc(stack)
         for one in config["SecurityGroupIds"]
     }
-    for group in stack.of_type("EC2::SecurityGroup") if callers else ():
+    for group in stack.resources_of_type("EC2::SecurityGroup") if callers else ():
         for one in _rules(stack, group, "Ingress"):
             if str(one.get("CidrIp", one.get("CidrIpv6"))) in ("0.0.0.0/0", "::/0"):
                 yield group, "lets the whole internet in"
@@ -190,12 +190,12 @@ def vpc_security_group_ingress(stack: Stack) -> Problems:
     source=f"{PRIVATELINK}/create-interface-endpoint.html#prerequisites-interface-endpoints",
     pitfalls=(45,),
 )
-def vpc_private_dns(stack: Stack) -> Problems:
+def vpc_private_dns(stack: TemplateModel) -> Problems:
     """The VPC has DNS support and DNS host names, and interface endpoints have private DNS.
 
     Otherwise the SDK resolves the service's public address and hangs to its time-out.
     """
-    for title, vpc in stack.of_type("EC2::VPC").items():
+    for title, vpc in stack.resources_of_type("EC2::VPC").items():
         # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html: support is on by default.
         if str(vpc.get("EnableDnsSupport", True)).lower() != "true":
             yield title, "has no DNS support"
@@ -213,13 +213,17 @@ def vpc_private_dns(stack: Stack) -> Problems:
     source=LAMBDA_VPC,
     requirements=("S6",),
 )
-def lambda_vpc_config(stack: Stack) -> Problems:
+def lambda_vpc_config(stack: TemplateModel) -> Problems:
     """Every function of a template with subnets runs in them.
 
     A function without VpcConfig runs in a network of Lambda's, with the internet at hand.
     """
     inside = {function for function, _ in functions_in_vpc(stack)}
-    for function in stack.of_type("Lambda::Function") if stack.of_type("EC2::Subnet") else ():
+    for function in (
+        stack.resources_of_type("Lambda::Function")
+        if stack.resources_of_type("EC2::Subnet")
+        else ()
+    ):
         if function not in inside:
             yield function, "runs outside of the stack's network"
 
@@ -234,19 +238,23 @@ def lambda_vpc_config(stack: Stack) -> Problems:
     source=f"{VPC}/flow-logs-iam-role.html",
     requirements=("S6",),
 )
-def vpc_flow_logs(stack: Stack) -> Problems:
+def vpc_flow_logs(stack: TemplateModel) -> Problems:
     """The VPC has a flow log that may write.
 
     What tried to leave is known only where it was written down; without rights nothing is.
     """
-    logs = stack.of_type("EC2::FlowLog")
-    watched = {stack.owner(one.get("ResourceId"), "EC2::VPC") for one in logs.values()}
-    for network in stack.of_type("EC2::VPC") if any(True for _ in functions_in_vpc(stack)) else ():
+    logs = stack.resources_of_type("EC2::FlowLog")
+    watched = {stack.logical_id(one.get("ResourceId"), "EC2::VPC") for one in logs.values()}
+    for network in (
+        stack.resources_of_type("EC2::VPC") if any(True for _ in functions_in_vpc(stack)) else ()
+    ):
         if network not in watched:
             yield network, "has no flow log"
     for title, one in logs.items():
-        role = stack.owner(one.get("DeliverLogsPermissionArn"), "IAM::Role")
-        group = stack.owner(one.get("LogGroupName", one.get("LogDestination")), "Logs::LogGroup")
+        role = stack.logical_id(one.get("DeliverLogsPermissionArn"), "IAM::Role")
+        group = stack.logical_id(
+            one.get("LogGroupName", one.get("LogDestination")), "Logs::LogGroup"
+        )
         if not role or not group:
             continue
         assume = Request(
@@ -263,7 +271,7 @@ def vpc_flow_logs(stack: Stack) -> Problems:
             ("logs:DescribeLogStreams", stack.arn(group)),
             ("logs:DescribeLogGroups", stack.arn(group)),
         ):
-            if not allowed(stack.granted(role), Request(action=action, resource=resource)):
+            if not allowed(stack.role_statements(role), Request(action=action, resource=resource)):
                 yield role, f"lacks {action} for {title}"
 
 
@@ -277,12 +285,12 @@ def vpc_flow_logs(stack: Stack) -> Problems:
     requirements=("R3", "D2"),
     pitfalls=(24,),
 )
-def vpc_availability_zones(stack: Stack) -> Problems:
+def vpc_availability_zones(stack: TemplateModel) -> Problems:
     """Subnets take their Availability Zones from parameters, and functions run in two.
 
     Zone letters differ by region and account, and not every zone has every endpoint service.
     """
-    for title in stack.of_type("EC2::Subnet"):
+    for title in stack.resources_of_type("EC2::Subnet"):
         zone = stack.resources[title]["Properties"].get("AvailabilityZone")
         if zone is None:
             yield title, "is in whichever zone AWS picks"
@@ -295,7 +303,7 @@ def vpc_availability_zones(stack: Stack) -> Problems:
     for function, config in functions_in_vpc(stack):
         if isinstance(stack.resources[function]["Properties"]["VpcConfig"]["SubnetIds"], dict):
             continue  # a parameter's: nobody can tell here
-        subnets = [stack.owner(one, "EC2::Subnet") for one in config["SubnetIds"]]
+        subnets = [stack.logical_id(one, "EC2::Subnet") for one in config["SubnetIds"]]
         known = [str(stack.properties(one).get("AvailabilityZone", one)) for one in subnets if one]
         if len(config["SubnetIds"]) < 2 or (all(subnets) and len(set(known)) < 2):
             yield function, "runs in one zone"
@@ -311,12 +319,12 @@ def vpc_availability_zones(stack: Stack) -> Problems:
     requirements=("D2",),
     pitfalls=(25,),
 )
-def vpc_prefix_list_region(stack: Stack) -> Problems:
+def vpc_prefix_list_region(stack: TemplateModel) -> Problems:
     """The S3 prefix list is looked up by Region.
 
     The id of S3's prefix list differs by region.
     """
-    for title, resource in stack.existing():
+    for title, resource in stack.active_resources():
         for value in _values(resource.get("Properties", {}), "DestinationPrefixListId"):
             if isinstance(value, str) and value.startswith("pl-"):
                 yield title, f"always lets traffic out to {value}"

@@ -1,6 +1,6 @@
 """Rules about what every policy in a template allows, to whom, and on what."""
 
-from darkroom.cloudformation.model import Stack
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.policy_documents import (
     Statement,
     as_list,
@@ -79,13 +79,13 @@ def _services(statement: Statement) -> list[str]:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html",
     requirements=("S5",),
 )
-def iam_statement_elements(stack: Stack) -> Problems:
+def iam_statement_elements(stack: TemplateModel) -> Problems:
     """Each policy statement has the elements that its kind requires.
 
     A policy that lacks an element, or has it empty, is refused when it is deployed.
     """
-    for title, _ in stack.existing():
-        kind = stack.kind(title)
+    for title, _ in stack.active_resources():
+        kind = stack.type_of(title)
         for one in stack.statements(title):
             trust = kind == "IAM::Role" and "Principal" in one
             needed = [("Action", "NotAction")]
@@ -110,7 +110,7 @@ def iam_statement_elements(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
     pitfalls=(7,),
 )
-def iam_unconditional_deny(stack: Stack) -> Problems:
+def iam_unconditional_deny(stack: TemplateModel) -> Problems:
     """A Deny for every principal has a condition.
 
     A refusal to everybody without a condition refuses everybody, whatever they are granted.
@@ -128,13 +128,13 @@ def iam_unconditional_deny(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html",
     pitfalls=(7,),
 )
-def iam_deny_admin_lockout(stack: Stack) -> Problems:
+def iam_deny_admin_lockout(stack: TemplateModel) -> Problems:
     """A Deny by address or endpoint leaves administration possible.
 
     A Deny by address or endpoint on everything also keeps out whoever would have to mend it.
     """
     for kind, action in ADMINISTRATION.items():
-        for title in stack.of_type(kind):
+        for title in stack.resources_of_type(kind):
             principal = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:role/administrator"
             mend = Request(
                 action=action,
@@ -148,7 +148,7 @@ def iam_deny_admin_lockout(stack: Stack) -> Problems:
                     "aws:ViaAWSService": "false",
                 },
             )
-            for one in stack.guarding(title):
+            for one in stack.resource_policy_statements(title):
                 if not _allows(one) and condition_keys(one) & PLACE_KEYS and applies(one, mend):
                     yield title, f"refuses administrators {action} from elsewhere {_said(one)}"
 
@@ -160,7 +160,7 @@ def iam_deny_admin_lockout(stack: Stack) -> Problems:
     source=PRACTICES,
     requirements=("S5",),
 )
-def iam_wildcard_action(stack: Stack) -> Problems:
+def iam_wildcard_action(stack: TemplateModel) -> Problems:
     """An Allow names its actions.
 
     A wildcard grants what AWS adds tomorrow; Not… grants all but what was thought of.
@@ -183,7 +183,7 @@ def iam_wildcard_action(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/service-authorization/latest/reference/",
     requirements=("S5",),
 )
-def iam_wildcard_resource(stack: Stack) -> Problems:
+def iam_wildcard_resource(stack: TemplateModel) -> Problems:
     """An Allow names its resources.
 
     A right to everything reaches what the stack does not own.
@@ -192,7 +192,7 @@ def iam_wildcard_resource(stack: Stack) -> Problems:
         # In the policy of a key, a queue or a topic `*` is that one and nothing else.
         if (
             not _allows(one)
-            or stack.kind(title)
+            or stack.type_of(title)
             in (
                 "KMS::Key",
                 "SNS::TopicPolicy",
@@ -227,14 +227,14 @@ def _is_everything(resource: str) -> bool:
     source=PRACTICES,
     requirements=("S5",),
 )
-def iam_aws_managed_policy(stack: Stack) -> Problems:
+def iam_aws_managed_policy(stack: TemplateModel) -> Problems:
     """A role has no AWS managed policy.
 
     AWS changes its managed policies, and they grant on every resource.
     """
-    for title, properties in stack.of_type("IAM::Role").items():
+    for title, properties in stack.resources_of_type("IAM::Role").items():
         for policy in properties.get("ManagedPolicyArns", []):
-            if not stack.owner(policy, "IAM::ManagedPolicy") and ":aws:policy/" in str(policy):
+            if not stack.logical_id(policy, "IAM::ManagedPolicy") and ":aws:policy/" in str(policy):
                 yield title, f"has the managed policy {str(policy).rpartition('/')[2]}"
 
 
@@ -248,7 +248,7 @@ def iam_aws_managed_policy(stack: Stack) -> Problems:
     source=PRACTICES,
     requirements=("S2", "S6"),
 )
-def iam_public_principal(stack: Stack) -> Problems:
+def iam_public_principal(stack: TemplateModel) -> Problems:
     """No Allow is for every principal without a condition on the caller.
 
     `*` without a condition is everybody with an AWS account, or without.
@@ -270,7 +270,7 @@ def iam_public_principal(stack: Stack) -> Problems:
     requirements=("S4",),
     pitfalls=(5, 32),
 )
-def iam_confused_deputy(stack: Stack) -> Problems:
+def iam_confused_deputy(stack: TemplateModel) -> Problems:
     """An Allow for an AWS service has a condition on the source that it acts for.
 
     A service can be asked by anybody to use what we let the service use.
@@ -278,14 +278,14 @@ def iam_confused_deputy(stack: Stack) -> Problems:
     for title, one in stack.all_statements():
         keys = condition_keys(one)
         for service in _services(one) if _allows(one) else ():
-            if stack.kind(title) == "KMS::Key" and service.startswith("logs."):
+            if stack.type_of(title) == "KMS::Key" and service.startswith("logs."):
                 if "kms:encryptioncontext:aws:logs:arn" not in keys:
                     yield title, f"lets {service} use the key for any log group {_said(one)}"
-            elif stack.kind(title) == "KMS::Key" and service == "events.amazonaws.com":
+            elif stack.type_of(title) == "KMS::Key" and service == "events.amazonaws.com":
                 continue  # it sends neither, see the next rule
             elif not keys & SOURCE_KEYS and not any("encryptioncontext" in key for key in keys):
                 yield title, f"lets {service} act for anybody {_said(one)}"
-    for title, properties in stack.of_type("Lambda::Permission").items():
+    for title, properties in stack.resources_of_type("Lambda::Permission").items():
         service = str(properties.get("Principal", ""))
         if ".amazonaws.com" in service and not {"SourceArn", "SourceAccount"} & set(properties):
             yield title, f"lets {service} invoke the function for anybody"
@@ -301,13 +301,13 @@ def iam_confused_deputy(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html",
     pitfalls=(47,),
 )
-def kms_eventbridge_condition(stack: Stack) -> Problems:
+def kms_eventbridge_condition(stack: TemplateModel) -> Problems:
     """A key's statement for EventBridge has no condition on the source.
 
     EventBridge sends no source when it uses the key of a queue: the events vanish in silence.
     """
     for title, one in stack.all_statements():
-        if stack.kind(title) == "KMS::Key" and "events.amazonaws.com" in _services(one):
+        if stack.type_of(title) == "KMS::Key" and "events.amazonaws.com" in _services(one):
             sent = condition_keys(one) & SOURCE_KEYS
             if _allows(one) and sent:
                 yield title, f"asks events.amazonaws.com for {', '.join(sorted(sent))}"
@@ -321,7 +321,7 @@ def kms_eventbridge_condition(stack: Stack) -> Problems:
     requirements=("S4",),
     pitfalls=(32,),
 )
-def iam_source_condition(stack: Stack) -> Problems:
+def iam_source_condition(stack: TemplateModel) -> Problems:
     """A condition on the source names this account.
 
     A condition that names another account, or every one, guards nothing.

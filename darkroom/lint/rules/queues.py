@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from darkroom.cloudformation.model import Stack, number
+from darkroom.cloudformation.model import TemplateModel, number
 from darkroom.iam.evaluator import Request, allowed, applies
 from darkroom.lint.rule import Problems, rule
 from darkroom.lint.rules.event_source_mappings import complete_mappings
@@ -25,11 +25,11 @@ DEFAULT_TIMEOUT = 3
 DEFAULT_BATCH = 10
 
 
-def _dead_letters(stack: Stack) -> Iterator[tuple[str, str, str]]:
+def _dead_letters(stack: TemplateModel) -> Iterator[tuple[str, str, str]]:
     """Yield each queue with a redrive policy, its target's ARN and the target, if in the stack."""
-    for title, queue in stack.of_type("SQS::Queue").items():
+    for title, queue in stack.resources_of_type("SQS::Queue").items():
         if target := queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"):
-            yield title, target, stack.owner(target, "SQS::Queue")
+            yield title, target, stack.logical_id(target, "SQS::Queue")
 
 
 @rule(
@@ -43,7 +43,7 @@ def _dead_letters(stack: Stack) -> Iterator[tuple[str, str, str]]:
     requirements=("R4",),
     pitfalls=(41,),
 )
-def sqs_visibility_timeout(stack: Stack) -> Problems:
+def sqs_visibility_timeout(stack: TemplateModel) -> Problems:
     """The visibility timeout covers six function timeouts and the batching window.
 
     A message that reappears while it is worked on is processed twice, and burns a receive.
@@ -70,13 +70,13 @@ def sqs_visibility_timeout(stack: Stack) -> Problems:
     requirements=("R1",),
     pitfalls=(20,),
 )
-def sqs_redrive_policy(stack: Stack) -> Problems:
+def sqs_redrive_policy(stack: TemplateModel) -> Problems:
     """A queue that a function reads has a dead-letter queue.
 
     Without a dead-letter queue a message that always fails is retried until it is deleted.
     """
     targets = {title: target for title, _, target in _dead_letters(stack)}
-    for one in stack.mappings():
+    for one in stack.event_source_mappings():
         if one.queue and one.queue not in targets:
             yield one.queue, f"feeds {one.title} and has no dead-letter queue"
         elif one.queue and targets[one.queue] == one.queue:
@@ -91,7 +91,7 @@ def sqs_redrive_policy(stack: Stack) -> Problems:
     requirements=("R1",),
     pitfalls=(19,),
 )
-def sqs_dlq_retention(stack: Stack) -> Problems:
+def sqs_dlq_retention(stack: TemplateModel) -> Problems:
     """The dead-letter queue keeps messages longer than its source queue.
 
     A dead letter keeps its first enqueue time: what failed late would be gone at once.
@@ -114,7 +114,7 @@ def sqs_dlq_retention(stack: Stack) -> Problems:
     source=LAMBDA_SQS,
     requirements=("R1", "R2"),
 )
-def sqs_max_receive_count(stack: Stack) -> Problems:
+def sqs_max_receive_count(stack: TemplateModel) -> Problems:
     """A message is tried several times before it is a dead letter, and within its retention.
 
     One throttled or interrupted try must not make a dead letter, and the last must come.
@@ -149,7 +149,7 @@ def sqs_max_receive_count(stack: Stack) -> Problems:
     requirements=("R1",),
     pitfalls=(2,),
 )
-def sqs_redrive_allow_policy(stack: Stack) -> Problems:
+def sqs_redrive_allow_policy(stack: TemplateModel) -> Problems:
     """A dead-letter queue names the queues that may use it.
 
     Any queue of the account may otherwise use a dead-letter queue as its own.
@@ -171,7 +171,7 @@ def sqs_redrive_allow_policy(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html",
     pitfalls=(15,),
 )
-def sqs_s3_target_standard(stack: Stack) -> Problems:
+def sqs_s3_target_standard(stack: TemplateModel) -> Problems:
     """A queue that S3 notifies is a standard queue.
 
     S3 refuses a FIFO queue, and a dead-letter queue is of its source's kind.
@@ -181,7 +181,7 @@ def sqs_s3_target_standard(stack: Stack) -> Problems:
         queue = stack.properties(title)
         return str(queue.get("FifoQueue", "")).lower() == "true"
 
-    for bucket, _, queue in stack.notifications():
+    for bucket, _, queue in stack.queue_notifications():
         if queue and is_fifo(queue):
             yield queue, f"is a FIFO queue; {bucket} cannot send to it"
     for title, _, target in _dead_letters(stack):
@@ -200,13 +200,13 @@ def sqs_s3_target_standard(stack: Stack) -> Problems:
     requirements=("T3",),
     pitfalls=(1, 32),
 )
-def sqs_policy_s3_source(stack: Stack) -> Problems:
+def sqs_policy_s3_source(stack: TemplateModel) -> Problems:
     """A queue's policy lets the bucket that notifies it send, and no other bucket.
 
     Without the right S3 refuses the notification; too wide, any bucket can feed the queue.
     """
-    for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.notifications() if q):
-        guard = stack.guarding(queue)
+    for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.queue_notifications() if q):
+        guard = stack.resource_policy_statements(queue)
         context = {"aws:SourceArn": stack.arn(bucket), "aws:SourceAccount": stack.account}
         send = Request(
             action="sqs:SendMessage",
@@ -214,7 +214,7 @@ def sqs_policy_s3_source(stack: Stack) -> Problems:
             principal="s3.amazonaws.com",
             context={**context, "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "true"},
         )
-        holder = next(iter(stack.guards(queue)), queue)
+        holder = next(iter(stack.resource_policies(queue)), queue)
         if not allowed(guard, send):
             yield holder, f"does not let {bucket} send to {queue}"
             continue
@@ -242,20 +242,20 @@ def sqs_policy_s3_source(stack: Stack) -> Problems:
     source=NOTIFICATIONS,
     requirements=("T1",),
 )
-def s3_notification_consumed(stack: Stack) -> Problems:
+def s3_notification_consumed(stack: TemplateModel) -> Problems:
     """A notified queue is read by a function, and a bucket that may send does send.
 
     A right without its notification, or a queue without its reader, is a chain torn in two.
     """
-    announced = {(bucket, queue) for bucket, _, queue in stack.notifications() if queue}
-    read = {one.queue for one in stack.mappings()}
+    announced = {(bucket, queue) for bucket, _, queue in stack.queue_notifications() if queue}
+    read = {one.queue for one in stack.event_source_mappings()}
     for queue in sorted({queue for _, queue in announced} - read):
         yield queue, "is announced uploads, and no function of the stack reads it"
-    for queue in stack.of_type("SQS::Queue"):
-        for one in stack.guarding(queue):
+    for queue in stack.resources_of_type("SQS::Queue"):
+        for one in stack.resource_policy_statements(queue):
             for test in one.get("Condition", {}).values() if one["Effect"] == "Allow" else ():
                 for source in test.get("aws:SourceArn", []):
-                    bucket = stack.owner(source, "S3::Bucket")
+                    bucket = stack.logical_id(source, "S3::Bucket")
                     if bucket and (bucket, queue) not in announced:
                         yield bucket, f"may send to {queue}, and announces nothing there"
 
@@ -269,13 +269,13 @@ def s3_notification_consumed(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html",
     requirements=("S2",),
 )
-def sqs_sns_secure_transport(stack: Stack) -> Problems:
+def sqs_sns_secure_transport(stack: TemplateModel) -> Problems:
     """The policies of queues and topics deny requests without TLS.
 
     Messages name what people upload; SQS and SNS answer plain HTTP as well.
     """
     for kind, action in (("SQS::Queue", "sqs:SendMessage"), ("SNS::Topic", "sns:Publish")):
-        for title in stack.of_type(kind):
+        for title in stack.resources_of_type(kind):
             plain = Request(
                 action=action,
                 resource=stack.arn(title),
@@ -283,7 +283,8 @@ def sqs_sns_secure_transport(stack: Stack) -> Problems:
                 context={"aws:SecureTransport": "false"},
             )
             if not any(
-                one["Effect"] == "Deny" and applies(one, plain) for one in stack.guarding(title)
+                one["Effect"] == "Deny" and applies(one, plain)
+                for one in stack.resource_policy_statements(title)
             ):
                 yield title, "takes requests over plain HTTP"
 
@@ -300,13 +301,15 @@ def sqs_sns_secure_transport(stack: Stack) -> Problems:
     requirements=("D6",),
     pitfalls=(21,),
 )
-def iam_redrive_permissions(stack: Stack) -> Problems:
+def iam_redrive_permissions(stack: TemplateModel) -> Problems:
     """An identity that may start a redrive has every permission that the redrive needs.
 
     Starting a redrive without these fails, on the day when somebody needs it.
     """
-    holders = {role: stack.granted(role) for role in stack.of_type("IAM::Role")}
-    holders |= {title: stack.statements(title) for title in stack.of_type("IAM::ManagedPolicy")}
+    holders = {role: stack.role_statements(role) for role in stack.resources_of_type("IAM::Role")}
+    holders |= {
+        title: stack.statements(title) for title in stack.resources_of_type("IAM::ManagedPolicy")
+    }
     for title, granted in holders.items():
         for source, _, dead in _dead_letters(stack):
             started = Request(action="sqs:StartMessageMoveTask", resource=stack.arn(dead or source))
@@ -319,7 +322,7 @@ def iam_redrive_permissions(stack: Stack) -> Problems:
                 (source, "Decrypt"),
                 (source, "GenerateDataKey"),
             ):
-                if key := stack.key_of(queue):
+                if key := stack.kms_key_of(queue):
                     needed.append((f"kms:{action}", stack.arn(key)))
             for action, resource in dict.fromkeys(needed):
                 # A key right may be bound to the queues by its encryption context.

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.cloudformation.model import NAMES, Stack, references
+from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.parameters import longest, misfit
+from darkroom.cloudformation.references import references
+from darkroom.cloudformation.resource_types import resource_type
 from darkroom.lint.rule import Problems, rule
 
 CLOUDFORMATION = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
@@ -43,7 +45,7 @@ ACCOUNT = re.compile(r"(?<![\w.])\d{12}(?![\w.])")
     requirements=("D7",),
     pitfalls=(31,),
 )
-def cfn_template_size(stack: Stack) -> Problems:
+def cfn_template_size(stack: TemplateModel) -> Problems:
     """The template stays within CloudFormation's limits.
 
     CloudFormation takes 1 MB through S3, 500 resources, 200 parameters and outputs.
@@ -69,16 +71,16 @@ def cfn_template_size(stack: Stack) -> Problems:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
     pitfalls=(31,),
 )
-def iam_policy_size(stack: Stack) -> Problems:
+def iam_policy_size(stack: TemplateModel) -> Problems:
     """Policies stay within the size limits of their services.
 
     A policy over its service's limit fails in the middle of a deployment.
     """
-    for title, _ in stack.existing():
-        if limit := POLICY_LIMITS.get(stack.kind(title)):
+    for title, _ in stack.active_resources():
+        if limit := POLICY_LIMITS.get(stack.type_of(title)):
             properties = stack.properties(title)
             text = properties.get("PolicyDocument", properties.get("KeyPolicy", ""))
-            if stack.kind(title) == "IAM::Role":
+            if stack.type_of(title) == "IAM::Role":
                 text = [one.get("PolicyDocument") for one in properties.get("Policies", [])]
             size = len(json.dumps(text, separators=(",", ":")))
             if size > limit:
@@ -96,7 +98,7 @@ def iam_policy_size(stack: Stack) -> Problems:
     requirements=("D3",),
     pitfalls=(52,),
 )
-def cfn_unique_names(stack: Stack) -> Problems:
+def cfn_unique_names(stack: TemplateModel) -> Problems:
     """Resource names differ by stack.
 
     Two stacks in one account and region cannot have the same name for anything.
@@ -119,20 +121,20 @@ def cfn_unique_names(stack: Stack) -> Problems:
     requirements=("D2",),
     pitfalls=(52,),
 )
-def cfn_global_names(stack: Stack) -> Problems:
+def cfn_global_names(stack: TemplateModel) -> Problems:
     """Names of global resources differ by Region.
 
     Dashboards and roles belong to the account: a twin of the stack elsewhere collides.
     """
     for title, given in _names(stack):
         by_region = {"AWS::Region", "AWS::StackId"} & set(references(given))
-        if stack.kind(title) in GLOBAL and not by_region:
+        if stack.type_of(title) in GLOBAL and not by_region:
             yield title, "has the same name in every region of the account"
 
 
-def _names(stack: Stack) -> Iterator[tuple[str, Any]]:
-    for title, resource in stack.existing():
-        key, _ = NAMES.get(stack.kind(title), ("", ""))
+def _names(stack: TemplateModel) -> Iterator[tuple[str, Any]]:
+    for title, resource in stack.active_resources():
+        key = resource_type(stack.type_of(title)).name
         if key and key in resource.get("Properties", {}):
             yield title, resource["Properties"][key]
 
@@ -148,13 +150,13 @@ def _names(stack: Stack) -> Iterator[tuple[str, Any]]:
     requirements=("D3",),
     pitfalls=(44,),
 )
-def s3_bucket_name(stack: Stack) -> Problems:
+def s3_bucket_name(stack: TemplateModel) -> Problems:
     """A bucket's name is valid and globally unique for every parameter value.
 
     A bucket's name may not exceed 63 characters, must be lower-case and unique in the world.
     """
     for title, given in _names(stack):
-        if stack.kind(title) != "S3::Bucket" or isinstance(given, str):
+        if stack.type_of(title) != "S3::Bucket" or isinstance(given, str):
             continue
         text = _flat(given)
         parts = re.findall(r"\$\{([^}]+)\}", text)
@@ -207,12 +209,12 @@ def _texts(value: Any) -> Iterator[str]:
     requirements=("D2", "S7"),
     pitfalls=(46,),
 )
-def cfn_hardcoded_account_or_region(stack: Stack) -> Problems:
+def cfn_hardcoded_account_or_region(stack: TemplateModel) -> Problems:
     """No account, Region or partition is hard-coded.
 
     A typed account, region or partition works in one place and fails, or leaks, in others.
     """
-    for title, resource in stack.existing():
+    for title, resource in stack.active_resources():
         for text in _texts({"p": resource.get("Properties"), "d": resource.get("DependsOn")}):
             for wrong in (
                 *ACCOUNT.findall(text),
@@ -231,7 +233,7 @@ def cfn_hardcoded_account_or_region(stack: Stack) -> Problems:
     source=f"{CLOUDFORMATION}/parameters-section-structure.html",
     requirements=("D4", "R4"),
 )
-def cfn_parameter_default(stack: Stack) -> Problems:
+def cfn_parameter_default(stack: TemplateModel) -> Problems:
     """A parameter's default satisfies its own constraints.
 
     A default that the parameter refuses stops everybody who did not change it.
@@ -251,7 +253,7 @@ def cfn_parameter_default(stack: Stack) -> Problems:
     source=f"{CLOUDFORMATION}/parameters-section-structure.html",
     requirements=("D4", "R4"),
 )
-def cfn_parameter_constraints(stack: Stack) -> Problems:
+def cfn_parameter_constraints(stack: TemplateModel) -> Problems:
     """A parameter has constraints.
 
     What a parameter does not refuse fails later, in the middle of a deployment.
@@ -274,7 +276,7 @@ def cfn_parameter_constraints(stack: Stack) -> Problems:
     requirements=("D2", "D4"),
     pitfalls=(25,),
 )
-def cfn_rules_pass(stack: Stack) -> Problems:
+def cfn_rules_pass(stack: TemplateModel) -> Problems:
     """The parameter values pass the template's rules.
 
     Assertions that the values break stop the deployment with their sentence.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.template_sizes.sizes import EXAMPLES, measured, table, written
-from darkroom.iam.model import described
+from darkroom.iam.model import model_of
 from darkroom.iam.proof import prove
 from templates import pipeline, specification
 from tests.unit.darkroom.lint.test_rules import told
@@ -30,5 +30,5 @@ def test_an_example_breaks_no_rule(path: Path) -> None:
     """D4, S5: our rules and the proof of least privilege; `tox -e template` adds the linters."""
     plan = specification.load(path)
     assert told(json.loads(pipeline.render(pipeline.build(plan)))) == []
-    proof = prove(described(plan))
+    proof = prove(model_of(plan))
     assert (proof.broken, proof.survivors) == ((), ())

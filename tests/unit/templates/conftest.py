@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import pipeline, specification
 
 
-def generate(**tables: Any) -> Reading:
+def generate(**tables: Any) -> ResolvedTemplate:
     described = specification.parse(tables, origin="test")
-    return Reading(json.loads(pipeline.render(pipeline.build(described))))
+    return ResolvedTemplate(json.loads(pipeline.render(pipeline.build(described))))
 
 
 @pytest.fixture(scope="session")
-def stack() -> Reading:
+def stack() -> ResolvedTemplate:
     return generate()

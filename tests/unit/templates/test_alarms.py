@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from darkroom.cli import COMMANDS
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import buckets
 from templates.dashboard import NAMESPACE
 from tests.unit.templates.conftest import generate
@@ -59,13 +59,15 @@ def anchors() -> set[str]:
     return {heading.lower().replace(" ", "-") for heading in headings}
 
 
-def test_these_are_watched(stack: Reading) -> None:
+def test_these_are_watched(stack: ResolvedTemplate) -> None:
     """O2, trap 34: queue age misses what was received often, so that dead letters count as well."""
-    assert set(stack.of_type("CloudWatch::Alarm")) == set(WATCHED)
+    assert set(stack.resources_of_type("CloudWatch::Alarm")) == set(WATCHED)
 
 
 @pytest.mark.parametrize("title", WATCHED)
-def test_an_alarm_names_real_resources_and_reaches_its_topic(stack: Reading, title: str) -> None:
+def test_an_alarm_names_real_resources_and_reaches_its_topic(
+    stack: ResolvedTemplate, title: str
+) -> None:
     """O2, O5, trap 33: a dimension that does not exist never fires; missing data is a choice."""
     severity, expected = WATCHED[title]
     alarm = stack.properties(title)
@@ -88,7 +90,7 @@ def test_every_alarm_has_a_section_of_the_runbook() -> None:
     """O2: and every section an alarm; the mail is all that somebody has at three in the morning."""
     stack = generate(logs={"archive": True})
     told = set()
-    for alarm in stack.of_type("CloudWatch::Alarm").values():
+    for alarm in stack.resources_of_type("CloudWatch::Alarm").values():
         words, _, place = alarm["AlarmDescription"].partition(": docs/runbook.md#")
         meaning, first = words.split(". ")
         assert len(meaning) > 15
@@ -125,7 +127,7 @@ def test_what_the_runbook_points_to_is_there() -> None:
     assert [link for link in links if not (RUNBOOK.parent / link).exists()] == []
 
 
-def test_the_worker_sends_what_is_watched(stack: Reading) -> None:
+def test_the_worker_sends_what_is_watched(stack: ResolvedTemplate) -> None:
     """O3: under the namespace and the dimension that the alarms have."""
     line = json.loads(Metrics().line({"AWS_LAMBDA_FUNCTION_NAME": "darkroom-worker"}))
     (directive,) = line["_aws"]["CloudWatchMetrics"]
@@ -150,19 +152,19 @@ def test_thresholds_follow_the_specification() -> None:
     }
     assert period == 600
     assert stack.properties("QueueDepthAlarm")["Threshold"] == 5 * 24 * 3600 / 600
-    given = stack.given(MaximumConcurrency=7)
+    given = stack.with_parameters(MaximumConcurrency=7)
     assert given.properties("ConcurrencyLimitAlarm")["Threshold"] == 7
 
 
-def test_uploads_are_counted_where_it_is_wanted(stack: Reading) -> None:
+def test_uploads_are_counted_where_it_is_wanted(stack: ResolvedTemplate) -> None:
     """O2: S3's request metrics have a price."""
-    on, off = stack, stack.given(EnableUploadMetrics="false")
+    on, off = stack, stack.with_parameters(EnableUploadMetrics="false")
     counted = on.properties("UploadBucket")["MetricsConfigurations"]
     assert counted == [{"Id": buckets.REQUEST_METRICS}]
     assert "MetricsConfigurations" not in off.properties("UploadBucket")
-    assert set(on.of_type("CloudWatch::Alarm")) - set(off.of_type("CloudWatch::Alarm")) == {
-        "MissingNotificationAlarm"
-    }
+    assert set(on.resources_of_type("CloudWatch::Alarm")) - set(
+        off.resources_of_type("CloudWatch::Alarm")
+    ) == {"MissingNotificationAlarm"}
 
 
 def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
@@ -171,7 +173,7 @@ def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
         sources={"default": {}, "scans": {"queue": "bulk"}},
         queues={"default": {}, "bulk": {"provisioned_mode": True, "timeout_seconds": 300}},
     )
-    alarms = stack.of_type("CloudWatch::Alarm")
+    alarms = stack.resources_of_type("CloudWatch::Alarm")
     queue = set(WATCHED) - {"MissingNotificationAlarm"}
     bulk = {f"Bulk{title}" for title in queue}
     assert set(alarms) == {*WATCHED, *bulk, "ScansMissingNotificationAlarm"}
@@ -190,7 +192,9 @@ def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
     assert alarms["BulkQueueNotConsumedAlarm"]["AlarmDescription"].endswith("#queue-not-consumed")
     assert alarms["BulkQueueAgeAlarm"]["Threshold"] == 3 * 1800
     # Each of ten pollers takes ten batches at once.
-    concurrency = stack.given(BulkMaximumPollers=7).properties("BulkConcurrencyLimitAlarm")
+    concurrency = stack.with_parameters(BulkMaximumPollers=7).properties(
+        "BulkConcurrencyLimitAlarm"
+    )
     assert concurrency["Metrics"][0]["Expression"] == "used/10"
     assert concurrency["Threshold"] == 7
     values = {
@@ -205,7 +209,7 @@ def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
     }
 
 
-def test_only_alarms_of_this_stack_publish(stack: Reading) -> None:
+def test_only_alarms_of_this_stack_publish(stack: ResolvedTemplate) -> None:
     """O5, trap 32: by account and by name."""
     statement = stack.statement("AlarmTopicPolicy", "PublishAlarms")
     assert statement["Principal"] == {"Service": ["cloudwatch.amazonaws.com"]}
@@ -213,11 +217,11 @@ def test_only_alarms_of_this_stack_publish(stack: Reading) -> None:
         "StringEquals": {"aws:SourceAccount": "111122223333"},
         "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:darkroom-*"},
     }
-    for alarm in stack.of_type("CloudWatch::Alarm").values():
+    for alarm in stack.resources_of_type("CloudWatch::Alarm").values():
         assert alarm["AlarmName"].startswith("darkroom-")
 
 
-def test_both_topics_are_encrypted_and_guarded(stack: Reading) -> None:
+def test_both_topics_are_encrypted_and_guarded(stack: ResolvedTemplate) -> None:
     """O5, S2: by one policy; publishing over plain HTTP is refused too."""
     arns = [stack.resolve({"Ref": title}) for title in TOPICS.values()]
     assert stack.properties("AlarmTopicPolicy")["Topics"] == arns
@@ -228,7 +232,10 @@ def test_both_topics_are_encrypted_and_guarded(stack: Reading) -> None:
     other = "arn:aws:kms:eu-west-1:111122223333:key/other"
     for topic in TOPICS.values():
         assert stack.properties(topic)["KmsMasterKeyId"] == "<EncryptionKey.Arn>"
-        assert stack.given(AlarmTopicKmsKeyArn=other).properties(topic)["KmsMasterKeyId"] == other
+        assert (
+            stack.with_parameters(AlarmTopicKmsKeyArn=other).properties(topic)["KmsMasterKeyId"]
+            == other
+        )
 
 
 @pytest.mark.parametrize(
@@ -247,10 +254,10 @@ def test_both_topics_are_encrypted_and_guarded(stack: Reading) -> None:
     ],
 )
 def test_mail_where_there_is_an_address(
-    stack: Reading, given: dict[str, str], expected: dict[str, str]
+    stack: ResolvedTemplate, given: dict[str, str], expected: dict[str, str]
 ) -> None:
     """O5: none by default; it must be confirmed (trap 35). One address gets both."""
-    found = list(stack.given(**given).of_type("SNS::Subscription").values())
+    found = list(stack.with_parameters(**given).resources_of_type("SNS::Subscription").values())
     assert {one["TopicArn"]: one["Endpoint"] for one in found} == {
         stack.resolve({"Ref": topic}): email for topic, email in expected.items()
     }

@@ -1,6 +1,6 @@
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
 from tests.unit.templates.conftest import generate
 
@@ -8,12 +8,12 @@ BUCKETS = ("UploadBucket", "ThumbnailBucket", "LogArchiveBucket")
 
 
 @pytest.fixture(scope="module")
-def stack() -> Reading:
+def stack() -> ResolvedTemplate:
     return generate(logs={"archive": True})
 
 
 @pytest.mark.parametrize("title", BUCKETS)
-def test_a_bucket_is_closed(stack: Reading, title: str) -> None:
+def test_a_bucket_is_closed(stack: ResolvedTemplate, title: str) -> None:
     """S1, trap 39: no public access, no ACLs, versioned, encrypted with bucket keys."""
     bucket = stack.properties(title)
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
@@ -28,16 +28,16 @@ def test_a_bucket_is_closed(stack: Reading, title: str) -> None:
 
 
 @pytest.mark.parametrize("title", BUCKETS)
-def test_data_outlives_the_stack(stack: Reading, title: str) -> None:
+def test_data_outlives_the_stack(stack: ResolvedTemplate, title: str) -> None:
     """Trap 28, trap 29: kept on delete and replace; a failed create leaves no name behind."""
     assert stack.resources[title]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert stack.resources[title]["UpdateReplacePolicy"] == "Retain"
 
 
 @pytest.mark.parametrize("title", BUCKETS)
-def test_old_versions_and_unfinished_uploads_go(stack: Reading, title: str) -> None:
+def test_old_versions_and_unfinished_uploads_go(stack: ResolvedTemplate, title: str) -> None:
     """Trap 51: versioned buckets keep every overwritten thumbnail otherwise."""
-    (rule,) = stack.given(NoncurrentVersionRetentionDays=9).properties(title)[
+    (rule,) = stack.with_parameters(NoncurrentVersionRetentionDays=9).properties(title)[
         "LifecycleConfiguration"
     ]["Rules"]
     assert rule["Status"] == "Enabled"
@@ -51,7 +51,7 @@ def test_old_versions_and_unfinished_uploads_go(stack: Reading, title: str) -> N
 
 
 @pytest.mark.parametrize("title", BUCKETS)
-def test_a_bucket_policy_refuses_and_never_allows(stack: Reading, title: str) -> None:
+def test_a_bucket_policy_refuses_and_never_allows(stack: ResolvedTemplate, title: str) -> None:
     """S2, S5: rights come from roles alone."""
     assert {s["Effect"] for s in stack.statements(f"{title}Policy")} == {"Deny"}
     assert all(s["Principal"] == "*" for s in stack.statements(f"{title}Policy"))
@@ -72,7 +72,7 @@ def test_a_bucket_policy_refuses_and_never_allows(stack: Reading, title: str) ->
     ],
 )
 def test_plain_http_and_other_accounts_are_refused(
-    stack: Reading, title: str, sid: str, condition: dict[str, object]
+    stack: ResolvedTemplate, title: str, sid: str, condition: dict[str, object]
 ) -> None:
     """S2, trap 7: the bucket and all in it; AWS's own services are not locked out."""
     statement = stack.statement(f"{title}Policy", sid)
@@ -82,7 +82,7 @@ def test_plain_http_and_other_accounts_are_refused(
 
 
 @pytest.mark.parametrize("title", BUCKETS)
-def test_writes_under_another_key_are_refused(stack: Reading, title: str) -> None:
+def test_writes_under_another_key_are_refused(stack: ResolvedTemplate, title: str) -> None:
     """S2: by each of S3's headers; a request that names none gets the bucket's encryption.
 
     People may ask for KMS and name no key: that is AWS's own, and refused where they upload.
@@ -119,7 +119,7 @@ def test_writes_under_another_key_are_refused(stack: Reading, title: str) -> Non
     ],
 )
 def test_what_a_writer_may_say_of_encryption(
-    stack: Reading, headers: dict[str, str], allowed: bool
+    stack: ResolvedTemplate, headers: dict[str, str], allowed: bool
 ) -> None:
     """S2: nothing, or the stack's key."""
     policies = {"Policy": stack.statements("ThumbnailBucketPolicy")}

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
 from templates import buckets
 from tests.unit.templates.conftest import generate
@@ -11,7 +11,7 @@ from worker.keys import output_key, rejection_key
 BUCKETS = ("UploadBucket", "ThumbnailBucket")
 
 
-def test_the_worker_is_refused_outside_its_network_and_nobody_else(stack: Reading) -> None:
+def test_the_worker_is_refused_outside_its_network_and_nobody_else(stack: ResolvedTemplate) -> None:
     """S5, S6, trap 7: stolen credentials are of no use; the limit can be taken off."""
     for title in BUCKETS:
         statement = stack.statement(f"{title}Policy", "DenyWorkerOutsideEndpoint")
@@ -19,17 +19,19 @@ def test_the_worker_is_refused_outside_its_network_and_nobody_else(stack: Readin
             "ArnEquals": {"aws:PrincipalArn": "<WorkerRole.Arn>"},
             "StringNotEquals": {"aws:SourceVpce": "<S3Endpoint>"},
         }
-        without = stack.given(EnforceVpcEndpoint="false").statements(f"{title}Policy")
+        without = stack.with_parameters(EnforceVpcEndpoint="false").statements(f"{title}Policy")
         assert "DenyWorkerOutsideEndpoint" not in {s["Sid"] for s in without}
 
 
-def test_there_is_no_allow_list_unless_one_is_given(stack: Reading) -> None:
+def test_there_is_no_allow_list_unless_one_is_given(stack: ResolvedTemplate) -> None:
     """S3: absent by default, and never a range that is everybody."""
     assert "DenyUploadsOutsideCidrs" not in {
         s["Sid"] for s in stack.statements("UploadBucketPolicy")
     }
     for everybody in ("0.0.0.0/0", "::/0"):
-        (sentence,) = stack.given(AllowedUploadCidrs=["192.0.2.0/24", everybody]).broken_rules()
+        (sentence,) = stack.with_parameters(
+            AllowedUploadCidrs=["192.0.2.0/24", everybody]
+        ).broken_rules()
         assert "everybody" in sentence
 
 
@@ -48,10 +50,10 @@ def test_there_is_no_allow_list_unless_one_is_given(stack: Reading) -> None:
     ],
 )
 def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
-    stack: Reading, action: str, ip: str, via: str, service: str, allowed: bool
+    stack: ResolvedTemplate, action: str, ip: str, via: str, service: str, allowed: bool
 ) -> None:
     """S3, trap 7: not AWS's services, nor who administers the bucket; the worker never uploads."""
-    limited = stack.given(AllowedUploadCidrs=["198.51.100.0/24", "192.0.2.128/25"])
+    limited = stack.with_parameters(AllowedUploadCidrs=["198.51.100.0/24", "192.0.2.128/25"])
     policies = {"UploadBucketPolicy": limited.statements("UploadBucketPolicy")}
     request = Request(
         principal="arn:aws:iam::111122223333:user/somebody",
@@ -104,12 +106,12 @@ def test_deletions_are_announced_only_when_asked_for() -> None:
         assert read["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
 
 
-def test_the_bucket_waits_for_the_queue_policy(stack: Reading) -> None:
+def test_the_bucket_waits_for_the_queue_policy(stack: ResolvedTemplate) -> None:
     """Trap 1, T3: S3 tries the queue when the notification is set."""
     assert stack.resources["UploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
 
 
-def test_only_the_upload_bucket_announces(stack: Reading) -> None:
+def test_only_the_upload_bucket_announces(stack: ResolvedTemplate) -> None:
     """R5, trap 16: what the worker writes starts nothing."""
     names = {title: stack.properties(title)["BucketName"] for title in BUCKETS}
     assert len(set(names.values())) == 2
@@ -135,7 +137,7 @@ def test_the_worker_writes_where_it_may() -> None:
     assert {f"{key.split('/')[0]}/" for key in written} == set(buckets.OUTPUT_PREFIXES)
 
 
-def test_the_key_is_used_in_the_context_of_the_bucket(stack: Reading) -> None:
+def test_the_key_is_used_in_the_context_of_the_bucket(stack: ResolvedTemplate) -> None:
     """Trap 6: with bucket keys the context is the bucket's ARN, not the object's."""
     write = stack.statement("WorkerRole", "EncryptOutputs")
     context = write["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]

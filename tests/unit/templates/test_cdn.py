@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
 from tests.unit.templates.conftest import generate
 
@@ -15,21 +15,21 @@ OWN_NAME = {
 
 
 @pytest.fixture(scope="module")
-def web() -> Reading:
+def web() -> ResolvedTemplate:
     return generate(cdn={})
 
 
-def config(stack: Reading) -> dict[str, Any]:
+def config(stack: ResolvedTemplate) -> dict[str, Any]:
     found: dict[str, Any] = stack.properties("Distribution")["DistributionConfig"]
     return found
 
 
-def test_there_is_no_delivery_unless_asked_for(stack: Reading) -> None:
+def test_there_is_no_delivery_unless_asked_for(stack: ResolvedTemplate) -> None:
     """P4, S1: thumbnails stay in their bucket by default."""
     assert not [title for title, r in stack.resources.items() if "CloudFront" in r["Type"]]
 
 
-def test_the_bucket_stays_private(web: Reading) -> None:
+def test_the_bucket_stays_private(web: ResolvedTemplate) -> None:
     """P4, S1: public access stays blocked; the distribution signs, over the region's own name."""
     blocked = web.properties("ThumbnailBucket")["PublicAccessBlockConfiguration"]
     assert set(blocked.values()) == {True}
@@ -54,7 +54,7 @@ def test_the_bucket_stays_private(web: Reading) -> None:
     ],
 )
 def test_this_distribution_alone_reads_thumbnails_alone(
-    web: Reading, changes: dict[str, str], *, allowed: bool
+    web: ResolvedTemplate, changes: dict[str, str], *, allowed: bool
 ) -> None:
     """S2, S5: the record of a rejection has no address, nor has another distribution a way in."""
     request = Request(
@@ -72,7 +72,7 @@ def test_this_distribution_alone_reads_thumbnails_alone(
     assert is_allowed(policies, request, gates) is allowed
 
 
-def test_the_key_admits_distributions_of_this_account(web: Reading) -> None:
+def test_the_key_admits_distributions_of_this_account(web: ResolvedTemplate) -> None:
     """Trap 40, S4: by pattern, for a reference would close a cycle; to decrypt and no more."""
     statement = web.statement("EncryptionKey", "ReadThumbnails")
     assert statement["Action"] == ["kms:Decrypt"]
@@ -83,7 +83,7 @@ def test_the_key_admits_distributions_of_this_account(web: Reading) -> None:
 
 def test_an_own_name_brings_tls_1_2_and_a_web_acl_stands_before_it() -> None:
     """P4: with CloudFront's own name, its certificate takes no minimum."""
-    own = config(generate(cdn={"custom_domain": True, "web_acl": True}).given(**OWN_NAME))
+    own = config(generate(cdn={"custom_domain": True, "web_acl": True}).with_parameters(**OWN_NAME))
     assert own["Aliases"] == ["pictures.example.com"]
     assert own["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
     assert own["WebACLId"] == OWN_NAME["WebAclArn"]
@@ -92,7 +92,7 @@ def test_an_own_name_brings_tls_1_2_and_a_web_acl_stands_before_it() -> None:
     assert not {"Aliases", "WebACLId"} & plain.keys()
 
 
-def test_what_browsers_are_told(web: Reading) -> None:
+def test_what_browsers_are_told(web: ResolvedTemplate) -> None:
     """P4: HTTPS only, cached as each object says, and a picture that runs nothing."""
     behavior = config(web)["DefaultCacheBehavior"]
     assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"
@@ -106,7 +106,7 @@ def test_what_browsers_are_told(web: Reading) -> None:
     assert security["StrictTransportSecurity"]["AccessControlMaxAgeSec"] == 31_536_000
 
 
-def test_names_hold_prefix_and_region(web: Reading) -> None:
+def test_names_hold_prefix_and_region(web: ResolvedTemplate) -> None:
     """Trap 52: CloudFront's names are the account's, whatever the region."""
     names = {
         web.properties("DistributionCachePolicy")["CachePolicyConfig"]["Name"],
@@ -119,31 +119,33 @@ def test_names_hold_prefix_and_region(web: Reading) -> None:
 @pytest.mark.parametrize(
     ("region", "there"), [("eu-west-1", True), ("cn-north-1", False), ("us-gov-west-1", False)]
 )
-def test_partitions_without_it_are_refused(web: Reading, region: str, *, there: bool) -> None:
+def test_partitions_without_it_are_refused(
+    web: ResolvedTemplate, region: str, *, there: bool
+) -> None:
     """D2: before anything is made, with a sentence."""
-    broken = web.given(**{"AWS::Region": region, "S3PrefixListId": "pl-1"}).broken_rules()
+    broken = web.with_parameters(**{"AWS::Region": region, "S3PrefixListId": "pl-1"}).broken_rules()
     assert (broken == []) is there
 
 
 @pytest.fixture(scope="module")
-def archived() -> Reading:
+def archived() -> ResolvedTemplate:
     return generate(cdn={}, logs={"archive": True})
 
 
-def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: Reading) -> None:
+def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: ResolvedTemplate) -> None:
     """O6: CloudFront delivers logs from one region, whatever region the bucket is in."""
     kinds = ("Logs::DeliverySource", "Logs::DeliveryDestination", "Logs::Delivery")
-    assert not any(archived.of_type(kind) for kind in kinds)
-    home = archived.given(**{"AWS::Region": "us-east-1"})
-    (source,) = home.of_type("Logs::DeliverySource").values()
+    assert not any(archived.resources_of_type(kind) for kind in kinds)
+    home = archived.with_parameters(**{"AWS::Region": "us-east-1"})
+    (source,) = home.resources_of_type("Logs::DeliverySource").values()
     assert source["ResourceArn"] == DISTRIBUTION
-    (destination,) = home.of_type("Logs::DeliveryDestination").values()
+    (destination,) = home.resources_of_type("Logs::DeliveryDestination").values()
     assert destination["DestinationResourceArn"] == "<LogArchiveBucket.Arn>"
-    (delivery,) = home.of_type("Logs::Delivery").values()
+    (delivery,) = home.resources_of_type("Logs::Delivery").values()
     assert delivery["DeliverySourceName"] == "<DistributionLogSource>"
 
 
-def test_without_an_archive_nothing_is_noted(web: Reading) -> None:
+def test_without_an_archive_nothing_is_noted(web: ResolvedTemplate) -> None:
     """S5: and the key admits no delivery."""
     assert not [title for title in web.resources if title.startswith("DistributionLogSource")]
     assert "WriteRequestLogs" not in {one["Sid"] for one in web.statements("EncryptionKey")}

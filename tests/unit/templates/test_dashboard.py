@@ -10,7 +10,7 @@ from troposphere import Equals, Parameter, Ref, Template
 from troposphere.cloudwatch import Alarm
 
 from darkroom.cloudformation import dashboards
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates.dashboard import NAMESPACE, add_dashboard
 from tests.unit.templates.conftest import generate
 from worker.metrics import Metrics
@@ -24,28 +24,28 @@ PLACES = [
 ]
 
 
-def widgets(stack: Reading) -> list[dict[str, Any]]:
+def widgets(stack: ResolvedTemplate) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(stack.properties("Dashboard")["DashboardBody"])[
         "widgets"
     ]
     return found
 
 
-def lines(stack: Reading) -> list[dashboards.Line]:
+def lines(stack: ResolvedTemplate) -> list[dashboards.Line]:
     return [line for widget in widgets(stack) for line in dashboards.lines(widget)]
 
 
-def chart(stack: Reading, title: str) -> list[dashboards.Line]:
+def chart(stack: ResolvedTemplate, title: str) -> list[dashboards.Line]:
     (found,) = [one for one in widgets(stack) if one["properties"].get("title") == title]
     return list(dashboards.lines(found))
 
 
 @pytest.mark.parametrize(("partition", "region", "suffix"), PLACES)
 def test_the_body_is_json_of_its_own_region(
-    stack: Reading, partition: str, region: str, suffix: str
+    stack: ResolvedTemplate, partition: str, region: str, suffix: str
 ) -> None:
     """O4, D2: with the longest prefix; a widget without region shows another region's nothing."""
-    there = stack.given(
+    there = stack.with_parameters(
         NamePrefix="p" * 20,
         **{"AWS::Partition": partition, "AWS::Region": region, "AWS::URLSuffix": suffix},
     )
@@ -57,10 +57,10 @@ def test_the_body_is_json_of_its_own_region(
     assert "${" not in json.dumps(found)
 
 
-def test_two_stacks_have_two_dashboards(stack: Reading) -> None:
+def test_two_stacks_have_two_dashboards(stack: ResolvedTemplate) -> None:
     """Trap 52: of one account; dashboards have no region, so that the name tells it."""
     names = {
-        stack.given(NamePrefix=prefix, **{"AWS::Region": region}).properties("Dashboard")[
+        stack.with_parameters(NamePrefix=prefix, **{"AWS::Region": region}).properties("Dashboard")[
             "DashboardName"
         ]
         for prefix in ("one", "two")
@@ -70,19 +70,23 @@ def test_two_stacks_have_two_dashboards(stack: Reading) -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name) for name in names)
 
 
-def test_every_alarm_is_on_the_page(stack: Reading) -> None:
+def test_every_alarm_is_on_the_page(stack: ResolvedTemplate) -> None:
     """O2, O4: whichever module it is from."""
     (widget,) = [one for one in widgets(stack) if one["type"] == "alarm"]
     arns = widget["properties"]["alarms"]
-    assert sorted(arns) == sorted(f"<{title}.Arn>" for title in stack.of_type("CloudWatch::Alarm"))
+    assert sorted(arns) == sorted(
+        f"<{title}.Arn>" for title in stack.resources_of_type("CloudWatch::Alarm")
+    )
     assert 1 <= len(arns) <= 100  # what the widget takes
 
 
-def test_every_dimension_names_a_resource_of_the_stack(stack: Reading) -> None:
+def test_every_dimension_names_a_resource_of_the_stack(stack: ResolvedTemplate) -> None:
     """O4: what does not exist is a blank that looks like calm."""
     real = {
-        "QueueName": {one["QueueName"] for one in stack.of_type("SQS::Queue").values()},
-        "FunctionName": {one["FunctionName"] for one in stack.of_type("Lambda::Function").values()},
+        "QueueName": {one["QueueName"] for one in stack.resources_of_type("SQS::Queue").values()},
+        "FunctionName": {
+            one["FunctionName"] for one in stack.resources_of_type("Lambda::Function").values()
+        },
     }
     shown = [line for line in lines(stack) if line.namespace]
     assert len(shown) > 20
@@ -91,7 +95,7 @@ def test_every_dimension_names_a_resource_of_the_stack(stack: Reading) -> None:
         assert value in real[name], line
 
 
-def test_the_workers_own_metrics_are_those_it_sends(stack: Reading) -> None:
+def test_the_workers_own_metrics_are_those_it_sends(stack: ResolvedTemplate) -> None:
     """O3, O4: by name, and every reason of a rejection."""
     metrics = Metrics()
     for reason in get_args(Reason):
@@ -106,7 +110,7 @@ def test_the_workers_own_metrics_are_those_it_sends(stack: Reading) -> None:
     assert {line.metric for line in chart(stack, "Rejections")} == reasons
 
 
-def test_the_page_answers_the_four_questions(stack: Reading) -> None:
+def test_the_page_answers_the_four_questions(stack: ResolvedTemplate) -> None:
     """O4: is it working, how far behind, what fails, what it costs."""
     shown = {(line.metric, line.options.get("stat")) for line in lines(stack)}
     depth, age = "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"
@@ -117,7 +121,7 @@ def test_the_page_answers_the_four_questions(stack: Reading) -> None:
     assert dead in {line.dimensions.get("QueueName") for line in chart(stack, "Failures")}
 
 
-def test_widgets_fill_the_page_and_none_is_on_another(stack: Reading) -> None:
+def test_widgets_fill_the_page_and_none_is_on_another(stack: ResolvedTemplate) -> None:
     """O4: CloudWatch's grid of 24 columns."""
     found = dashboards.places(widgets(stack))
     cells = [
@@ -129,7 +133,7 @@ def test_widgets_fill_the_page_and_none_is_on_another(stack: Reading) -> None:
     assert taken == {(x, y) for x in range(24) for y in range(max(y for _, y in taken) + 1)}
 
 
-def cost(stack: Reading, label: str) -> str:
+def cost(stack: ResolvedTemplate, label: str) -> str:
     """Return the expression of that label, with the ids' metrics in it."""
     found = chart(stack, "USD an hour, estimated")
     (text,) = [one.options["expression"] for one in found if one.options.get("label") == label]
@@ -147,9 +151,9 @@ def evaluate(expression: str, period: int, **values: float) -> float:
 
 
 @pytest.mark.parametrize("period", [60, 300])
-def test_the_cost_is_that_of_the_readme(stack: Reading, period: int) -> None:
+def test_the_cost_is_that_of_the_readme(stack: ResolvedTemplate, period: int) -> None:
     """O4, D6: a million pictures in a period, as the README's table has them; by the hour."""
-    there = stack.given(MemorySize=1792)
+    there = stack.with_parameters(MemorySize=1792)
     hours = 3600 / period
     function = evaluate(cost(there, "Function"), period, Duration=1e6 * 400)
     assert function == pytest.approx(9.33 * hours, abs=0.01 * hours)
@@ -166,7 +170,7 @@ def test_each_lane_is_shown_and_told_apart() -> None:
     real = {
         value
         for kind, key in (("SQS::Queue", "QueueName"), ("Lambda::Function", "FunctionName"))
-        for value in [one[key] for one in two.of_type(kind).values()]
+        for value in [one[key] for one in two.resources_of_type(kind).values()]
     }
     assert len(real) == 6
     shown = {value for line in lines(two) for value in line.dimensions.values()}
@@ -195,7 +199,7 @@ def test_an_alarm_on_a_condition_is_shown_where_it_is(extra: str, titles: list[s
     for conditional in alarms[1:3]:
         conditional.Condition = "HasExtra"
     add_dashboard(template, alarms=alarms, queues={}, functions={})
-    (widget, *_) = widgets(Reading(json.loads(template.to_json())))
+    (widget, *_) = widgets(ResolvedTemplate(json.loads(template.to_json())))
     assert widget["properties"]["alarms"] == [f"<{title}.Arn>" for title in titles]
 
 

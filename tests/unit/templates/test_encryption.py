@@ -1,6 +1,6 @@
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 
 SERVICES = {
     "SendNotifications": "s3.amazonaws.com",
@@ -10,7 +10,7 @@ SERVICES = {
 KEY = "<EncryptionKey.Arn>"
 
 
-def test_the_key_rotates_and_outlives_the_stack(stack: Reading) -> None:
+def test_the_key_rotates_and_outlives_the_stack(stack: ResolvedTemplate) -> None:
     """Trap 30, S4: a key scheduled for deletion makes the data unreadable."""
     assert stack.properties("EncryptionKey")["EnableKeyRotation"] is True
     key = stack.resources["EncryptionKey"]
@@ -18,7 +18,7 @@ def test_the_key_rotates_and_outlives_the_stack(stack: Reading) -> None:
     assert key["UpdateReplacePolicy"] == "Retain"
 
 
-def test_the_account_can_always_administer_the_key(stack: Reading) -> None:
+def test_the_account_can_always_administer_the_key(stack: ResolvedTemplate) -> None:
     """Trap 30: without it a lost role would lose the data."""
     statement = stack.statement("EncryptionKey", "Administer")
     assert statement["Principal"] == {"AWS": ["arn:aws:iam::111122223333:root"]}
@@ -26,7 +26,7 @@ def test_the_account_can_always_administer_the_key(stack: Reading) -> None:
 
 
 @pytest.mark.parametrize("sid", SERVICES)
-def test_a_service_uses_the_key_for_this_account_only(stack: Reading, sid: str) -> None:
+def test_a_service_uses_the_key_for_this_account_only(stack: ResolvedTemplate, sid: str) -> None:
     """S4, trap 32: each service by name, with what it really sends as condition."""
     statement = stack.statement("EncryptionKey", sid)
     assert statement["Principal"] == {"Service": [SERVICES[sid]]}
@@ -34,26 +34,26 @@ def test_a_service_uses_the_key_for_this_account_only(stack: Reading, sid: str) 
     assert all("111122223333" in value for value in condition.values())
 
 
-def test_no_other_principal_may_use_the_key(stack: Reading) -> None:
+def test_no_other_principal_may_use_the_key(stack: ResolvedTemplate) -> None:
     """S4: the statements above are all there is."""
     sids = {statement["Sid"] for statement in stack.statements("EncryptionKey")}
     assert sids == {"Administer", *SERVICES}
 
 
-def test_s3_and_alarms_can_reach_what_is_encrypted(stack: Reading) -> None:
+def test_s3_and_alarms_can_reach_what_is_encrypted(stack: ResolvedTemplate) -> None:
     """Trap 3, trap 4: events and alarms vanish in silence without both actions."""
     for sid in ("SendNotifications", "PublishAlarms"):
         actions = set(stack.statement("EncryptionKey", sid)["Action"])
         assert actions == {"kms:Decrypt", "kms:GenerateDataKey"}
 
 
-def test_log_groups_are_named_in_the_encryption_context(stack: Reading) -> None:
+def test_log_groups_are_named_in_the_encryption_context(stack: ResolvedTemplate) -> None:
     """Trap 5: CloudWatch Logs sends its group as context and nothing else; China has a suffix."""
     condition = stack.statement("EncryptionKey", "EncryptLogs")["Condition"]
     pattern = condition["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
-    for group in stack.of_type("Logs::LogGroup").values():
+    for group in stack.resources_of_type("Logs::LogGroup").values():
         assert group["LogGroupName"].startswith(pattern.split("log-group:")[1].rstrip("*"))
-    china = stack.given(
+    china = stack.with_parameters(
         **{"AWS::URLSuffix": "amazonaws.com.cn", "AWS::Region": "cn-north-1"}
     ).statement("EncryptionKey", "EncryptLogs")
     assert china["Principal"] == {"Service": ["logs.cn-north-1.amazonaws.com.cn"]}
@@ -79,10 +79,10 @@ def test_log_groups_are_named_in_the_encryption_context(stack: Reading) -> None:
     ],
 )
 def test_everything_at_rest_is_under_the_one_key(
-    stack: Reading, kind: str, path: list[str]
+    stack: ResolvedTemplate, kind: str, path: list[str]
 ) -> None:
     """S4: one customer managed key for buckets, queues, topic, logs and environment."""
-    found = stack.of_type(kind)
+    found = stack.resources_of_type(kind)
     assert found
     for properties in found.values():
         value = properties

@@ -1,17 +1,19 @@
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 
 ENDPOINTS = ("S3Endpoint", "SqsEndpoint")
 
 
-def test_these_are_all_the_doors(stack: Reading) -> None:
+def test_these_are_all_the_doors(stack: ResolvedTemplate) -> None:
     """Trap 42, S6: only what the worker's own code calls; the rest happens outside the network."""
-    assert set(stack.of_type("EC2::VPCEndpoint")) == set(ENDPOINTS)
+    assert set(stack.resources_of_type("EC2::VPCEndpoint")) == set(ENDPOINTS)
 
 
 @pytest.mark.parametrize("title", ENDPOINTS)
-def test_a_door_lets_the_worker_through_and_nobody_else(stack: Reading, title: str) -> None:
+def test_a_door_lets_the_worker_through_and_nobody_else(
+    stack: ResolvedTemplate, title: str
+) -> None:
     """Trap 26, S6: a policy of its own; a gateway endpoint takes `*` with the role as condition."""
     statements = stack.statements(title)
     assert statements
@@ -22,14 +24,14 @@ def test_a_door_lets_the_worker_through_and_nobody_else(stack: Reading, title: s
 
 
 @pytest.mark.parametrize("title", ENDPOINTS)
-def test_a_door_admits_what_the_role_is_granted(stack: Reading, title: str) -> None:
+def test_a_door_admits_what_the_role_is_granted(stack: ResolvedTemplate, title: str) -> None:
     """S6, S5: the same statements, so that the two cannot drift."""
     role = {s["Sid"]: (s["Action"], s.get("Resource")) for s in stack.statements("WorkerRole")}
     for statement in stack.statements(title):
         assert role[statement["Sid"]] == (statement["Action"], statement["Resource"])
 
 
-def test_every_s3_and_retry_right_of_the_role_has_its_door(stack: Reading) -> None:
+def test_every_s3_and_retry_right_of_the_role_has_its_door(stack: ResolvedTemplate) -> None:
     """S6: the worker's own calls would hang at a closed door."""
     behind = {s["Sid"] for title in ENDPOINTS for s in stack.statements(title)}
     own = {
@@ -40,42 +42,46 @@ def test_every_s3_and_retry_right_of_the_role_has_its_door(stack: Reading) -> No
     assert behind == own
 
 
-def test_the_road_to_s3_is_in_every_subnets_table(stack: Reading) -> None:
+def test_the_road_to_s3_is_in_every_subnets_table(stack: ResolvedTemplate) -> None:
     """S6: a gateway endpoint works through route tables."""
     endpoint = stack.properties("S3Endpoint")
     tables = {
         association["SubnetId"]: association["RouteTableId"]
-        for association in stack.of_type("EC2::SubnetRouteTableAssociation").values()
+        for association in stack.resources_of_type("EC2::SubnetRouteTableAssociation").values()
     }
-    assert set(tables) == {f"<{title}>" for title in stack.of_type("EC2::Subnet")}
+    assert set(tables) == {f"<{title}>" for title in stack.resources_of_type("EC2::Subnet")}
     assert set(tables.values()) == set(endpoint["RouteTableIds"])
     assert endpoint["VpcEndpointType"] == "Gateway"
 
 
-def test_the_queue_endpoint_stands_in_every_zone_under_its_usual_name(stack: Reading) -> None:
+def test_the_queue_endpoint_stands_in_every_zone_under_its_usual_name(
+    stack: ResolvedTemplate,
+) -> None:
     """S6, trap 45: private DNS, so that the SDK needs no other address."""
     endpoint = stack.properties("SqsEndpoint")
-    assert endpoint["SubnetIds"] == [f"<{title}>" for title in stack.of_type("EC2::Subnet")]
+    assert endpoint["SubnetIds"] == [
+        f"<{title}>" for title in stack.resources_of_type("EC2::Subnet")
+    ]
     assert endpoint["PrivateDnsEnabled"] is True
     assert endpoint["SecurityGroupIds"] == ["<EndpointSecurityGroup>"]
 
 
-def test_the_queue_endpoint_can_be_left_out(stack: Reading) -> None:
+def test_the_queue_endpoint_can_be_left_out(stack: ResolvedTemplate) -> None:
     """S6: no fixed cost, and then the worker does not try."""
-    without = stack.given(CreateSqsEndpoint="false")
-    assert set(without.of_type("EC2::VPCEndpoint")) == {"S3Endpoint"}
+    without = stack.with_parameters(CreateSqsEndpoint="false")
+    assert set(without.resources_of_type("EC2::VPCEndpoint")) == {"S3Endpoint"}
     variables = without.properties("Worker")["Environment"]["Variables"]
     assert variables["WORK_QUEUE_URL"] == ""
 
 
-def test_the_services_are_called_by_their_name_in_each_partition(stack: Reading) -> None:
+def test_the_services_are_called_by_their_name_in_each_partition(stack: ResolvedTemplate) -> None:
     """D2: China's interface endpoints carry another prefix, its gateway does not."""
     for region, partition, prefix in (
         ("eu-west-1", "aws", "com"),
         ("us-gov-west-1", "aws-us-gov", "com"),
         ("cn-north-1", "aws-cn", "cn.com"),
     ):
-        there = stack.given(**{"AWS::Region": region, "AWS::Partition": partition})
+        there = stack.with_parameters(**{"AWS::Region": region, "AWS::Partition": partition})
         storage, queue = (there.properties(title)["ServiceName"] for title in ENDPOINTS)
         assert storage == f"com.amazonaws.{region}.s3"
         assert queue == f"{prefix}.amazonaws.{region}.sqs"

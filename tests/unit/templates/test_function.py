@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import function
 from tests.unit.templates.conftest import generate
 
@@ -14,7 +14,7 @@ def test_the_handler_is_there() -> None:
     assert callable(getattr(importlib.import_module(module), attribute))
 
 
-def test_one_bad_message_fails_alone(stack: Reading) -> None:
+def test_one_bad_message_fails_alone(stack: ResolvedTemplate) -> None:
     """T4, trap 9: partial batch response, and no filter: it would delete what does not match."""
     mapping = stack.properties("WorkerEventSourceMapping")
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -22,21 +22,21 @@ def test_one_bad_message_fails_alone(stack: Reading) -> None:
     assert "FilterCriteria" not in mapping
 
 
-def test_concurrency_is_capped_by_the_pollers(stack: Reading) -> None:
+def test_concurrency_is_capped_by_the_pollers(stack: ResolvedTemplate) -> None:
     """Trap 17, R4: throttled messages age into the dead-letter queue."""
-    mapping = stack.given(MaximumConcurrency=7).properties("WorkerEventSourceMapping")
+    mapping = stack.with_parameters(MaximumConcurrency=7).properties("WorkerEventSourceMapping")
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": 7}
     assert "ProvisionedPollerConfig" not in mapping
 
 
-def test_reserved_concurrency_is_unset_unless_asked_for(stack: Reading) -> None:
+def test_reserved_concurrency_is_unset_unless_asked_for(stack: ResolvedTemplate) -> None:
     """Trap 18: it fails in new accounts."""
     assert "ReservedConcurrentExecutions" not in stack.properties("Worker")
 
 
-def test_reserved_concurrency_is_never_below_the_pollers_appetite(stack: Reading) -> None:
+def test_reserved_concurrency_is_never_below_the_pollers_appetite(stack: ResolvedTemplate) -> None:
     """Trap 17, R4: the same number, by construction."""
-    asked = stack.given(ReserveConcurrency="true", MaximumConcurrency=7)
+    asked = stack.with_parameters(ReserveConcurrency="true", MaximumConcurrency=7)
     assert asked.properties("Worker")["ReservedConcurrentExecutions"] == 7
 
 
@@ -47,20 +47,20 @@ def test_a_large_batch_has_its_window() -> None:
     assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (50, 3)
 
 
-def test_a_loop_is_stopped(stack: Reading) -> None:
+def test_a_loop_is_stopped(stack: ResolvedTemplate) -> None:
     """Trap 16, R5: should output ever come back as input."""
     assert stack.properties("Worker")["RecursiveLoop"] == "Terminate"
     variables = stack.properties("Worker")["Environment"]["Variables"]
     assert variables["THUMBNAIL_BUCKET"] not in variables["SOURCES"]
 
 
-def test_the_function_lives_in_the_private_subnets(stack: Reading) -> None:
+def test_the_function_lives_in_the_private_subnets(stack: ResolvedTemplate) -> None:
     """S6: all of them (R3)."""
     config = stack.properties("Worker")["VpcConfig"]
-    assert config["SubnetIds"] == [f"<{title}>" for title in stack.of_type("EC2::Subnet")]
+    assert config["SubnetIds"] == [f"<{title}>" for title in stack.resources_of_type("EC2::Subnet")]
 
 
-def test_the_log_group_is_there_before_the_function(stack: Reading) -> None:
+def test_the_log_group_is_there_before_the_function(stack: ResolvedTemplate) -> None:
     """Trap 27, O1: with retention and key, and no right to make one."""
     group = stack.properties("WorkerLogGroup")
     assert group["RetentionInDays"] == 30
@@ -71,7 +71,7 @@ def test_the_log_group_is_there_before_the_function(stack: Reading) -> None:
     assert write["Resource"] == ["<WorkerLogGroup.Arn>"]
 
 
-def test_code_cannot_use_the_interface_rights(stack: Reading) -> None:
+def test_code_cannot_use_the_interface_rights(stack: ResolvedTemplate) -> None:
     """Trap 23, S7: what Lambda needs to place the function is refused to the function."""
     arn = "arn:aws:lambda:eu-west-1:111122223333:function:darkroom-worker"
     refusal = stack.statement("WorkerRole", "DenyNetworkInterfacesToCode")
@@ -81,7 +81,7 @@ def test_code_cannot_use_the_interface_rights(stack: Reading) -> None:
     assert refusal["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": [arn]}}
 
 
-def test_the_role_is_exactly_this(stack: Reading) -> None:
+def test_the_role_is_exactly_this(stack: ResolvedTemplate) -> None:
     """S5: a right more or less is a decision, made here."""
     assert {s["Sid"]: s["Action"] for s in stack.statements("WorkerRole")} == {
         "Assume": ["sts:AssumeRole"],
@@ -133,7 +133,7 @@ def test_the_fullest_environment_fits() -> None:
             }
         }
     )
-    longest = stack.given(NamePrefix="x" * 20, **{"AWS::Region": "ap-southeast-1"})
+    longest = stack.with_parameters(NamePrefix="x" * 20, **{"AWS::Region": "ap-southeast-1"})
     variables = longest.properties("Worker")["Environment"]["Variables"]
     assert sum(len(key) + len(value) for key, value in variables.items()) < 3000
 
@@ -147,15 +147,15 @@ def test_the_fullest_environment_fits() -> None:
     ],
 )
 def test_parameters_reach_the_function(
-    stack: Reading, parameter: str, key: str, value: object
+    stack: ResolvedTemplate, parameter: str, key: str, value: object
 ) -> None:
     """R4, S8: settings, and a code signing configuration where there is one."""
-    assert stack.given(**{parameter: value}).properties("Worker")[key] == value
+    assert stack.with_parameters(**{parameter: value}).properties("Worker")[key] == value
 
 
-def test_traces_are_sent_only_when_asked_for(stack: Reading) -> None:
+def test_traces_are_sent_only_when_asked_for(stack: ResolvedTemplate) -> None:
     """O1, S5: what tracing costs and what it may do are there with it, and not without."""
-    traced = stack.given(Tracing="Active")
+    traced = stack.with_parameters(Tracing="Active")
     assert traced.properties("Worker")["TracingConfig"] == {"Mode": "Active"}
     right = traced.statement("WorkerRole", "SendTraces")
     assert right["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
@@ -163,7 +163,7 @@ def test_traces_are_sent_only_when_asked_for(stack: Reading) -> None:
     assert "SendTraces" not in {one["Sid"] for one in stack.statements("WorkerRole")}
 
 
-def test_arm64_and_no_signing_unless_asked_for(stack: Reading) -> None:
+def test_arm64_and_no_signing_unless_asked_for(stack: ResolvedTemplate) -> None:
     """S8, D1: the defaults."""
     worker = stack.properties("Worker")
     assert worker["Architectures"] == ["arm64"]

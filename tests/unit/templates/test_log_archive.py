@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
 from templates.specification import SpecificationError
 from tests.unit.templates.conftest import generate
@@ -11,7 +11,7 @@ ACCOUNT = "111122223333"
 KINDS = {"WorkerLog": "worker", "FlowLog": "flow"}
 
 
-def _destination(stack: Reading, title: str) -> dict[str, Any]:
+def _destination(stack: ResolvedTemplate, title: str) -> dict[str, Any]:
     found: dict[str, Any] = stack.properties(f"{title}Delivery")[
         "ExtendedS3DestinationConfiguration"
     ]
@@ -19,12 +19,12 @@ def _destination(stack: Reading, title: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def stack() -> Reading:
+def stack() -> ResolvedTemplate:
     return generate(logs={"archive": True, "archive_flow_logs": True})
 
 
 @pytest.mark.parametrize("title", KINDS)
-def test_every_line_goes_from_its_group_to_the_bucket(stack: Reading, title: str) -> None:
+def test_every_line_goes_from_its_group_to_the_bucket(stack: ResolvedTemplate, title: str) -> None:
     """O6: filter, stream and destination name one another, and nothing is filtered out."""
     subscription = stack.properties(f"{title}Subscription")
     assert subscription == {
@@ -39,7 +39,7 @@ def test_every_line_goes_from_its_group_to_the_bucket(stack: Reading, title: str
 
 
 @pytest.mark.parametrize("title", KINDS)
-def test_lines_are_taken_out_and_compressed_once(stack: Reading, title: str) -> None:
+def test_lines_are_taken_out_and_compressed_once(stack: ResolvedTemplate, title: str) -> None:
     """Trap 48: CloudWatch Logs compresses, several events in a record."""
     destination = _destination(stack, title)
     processing = destination["ProcessingConfiguration"]
@@ -54,7 +54,7 @@ def test_lines_are_taken_out_and_compressed_once(stack: Reading, title: str) -> 
     assert destination["CompressionFormat"] == "GZIP"
 
 
-def test_logs_are_kept_by_kind_and_hour(stack: Reading) -> None:
+def test_logs_are_kept_by_kind_and_hour(stack: ResolvedTemplate) -> None:
     """O6: what cannot be delivered stays, apart, with the kind of error."""
     for title, kind in KINDS.items():
         destination = _destination(stack, title)
@@ -64,7 +64,7 @@ def test_logs_are_kept_by_kind_and_hour(stack: Reading) -> None:
 
 
 @pytest.mark.parametrize("title", KINDS)
-def test_a_stream_is_encrypted_with_the_stacks_key(stack: Reading, title: str) -> None:
+def test_a_stream_is_encrypted_with_the_stacks_key(stack: ResolvedTemplate, title: str) -> None:
     """S4: in the stream; in the bucket, by the bucket's own default."""
     encryption = stack.properties(f"{title}Delivery")["DeliveryStreamEncryptionConfigurationInput"]
     assert encryption == {"KeyType": "CUSTOMER_MANAGED_CMK", "KeyARN": "<EncryptionKey.Arn>"}
@@ -72,7 +72,9 @@ def test_a_stream_is_encrypted_with_the_stacks_key(stack: Reading, title: str) -
 
 
 @pytest.mark.parametrize("title", KINDS)
-def test_a_failed_delivery_is_told_where_it_is_not_delivered(stack: Reading, title: str) -> None:
+def test_a_failed_delivery_is_told_where_it_is_not_delivered(
+    stack: ResolvedTemplate, title: str
+) -> None:
     """O2, O6: in a group that no subscription reads, or each failure would cause the next."""
     told = _destination(stack, title)["CloudWatchLoggingOptions"]
     group = stack.properties("LogDeliveryLogGroup")["LogGroupName"]
@@ -80,13 +82,13 @@ def test_a_failed_delivery_is_told_where_it_is_not_delivered(stack: Reading, tit
     # Firehose makes no log stream by itself.
     stream = stack.properties("LogDeliveryLogStream")
     assert stream == {"LogGroupName": group, "LogStreamName": "darkroom"}
-    subscribed = stack.of_type("Logs::SubscriptionFilter").values()
+    subscribed = stack.resources_of_type("Logs::SubscriptionFilter").values()
     assert group not in {one["LogGroupName"] for one in subscribed}
 
 
-def test_logs_go_when_their_time_is_over(stack: Reading) -> None:
+def test_logs_go_when_their_time_is_over(stack: ResolvedTemplate) -> None:
     """O6, trap 51: by a parameter; deleted ones stay as long as those of the other buckets."""
-    given = stack.given(LogArchiveRetentionDays=400, NoncurrentVersionRetentionDays=9)
+    given = stack.with_parameters(LogArchiveRetentionDays=400, NoncurrentVersionRetentionDays=9)
     (rule,) = given.properties("LogArchiveBucket")["LifecycleConfiguration"]["Rules"]
     assert rule["ExpirationInDays"] == 400
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 9}
@@ -95,7 +97,7 @@ def test_logs_go_when_their_time_is_over(stack: Reading) -> None:
     assert parameters["LogRetentionDays"]["Default"] < 365
 
 
-def test_the_roles_are_exactly_these(stack: Reading) -> None:
+def test_the_roles_are_exactly_these(stack: ResolvedTemplate) -> None:
     """S5: a right more or less is a decision, made here."""
     actions = {
         title: {s["Sid"]: s["Action"] for s in stack.statements(title)}
@@ -129,19 +131,21 @@ def test_the_roles_are_exactly_these(stack: Reading) -> None:
     ("other", "mine"),
     [("darkroom.worker", True), ("darkroom.flow", True), ("darkroom-two.worker", False)],
 )
-def test_the_streams_of_a_stack_are_not_anothers(stack: Reading, other: str, mine: bool) -> None:
+def test_the_streams_of_a_stack_are_not_anothers(
+    stack: ResolvedTemplate, other: str, mine: bool
+) -> None:
     """Trap 32, trap 52: a dot follows the prefix, and no prefix has one."""
     arn = f"arn:aws:firehose:eu-west-1:{ACCOUNT}:deliverystream/{other}"
     policies = {"Role": stack.statements("LogSubscriptionRole")}
     request = Request(principal="any", action="firehose:PutRecord", resource=arn)
     assert is_allowed(policies, request, [PolicyCheck("Role", "identity")]) is mine
-    streams = stack.of_type("KinesisFirehose::DeliveryStream").values()
+    streams = stack.resources_of_type("KinesisFirehose::DeliveryStream").values()
     assert (other in {stream["DeliveryStreamName"] for stream in streams}) is mine
     pattern = stack.template["Parameters"]["NamePrefix"]["AllowedPattern"]
     assert "." not in pattern.replace("[a-z0-9-]", "").replace("[a-z]", "").replace("[a-z0-9]", "")
 
 
-def test_each_service_assumes_its_role_for_this_account_alone(stack: Reading) -> None:
+def test_each_service_assumes_its_role_for_this_account_alone(stack: ResolvedTemplate) -> None:
     """Trap 32, trap 47: by what each really sends; CloudWatch Logs sends no account."""
     delivery = stack.statement("LogDeliveryRole", "Assume")
     assert delivery["Principal"] == {"Service": ["firehose.amazonaws.com"]}
@@ -161,7 +165,7 @@ def test_each_service_assumes_its_role_for_this_account_alone(stack: Reading) ->
 def test_the_workers_log_alone_is_kept_where_no_more_is_asked_for() -> None:
     """S5, O6: and no right is given for the other."""
     stack = generate(logs={"archive": True})
-    assert set(stack.of_type("Logs::SubscriptionFilter")) == {"WorkerLogSubscription"}
+    assert set(stack.resources_of_type("Logs::SubscriptionFilter")) == {"WorkerLogSubscription"}
     assert stack.statement("LogDeliveryRole", "WriteLogs")["Resource"] == [
         f"<LogArchiveBucket.Arn>/{prefix}/*" for prefix in ("worker", "failed")
     ]
@@ -171,9 +175,9 @@ def test_there_is_no_archive_unless_one_is_asked_for() -> None:
     """O6: by specification, with all that belongs to it."""
     stack = generate()
     for kind in ("KinesisFirehose::DeliveryStream", "Logs::SubscriptionFilter", "Logs::LogStream"):
-        assert not stack.of_type(kind)
-    assert len(stack.of_type("S3::Bucket")) == 2
-    assert len(stack.of_type("IAM::Role")) == 2
+        assert not stack.resources_of_type(kind)
+    assert len(stack.resources_of_type("S3::Bucket")) == 2
+    assert len(stack.resources_of_type("IAM::Role")) == 2
     assert "LogArchiveRetentionDays" not in stack.template["Parameters"]
     assert "LogArchiveBucketName" not in stack.template["Outputs"]
 
@@ -181,7 +185,9 @@ def test_there_is_no_archive_unless_one_is_asked_for() -> None:
 @pytest.mark.parametrize("mode", ["governance", "compliance"])
 def test_the_archive_can_be_locked(mode: str) -> None:
     """O6: nobody deletes a line before its time; as long as it is kept, so that it does go."""
-    stack = generate(logs={"archive": True, "object_lock": mode}).given(LogArchiveRetentionDays=90)
+    stack = generate(logs={"archive": True, "object_lock": mode}).with_parameters(
+        LogArchiveRetentionDays=90
+    )
     bucket = stack.properties("LogArchiveBucket")
     assert bucket["ObjectLockEnabled"] is True
     assert bucket["ObjectLockConfiguration"] == {
@@ -218,7 +224,7 @@ def test_s3_delivers_access_logs_where_it_can() -> None:
     """S1, S2: closed and versioned like the others, but under S3's key and without a lock."""
     stack = generate(
         logs={"archive": True, "s3_access_logs": True, "object_lock": "compliance"}
-    ).given(LogArchiveRetentionDays=90)
+    ).with_parameters(LogArchiveRetentionDays=90)
     bucket = stack.properties("AccessLogBucket")
     archive = stack.properties("LogArchiveBucket")
     for key in ("PublicAccessBlockConfiguration", "OwnershipControls", "VersioningConfiguration"):

@@ -1,17 +1,17 @@
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 
 
-def test_every_log_group_has_retention_and_key(stack: Reading) -> None:
+def test_every_log_group_has_retention_and_key(stack: ResolvedTemplate) -> None:
     """O1, S4: explicit, for each writer of the stack."""
-    groups = stack.given(LogRetentionDays=7).of_type("Logs::LogGroup")
+    groups = stack.with_parameters(LogRetentionDays=7).resources_of_type("Logs::LogGroup")
     assert set(groups) == {"WorkerLogGroup", "FlowLogGroup"}
     for group in groups.values():
         assert group["RetentionInDays"] == 7
         assert group["KmsKeyId"] == "<EncryptionKey.Arn>"
 
 
-def test_a_log_group_does_not_block_the_next_create(stack: Reading) -> None:
+def test_a_log_group_does_not_block_the_next_create(stack: ResolvedTemplate) -> None:
     """Trap 29: gone with the stack; kept when another takes its place."""
-    for title in stack.of_type("Logs::LogGroup"):
+    for title in stack.resources_of_type("Logs::LogGroup"):
         assert stack.resources[title]["DeletionPolicy"] == "Delete"
         assert stack.resources[title]["UpdateReplacePolicy"] == "Retain"

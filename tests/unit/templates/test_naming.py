@@ -1,34 +1,34 @@
 import pytest
 from cfnlint.helpers import REGIONS
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import naming
 from tests.unit.templates.conftest import generate
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_the_longest_prefix_still_makes_a_bucket_name(stack: Reading, region: str) -> None:
+def test_the_longest_prefix_still_makes_a_bucket_name(stack: ResolvedTemplate, region: str) -> None:
     """Trap 44, D3: at most 63 characters in every region there is."""
-    longest = stack.given(
+    longest = stack.with_parameters(
         **{naming.NAME_PREFIX: "x" * naming.NAME_PREFIX_LENGTH, "AWS::Region": region}
     )
-    for bucket in longest.of_type("S3::Bucket").values():
+    for bucket in longest.resources_of_type("S3::Bucket").values():
         assert len(bucket["BucketName"]) <= 63
         assert bucket["BucketName"].islower()
 
 
-def test_a_bucket_name_holds_stack_account_and_region(stack: Reading) -> None:
+def test_a_bucket_name_holds_stack_account_and_region(stack: ResolvedTemplate) -> None:
     """D3: unique per account, region and stack."""
-    one = stack.given(**{naming.NAME_PREFIX: "one"})
-    for bucket in one.of_type("S3::Bucket").values():
+    one = stack.with_parameters(**{naming.NAME_PREFIX: "one"})
+    for bucket in one.resources_of_type("S3::Bucket").values():
         assert bucket["BucketName"].startswith("one-")
         assert bucket["BucketName"].endswith("-111122223333-eu-west-1")
 
 
-def test_names_spelled_ahead_are_the_names_given(stack: Reading) -> None:
+def test_names_spelled_ahead_are_the_names_given(stack: ResolvedTemplate) -> None:
     """Trap 1, trap 2: what stands in for a reference must name the very resource."""
     resolve = stack.resolve
-    buckets, queues = stack.of_type("S3::Bucket"), stack.of_type("SQS::Queue")
+    buckets, queues = stack.resources_of_type("S3::Bucket"), stack.resources_of_type("SQS::Queue")
     assert resolve(naming.bucket_arn("uploads").to_dict()).endswith(
         f":{buckets['UploadBucket']['BucketName']}"
     )
@@ -42,12 +42,12 @@ def test_names_spelled_ahead_are_the_names_given(stack: Reading) -> None:
 
 def test_two_stacks_in_an_account_share_no_name() -> None:
     """Trap 52: every name begins with the stack's own."""
-    one, two = (_names(generate().given(NamePrefix=prefix)) for prefix in ("one", "two"))
+    one, two = (_names(generate().with_parameters(NamePrefix=prefix)) for prefix in ("one", "two"))
     assert len(one) >= 12
     assert not one & two
 
 
-def _names(stack: Reading) -> set[str]:
+def _names(stack: ResolvedTemplate) -> set[str]:
     return {
         str(value)
         for title in stack.resources

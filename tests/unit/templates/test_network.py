@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.lint.rules import endpoints
 from tests.unit.templates.conftest import generate
 
@@ -36,7 +36,7 @@ def test_two_zones_that_are_one_are_refused() -> None:
     """R3: a second subnet in the same zone is no second zone."""
     stack = generate(network={"availability_zones": 3})
     assert stack.broken_rules() == []
-    assert stack.given(AvailabilityZoneIndexB=2).broken_rules() == [
+    assert stack.with_parameters(AvailabilityZoneIndexB=2).broken_rules() == [
         "Two AvailabilityZoneIndex parameters name the same Availability Zone."
     ]
 
@@ -53,16 +53,16 @@ def test_the_subnets_fit_the_smallest_and_the_largest_network(bits: int) -> None
     assert pieces[index].num_addresses == 64
 
 
-def test_there_is_no_road_out(stack: Reading) -> None:
+def test_there_is_no_road_out(stack: ResolvedTemplate) -> None:
     """S6: no gateway, no route, no public address."""
     kinds = {resource["Type"] for resource in stack.resources.values()}
     assert {kind for kind in kinds if kind.startswith("AWS::EC2::")} == CLOSED
     assert not {kind.removeprefix("AWS::") for kind in kinds} & set(endpoints.EGRESS_TYPES)
-    for subnet in stack.of_type("EC2::Subnet").values():
+    for subnet in stack.resources_of_type("EC2::Subnet").values():
         assert subnet["MapPublicIpOnLaunch"] is False
 
 
-def test_the_worker_reaches_the_endpoints_and_nothing_else(stack: Reading) -> None:
+def test_the_worker_reaches_the_endpoints_and_nothing_else(stack: ResolvedTemplate) -> None:
     """S6: HTTPS to S3's prefix list and to the endpoints' group; nothing comes in."""
     group = stack.properties("WorkerSecurityGroup")
     assert "SecurityGroupIngress" not in group
@@ -74,14 +74,14 @@ def test_the_worker_reaches_the_endpoints_and_nothing_else(stack: Reading) -> No
     assert to_queue["DestinationSecurityGroupId"] == "<EndpointSecurityGroup>"
 
 
-def test_without_the_queue_endpoint_there_is_no_way_to_it(stack: Reading) -> None:
+def test_without_the_queue_endpoint_there_is_no_way_to_it(stack: ResolvedTemplate) -> None:
     """S6: a door that is not there needs no rule."""
-    group = stack.given(CreateSqsEndpoint="false").properties("WorkerSecurityGroup")
+    group = stack.with_parameters(CreateSqsEndpoint="false").properties("WorkerSecurityGroup")
     (rule,) = group["SecurityGroupEgress"]
     assert "DestinationPrefixListId" in rule
 
 
-def test_the_endpoints_answer_this_network_and_ask_nobody(stack: Reading) -> None:
+def test_the_endpoints_answer_this_network_and_ask_nobody(stack: ResolvedTemplate) -> None:
     """S6: an egress list that is left out would mean everywhere."""
     group = stack.properties("EndpointSecurityGroup")
     (inward,), (outward,) = group["SecurityGroupIngress"], group["SecurityGroupEgress"]
@@ -90,21 +90,21 @@ def test_the_endpoints_answer_this_network_and_ask_nobody(stack: Reading) -> Non
     assert ipaddress.ip_network(outward["CidrIp"]).is_loopback
 
 
-def test_private_names_resolve(stack: Reading) -> None:
+def test_private_names_resolve(stack: ResolvedTemplate) -> None:
     """Trap 45: without both the SDK resolves the public address and hangs."""
     vpc = stack.properties("Vpc")
     assert vpc["EnableDnsSupport"] is True
     assert vpc["EnableDnsHostnames"] is True
 
 
-def test_the_interfaces_go_before_the_right_to_remove_them(stack: Reading) -> None:
+def test_the_interfaces_go_before_the_right_to_remove_them(stack: ResolvedTemplate) -> None:
     """Trap 22: otherwise deletion hangs on the function's network interfaces."""
     assert stack.resources["WorkerSecurityGroup"]["DependsOn"] == ["WorkerRole"]
     vpc_config = stack.properties("Worker")["VpcConfig"]
     assert vpc_config["SecurityGroupIds"] == ["<WorkerSecurityGroup>"]
 
 
-def test_all_traffic_is_recorded_by_a_role_that_can_do_only_that(stack: Reading) -> None:
+def test_all_traffic_is_recorded_by_a_role_that_can_do_only_that(stack: ResolvedTemplate) -> None:
     """S6, S5: flow logs, trusted for this account's flow logs alone (trap 32)."""
     log = stack.properties("FlowLog")
     assert (log["ResourceId"], log["TrafficType"]) == ("<Vpc>", "ALL")
@@ -128,7 +128,7 @@ EXISTING = {
 
 def test_an_existing_network_gets_doors_and_no_more() -> None:
     """S6: the same function, groups and endpoints; the subnets and their ways are somebody's."""
-    stack = generate(network={"vpc": "existing"}).given(**EXISTING)
+    stack = generate(network={"vpc": "existing"}).with_parameters(**EXISTING)
     kinds = {resource["Type"] for resource in stack.resources.values()}
     assert not kinds & {"AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::RouteTable"}
     assert stack.properties("Worker")["VpcConfig"]["SubnetIds"] == ["subnet-1", "subnet-2"]
@@ -140,13 +140,13 @@ def test_an_existing_network_gets_doors_and_no_more() -> None:
 
 def test_doors_that_are_there_are_used() -> None:
     """S6: the perimeter names the given endpoint, and the worker gets out to its group alone."""
-    stack = generate(network={"vpc": "existing", "endpoints": "existing"}).given(
+    stack = generate(network={"vpc": "existing", "endpoints": "existing"}).with_parameters(
         VpcId="vpc-1",
         SubnetIds=["subnet-1", "subnet-2"],
         S3EndpointId="vpce-1",
         SqsEndpointSecurityGroupId="sg-1",
     )
-    assert not stack.of_type("EC2::VPCEndpoint")
+    assert not stack.resources_of_type("EC2::VPCEndpoint")
     refusal = stack.statement("ThumbnailBucketPolicy", "DenyWorkerOutsideEndpoint")
     assert refusal["Condition"]["StringNotEquals"] == {"aws:SourceVpce": "vpce-1"}
     rules = stack.properties("WorkerSecurityGroup")["SecurityGroupEgress"]

@@ -6,7 +6,7 @@ import pytest
 from cfnlint.helpers import REGIONS
 
 from darkroom.cloudformation.parameters import misfit
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates.parameters import regions
 from tests.unit.templates.conftest import generate
 
@@ -15,7 +15,7 @@ FILES = sorted((Path(__file__).parents[3] / "params").glob("*.json"))
 OTHER_PARTITIONS = ("us-iso", "eu-isoe", "eusc-")
 
 
-def test_parameters_are_grouped_described_and_bounded(stack: Reading) -> None:
+def test_parameters_are_grouped_described_and_bounded(stack: ResolvedTemplate) -> None:
     """D2, R4: a console form a person can fill in."""
     groups = stack.template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
@@ -26,13 +26,13 @@ def test_parameters_are_grouped_described_and_bounded(stack: Reading) -> None:
         assert bounds or parameter["Type"] == "CommaDelimitedList", name
 
 
-def test_defaults_satisfy_their_own_bounds(stack: Reading) -> None:
+def test_defaults_satisfy_their_own_bounds(stack: ResolvedTemplate) -> None:
     for name, parameter in stack.template["Parameters"].items():
         if "Default" in parameter:
             assert not misfit(parameter, parameter["Default"]), name
 
 
-def test_only_the_code_must_be_given(stack: Reading) -> None:
+def test_only_the_code_must_be_given(stack: ResolvedTemplate) -> None:
     """D7: everything else has a default that works in a new account."""
     required = {
         name
@@ -104,14 +104,14 @@ def test_every_parameter_takes_its_bounds_and_nothing_beyond() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
-def test_a_parameter_file_is_what_deploy_takes(stack: Reading, path: Path) -> None:
+def test_a_parameter_file_is_what_deploy_takes(stack: ResolvedTemplate, path: Path) -> None:
     """Trap 36, D4: a list of Key=Value, known keys, values within bounds, rules kept."""
     lines = json.loads(path.read_text())
     values = dict(line.split("=", 1) for line in lines)
     assert len(values) == len(lines)
     for name, value in values.items():
         assert not misfit(stack.template["Parameters"][name], value), name
-    assert stack.given(**values).broken_rules() == []
+    assert stack.with_parameters(**values).broken_rules() == []
 
 
 def test_there_are_parameter_files() -> None:
@@ -128,24 +128,24 @@ def test_there_are_parameter_files() -> None:
     ],
 )
 def test_the_template_enforces_the_allowed_regions(
-    stack: Reading, allowed: list[str], region: str, stops: bool
+    stack: ResolvedTemplate, allowed: list[str], region: str, stops: bool
 ) -> None:
     """D2: wherever somebody wants it."""
-    there = stack.given(AllowedRegions=allowed, **{"AWS::Region": region})
+    there = stack.with_parameters(AllowedRegions=allowed, **{"AWS::Region": region})
     assert there.broken_rules() == (["AllowedRegions does not name this region."] if stops else [])
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_the_prefix_list_is_known_or_asked_for(stack: Reading, region: str) -> None:
+def test_the_prefix_list_is_known_or_asked_for(stack: ResolvedTemplate, region: str) -> None:
     """Trap 25: never an open road in silence; a given id is enough in every region."""
-    there = stack.given(**{"AWS::Region": region})
+    there = stack.with_parameters(**{"AWS::Region": region})
     known = region in regions.S3_PREFIX_LISTS
     assert bool(there.broken_rules()) is not known
     if region.startswith(OTHER_PARTITIONS):
         return
     # Both branches of the Fn::If must resolve, for CloudFormation may look at either.
     assert region in stack.template["Mappings"][regions.PREFIX_LIST_MAPPING]
-    told = there.given(S3PrefixListId="pl-0123456789abcdef0")
+    told = there.with_parameters(S3PrefixListId="pl-0123456789abcdef0")
     assert told.broken_rules() == []
     rule = told.properties("WorkerSecurityGroup")["SecurityGroupEgress"][0]
     assert rule["DestinationPrefixListId"] == "pl-0123456789abcdef0"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import pipeline
 from templates.specification import Specification
 from tests.unit.repository.test_secrets import found
@@ -28,7 +28,7 @@ EVERY_RESOURCE = {
 }
 
 
-def test_the_template_fits_a_direct_deployment(stack: Reading) -> None:
+def test_the_template_fits_a_direct_deployment(stack: ResolvedTemplate) -> None:
     """D7, trap 31: 51,200 bytes, 500 resources, 200 parameters; `darkroom validate` prints the size."""
     size = len(pipeline.render(pipeline.build(Specification())).encode())
     resources, values = stack.resources, stack.template["Parameters"]
@@ -37,9 +37,9 @@ def test_the_template_fits_a_direct_deployment(stack: Reading) -> None:
     assert len(values) <= 200
 
 
-def test_a_role_policy_fits_its_limit(stack: Reading) -> None:
+def test_a_role_policy_fits_its_limit(stack: ResolvedTemplate) -> None:
     """Trap 31: 10,240 characters of inline policies a role, without white space."""
-    for title, role in stack.of_type("IAM::Role").items():
+    for title, role in stack.resources_of_type("IAM::Role").items():
         size = len(json.dumps(role["Policies"], separators=(",", ":")))
         assert size < 8_000, title  # resolved names are longer than stand-ins
 
@@ -66,7 +66,7 @@ def test_rendering_changes_nothing() -> None:
     assert json.loads(pipeline.render(template)) == json.loads(template.to_json())
 
 
-def test_no_action_is_a_wildcard_but_in_a_refusal(stack: Reading) -> None:
+def test_no_action_is_a_wildcard_but_in_a_refusal(stack: ResolvedTemplate) -> None:
     """S5: exact actions, no managed policy, no Not…"""
     seen = 0
     for title, statement in stack.all_statements():
@@ -75,28 +75,28 @@ def test_no_action_is_a_wildcard_but_in_a_refusal(stack: Reading) -> None:
             seen += 1
             assert all("*" not in action for action in statement["Action"]), title
     assert seen > 20
-    for role in stack.of_type("IAM::Role").values():
+    for role in stack.resources_of_type("IAM::Role").values():
         assert "ManagedPolicyArns" not in role
 
 
-def test_every_resource_only_with_a_reason(stack: Reading) -> None:
+def test_every_resource_only_with_a_reason(stack: ResolvedTemplate) -> None:
     """S5: each `*` resource is justified, and each justification used."""
     found = {
         (title, statement["Sid"])
-        for title, statement in stack.given(Tracing="Active").all_statements()
+        for title, statement in stack.with_parameters(Tracing="Active").all_statements()
         if "*" in statement.get("Resource", [])
     }
     assert found == set(EVERY_RESOURCE)
 
 
-def test_everybody_only_refused_or_behind_a_condition(stack: Reading) -> None:
+def test_everybody_only_refused_or_behind_a_condition(stack: ResolvedTemplate) -> None:
     """S2, trap 32: `*` as principal allows nothing without a condition."""
     for title, statement in stack.all_statements():
         if statement.get("Principal") == "*" and statement["Effect"] == "Allow":
             assert statement["Condition"]["ArnEquals"]["aws:PrincipalArn"], title
 
 
-def test_a_service_acts_for_this_account_only(stack: Reading) -> None:
+def test_a_service_acts_for_this_account_only(stack: ResolvedTemplate) -> None:
     """Trap 32, trap 47: each service with the condition it really sends."""
     services = {
         (title, statement["Principal"]["Service"][0]): json.dumps(statement.get("Condition"))
@@ -107,7 +107,7 @@ def test_a_service_acts_for_this_account_only(stack: Reading) -> None:
     assert [name for name, condition in services.items() if "111122223333" not in condition] == []
 
 
-def test_no_account_region_or_partition_is_typed_in(stack: Reading) -> None:
+def test_no_account_region_or_partition_is_typed_in(stack: ResolvedTemplate) -> None:
     """D2: the same template in aws, aws-cn and aws-us-gov."""
     resources = json.dumps(stack.template["Resources"])
     assert not re.search(r"(?<![0-9])\d{12}(?![0-9])", resources)
@@ -125,10 +125,10 @@ def test_no_account_region_or_partition_is_typed_in(stack: Reading) -> None:
     ],
 )
 def test_arns_follow_the_partition(
-    stack: Reading, partition: str, region: str, suffix: str
+    stack: ResolvedTemplate, partition: str, region: str, suffix: str
 ) -> None:
     """D2: read as each partition would."""
-    there = stack.given(
+    there = stack.with_parameters(
         **{
             "AWS::Partition": partition,
             "AWS::Region": region,
@@ -142,9 +142,9 @@ def test_arns_follow_the_partition(
     assert set(arns) == {f"arn:{partition}:"}
 
 
-def test_everything_that_takes_tags_has_them(stack: Reading) -> None:
+def test_everything_that_takes_tags_has_them(stack: ResolvedTemplate) -> None:
     """S8: and the values are the deployer's."""
-    tagged = stack.given(NamePrefix="mine", Environment="prod")
+    tagged = stack.with_parameters(NamePrefix="mine", Environment="prod")
     kinds = set()
     for title, resource in stack.resources.items():
         tags = tagged.properties(title).get("Tags")
@@ -170,16 +170,18 @@ def test_everything_that_takes_tags_has_them(stack: Reading) -> None:
     } <= kinds
 
 
-def test_every_role_takes_a_permissions_boundary(stack: Reading) -> None:
+def test_every_role_takes_a_permissions_boundary(stack: ResolvedTemplate) -> None:
     """S8: none unless one is given."""
-    bounded = stack.given(PermissionsBoundaryArn="arn:edge")
-    roles = bounded.of_type("IAM::Role")
+    bounded = stack.with_parameters(PermissionsBoundaryArn="arn:edge")
+    roles = bounded.resources_of_type("IAM::Role")
     assert len(roles) == 2
     assert {role.get("PermissionsBoundary") for role in roles.values()} == {"arn:edge"}
-    assert all("PermissionsBoundary" not in role for role in stack.of_type("IAM::Role").values())
+    assert all(
+        "PermissionsBoundary" not in role for role in stack.resources_of_type("IAM::Role").values()
+    )
 
 
-def test_no_secret_in_template_or_environment(stack: Reading, tmp_path: Path) -> None:
+def test_no_secret_in_template_or_environment(stack: ResolvedTemplate, tmp_path: Path) -> None:
     """S7: names and numbers only, and nothing that a scanner for secrets knows."""
     path = tmp_path / "stack.json"
     path.write_text(json.dumps(stack.template, indent=1))
@@ -191,7 +193,7 @@ def test_no_secret_in_template_or_environment(stack: Reading, tmp_path: Path) ->
     assert not [name for name in stack.template["Parameters"] if words.search(name)]
 
 
-def test_a_deployer_is_told_what_they_need(stack: Reading) -> None:
+def test_a_deployer_is_told_what_they_need(stack: ResolvedTemplate) -> None:
     """D7: the outputs; each resolves to a resource of the stack."""
     outputs = {
         name: stack.resolve(output["Value"]) for name, output in stack.template["Outputs"].items()

@@ -1,10 +1,10 @@
 import pytest
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from tests.unit.templates.conftest import generate
 
 
-def test_failures_end_in_a_real_queue(stack: Reading) -> None:
+def test_failures_end_in_a_real_queue(stack: ResolvedTemplate) -> None:
     """R1, trap 20: a redrive policy on the queue; the function's own setting is not used here."""
     redrive = stack.properties("WorkQueue")["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == "<DeadLetterQueue.Arn>"
@@ -12,7 +12,7 @@ def test_failures_end_in_a_real_queue(stack: Reading) -> None:
     assert "DeadLetterConfig" not in stack.properties("Worker")
 
 
-def test_only_the_work_queue_may_use_the_dead_letter_queue(stack: Reading) -> None:
+def test_only_the_work_queue_may_use_the_dead_letter_queue(stack: ResolvedTemplate) -> None:
     """R1, trap 2: named and not referred to, or the two would wait for each other."""
     allowed = stack.properties("DeadLetterQueue")["RedriveAllowPolicy"]
     name = stack.properties("WorkQueue")["QueueName"]
@@ -22,7 +22,7 @@ def test_only_the_work_queue_may_use_the_dead_letter_queue(stack: Reading) -> No
     }
 
 
-def test_a_dead_letter_can_still_be_read_days_after_it_died(stack: Reading) -> None:
+def test_a_dead_letter_can_still_be_read_days_after_it_died(stack: ResolvedTemplate) -> None:
     """Trap 19, R1: it keeps its first enqueue time."""
     work, dead = stack.properties("WorkQueue"), stack.properties("DeadLetterQueue")
     days = 24 * 3600
@@ -48,7 +48,7 @@ def test_visibility_is_six_timeouts(timeout: int) -> None:
     assert stack.properties("Worker")["Timeout"] == timeout
 
 
-def test_s3_may_send_from_that_bucket_and_account(stack: Reading) -> None:
+def test_s3_may_send_from_that_bucket_and_account(stack: ResolvedTemplate) -> None:
     """T3, trap 1, trap 32: both conditions, the bucket by name to break the cycle."""
     statement = stack.statement("WorkQueuePolicy", "SendNotifications")
     bucket = stack.properties("UploadBucket")["BucketName"]
@@ -61,7 +61,7 @@ def test_s3_may_send_from_that_bucket_and_account(stack: Reading) -> None:
     }
 
 
-def test_nobody_else_may_send(stack: Reading) -> None:
+def test_nobody_else_may_send(stack: ResolvedTemplate) -> None:
     """T3: one Allow on the work queue, none on the dead letters."""
     allowed = {
         title: [s["Sid"] for s in stack.statements(title) if s["Effect"] == "Allow"]
@@ -71,7 +71,7 @@ def test_nobody_else_may_send(stack: Reading) -> None:
 
 
 @pytest.mark.parametrize("queue", ["WorkQueue", "DeadLetterQueue"])
-def test_plain_http_is_refused(stack: Reading, queue: str) -> None:
+def test_plain_http_is_refused(stack: ResolvedTemplate, queue: str) -> None:
     """S2: on both queues, every action."""
     policy = stack.properties(f"{queue}Policy")
     assert policy["Queues"] == [f"{stack.properties(queue)['QueueName']}"]
@@ -81,8 +81,8 @@ def test_plain_http_is_refused(stack: Reading, queue: str) -> None:
     assert statement["Resource"] == [f"<{queue}.Arn>"]
 
 
-def test_the_queues_are_standard_ones(stack: Reading) -> None:
+def test_the_queues_are_standard_ones(stack: ResolvedTemplate) -> None:
     """Trap 15: S3 cannot announce on a FIFO queue."""
-    for queue in stack.of_type("SQS::Queue").values():
+    for queue in stack.resources_of_type("SQS::Queue").values():
         assert "FifoQueue" not in queue
         assert not queue["QueueName"].endswith(".fifo")

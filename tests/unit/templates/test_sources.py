@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import naming, pipeline, specification
 from templates.specification import SpecificationError
 from tests.unit.templates.conftest import generate
@@ -41,18 +41,18 @@ GIVEN = {
 
 
 @pytest.fixture(scope="module")
-def every() -> Reading:
+def every() -> ResolvedTemplate:
     """Two own buckets, one by EventBridge, two topics of another account, on two queues."""
-    return generate(**EVERY_KIND).given(**GIVEN)
+    return generate(**EVERY_KIND).with_parameters(**GIVEN)
 
 
-def told(stack: Reading, worker: str) -> dict[str, settings.Source]:
+def told(stack: ResolvedTemplate, worker: str) -> dict[str, settings.Source]:
     """What a queue's function reads out of its environment: bucket → source."""
     variables = stack.properties(worker)["Environment"]["Variables"]
     return dict(settings.parse({name: str(value) for name, value in variables.items()}).sources)
 
 
-def test_an_existing_bucket_is_announced_by_a_rule(every: Reading) -> None:
+def test_an_existing_bucket_is_announced_by_a_rule(every: ResolvedTemplate) -> None:
     """T5, T2: of that bucket, under the prefixes, and its deletions where they are followed."""
     rule = every.properties("OldNotificationRule")
     assert rule["EventPattern"] == {
@@ -82,11 +82,13 @@ def test_a_pattern_that_eventbridge_refuses_is_told_when_generating() -> None:
     with pytest.raises(SpecificationError, match=r"sources\.old: 60 prefixes .* takes 2048"):
         generate(sources={"old": {"type": "eventbridge", "prefixes": folders}})
     fits = generate(sources={"old": {"type": "eventbridge", "prefixes": folders[:40]}})
-    pattern = fits.given(OldBucketName="b" * 63).properties("OldNotificationRule")["EventPattern"]
+    pattern = fits.with_parameters(OldBucketName="b" * 63).properties("OldNotificationRule")[
+        "EventPattern"
+    ]
     assert len(json.dumps(pattern)) <= 2048
 
 
-def test_a_topic_has_a_subscription(every: Reading) -> None:
+def test_a_topic_has_a_subscription(every: ResolvedTemplate) -> None:
     """T5, trap 9: raw or not, and without a filter, which loses what does not match."""
     partner, wire = (every.properties(f"{name}Subscription") for name in ("Partner", "Wire"))
     assert (partner["TopicArn"], partner["Endpoint"]) == (TOPIC, "<BulkWorkQueue.Arn>")
@@ -97,7 +99,7 @@ def test_a_topic_has_a_subscription(every: Reading) -> None:
         assert not [name for name in subscription if name.startswith("Filter")]
 
 
-def test_what_cannot_be_delivered_is_a_dead_letter(every: Reading) -> None:
+def test_what_cannot_be_delivered_is_a_dead_letter(every: ResolvedTemplate) -> None:
     """R2: EventBridge and SNS drop what they give up, unless they are told where it goes."""
     (target,) = every.properties("OldNotificationRule")["Targets"]
     assert target["DeadLetterConfig"] == {"Arn": "<BulkDeadLetterQueue.Arn>"}
@@ -143,7 +145,7 @@ SENDERS = {
     ],
 )
 def test_each_queue_admits_the_sources_of_its_lane(
-    every: Reading, policy: str, admitted: list[str]
+    every: ResolvedTemplate, policy: str, admitted: list[str]
 ) -> None:
     """T3, T5, trap 32: nobody but the bucket, the rule or the topic itself."""
     allowed = [s for s in every.statements(policy) if s["Effect"] == "Allow"]
@@ -159,7 +161,7 @@ def test_each_queue_admits_the_sources_of_its_lane(
         assert own == (None if service.startswith("sns") else {"aws:SourceAccount": "111122223333"})
 
 
-def test_what_announces_waits_for_the_queues_policies(every: Reading) -> None:
+def test_what_announces_waits_for_the_queues_policies(every: ResolvedTemplate) -> None:
     """Trap 1, R2: what comes before the policy would be refused, and dropped at once."""
     for title, queue in (
         ("OldNotificationRule", "Bulk"),
@@ -171,7 +173,7 @@ def test_what_announces_waits_for_the_queues_policies(every: Reading) -> None:
     assert every.resources["ScansUploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
 
 
-def test_the_key_is_for_the_services_that_announce(every: Reading) -> None:
+def test_the_key_is_for_the_services_that_announce(every: ResolvedTemplate) -> None:
     """Trap 3, trap 47: S3 tells its account; the others are held to this stack's queues."""
     queues = {"kms:EncryptionContext:aws:sqs:arn": "arn:aws:sqs:eu-west-1:111122223333:darkroom-*"}
     for sid, service, condition in (
@@ -189,7 +191,7 @@ def test_the_key_is_for_the_services_that_announce(every: Reading) -> None:
         assert statement["Condition"] == condition
 
 
-def test_the_key_is_for_no_service_that_does_not_announce(stack: Reading) -> None:
+def test_the_key_is_for_no_service_that_does_not_announce(stack: ResolvedTemplate) -> None:
     """S4: the default stack's queue is fed by S3 alone."""
     sids = {statement["Sid"] for statement in stack.statements("EncryptionKey")}
     assert not {"SendRuleEvents", "SendTopicMessages"} & sids
@@ -199,7 +201,7 @@ def test_the_key_is_for_no_service_that_does_not_announce(stack: Reading) -> Non
 
 
 @pytest.mark.parametrize("holder", ["WorkerRole", "S3Endpoint"])
-def test_the_right_to_read_follows_each_source(every: Reading, holder: str) -> None:
+def test_the_right_to_read_follows_each_source(every: ResolvedTemplate, holder: str) -> None:
     """S5, S6: exact prefixes of exact buckets, in the role and in the endpoint's policy alike."""
     for sid, bucket, prefixes, actions in (
         ("ReadUploads", "<UploadBucket.Arn>", ["uploads"], {"s3:GetObjectVersion"}),
@@ -222,15 +224,15 @@ def test_the_right_to_read_follows_each_source(every: Reading, holder: str) -> N
         assert set(statement["Action"]) == actions
 
 
-def test_somebodys_key_is_a_right_only_where_there_is_one(every: Reading) -> None:
+def test_somebodys_key_is_a_right_only_where_there_is_one(every: ResolvedTemplate) -> None:
     """S5: without a key the role names none; with one, it decrypts and no more."""
     sids = {statement["Sid"] for statement in every.statements("WorkerRole")}
     assert "OldDecryptUploads" not in sids
-    statement = every.given(OldKmsKeyArn=KEY).statement("WorkerRole", "OldDecryptUploads")
+    statement = every.with_parameters(OldKmsKeyArn=KEY).statement("WorkerRole", "OldDecryptUploads")
     assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt"], [KEY])
 
 
-def test_a_function_knows_the_buckets_of_its_lane_alone(every: Reading) -> None:
+def test_a_function_knows_the_buckets_of_its_lane_alone(every: ResolvedTemplate) -> None:
     """T5, R5: what another queue's source announces is not this one's to read."""
     ours, bulk = told(every, "Worker"), told(every, "BulkWorker")
     suffix = "111122223333-eu-west-1"
@@ -243,7 +245,7 @@ def test_a_function_knows_the_buckets_of_its_lane_alone(every: Reading) -> None:
     assert not bulk["partners-pictures"].propagate_deletes
 
 
-def test_what_nobody_has_filtered_the_worker_filters(every: Reading) -> None:
+def test_what_nobody_has_filtered_the_worker_filters(every: ResolvedTemplate) -> None:
     """T2, trap 11: a rule looks at the prefix, a topic at nothing; the suffix in any case."""
     bulk = told(every, "BulkWorker")
     assert bulk["partners-pictures"].means("out/a.JPG")
@@ -253,23 +255,23 @@ def test_what_nobody_has_filtered_the_worker_filters(every: Reading) -> None:
     assert ours["darkroom-uploads-111122223333-eu-west-1"].means("anything")  # S3 has filtered
 
 
-def test_a_source_that_is_the_destination_stops_at_the_start(every: Reading) -> None:
+def test_a_source_that_is_the_destination_stops_at_the_start(every: ResolvedTemplate) -> None:
     """R5, trap 16: a parameter may name it, which no rule of CloudFormation can compare."""
     thumbnails = every.properties("ThumbnailBucket")["BucketName"]
     with pytest.raises(settings.SettingsError, match="must be another bucket"):
-        told(every.given(OldBucketName=thumbnails), "BulkWorker")
+        told(every.with_parameters(OldBucketName=thumbnails), "BulkWorker")
 
 
-def test_two_sources_of_one_bucket_stop_the_deployment(every: Reading) -> None:
+def test_two_sources_of_one_bucket_stop_the_deployment(every: ResolvedTemplate) -> None:
     """T2: by a rule of the template, across queues; and an own bucket's name at the start."""
     assert every.broken_rules() == []
-    twice = every.given(WireBucketName="old-pictures")
+    twice = every.with_parameters(WireBucketName="old-pictures")
     assert twice.broken_rules() == [
         "Two sources name the same bucket; give one source both prefixes."
     ]
     own = every.properties("ScansUploadBucket")["BucketName"]
     with pytest.raises(settings.SettingsError, match="names a key twice"):
-        told(every.given(WireBucketName=own), "Worker")
+        told(every.with_parameters(WireBucketName=own), "Worker")
 
 
 def test_an_environment_that_lambda_refuses_is_told_when_generating() -> None:
@@ -280,11 +282,11 @@ def test_an_environment_that_lambda_refuses_is_told_when_generating() -> None:
     most = dict(list(sources.items())[:12])
     stack = generate(sources=most)
     names = {f"S{number}BucketName": f"{number:02}{'b' * 61}" for number in range(12)}
-    variables = stack.given(**names).properties("Worker")["Environment"]["Variables"]
+    variables = stack.with_parameters(**names).properties("Worker")["Environment"]["Variables"]
     assert sum(len(name) + len(str(value)) for name, value in variables.items()) <= 4096
 
 
-def test_the_command_that_turns_events_on_is_an_output(every: Reading) -> None:
+def test_the_command_that_turns_events_on_is_an_output(every: ResolvedTemplate) -> None:
     """T5: S3 replaces all notifications of a bucket, so that it keeps those that are there."""
     command = every.resolve(every.template["Outputs"]["OldEnableEventBridgeCommand"]["Value"])
     assert command.count("--bucket old-pictures ") == 2
@@ -296,7 +298,7 @@ def test_the_command_that_turns_events_on_is_an_output(every: Reading) -> None:
     assert others == ["OldEnableEventBridgeCommand"]
 
 
-def test_the_foreign_are_parameters(every: Reading) -> None:
+def test_the_foreign_are_parameters(every: ResolvedTemplate) -> None:
     """D2, trap 46: no name or ARN of somebody's is typed; a bucket is in the stack's region."""
     parameters = every.template["Parameters"]
     for name in ("OldBucketName", "PartnerBucketName", "WireTopicArn"):
@@ -307,7 +309,9 @@ def test_the_foreign_are_parameters(every: Reading) -> None:
     assert not re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], f"{TOPIC}.fifo")
 
 
-def test_who_reads_somebodys_bucket_is_an_output(every: Reading, stack: Reading) -> None:
+def test_who_reads_somebodys_bucket_is_an_output(
+    every: ResolvedTemplate, stack: ResolvedTemplate
+) -> None:
     """T5, D7: the bucket's and the key's policies have to name it."""
     output = every.template["Outputs"]["WorkerRoleArn"]["Value"]
     assert every.resolve(output) == "<WorkerRole.Arn>"
@@ -370,18 +374,18 @@ def test_any_mix_of_sources_feeds_its_lanes(sources: dict[str, Any]) -> None:
         )
         assert {source.name for source in told(stack, worker).values()} == mine
     announcers = [
-        *stack.of_type("Events::Rule"),
+        *stack.resources_of_type("Events::Rule"),
         *[
             one
-            for one, topic in stack.of_type("SNS::Subscription").items()
+            for one, topic in stack.resources_of_type("SNS::Subscription").items()
             if "Redrive" in str(topic)
         ],
-        *[one for one in stack.of_type("S3::Bucket") if one.endswith("UploadBucket")],
+        *[one for one in stack.resources_of_type("S3::Bucket") if one.endswith("UploadBucket")],
     ]
     assert len(announcers) == len(sources)
 
 
-def test_every_kind_holds_together(every: Reading) -> None:
+def test_every_kind_holds_together(every: ResolvedTemplate) -> None:
     """D7: the same bytes each time, and every reference resolves."""
     plan = specification.parse(EVERY_KIND, origin="test")
     assert pipeline.render(pipeline.build(plan)) == pipeline.render(pipeline.build(plan))

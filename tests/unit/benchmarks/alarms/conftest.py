@@ -5,16 +5,16 @@ import pytest
 from benchmarks.alarms import pipeline_model, scenarios
 from benchmarks.alarms.evaluation import Metrics
 from benchmarks.alarms.pipeline_model import Scenario
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 
 
 @pytest.fixture(scope="session")
-def alarmed() -> Reading:
+def alarmed() -> ResolvedTemplate:
     return scenarios.stack()
 
 
 @pytest.fixture(scope="session")
-def played(alarmed: Reading) -> dict[Scenario, Metrics]:
+def played(alarmed: ResolvedTemplate) -> dict[Scenario, Metrics]:
     return {
         scenario: pipeline_model.play(scenario, alarmed)
         for scenario in (*scenarios.HEALTHY, *scenarios.HARM)

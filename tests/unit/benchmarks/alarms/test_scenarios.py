@@ -9,17 +9,19 @@ import pytest
 from benchmarks.alarms import scenarios
 from benchmarks.alarms.evaluation import Metrics
 from benchmarks.alarms.pipeline_model import Scenario
-from darkroom.cloudformation.resolver import Reading
+from darkroom.cloudformation.resolver import ResolvedTemplate
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "alarms.md"
 Played = Mapping[Scenario, Metrics]
 
 
-def _alarms(stack: Reading) -> dict[str, dict[str, Any]]:
-    return {scenarios.role(one): one for one in stack.of_type("CloudWatch::Alarm").values()}
+def _alarms(stack: ResolvedTemplate) -> dict[str, dict[str, Any]]:
+    return {
+        scenarios.role(one): one for one in stack.resources_of_type("CloudWatch::Alarm").values()
+    }
 
 
-def _raised(stack: Reading, metrics: Metrics, *, aligned: bool = False) -> set[str]:
+def _raised(stack: ResolvedTemplate, metrics: Metrics, *, aligned: bool = False) -> set[str]:
     return {
         name
         for name, alarm in _alarms(stack).items()
@@ -28,31 +30,33 @@ def _raised(stack: Reading, metrics: Metrics, *, aligned: bool = False) -> set[s
 
 
 @pytest.mark.parametrize("scenario", scenarios.HEALTHY, ids=lambda one: one.name)
-def test_what_is_healthy_is_quiet(alarmed: Reading, played: Played, scenario: Scenario) -> None:
+def test_what_is_healthy_is_quiet(
+    alarmed: ResolvedTemplate, played: Played, scenario: Scenario
+) -> None:
     """O2: whoever is woken for nothing stops listening."""
     assert _raised(alarmed, played[scenario]) == set()
 
 
 @pytest.mark.parametrize("scenario", scenarios.HARM, ids=lambda one: one.name)
-def test_no_harm_is_silent(alarmed: Reading, played: Played, scenario: Scenario) -> None:
+def test_no_harm_is_silent(alarmed: ResolvedTemplate, played: Played, scenario: Scenario) -> None:
     """O2, trap 34: the alarms that tell what it is, perhaps others that tell what follows."""
     assert scenario.raises
     assert scenario.raises <= _raised(alarmed, played[scenario])
 
 
-def test_every_alarm_has_its_harm(alarmed: Reading) -> None:
+def test_every_alarm_has_its_harm(alarmed: ResolvedTemplate) -> None:
     """O2: an alarm that nothing raises cannot be known to work."""
     assert set().union(*(one.raises for one in scenarios.HARM)) == set(_alarms(alarmed))
 
 
-def test_where_periods_begin_does_not_matter(alarmed: Reading, played: Played) -> None:
+def test_where_periods_begin_does_not_matter(alarmed: ResolvedTemplate, played: Played) -> None:
     """O2: the documentation does not say."""
     for scenario, metrics in played.items():
         aligned = _raised(alarmed, metrics, aligned=True)
         assert aligned == _raised(alarmed, metrics), scenario.name
 
 
-def test_it_is_over_when_it_is_over(alarmed: Reading, played: Played) -> None:
+def test_it_is_over_when_it_is_over(alarmed: ResolvedTemplate, played: Played) -> None:
     """O2: mended and redriven, every alarm goes back to OK by itself, and says so."""
     for scenario, metrics in played.items():
         if scenario.name in ("S3 fails for an hour", *(one.name for one in scenarios.HEALTHY)):
@@ -60,13 +64,15 @@ def test_it_is_over_when_it_is_over(alarmed: Reading, played: Played) -> None:
                 assert scenarios.told(alarm, metrics)[1], scenario.name
 
 
-def test_the_table_of_the_documentation_is_this_one(alarmed: Reading, played: Played) -> None:
+def test_the_table_of_the_documentation_is_this_one(
+    alarmed: ResolvedTemplate, played: Played
+) -> None:
     """O2: `python -m benchmarks.alarms` prints it."""
     table = scenarios.table(list(_alarms(alarmed).values()), played)
     assert table in DOCUMENT.read_text(encoding="utf-8")
 
 
-def test_a_mistake_in_an_alarm_is_noticed(alarmed: Reading, played: Played) -> None:
+def test_a_mistake_in_an_alarm_is_noticed(alarmed: ResolvedTemplate, played: Played) -> None:
     """O2, trap 33: each threshold, comparison, period, dimension and missing-data choice counts."""
     marks = [
         (name, *mark)

@@ -9,9 +9,10 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from darkroom.aws.deployed_template import Live
 from darkroom.aws.stack import Stack
 from darkroom.checks.framework import Finding
+from darkroom.cloudformation.identifiers import deployed
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.commands import verify
 from darkroom.console.progress import Progress
 from templates import pipeline, specification
@@ -76,7 +77,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
             resources=PHYSICAL,
             session=session,
         )
-        live = Live(template, pseudo, PHYSICAL)
+        live = ResolvedTemplate(template, pseudo, deployed(PHYSICAL))
         return Stubbed(verify.Target(stack, live, Progress(), 1.0))
 
     return make
@@ -89,7 +90,7 @@ def on(attribute: str) -> tuple[str, dict[str, Any]]:
 def network(stubbed: Stubbed, **changed: Any) -> list[Finding]:
     """What is found where all is well but for what is changed."""
     live = stubbed.target.template
-    wanted = live.of_type("EC2::VPCEndpoint")
+    wanted = live.resources_of_type("EC2::VPCEndpoint")
     doors = {
         title: {
             "VpcEndpointId": PHYSICAL[title],
@@ -175,7 +176,7 @@ def test_each_change_of_the_network_is_told(
 def test_a_policy_is_compared_by_what_it_means(stubbed: Callable[..., Stubbed]) -> None:
     """S6: AWS orders and packs lists its own way; a condition more or less is another policy."""
     one = stubbed()
-    endpoint = one.target.template.of_type("EC2::VPCEndpoint")["S3Endpoint"]
+    endpoint = one.target.template.resources_of_type("EC2::VPCEndpoint")["S3Endpoint"]
     policy = endpoint["PolicyDocument"]
     turned = json.loads(json.dumps(policy))
     for statement in turned["Statement"]:
@@ -281,8 +282,8 @@ def test_the_archive_is_wired(
     """O6: the log group leads to a stream that is active and encrypted."""
     one = stubbed({"logs": {"archive": True}})
     live = one.target.template
-    ((_, subscription),) = live.of_type("Logs::SubscriptionFilter").items()
-    groups = live.of_type("Logs::LogGroup")
+    ((_, subscription),) = live.resources_of_type("Logs::SubscriptionFilter").items()
+    groups = live.resources_of_type("Logs::LogGroup")
     described = [
         {
             "logGroupName": PHYSICAL.get(title, f"<{title}>"),

@@ -5,7 +5,7 @@ from ministack.core import iam_evaluator
 
 from darkroom.iam.evaluator import PolicyCheck, Request, applies, is_allowed
 from darkroom.iam.expectations.suite import forbidden, required
-from darkroom.iam.model import described
+from darkroom.iam.model import model_of
 from darkroom.iam.mutations import mutations
 from templates import specification
 
@@ -114,7 +114,7 @@ def test_a_resource_policy_names_who_it_is_for() -> None:
 
 def test_a_second_evaluator_agrees() -> None:
     """S5: on every claim over the worker's rights, and over every change to them."""
-    stack = described(specification.parse({}, origin="test"))
+    stack = model_of(specification.parse({}, origin="test"))
     policies = {"WorkerRole": stack.statements("WorkerRole")}
     gate = PolicyCheck("WorkerRole", "identity")
     claims = [

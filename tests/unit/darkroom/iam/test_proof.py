@@ -7,7 +7,7 @@ import pytest
 from darkroom.cli import main
 from darkroom.iam import proof as module
 from darkroom.iam.expectations.suite import required
-from darkroom.iam.model import Described, described
+from darkroom.iam.model import StackModel, model_of
 from darkroom.iam.mutations import mutations
 from darkroom.iam.proof import broken, prove
 from templates import specification
@@ -15,8 +15,8 @@ from tests.unit.templates.conftest import generate
 from tests.unit.templates.test_sources import EVERY_KIND
 
 
-def stack_of(**tables: Any) -> Described:
-    return described(specification.parse(tables, origin="test"))
+def stack_of(**tables: Any) -> StackModel:
+    return model_of(specification.parse(tables, origin="test"))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_wrong_right_is_named(title: str, sid: str, changes: dict[str, Any], t
 def test_a_right_that_nobody_uses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """S5: without a claim for it, taking it away breaks nothing; it survives, by name."""
 
-    def fewer(stack: Described) -> Any:
+    def fewer(stack: StackModel) -> Any:
         return [claim for claim in required(stack) if claim.request.action != "sqs:ReceiveMessage"]
 
     monkeypatch.setattr(module, "required", fewer)

@@ -9,8 +9,9 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from darkroom.aws.deployed_template import Live
 from darkroom.aws.stack import Stack
+from darkroom.cloudformation.identifiers import deployed
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.commands import delete
 from darkroom.console.progress import Progress
 from darkroom.errors import UserError
@@ -82,7 +83,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
             session=session,
         )
         lines = Lines()
-        live = Live(template, pseudo, PHYSICAL)
+        live = ResolvedTemplate(template, pseudo, deployed(PHYSICAL))
         return Stubbed(delete.Teardown(stack, live, lines, timeout=0.0), lines)
 
     return make
