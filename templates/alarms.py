@@ -205,7 +205,7 @@ def watch_queue(
         Threshold=DAY // settings.timeout_seconds * settings.batch_size,
     )
     pictures, rejected = (
-        _metric(NAMESPACE, name, FunctionName=Ref(function)) for name in ("Pictures", "Rejected")
+        _metric(NAMESPACE, name, FunctionName=Ref(function)) for name in ("ImagesProcessed", "Rejected")
     )
     ticket.alarm(
         "RejectionAlarm",

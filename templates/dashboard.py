@@ -26,8 +26,10 @@ REASONS = (
     "TooManyPixels",
     "TooManyScans",
     "UnsupportedFormat",
+    "Other",
 )
 VISIBLE = "ApproximateNumberOfMessagesVisible"
+AGE = "ApproximateAgeOfOldestMessage"
 
 # Two reads, an upload and a list per picture, beside its variants. These prices are nine tenths of
 # what use costs; other regions differ by about ten percent, and China is billed in yuan.
@@ -75,8 +77,8 @@ def add_dashboard(
         _chart(
             "Pictures",
             show("queue", "NumberOfMessagesSent", "Announced"),
-            show("worker", "Pictures"),
-            show("worker", "Variants", yAxis="right"),
+            show("worker", "ImagesProcessed"),
+            show("worker", "ThumbnailsWritten", yAxis="right"),
         ),
         _chart(
             "Queue",
@@ -85,9 +87,19 @@ def add_dashboard(
             stat="Maximum",
         ),
         _chart(
-            "Seconds from upload to thumbnails",
+            "Milliseconds from upload to thumbnails",
             *(show("worker", "EndToEndLatency", rank, stat=rank) for rank in ("p50", "p95", "p99")),
-            show("queue", "ApproximateAgeOfOldestMessage", "Oldest waiting", stat="Maximum"),
+            show("queue", AGE, stat="Maximum", id="a", visible=False),
+            # SQS counts in seconds.
+            [
+                [
+                    {
+                        "expression": f"a{number}*1000",
+                        "label": _label("Oldest waiting", queue, by_queue),
+                    }
+                ]
+                for number, queue in enumerate(by_queue)
+            ],
         ),
         _chart(
             "Failures",
@@ -119,8 +131,8 @@ def _cost(by_queue: Mapping[str, Sources], functions: Mapping[str, Function]) ->
         _lines(by_queue, source, metric, id=name, visible=False)
         for name, source, metric in (
             ("d", "function", "Duration"),
-            ("p", "worker", "Pictures"),
-            ("v", "worker", "Variants"),
+            ("p", "worker", "ImagesProcessed"),
+            ("v", "worker", "ThumbnailsWritten"),
         )
     ]
     shown = []

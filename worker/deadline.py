@@ -1,4 +1,4 @@
-"""No request to a service is begun that may outlast the invocation."""
+"""A deadline for requests: none is sent that might outlast the invocation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class OutOfTimeError(Exception):
 
 @contextmanager
 def no_request_after(moment: float, client: Any) -> Iterator[None]:
-    """Refuse, from this moment of `time.monotonic()` on, this client's requests and their retries.
+    """Refuse this client's requests, and their retries, after a moment of `time.monotonic()`.
 
-    They raise OutOfTimeError, which botocore does not try again. So what hangs ends as a message
-    that is handed back, not as an invocation that is cut off with its whole batch.
+    They raise OutOfTimeError, which botocore does not retry. So a request that hangs ends as a
+    message that returns to the queue, not as an invocation that is cut off with its whole batch.
     """
 
     def check(**_: object) -> None:

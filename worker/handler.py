@@ -1,40 +1,41 @@
-"""Each message of a batch by itself: what is done, what is rejected, what to try again and when."""
+"""The Lambda handler: each message of a batch succeeds or returns to the queue on its own."""
 
 from __future__ import annotations
 
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import botocore.session
 from botocore.config import Config
 
-from worker import events, logs, reconcile, storage
+from worker import events, logs, process
 from worker.deadline import no_request_after
 from worker.events import SourceObject
-from worker.imaging.memory import Memory, divided, return_what_is_freed
+from worker.imaging.memory import Memory, configure_malloc, divide_memory
 from worker.limits import CONCURRENT_REQUESTS
 from worker.logs import LOGGER, fields
 from worker.metrics import Metrics
-from worker.process import process
+from worker.process import Processor
+from worker.reconcile import reconcile
 from worker.results import Output
-from worker.retry import Message, delay, suspects, tries
-from worker.settings import Settings, parse
+from worker.retry import Message, delay, receive_count, redelivered
+from worker.settings import Settings, Source
 
 _THREADS = 2 * (os.cpu_count() or 1)
-"""Messages worked on at once: while one waits for the network, another has the processor."""
+"""Messages processed at once: while one waits for the network, another has the processor."""
 
 _CONNECT_TIMEOUT = 2
 _READ_TIMEOUT = 5
-"""Seconds without a byte; S3 mostly answers within a tenth of one."""
+"""Seconds without a byte; S3 mostly answers within 0.1 s."""
 
-_SPARE_TIME = 2.0
-"""How many times the longest message so far must fit into the time left to begin another one."""
+_TIME_RESERVE = 2.0
+"""How many times the longest message so far must fit into the time left to start another one."""
 
 
 class Context(Protocol):
@@ -47,34 +48,38 @@ class Context(Protocol):
 
 
 def handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Work on a batch of SQS messages and name those that must come back.
+    """Process a batch of SQS messages and report those that must come back.
 
-    Raises for what is not such a batch: then Lambda keeps all of it.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+
+    Raises:
+        KeyError: The event is not such a batch. Lambda then keeps all of it in the queue.
     """
     messages = event["Records"]
-    return _worker().work(messages, context)
+    is_cold_start = not _worker.cache_info().currsize
+    return _worker().handle_batch(messages, context, cold_start=is_cold_start)
 
 
 @cache
 def _worker() -> Worker:
     """Set up once per execution environment: at the first event, so that importing needs no AWS."""
-    settings = parse(os.environ)
-    logs.configure(settings.log_level)
-    return_what_is_freed()
-    # Pillow warns of odd metadata in people's files; on standard error that would be loose text.
+    settings = Settings.from_environment(os.environ)
+    logs.configure(settings.log_level, os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "worker"))
+    configure_malloc()
+    # Pillow warns of odd metadata in files; on standard error that would not be a JSON line.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     session = botocore.session.get_session()
     config = Config(
-        # Throttling and time-outs are tried again here first, well within one invocation.
+        # Throttling and time-outs are retried here first, well within one invocation.
         connect_timeout=_CONNECT_TIMEOUT,
         read_timeout=_READ_TIMEOUT,
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=CONCURRENT_REQUESTS + _THREADS,
-        # A gateway endpoint is a way to its own region alone, not to s3.amazonaws.com.
+        # A gateway endpoint leads to its own region only, not to s3.amazonaws.com.
         s3={"us_east_1_regional_endpoint": "regional"},
         tcp_keepalive=True,
     )
-    threads, memory = divided(
+    threads, memory = divide_memory(
         settings.memory_megabytes, threads=_THREADS, file_bytes=settings.max_object_bytes
     )
     return Worker(
@@ -88,9 +93,16 @@ def _worker() -> Worker:
 
 @dataclass(frozen=True)
 class Worker:
-    """What every batch needs; `sqs` is None without an endpoint, `threads` work beside each other.
+    """What all batches share.
 
-    Whatever they decode at the same time fits into `memory`.
+    Attributes:
+        settings: The function's settings.
+        s3: An S3 client.
+        sqs: An SQS client; None where the network has no endpoint for SQS.
+        memory: What the processors may take together.
+        threads: Messages that are processed at once.
+        processor: Turns bytes into outputs.
+        reasons: The reasons for rejections that have a metric of their own.
     """
 
     settings: Settings
@@ -98,130 +110,145 @@ class Worker:
     sqs: Any | None
     memory: Memory = field(default_factory=Memory)
     threads: int = 1
+    processor: Processor = process.process
+    reasons: Collection[str] = process.REASONS
 
-    def work(self, messages: Sequence[Message], context: Context) -> dict[str, Any]:
-        """Return the partial batch response: the messages that are not done, and only those."""
+    def handle_batch(
+        self, messages: Sequence[Message], context: Context, *, cold_start: bool = False
+    ) -> dict[str, Any]:
+        """Return the partial batch response: the messages that have to come back, and only those.
+
+        Args:
+            messages: The event's records.
+            context: The invocation's context.
+            cold_start: This is the first invocation of its execution environment.
+        """
         left = context.get_remaining_time_in_millis() / 1000
-        # One that hangs must still end in time; where time is short anyway, the risk is worth it.
+        # A request that hangs must end in time; where time is short anyway, the risk is worth it.
         last = time.monotonic() + left - min(_CONNECT_TIMEOUT + _READ_TIMEOUT, left / 4)
         with no_request_after(last, self.s3), ThreadPoolExecutor(CONCURRENT_REQUESTS) as requests:
-            batch = _Batch(self, context, requests)
-            failed = batch.work(messages)
+            batch = _Batch(self, context, requests, cold_start=cold_start)
+            failed = batch.process_messages(messages)
         for line in batch.metrics.lines():
             print(line, flush=True)
         return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
 
 
 class _Batch:
-    """One invocation's messages, worked on by several threads."""
+    """One invocation's messages, processed by several threads."""
 
-    def __init__(self, worker: Worker, context: Context, requests: Executor) -> None:
-        self.metrics = Metrics([told.name for told in worker.settings.sources.values()])
+    def __init__(
+        self, worker: Worker, context: Context, requests: Executor, *, cold_start: bool
+    ) -> None:
+        self.metrics = Metrics(
+            [source.name for source in worker.settings.sources.values()], worker.reasons
+        )
         self._worker = worker
         self._context = context
         self._requests = requests
+        self._cold_start = cold_start
         self._longest = 0.0
 
-    def work(self, messages: Sequence[Message]) -> list[str]:
-        """Return the ids of those that have to come back."""
-        suspected = suspects(messages)
-        fresh = [message for message in messages if tries(message) < 2]
+    def process_messages(self, messages: Sequence[Message]) -> list[str]:
+        """Return the ids of the messages that have to come back."""
+        again = redelivered(messages)
+        new = [message for message in messages if receive_count(message) < 2]
         done: dict[str, bool] = {}
 
-        def work(message: Message) -> None:
+        def process_one(message: Message) -> None:
             name = message["messageId"]
-            done[name] = self._is_begun(message)
-            if done[name] and suspected:
-                # Should one of the others end this invocation, this one does not come back with it.
-                self._delete(message)
+            done[name] = self._process_in_time(message)
+            if done[name] and again:
+                # Should another message end this invocation, this one does not come back with it.
+                self._call_sqs(message, "delete_message")
 
         with ThreadPoolExecutor(self._worker.threads) as pool:
-            list(pool.map(work, fresh))
-        for message in suspected:
-            work(message)
+            list(pool.map(process_one, new))
+        for message in again:
+            process_one(message)
         return [message["messageId"] for message in messages if not done[message["messageId"]]]
 
-    def _is_begun(self, message: Message) -> bool:
-        """Work on a message if there is time for it; False if it has to come back."""
-        time_left = self._context.get_remaining_time_in_millis() / 1000
-        about = self._about(message)
-        if time_left < self._longest * _SPARE_TIME:
+    def _process_in_time(self, message: Message) -> bool:
+        """Process a message if there is time for it; return False if it has to come back."""
+        remaining = self._context.get_remaining_time_in_millis()
+        if remaining < self._longest * _TIME_RESERVE * 1000:
             LOGGER.warning(
-                "too little time left to begin this message",
-                extra=fields(**about, outcome="retry", time_left=time_left),
+                "too little time left to start this message",
+                extra=fields(**self._fields(message), outcome="retried", remaining_ms=remaining),
             )
-            self._come_back(message, 0)
+            self._return_to_queue(message, 0)
             return False
-        began = time.monotonic()
-        done = self._is_done(message, about)
+        started = time.monotonic()
+        done = self._process_message(message)
         if not done:
             timeout = self._worker.settings.visibility_timeout
-            self._come_back(message, delay(message, visibility_timeout=timeout))
-        self._longest = max(self._longest, time.monotonic() - began)
+            self._return_to_queue(message, delay(message, visibility_timeout=timeout))
+        self._longest = max(self._longest, time.monotonic() - started)
         return done
 
-    def _is_done(self, message: Message, about: Mapping[str, Any]) -> bool:
-        """Work on everything that one message announces; False if anything has to be done again."""
+    def _process_message(self, message: Message) -> bool:
+        """Process every object of one message; return False if any has to be processed again."""
+        about = self._fields(message)
         try:
-            announcement = events.parse(message["body"])
+            notification = events.parse(message["body"])
         except events.UnreadableMessageError as error:
             LOGGER.exception(
-                "unreadable message: %s", error, extra=fields(**about, outcome="retry")
+                "unreadable message: %s", error, extra=fields(**about, outcome="retried")
             )
             return False
-        for problem in announcement.problems:
-            LOGGER.error("unreadable %s", problem, extra=fields(**about, outcome="retry"))
-        if not announcement.objects and not announcement.problems:
-            LOGGER.info("S3's test event", extra=fields(**about, outcome="test_event"))
-        results = [self._is_settled(source, about) for source in announcement.objects]
-        return all(results) and not announcement.problems
+        for problem in notification.problems:
+            LOGGER.error("unreadable %s", problem, extra=fields(**about, outcome="retried"))
+        if not notification.objects and not notification.problems:
+            LOGGER.info("S3 test event", extra=fields(**about, outcome="test_event"))
+        succeeded = [self._process_object(source, about) for source in notification.objects]
+        return all(succeeded) and not notification.problems
 
-    def _is_settled(self, source: SourceObject, about: Mapping[str, Any]) -> bool:
+    def _process_object(self, source: SourceObject, about: Mapping[str, Any]) -> bool:
+        """Process one object; return False if it has to be processed again."""
         worker = self._worker
-        told = worker.settings.sources.get(source.bucket)
-        name = told.name if told else None
-        where = {
+        source_settings = worker.settings.sources.get(source.bucket)
+        name = source_settings.name if source_settings else None
+        about = {
             **about,
             "source": name,
             "bucket": source.bucket,
             "key": source.key,
-            "version": source.version,
+            "version_id": source.version_id,
         }
+        started = time.monotonic()
         try:
-            ending = reconcile.settle(
-                worker.s3, worker.settings, source, self._make, self._requests
+            result = reconcile(worker.s3, worker.settings, source, self._process, self._requests)
+        except Exception:  # noqa: BLE001 -- whatever it is, only this message returns
+            LOGGER.exception(
+                "processing failed; message returned to queue",
+                extra=fields(**about, outcome="retried", duration_ms=_milliseconds_since(started)),
             )
-        except Exception:  # noqa: BLE001 -- whatever it is, this message alone goes back
-            LOGGER.exception("this object has to wait", extra=fields(**where, outcome="retry"))
             return False
         LOGGER.info(
-            ending.message,
-            exc_info=ending.cause,
-            extra=fields(**where, outcome=ending.outcome, **ending.facts),
+            result.message,
+            exc_info=result.cause,
+            extra=fields(
+                **about,
+                outcome=result.outcome,
+                reason=result.reason,
+                output_count=result.output_count,
+                bytes_in=result.bytes_in,
+                bytes_out=result.bytes_out,
+                duration_ms=_milliseconds_since(started),
+            ),
         )
-        self.metrics.end(ending.outcome, ending.facts, source.time, name)
+        self.metrics.record(result, event_time=source.time, source=name)
         return True
 
-    def _make(self, source: SourceObject) -> Sequence[Output]:
-        worker = self._worker
-        body = storage.read(worker.s3, source, limit=worker.settings.max_object_bytes)
-        self.metrics.add(BytesIn=body.seek(0, os.SEEK_END))
-        body.seek(0)
-        began = time.monotonic()
-        try:
-            return process(body, worker.settings.sources[source.bucket], worker.memory)
-        finally:  # what is rejected took its time as well
-            self.metrics.observe("ProcessingTime", time.monotonic() - began)
+    def _process(self, body: BinaryIO, source: Source) -> Sequence[Output]:
+        return self._worker.processor(body, source, self._worker.memory)
 
-    def _come_back(self, message: Message, seconds: int) -> None:
-        """Have a message that is not done appear again after these seconds."""
+    def _return_to_queue(self, message: Message, seconds: int) -> None:
+        """Make a message visible again after this time."""
         self.metrics.add(Retries=1)
-        self._tell_queue(message, "change_message_visibility", VisibilityTimeout=seconds)
+        self._call_sqs(message, "change_message_visibility", VisibilityTimeout=seconds)
 
-    def _delete(self, message: Message) -> None:
-        self._tell_queue(message, "delete_message")
-
-    def _tell_queue(self, message: Message, operation: str, **arguments: object) -> None:
+    def _call_sqs(self, message: Message, operation: str, **arguments: object) -> None:
         if self._worker.sqs is None:
             return
         try:
@@ -231,10 +258,16 @@ class _Batch:
                 **arguments,
             )
         except Exception:  # noqa: BLE001 -- the response says the same, only later
-            LOGGER.exception("%s failed", operation, extra=fields(**self._about(message)))
+            LOGGER.exception("%s failed", operation, extra=fields(**self._fields(message)))
 
-    def _about(self, message: Message) -> dict[str, Any]:
+    def _fields(self, message: Message) -> dict[str, Any]:
         return {
-            "request_id": self._context.aws_request_id,
+            "function_request_id": self._context.aws_request_id,
+            "cold_start": self._cold_start,
             "message_id": message["messageId"],
+            "receive_count": receive_count(message),
         }
+
+
+def _milliseconds_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

@@ -1,4 +1,4 @@
-"""Lines for each invocation that CloudWatch turns into metrics, without a call to its API."""
+"""Metrics of one invocation as log lines, which CloudWatch reads without a call to its API."""
 
 from __future__ import annotations
 
@@ -9,127 +9,136 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+
+from worker.results import Result
 
 _NAMESPACE = "Darkroom"
 
-_UNITS = {
-    "Pictures": "Count",
-    "Variants": "Count",
+_COUNTERS = {
+    "ImagesProcessed": "Count",
+    "ThumbnailsWritten": "Count",
     "BytesIn": "Bytes",
     "BytesOut": "Bytes",
     "Rejected": "Count",
     "Retries": "Count",
-    "Stale": "Count",
-    "Seconds": "Seconds",
+    "SupersededEvents": "Count",
 }
-"""Always there, so that an alarm can tell none from silence. Besides, `Rejected…` by reason."""
+"""Units by name. Always sent, so that an alarm can tell zero from silence."""
 
-_SPREADS = {"EndToEndLatency": "Seconds", "ProcessingTime": "Seconds"}
-"""A value for each picture, so that CloudWatch can tell percentiles; absent where there is none."""
+_TIMES = {"EndToEndLatency": "Milliseconds", "ProcessingTime": "Milliseconds"}
+"""One value per image, so that CloudWatch can compute percentiles; absent where there is none."""
 
-_OF_SOURCES = ("Pictures", "Rejected", "EndToEndLatency")
-"""What is told of each source besides, where there are several: each is paid for once more."""
+_PER_SOURCE = ("ImagesProcessed", "Rejected", "EndToEndLatency")
+"""What is also sent for each source, where there are several: each one costs as much again."""
 
 _MOST_VALUES = 100
-"""The format's limit for one metric of one line."""
+"""The format's limit of values for one metric in one line."""
 
 
 class Metrics:
     """Counts of one invocation, from several threads."""
 
-    def __init__(self, sources: Collection[str] = ()) -> None:
-        """Begin at zero, now; `sources` are the names of all that there may be."""
+    def __init__(self, sources: Collection[str] = (), reasons: Collection[str] = ()) -> None:
+        """Start at zero.
+
+        Args:
+            sources: The names of all sources there may be.
+            reasons: The reasons for rejections that have a metric of their own.
+        """
         self._sources = {name: Metrics() for name in sources} if len(sources) > 1 else {}
+        self._reasons = frozenset(reasons)
         self._counts: Counter[str] = Counter()
-        self._values: defaultdict[str, list[float]] = defaultdict(list)
-        self._began = time.monotonic()
+        self._values: defaultdict[str, list[int]] = defaultdict(list)
         self._lock = threading.Lock()
 
     def add(self, **counts: int) -> None:
-        """Add to the counts of these names, each one of Pictures, Variants, BytesIn …"""
+        """Add to the counters of these names: Retries, BytesIn and so on."""
         with self._lock:
             self._counts.update(counts)
 
-    def observe(self, name: str, seconds: float) -> None:
-        """Note one picture's value of EndToEndLatency or ProcessingTime."""
+    def observe(self, name: str, milliseconds: int) -> None:
+        """Record one image's EndToEndLatency or ProcessingTime."""
         with self._lock:
-            self._values[name].append(round(seconds, 3))
+            self._values[name].append(milliseconds)
 
-    def end(
-        self,
-        outcome: str,
-        facts: Mapping[str, Any],
-        announced: str | None = None,
-        source: str | None = None,
+    def record(
+        self, result: Result, *, event_time: str | None = None, source: str | None = None
     ) -> None:
-        """Count how an object of `source` ended, with the facts that its line in the log has.
+        """Count how one object ended.
 
-        `announced` is the event's time as the notification gives it.
+        Args:
+            result: What `reconcile` returned.
+            event_time: When the event happened, as its notification says (ISO 8601).
+            source: The name of the object's source.
         """
         if source in self._sources:
-            self._sources[source].end(outcome, facts, announced)
-        self.add(Pictures=1)
-        if outcome == "written":
-            self.add(Variants=facts["outputs"], BytesOut=facts["bytes_out"])
-            since = _seconds_since(announced)
-            if since is not None:
-                self.observe("EndToEndLatency", since)
-        elif outcome == "rejected":
-            words = "".join(word.capitalize() for word in facts["reason"].split("_"))
-            self.add(**{"Rejected": 1, f"Rejected{words}": 1})
-        elif outcome == "stale":
-            self.add(Stale=1)
+            self._sources[source].record(result, event_time=event_time)
+        self.add(ImagesProcessed=1, BytesIn=result.bytes_in or 0)
+        if result.processing_ms is not None:
+            self.observe("ProcessingTime", result.processing_ms)
+        if result.outcome == "succeeded":
+            self.add(ThumbnailsWritten=result.output_count or 0, BytesOut=result.bytes_out or 0)
+            latency = _milliseconds_since(event_time)
+            if latency is not None:
+                self.observe("EndToEndLatency", latency)
+        elif result.outcome == "rejected":
+            self.add(**{"Rejected": 1, self._reason_metric(result.reason): 1})
+        elif result.outcome == "superseded":
+            self.add(SupersededEvents=1)
 
     def lines(self, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
         """Yield the function's line, and one for each source that had an object in it."""
         yield self.line(environment)
         for name, metrics in self._sources.items():
-            if metrics._counts["Pictures"]:
+            if metrics._counts["ImagesProcessed"]:
                 yield metrics.line(environment, source=name)
 
     def line(
         self, environment: Mapping[str, str] = os.environ, *, source: str | None = None
     ) -> str:
-        """Return the embedded metric format's JSON: all of the function, or some of a source.
+        """Return one line in the embedded metric format: of the function, or of one source.
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
         """
-        units = _UNITS | _SPREADS
-        values: dict[str, float | list[float]] = {
-            **dict.fromkeys(_UNITS, 0),
+        units = _COUNTERS | _TIMES
+        values: dict[str, int | list[int]] = {
+            **dict.fromkeys(_COUNTERS, 0),
             **self._counts,
-            "Seconds": round(time.monotonic() - self._began, 3),
-            **{name: _at_most(_MOST_VALUES, found) for name, found in self._values.items()},
+            **{name: _sample(found, _MOST_VALUES) for name, found in self._values.items()},
         }
-        name = environment.get("AWS_LAMBDA_FUNCTION_NAME", "worker")
-        dimensions = {"FunctionName": name}
+        dimensions = {"FunctionName": environment.get("AWS_LAMBDA_FUNCTION_NAME", "worker")}
         if source is not None:
             dimensions["Source"] = source
-            values = {name: value for name, value in values.items() if name in _OF_SOURCES}
+            values = {name: value for name, value in values.items() if name in _PER_SOURCE}
         directive = {
             "Namespace": _NAMESPACE,
-            # Each combination of dimensions is a metric of its own and is paid for.
+            # CloudWatch charges for each combination of dimensions as a metric of its own.
             "Dimensions": [list(dimensions)],
             "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
         }
-        about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        return json.dumps({"_aws": about, **dimensions, **values})
+        header = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+        return json.dumps({"_aws": header, **dimensions, **values})
+
+    def _reason_metric(self, reason: str | None) -> str:
+        """Return the metric that counts rejections for this reason; their number is bounded."""
+        if reason not in self._reasons:
+            return "RejectedOther"
+        return "Rejected" + "".join(word.capitalize() for word in reason.split("_"))
 
 
-def _seconds_since(moment: str | None) -> float | None:
-    """Return the seconds since an ISO 8601 time; None where there is none that can be read."""
+def _milliseconds_since(moment: str | None) -> int | None:
+    """Return the milliseconds since an ISO 8601 time; None where it is absent or unreadable."""
     try:
         then = datetime.fromisoformat(moment or "")
     except ValueError:
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)
-    # S3's clock may be ahead of this one; nothing is done before it is announced.
-    return max(0.0, (datetime.now(UTC) - then).total_seconds())
+    # S3's clock may be ahead of this one; nothing ends before its event.
+    return max(0, round((datetime.now(UTC) - then).total_seconds() * 1000))
 
 
-def _at_most(limit: int, values: list[float]) -> list[float]:
+def _sample(values: list[int], limit: int) -> list[int]:
     """Return the values, or `limit` of them at even ranks: the percentiles stay what they are."""
     ordered = sorted(values)
     count = min(limit, len(ordered))

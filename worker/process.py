@@ -1,27 +1,47 @@
-"""The seam: the one function that a different workload replaces."""
+"""The processor: the one function to replace for a workload other than thumbnails."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, TypeAlias
 
+from worker import imaging, storage
 from worker.imaging import thumbnails
 from worker.imaging.memory import Memory
 from worker.results import Output
 from worker.settings import Source
+
+Processor: TypeAlias = Callable[[BinaryIO, Source, Memory], Sequence[Output]]
+
+REASONS: tuple[str, ...] = (*storage.REASONS, *imaging.REASONS)
+"""Reasons for rejections that have a metric of their own, `Rejected<Reason>`.
+
+CloudWatch charges for each metric. A processor may reject for any reason; the metrics count those
+that are not in this list as `RejectedOther`. The log and the rejection record name every reason.
+"""
 
 
 def process(body: BinaryIO, source: Source, memory: Memory) -> Sequence[Output]:
     """Turn one object's bytes into named outputs.
 
     Everything else (queue, envelopes, limits, conditional writes, retries, rejections, logs) is
-    around this call and does not know what it does. To run another workload, call that one here;
-    what it needs to be told of a `source` is added to `worker/settings.py`.
+    around this call and does not know what it does. To write another processor:
 
-    `body` is seekable and at its start, and holds at most MAX_OBJECT_BYTES. Several objects are
-    worked on at the same time: what takes much memory is done within `memory.reserved`. The same
-    bytes and source must give the same names, and no two outputs one name. Raises Rejection for
-    bytes that will never work: it is recorded with its reason. Any other exception means "not this
-    time": the message goes back to the queue, and after its last try to the dead-letter queue.
+    1. Call your own function here. Names, number and types of the outputs are its own business,
+       but the same bytes and settings must give the same names, and each name only once.
+    2. Raise `Rejection("some_reason", "A sentence.")` for bytes that will never work. Replace
+       `imaging.REASONS` above by your reasons, and those in `templates/dashboard.py`.
+    3. Raise anything else for what may work later: the message returns to the queue, and after its
+       last try it goes to the dead-letter queue.
+    4. What the function has to know of a source becomes a field in `worker/settings.py`.
+
+    Args:
+        body: The object, seekable and at its start, of at most MAX_OBJECT_BYTES.
+        source: The settings of the bucket that the object comes from.
+        memory: The function's memory, shared by the objects that are processed at the same time:
+            reserve what takes much of it with `memory.reserved(size)`.
+
+    Raises:
+        Rejection: The bytes will never give outputs. The reason is recorded.
     """
     return thumbnails.make(body, source.variants, memory)

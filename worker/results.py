@@ -1,30 +1,30 @@
-"""What a workload hands back: named outputs, or the reason why there will never be any."""
+"""What an object ends as: named outputs or a rejection, and the result to report."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Reason = Literal[
-    "archived",
-    "corrupt",
-    "deleted",
-    "empty",
-    "not_an_image",
-    "too_large",
-    "too_many_pixels",
-    "too_many_scans",
-    "unsupported_format",
-]
+REASON = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+"""A rejection's reason: lower_snake_case."""
+
+LONGEST_REASON = 64
+"""Characters in a rejection's reason."""
+
+Outcome = Literal["succeeded", "rejected", "deleted", "superseded", "skipped"]
 
 
 @dataclass(frozen=True)
 class Output:
     """One file to store.
 
-    `name` tells it apart from the source's other outputs (`w400.webp`): 1 to 64 bytes without `/`.
-    `metadata` holds ASCII strings and is stored beside the source's identity.
+    Attributes:
+        name: Distinguishes the source's outputs (`w400.webp`): 1 to 64 bytes without `/`.
+        body: The file's bytes.
+        content_type: Its media type.
+        metadata: ASCII strings, stored beside the source's identity.
     """
 
     name: str
@@ -33,11 +33,49 @@ class Output:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-class Rejection(Exception):  # noqa: N818 -- an end of its own, not an error of ours
-    """The object will never give outputs; trying again would not help."""
+class Rejection(Exception):  # noqa: N818 -- an outcome, not an error of ours
+    """The object will never give outputs; another try would not help."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
-        """`reason` is for programs (a closed set), `detail` a sentence for people."""
+    def __init__(self, reason: str, detail: str) -> None:
+        """Reject an object.
+
+        Args:
+            reason: For programs, one of few: lower_snake_case, at most 64 characters.
+            detail: A sentence for people.
+
+        Raises:
+            ValueError: The reason does not have that form.
+        """
+        if len(reason) > LONGEST_REASON or not REASON.fullmatch(reason):
+            raise ValueError(
+                f"reason {reason!r}: lower_snake_case of at most {LONGEST_REASON} characters"
+                " is allowed"
+            )
         super().__init__(f"{reason}: {detail}")
-        self.reason: Reason = reason
+        self.reason = reason
         self.detail = detail
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one object ended, for its log line and for the metrics.
+
+    Attributes:
+        outcome: What became of it.
+        message: A sentence for the log.
+        reason: Why it was rejected or deleted.
+        bytes_in: Size of the object, where it was read.
+        bytes_out: Size of all outputs, where they were written.
+        output_count: Number of outputs, where they were written.
+        processing_ms: Milliseconds that processing took, waiting for memory included and S3 not.
+        cause: The exception behind a rejection.
+    """
+
+    outcome: Outcome
+    message: str
+    reason: str | None = None
+    bytes_in: int | None = None
+    bytes_out: int | None = None
+    output_count: int | None = None
+    processing_ms: int | None = None
+    cause: BaseException | None = None

@@ -1,4 +1,4 @@
-"""The environment, parsed once into a frozen record."""
+"""The function's environment variables, parsed once into a frozen record."""
 
 from __future__ import annotations
 
@@ -9,25 +9,31 @@ from typing import Any
 
 FORMATS = ("jpeg", "webp", "avif")
 _MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
-WIDEST = 16_383
-"""Pixels: the widest picture that WebP can hold, and so the widest variant."""
+LONGEST_SIDE = 16_383
+"""Pixels: the largest width or height that WebP can hold, and so the widest variant.
+
+https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
+"""
 
 
 class SettingsError(ValueError):
-    """The function is deployed with an environment that cannot work."""
+    """An environment variable is missing, or its value is not allowed."""
 
 
 @dataclass(frozen=True)
 class Variants:
-    """Which thumbnails to make of a picture.
+    """The thumbnails to make of an image.
 
-    `widths` in pixels, widest first; `formats` maps each format of FORMATS to its quality (1-100);
-    a picture of more than `max_pixels` (width times height) is refused before it is decoded.
-
-    `fit` is "inside": the whole picture, as wide as the variant at most; "cover": cut to
-    `aspect_ratio` (width to height) at `position`; or "contain": the whole picture in the middle of that.
-    `background` (red, green, blue) goes behind what is transparent or empty; None keeps it so.
-    `sharpen` is the percentage of an unsharp mask.
+    Attributes:
+        widths: In pixels, widest first.
+        formats: The quality (1 to 100) of each format of FORMATS.
+        max_pixels: An image of more pixels (width times height) is rejected before decoding.
+        fit: "inside": the whole image, at most as wide as the variant. "cover": cropped to
+            `aspect_ratio` at `position`. "contain": the whole image in the middle of that shape.
+        aspect_ratio: Width to height.
+        position: Which part "cover" keeps.
+        background: Red, green, blue behind what is transparent or empty; None keeps it so.
+        sharpen: Per cent of an unsharp mask; 0 for none.
     """
 
     widths: tuple[int, ...]
@@ -42,11 +48,17 @@ class Variants:
 
 @dataclass(frozen=True)
 class Source:
-    """One bucket that pictures come from, and what is made of them.
+    """One bucket that objects come from, and what is made of them.
 
-    `output_prefix` is where below `thumbnails/` and `rejected/` its outputs lie: empty, or ending in `/`.
-    `prefixes` and `suffixes` (in lower case) are those of the keys that are meant; empty for a
-    source that announces no others.
+    Attributes:
+        name: Its name in the specification.
+        variants: The thumbnails to make.
+        cache_control: The Cache-Control of its outputs.
+        output_prefix: What follows `thumbnails/` and `rejected/` in the keys of its outputs: empty,
+            or ending in `/`.
+        propagate_deletes: Whether a deletion deletes the outputs.
+        prefixes: Those that keys must begin with; empty where S3 filters.
+        suffixes: Those that keys must end with, in lower case; empty where S3 filters.
     """
 
     name: str
@@ -57,8 +69,8 @@ class Source:
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
 
-    def means(self, key: str) -> bool:
-        """Tell whether the object at `key` is to be worked on."""
+    def matches(self, key: str) -> bool:
+        """Return whether the object at `key` is to be processed."""
         return (not self.prefixes or key.startswith(self.prefixes)) and (
             not self.suffixes or key.lower().endswith(self.suffixes)
         )
@@ -66,12 +78,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the worker is told; sizes in bytes unless named otherwise, times in seconds.
+    """The worker's settings.
 
-    `sources` has what is known of each bucket by its name. `work_queue_url` is None where the
-    network has no way to the queue's API: then a message that failed waits its visibility timeout
-    instead of a back-off of its own. `memory_megabytes` is None outside of Lambda, which sets it:
-    then memory has no bound.
+    Attributes:
+        sources: By the bucket's name.
+        thumbnail_bucket: The bucket of all results.
+        encryption_key_arn: The KMS key of that bucket.
+        work_queue_url: None where the network has no endpoint for SQS: then a message that failed
+            waits its visibility timeout instead of a back-off.
+        max_object_bytes: An object of more bytes is rejected before it is downloaded.
+        visibility_timeout: The queue's, in seconds.
+        log_level: A level of `logging`.
+        memory_megabytes: The function's memory; None outside of Lambda: then it has no bound.
     """
 
     sources: Mapping[str, Source]
@@ -83,28 +101,31 @@ class Settings:
     log_level: str
     memory_megabytes: int | None = None
 
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings from environment variables.
 
-def parse(environment: Mapping[str, str]) -> Settings:
-    """Read the settings; raises SettingsError with a sentence that names the variable."""
-    settings = Settings(
-        sources=_sources(environment, _variants(environment)),
-        thumbnail_bucket=_text(environment, "THUMBNAIL_BUCKET"),
-        encryption_key_arn=_text(environment, "ENCRYPTION_KEY_ARN"),
-        work_queue_url=environment.get("WORK_QUEUE_URL") or None,
-        max_object_bytes=_number(environment, "MAX_OBJECT_BYTES"),
-        visibility_timeout=_number(environment, "VISIBILITY_TIMEOUT"),
-        log_level=_text(environment, "LOG_LEVEL"),
-        memory_megabytes=(
-            _number(environment, _MEMORY_SIZE) if environment.get(_MEMORY_SIZE) else None
-        ),
-    )
-    if settings.thumbnail_bucket in settings.sources:
-        # Each thumbnail would announce itself as an upload and be thumbnailed, for ever.
-        raise SettingsError(
-            f"THUMBNAIL_BUCKET, {settings.thumbnail_bucket!r}, is also among the SOURCES;"
-            " it must be another bucket"
+        Raises:
+            SettingsError: A value is missing or not allowed; the sentence names the variable.
+        """
+        has_memory = environment.get(_MEMORY_SIZE)
+        settings = cls(
+            sources=_sources(environment, _variants(environment)),
+            thumbnail_bucket=_text(environment, "THUMBNAIL_BUCKET"),
+            encryption_key_arn=_text(environment, "ENCRYPTION_KEY_ARN"),
+            work_queue_url=environment.get("WORK_QUEUE_URL") or None,
+            max_object_bytes=_number(environment, "MAX_OBJECT_BYTES"),
+            visibility_timeout=_number(environment, "VISIBILITY_TIMEOUT"),
+            log_level=_text(environment, "LOG_LEVEL"),
+            memory_megabytes=_number(environment, _MEMORY_SIZE) if has_memory else None,
         )
-    return settings
+        if settings.thumbnail_bucket in settings.sources:
+            # Each thumbnail would notify the worker as an upload does, and so on forever.
+            raise SettingsError(
+                f"THUMBNAIL_BUCKET, {settings.thumbnail_bucket!r}, is also among the SOURCES;"
+                " it must be another bucket"
+            )
+        return settings
 
 
 def _text(environment: Mapping[str, str], name: str) -> str:
@@ -124,49 +145,49 @@ def _number(environment: Mapping[str, str], name: str) -> int:
 def _sources(
     environment: Mapping[str, str], variants: Mapping[str, tuple[Variants, str]]
 ) -> Mapping[str, Source]:
-    """Read the table of buckets; what one leaves out has the default of its field."""
+    """Read the table of buckets; a missing field has its default."""
     found: dict[str, Source] = {}
     table = _table(environment, "SOURCES", '{"bucket": {"name": "default"}}')
-    for bucket, about in table.items():
+    for bucket, entry in table.items():
         try:
-            made, cache_control = variants[about.pop("variants", "default")]
-            for lists in {"prefixes", "suffixes"} & about.keys():
-                about[lists] = tuple(about[lists])
-            found[bucket] = Source(variants=made, cache_control=cache_control, **about)
+            made, cache_control = variants[entry.pop("variants", "default")]
+            for name in {"prefixes", "suffixes"} & entry.keys():
+                entry[name] = tuple(entry[name])
+            found[bucket] = Source(variants=made, cache_control=cache_control, **entry)
         except (KeyError, TypeError) as error:
-            raise SettingsError(f"SOURCES has {about!r} for {bucket!r}: {error}") from error
+            raise SettingsError(f"SOURCES has {entry!r} for {bucket!r}: {error}") from error
     return found
 
 
 def _variants(environment: Mapping[str, str]) -> Mapping[str, tuple[Variants, str]]:
-    """Read the table of variants, each with the Cache-Control of what is made."""
+    """Read the table of variants, each with the Cache-Control of its outputs."""
     pixels = _number(environment, "MAX_PIXELS")
-    shape = '{"default": {"widths": [400], "formats": {"jpeg": 85}, "cache_control": "no-cache"}}'
+    example = '{"default": {"widths": [400], "formats": {"jpeg": 85}, "cache_control": "no-cache"}}'
     return {
-        name: _these(about, pixels)
-        for name, about in _table(environment, "VARIANTS", shape).items()
+        name: _variants_of(entry, pixels)
+        for name, entry in _table(environment, "VARIANTS", example).items()
     }
 
 
-def _these(about: dict[str, Any], max_pixels: int) -> tuple[Variants, str]:
-    widths: Any = about.get("widths")
-    formats, cache_control = about.get("formats"), about.get("cache_control")
-    if not _is_numbers(widths, highest=WIDEST) or len(set(widths)) != len(widths):
+def _variants_of(entry: dict[str, Any], max_pixels: int) -> tuple[Variants, str]:
+    widths: Any = entry.get("widths")
+    formats, cache_control = entry.get("formats"), entry.get("cache_control")
+    if not _are_numbers(widths, highest=LONGEST_SIDE) or len(set(widths)) != len(widths):
         raise SettingsError(
             f"VARIANTS has the widths {widths!r}; "
-            f"different whole numbers from 1 to {WIDEST} are allowed"
+            f"different whole numbers from 1 to {LONGEST_SIDE} are allowed"
         )
     if not isinstance(formats, dict) or not formats or not set(formats) <= set(FORMATS):
         raise SettingsError(
             f"VARIANTS has the formats {formats!r}; allowed are {', '.join(FORMATS)}"
         )
-    if not _is_numbers(list(formats.values()), highest=100):
+    if not _are_numbers(list(formats.values()), highest=100):
         raise SettingsError(f"VARIANTS has the formats {formats!r}; a quality is from 1 to 100")
     if not isinstance(cache_control, str) or not cache_control:
         raise SettingsError(f"VARIANTS has the cache_control {cache_control!r}; text is allowed")
-    rest = {key: about[key] for key in about.keys() - {"widths", "formats", "cache_control"}}
-    for lists in {"aspect_ratio", "background"} & rest.keys():
-        rest[lists] = tuple(rest[lists])
+    rest = {key: entry[key] for key in entry.keys() - {"widths", "formats", "cache_control"}}
+    for name in {"aspect_ratio", "background"} & rest.keys():
+        rest[name] = tuple(rest[name])
     try:
         made = Variants(tuple(sorted(widths, reverse=True)), formats, max_pixels, **rest)
     except TypeError as error:
@@ -174,30 +195,30 @@ def _these(about: dict[str, Any], max_pixels: int) -> tuple[Variants, str]:
     return made, cache_control
 
 
-def _table(environment: Mapping[str, str], name: str, shape: str) -> dict[str, dict[str, Any]]:
+def _table(environment: Mapping[str, str], name: str, example: str) -> dict[str, dict[str, Any]]:
     text = _text(environment, name)
     try:
-        table = json.loads(text, object_pairs_hook=_each_once)
+        table = json.loads(text, object_pairs_hook=_without_duplicates)
     except ValueError as error:
-        raise SettingsError(f"{name} is {text!r}, {error}; {shape} is its shape") from error
+        raise SettingsError(f"{name} is {text!r}, {error}; an example: {example}") from error
     if (
         not isinstance(table, dict)
         or not table
-        or not all(isinstance(about, dict) for about in table.values())
+        or not all(isinstance(entry, dict) for entry in table.values())
     ):
-        raise SettingsError(f"{name} is {text!r}; {shape} is its shape")
+        raise SettingsError(f"{name} is {text!r}; an example: {example}")
     return table
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of these pairs; two parameters may have been given one bucket's name."""
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return these pairs as a dictionary; two parameters may have been given one bucket's name."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("which names a key twice")
     return found
 
 
-def _is_numbers(values: Any, *, highest: int) -> bool:
+def _are_numbers(values: Any, *, highest: int) -> bool:
     return (
         isinstance(values, list)
         and bool(values)

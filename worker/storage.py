@@ -1,4 +1,4 @@
-"""Objects read and written under this pipeline's rules, over an S3 client passed in."""
+"""S3 objects: bounded reads of sources, conditional writes and deletions of results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, Literal
+from typing import Any
 from urllib.parse import quote
 
 from botocore.exceptions import (
@@ -16,41 +16,45 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from worker.events import SourceObject, order
+from worker.events import SourceObject
 from worker.results import Output, Rejection
+from worker.versions import compare
 
-_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+REASONS = ("archived", "deleted", "empty", "too_large")
+"""The reasons for which an object is rejected before it is processed."""
+
+_NOT_FOUND = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 _DELETE_MARKER = "MethodNotAllowed"  # what reading a delete marker's version answers
-_CHANGED = frozenset({"PreconditionFailed", "412"})
-_CONFLICT = _CHANGED | {"ConditionalRequestConflict", "409"}
-_BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
-_READS = 2
-_TRIES = 8
-"""Rounds of one conditional write; each lost round means that another worker has won one."""
+_PRECONDITION_FAILED = frozenset({"PreconditionFailed", "412"})
+_CONFLICT = _PRECONDITION_FAILED | {"ConditionalRequestConflict", "409"}
+_INTERRUPTED = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+_READ_ATTEMPTS = 2
+_WRITE_ATTEMPTS = 8
+"""Attempts of one conditional write; each lost one means that another worker has won."""
 
 _LONGEST_METADATA_KEY = 1_000
-"""Bytes of the encoded source key in metadata: all metadata together may have 2 KB."""
+"""Bytes of the encoded source key in metadata, which together may have 2 KB."""
 
 
 class SupersededError(Exception):
-    """The announced bytes were overwritten in a bucket without versions; a newer event follows."""
+    """The object was overwritten in a bucket without versioning; a newer event follows."""
 
 
 class ContentionError(Exception):
-    """Too many workers were at one key at once; later there will be fewer."""
+    """Too many workers wrote to one key at the same time; later there will be fewer."""
 
 
 @dataclass(frozen=True)
-class Destination:
-    """Where outputs go and what each carries."""
+class OutputBucket:
+    """The bucket of all results, and the KMS key that encrypts them."""
 
-    bucket: str
+    name: str
     encryption_key_arn: str
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One object of ours in the destination, and what its metadata say of its source."""
+    """One result in the output bucket, with the metadata that name its source."""
 
     key: str
     etag: str
@@ -58,58 +62,64 @@ class Stored:
 
     @property
     def sequencer(self) -> str | None:
-        """Return the sequencer of the version that it comes from."""
+        """Return the sequencer of the version that it was made from."""
         return self.metadata.get("source-sequencer")
 
 
-def current(client: Any, source: SourceObject) -> SourceObject | None:
-    """Return the source as its bucket has it now, announced as `source` is; None if it is gone."""
+def current_version(client: Any, source: SourceObject) -> SourceObject | None:
+    """Return the source as its bucket has it now, otherwise as `source` is; None if it is gone."""
     try:
         found = client.head_object(Bucket=source.bucket, Key=source.key)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _GONE:
+        if error.response["Error"]["Code"] not in _NOT_FOUND:
             raise
         return None
     return replace(
         source,
-        version=found.get("VersionId"),
+        version_id=found.get("VersionId"),
         etag=found["ETag"].strip('"'),
         size=found["ContentLength"],
-        removed=False,
+        deleted=False,
     )
 
 
-def read(client: Any, source: SourceObject, *, limit: int) -> BinaryIO:
-    """Return the bytes of exactly the announced version; the caller's memory is safe with them.
+def read(client: Any, source: SourceObject, *, limit: int) -> io.BytesIO:
+    """Return the bytes of exactly this version of a source.
 
-    Raises Rejection when there is nothing to read or more than `limit` bytes, SupersededError when
-    the bucket keeps no versions and has other bytes by now, and the client's own errors for
-    everything that a later try may cure (time-outs, throttling, a right that is missing).
+    Args:
+        client: An S3 client.
+        source: The version to read.
+        limit: The most bytes that are downloaded.
+
+    Raises:
+        Rejection: There is nothing to read, or it is larger than `limit`.
+        SupersededError: The bucket has no versioning, and other bytes by now.
+        ClientError: Something that a later try may cure: throttling, a missing permission.
     """
-    for _ in range(_READS - 1):
+    for _ in range(_READ_ATTEMPTS - 1):
         try:
             return _read_once(client, source, limit=limit)
-        except _BROKEN_OFF:
-            continue  # botocore tries requests again, but not what breaks off in an answer's body
+        except _INTERRUPTED:
+            continue  # botocore retries requests, but not a response whose body is interrupted
     return _read_once(client, source, limit=limit)
 
 
-def _read_once(client: Any, source: SourceObject, *, limit: int) -> BinaryIO:
+def _read_once(client: Any, source: SourceObject, *, limit: int) -> io.BytesIO:
     try:
-        response = client.get_object(Bucket=source.bucket, Key=source.key, **_which(source))
+        response = client.get_object(Bucket=source.bucket, Key=source.key, **_version(source))
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code in _GONE or code == _DELETE_MARKER:
+        if code in _NOT_FOUND or code == _DELETE_MARKER:
             raise Rejection("deleted", "The object was deleted before it could be read.") from error
         if code == "InvalidObjectState":
             raise Rejection("archived", "The object is in an archive storage class.") from error
-        if code in _CHANGED and source.version is None:
+        if code in _PRECONDITION_FAILED and source.version_id is None:
             raise SupersededError(source.key) from error
         raise
     size: int = response["ContentLength"]
-    # The body as a context manager would be the bare stream, which ends early without an error.
+    # As a context manager the body would be the bare stream, which ends early without an error.
     with closing(response["Body"]) as body:
-        if size > limit:  # leaving the block closes the connection, the bytes are never fetched
+        if size > limit:  # leaving the block closes the connection: the bytes are never fetched
             raise Rejection("too_large", f"{size:,} bytes; at most {limit:,} are allowed.")
         if size == 0:
             raise Rejection("empty", "The object has no bytes.")
@@ -118,69 +128,73 @@ def _read_once(client: Any, source: SourceObject, *, limit: int) -> BinaryIO:
 
 def write(
     client: Any,
-    destination: Destination,
+    bucket: OutputBucket,
     *,
     key: str,
     output: Output,
     source: SourceObject,
     cache_control: str,
 ) -> Stored | None:
-    """Store an output unless the one in its place comes from a newer version of the source.
+    """Store an output unless a newer version's output has its place.
 
-    Returns what is there now, from this version; None if it is from a newer one.
-
-    The first write needs no look at what is there. Where something is, its metadata say which
-    version it comes from, and If-Match makes looking and replacing one step: under SSE-KMS, an
+    The first write does not look at what is there. Where something is, its metadata name the
+    version it comes from, and If-Match makes comparing and replacing one step: under SSE-KMS an
     entity tag belongs to one write, not to the bytes.
+
+    Returns:
+        The output of this version that is there now; None if there is a newer version's.
+
+    Raises:
+        ContentionError: Other workers have won every attempt.
     """
     metadata = {**output.metadata, **identity(source)}
-    put = {
-        "Bucket": destination.bucket,
+    request = {
+        "Bucket": bucket.name,
         "Key": key,
         "Body": output.body,
         "ContentType": output.content_type,
         "CacheControl": cache_control,
         "ServerSideEncryption": "aws:kms",
-        "SSEKMSKeyId": destination.encryption_key_arn,
+        "SSEKMSKeyId": bucket.encryption_key_arn,
         "Metadata": metadata,
     }
     condition = {"IfNoneMatch": "*"}
-    for _ in range(_TRIES):
+    for _ in range(_WRITE_ATTEMPTS):
         try:
-            answer = client.put_object(**put, **condition)
+            response = client.put_object(**request, **condition)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            # If-Match on an object deleted since we looked answers 404.
-            if code not in _CONFLICT and code not in _GONE:
+            # If-Match on an object that was deleted meanwhile answers 404.
+            if code not in _CONFLICT and code not in _NOT_FOUND:
                 raise
         else:
-            return Stored(key, answer["ETag"], metadata)
-        present = look(client, destination.bucket, key)
+            return Stored(key, response["ETag"], metadata)
+        present = head(client, bucket.name, key)
         if present is None:
             condition = {"IfNoneMatch": "*"}
             continue
-        standing = compare(present.metadata, source)
-        if standing != "older":
-            return present if standing == "same" else None
+        age = compare(present.metadata, source)
+        if age != "older":
+            return present if age == "same" else None
         condition = {"IfMatch": present.etag}
-    raise ContentionError(f"{key}: lost {_TRIES} conditional writes in a row")
+    raise ContentionError(f"{key}: lost {_WRITE_ATTEMPTS} conditional writes in a row")
 
 
-def look(client: Any, bucket: str, key: str) -> Stored | None:
-    """Return the object at a key, without its bytes; None if there is none."""
+def head(client: Any, bucket: str, key: str) -> Stored | None:
+    """Return the result at a key, without its bytes; None if there is none."""
     try:
         present = client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _GONE:
+        if error.response["Error"]["Code"] not in _NOT_FOUND:
             raise
         return None
     return Stored(key, present["ETag"], present["Metadata"])
 
 
-def listed(client: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
-    """Return keys and entity tags of what lies right under a prefix that ends in `/`."""
+def list_directory(client: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
+    """Return keys and entity tags of the objects directly under a prefix that ends in `/`."""
     found: list[tuple[str, str]] = []
-    # Below a further `/` lie the outputs of sources whose keys go on where this one's ends.
+    # Below a further `/` are the outputs of sources whose keys continue where this one's ends.
     arguments = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/"}
     while True:
         page = client.list_objects_v2(**arguments)
@@ -190,50 +204,29 @@ def listed(client: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
         arguments["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def remove(client: Any, bucket: str, stored: Stored) -> None:
-    """Delete exactly what was looked at; what is gone or another object by now is left alone."""
+def delete(client: Any, bucket: str, stored: Stored) -> None:
+    """Delete a result if it is still this one; do nothing if it is gone or replaced."""
     try:
         client.delete_object(Bucket=bucket, Key=stored.key, IfMatch=stored.etag)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _CHANGED | _GONE:
+        if error.response["Error"]["Code"] not in _PRECONDITION_FAILED | _NOT_FOUND:
             raise
 
 
 def identity(source: SourceObject) -> dict[str, str]:
-    """Return the metadata that ties an output to the version of the source it comes from."""
+    """Return the metadata that tie a result to the version of the source it was made from."""
     encoded_key = quote(source.key)
     values = {
         "source-bucket": source.bucket,
         "source-key": encoded_key if len(encoded_key) <= _LONGEST_METADATA_KEY else None,
-        "source-version": source.version,
+        "source-version": source.version_id,
         "source-etag": source.etag,
         "source-sequencer": source.sequencer,
     }
     return {name: value for name, value in values.items() if value}
 
 
-def compare(metadata: Mapping[str, str], source: SourceObject) -> Literal["older", "same", "newer"]:
-    """Tell how the output with this metadata stands to the version at hand.
-
-    A version without a sequencer has no place in the order: any that has one wins over it, and of
-    two without one what comes later does.
-    """
-    present, offered = order(metadata.get("source-sequencer")), order(source.sequencer)
-    if present != offered:
-        return "newer" if present > offered else "older"
-    return "same" if present or is_of(metadata, source) else "older"
-
-
-def is_of(metadata: Mapping[str, str], source: SourceObject) -> bool:
-    """Tell whether an output is of this very version, whichever event announced it."""
-    return (
-        source.version is not None
-        and metadata.get("source-version") == source.version
-        and metadata.get("source-etag") == source.etag
-    )
-
-
-def _which(source: SourceObject) -> dict[str, str]:
-    if source.version is not None:
-        return {"VersionId": source.version}
+def _version(source: SourceObject) -> dict[str, str]:
+    if source.version_id is not None:
+        return {"VersionId": source.version_id}
     return {"IfMatch": source.etag} if source.etag is not None else {}

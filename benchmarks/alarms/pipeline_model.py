@@ -277,7 +277,7 @@ class _Play:
                 about = {"attributes": {"ApproximateReceiveCount": str(message.receives)}}
                 self._hide(message, retry.delay(about, visibility_timeout=self.visibility))
             ended = [] if again else one.batch
-            self.of_worker("Pictures", len(ended))
+            self.of_worker("ImagesProcessed", len(ended))
             self.of_worker("Rejected", sum(message.rejected for message in ended))
 
     def _fails(self, batch: list[_Message]) -> bool:

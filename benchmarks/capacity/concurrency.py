@@ -74,7 +74,7 @@ def _seconds(size: int, threads: int, *, latency: float) -> float:
         messages.append(_message(number))
     context: Any = SimpleNamespace(aws_request_id="r", get_remaining_time_in_millis=lambda: 60_000)
     began = time.perf_counter()
-    failed = worker.work(messages, context)["batchItemFailures"]
+    failed = worker.handle_batch(messages, context)["batchItemFailures"]
     if failed:
         raise AssertionError(failed)
     return time.perf_counter() - began

@@ -42,8 +42,8 @@ def tell() -> dict[str, Samples]:
         for _ in range(done):
             since = minute - waiting.popleft()
             work = 0.12 * chance.lognormvariate(0, 0.5)
-            found["ProcessingTime"][minute].append(work)
-            found["EndToEndLatency"][minute].append(60 * since + 0.8 + 4 * work)
+            found["ProcessingTime"][minute].append(1000 * work)
+            found["EndToEndLatency"][minute].append(1000 * (60 * since + 0.8 + 4 * work))
             if chance.random() < 0.02:
                 rejected += 1
                 reason = chance.choices(REASONS, weights=(8, 4, 3, 1, 1))[0]
@@ -57,8 +57,8 @@ def tell() -> dict[str, Samples]:
             "ApproximateNumberOfMessagesNotVisible": tried // (1 if failing else 12),
             "ApproximateAgeOfOldestMessage": age,
             "DeadLetters": dead,
-            "Pictures": done,
-            "Variants": 6 * (done - rejected),
+            "ImagesProcessed": done,
+            "ThumbnailsWritten": 6 * (done - rejected),
             "Retries": tried if failing else int(chance.random() < 0.05),
             "Errors": invocations // 4 if failing else 0,
             "Throttles": chance.randrange(3, 9) if done == CAPACITY else 0,

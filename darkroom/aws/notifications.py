@@ -30,7 +30,7 @@ def notification(source: SourceObject) -> str:
         "key": quote_plus(source.key, safe="/"),
         "size": source.size,
         "eTag": source.etag,
-        "versionId": source.version,
+        "versionId": source.version_id,
         "sequencer": source.sequencer,
     }
     record = {

@@ -61,7 +61,7 @@ def listed(
                         source=SourceObject(
                             bucket=bucket,
                             key=item["Key"],
-                            version=_version(item["VersionId"]),
+                            version_id=_version(item["VersionId"]),
                             etag=item["ETag"].strip('"'),
                             size=item["Size"],
                         ),
@@ -158,7 +158,7 @@ def _from_row(bucket: str, record: dict[str, str], position: list[int]) -> Exist
         source=SourceObject(
             bucket=bucket,
             key=unquote_plus(record["Key"]),
-            version=_version(record.get("VersionId", "")),
+            version_id=_version(record.get("VersionId", "")),
             etag=record["ETag"],
             size=int(record["Size"] or 0),
         ),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from darkroom.aws.objects import Existing
-from worker import keys, storage
+from worker import keys, storage, versions
 from worker.settings import Source, Variants
 
 
@@ -59,12 +59,12 @@ class Finished:
     def _is_of(self, key: str, existing: Existing) -> bool:
         if not self.checked:
             return True
-        stored = storage.look(self.s3, self.bucket, key)
+        stored = storage.head(self.s3, self.bucket, key)
         if stored is None:
             return False
-        if existing.source.version is None:
+        if existing.source.version_id is None:
             return stored.metadata.get("source-etag") == existing.source.etag
-        return storage.is_of(stored.metadata, existing.source)
+        return versions.is_of(stored.metadata, existing.source)
 
 
 @dataclass

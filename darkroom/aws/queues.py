@@ -40,7 +40,7 @@ class DeployedSource:
     def matches(self, key: str) -> bool:
         """Return whether an upload of this key would be processed."""
         if self.settings.suffixes:  # of a topic's messages, the worker itself chooses
-            return self.settings.means(key)
+            return self.settings.matches(key)
         cased = (case for suffix in self.suffixes for case in (suffix, suffix.upper()))
         return key.startswith(self.prefixes) and key.endswith(tuple(cased))
 
@@ -74,7 +74,7 @@ def source_settings(stack: Stack, queue: DeployedQueue) -> Mapping[str, settings
             f"the environment of {queue.function_name} cannot be read: {problem['Message']};"
             " kms:Decrypt for the stack's key is needed"
         )
-    return settings.parse(environment["Variables"]).sources
+    return settings.Settings.from_environment(environment["Variables"]).sources
 
 
 def find_sources(stack: Stack) -> dict[str, DeployedSource]:

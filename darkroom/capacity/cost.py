@@ -152,7 +152,7 @@ def _metrics() -> int:
     """Return how many metrics the worker's line has, rejections by reason left aside."""
     metrics = Metrics()
     for name in ("EndToEndLatency", "ProcessingTime"):
-        metrics.observe(name, 0.0)
+        metrics.observe(name, 0)
     (group,) = json.loads(metrics.line({}))["_aws"]["CloudWatchMetrics"]
     return len(group["Metrics"])
 

@@ -11,7 +11,7 @@ from functools import cache, cached_property
 
 from darkroom.capacity.stack import Stack
 from darkroom.capacity.workload import Picture
-from worker.imaging.memory import divided
+from worker.imaging.memory import divide_memory
 
 # Milliseconds of one core, fitted by `tox -e capacity` to the figures in docs/performance.md (least
 # squares of the relative error; docs/capacity.md shows how far each is off). A source's pixels cost
@@ -95,7 +95,7 @@ class Service:
     def _divided(self) -> tuple[int, int]:
         # Two threads a core that the function sees; it sees two, however little of them it gets.
         threads = 2 * max(2, math.ceil(self.cores))
-        number, memory = divided(
+        number, memory = divide_memory(
             self.stack.memory_megabytes, threads=threads, file_bytes=self.stack.maximum_bytes
         )
         return number, memory.capacity or 0

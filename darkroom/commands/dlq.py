@@ -43,7 +43,7 @@ LONGEST_CAUSE = 200
 
 KILLED = "no word from the worker: it was killed (time, memory), or its log is gone"
 
-_RETRY = "retry"
+_RETRIED = "retried"
 """The outcome in each line in which the worker complains (worker/handler.py)."""
 
 _MARKER = {"405", "MethodNotAllowed"}
@@ -63,7 +63,7 @@ class Letter:
     """Why EventBridge or SNS put it here themselves: it never was on the work queue."""
 
     @property
-    def announcement(self) -> events.Announcement | None:
+    def announcement(self) -> events.Notification | None:
         """What it announces; None for what the worker cannot read either."""
         try:
             return events.parse(self.body)
@@ -79,7 +79,7 @@ class Letter:
             "sent": self.sent.isoformat(),
             "receives": self.receives,
             "objects": [
-                {"bucket": one.bucket, "key": one.key, "version": one.version}
+                {"bucket": one.bucket, "key": one.key, "version": one.version_id}
                 for one in (told.objects if told else ())
             ],
         }
@@ -241,7 +241,7 @@ def causes(stack: Stack, letters: Collection[Letter]) -> dict[str, str]:
     said: dict[str, str] = {}
     if any(letter.undelivered is None for letter in letters):
         since = min(letter.sent for letter in letters)
-        said = _said(logs.LogGroup(stack, since, datetime.now(UTC)).search([_RETRY]))
+        said = _said(logs.LogGroup(stack, since, datetime.now(UTC)).search([_RETRIED]))
     return {letter.id: letter.undelivered or said.get(letter.id, KILLED) for letter in letters}
 
 
@@ -250,14 +250,14 @@ def _said(lines: Iterable[logs.Line]) -> dict[str, str]:
     return {
         line.message: _cause(line.fields)
         for line in lines
-        if line.fields.get("outcome") == _RETRY and line.message
+        if line.fields.get("outcome") == _RETRIED and line.message
     }
 
 
 def _cause(line: Mapping[str, Any]) -> str:
     """Return what a line complains of, without what differs from one object to the next."""
-    told = line.get("traceback", "").rstrip().rpartition("\n")[2] or line["message"]
-    for name in ("key", "version", "bucket"):
+    told = line.get("exception", "").rstrip().rpartition("\n")[2] or line["message"]
+    for name in ("key", "version_id", "bucket"):
         if value := line.get(name):
             told = told.replace(value, name.upper())
     # An ARN, an id or a number says which one it was, not what went wrong.
@@ -322,7 +322,7 @@ def _row(letter: Letter) -> tuple[str, ...]:
         first = told.objects[0]
         where = tables.printable(f"s3://{first.bucket}/{first.key}")
         where += f" and {len(told.objects) - 1} more" if len(told.objects) > 1 else ""
-        version = first.version or "–"
+        version = first.version_id or "–"
     return letter.id, letter.queue.name, _age(letter), str(letter.receives), where, version
 
 
@@ -374,7 +374,7 @@ def _one(stack: Stack, chosen: Sequence[DeployedQueue], name: str, progress: Pro
 
 
 def _state(s3: Any, source: events.SourceObject) -> str:
-    which = {"VersionId": source.version} if source.version else {}
+    which = {"VersionId": source.version_id} if source.version_id else {}
     try:
         head = s3.head_object(Bucket=source.bucket, Key=source.key, **which)
     except ClientError as error:

@@ -422,7 +422,7 @@ def complaints(emulator: Emulator, stack: deployment.EmulatedStack) -> str:
             except ValueError:  # START, END and REPORT
                 continue
             if line.get("level") in {"WARNING", "ERROR"}:
-                error = line.get("traceback", "").rstrip().rpartition("\n")[2]
+                error = line.get("exception", "").rstrip().rpartition("\n")[2]
                 lines.append(f"  {line.get('key', '')}: {line['message']} {error}".rstrip())
     different = list(dict.fromkeys(lines))
     return "\n".join(different[-5:]) or emulator.log_tail(lines=5, about="ambda")

@@ -42,7 +42,7 @@ class Line:
         """The invocation that it belongs to, or nothing."""
         record = self.fields.get("record")
         inside = record.get("requestId") if isinstance(record, dict) else None
-        found = self.fields.get("request_id") or self.fields.get("requestId") or inside
+        found = self.fields.get("function_request_id") or self.fields.get("requestId") or inside
         in_text = REQUEST_IN_TEXT.search(self.text)
         return str(found or (in_text[1] if in_text else ""))
 
@@ -249,9 +249,9 @@ def _told(line: Line) -> str:
     if isinstance(fields.get("record"), dict):
         fields |= fields.pop("record")
     level = fields.pop("level", "")
-    traceback = fields.pop("traceback", "")
+    exception = fields.pop("exception", "")
     for shown in ("timestamp", "time"):
         fields.pop(shown, None)
     facts = " ".join(f"{name}={value}" for name, value in fields.items())
     said = f"{level:<7} {what}  {facts}".rstrip()
-    return said + (f"\n{traceback}" if traceback else "")
+    return said + (f"\n{exception}" if exception else "")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -25,16 +25,14 @@ from darkroom.errors import UsageError, UserError
 from worker import storage
 from worker.events import SourceObject
 from worker.keys import rejection_key
-from worker.results import Reason
-
-REASONS = get_args(Reason)
+from worker.results import LONGEST_REASON, REASON
 
 HOPELESS = "deleted"
 """The reason that no repair changes: tried again only when it is asked for by name."""
 
 NO_SOURCE = "not of any source that the stack has now"
 
-_RECORDED = tuple(one.name for one in fields(SourceObject) if one.name != "removed")
+_RECORDED = tuple(one.name for one in fields(SourceObject) if one.name != "deleted")
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,14 @@ class Record:
         return {**about, "reason": self.reason, "detail": self.detail, "rejected": when}
 
 
+def _reason(text: str) -> str:
+    if len(text) > LONGEST_REASON or not REASON.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a reason: lower_snake_case of at most {LONGEST_REASON} characters"
+        )
+    return text
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's actions and their options."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -64,7 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_stack_arguments(action)
         which = action.add_argument_group("which")
         which.add_argument(
-            "--reason", choices=REASONS, action="append", help="may be given several times"
+            "--reason",
+            metavar="REASON",
+            type=_reason,
+            action="append",
+            help="like not_an_image; may be given several times",
         )
         which.add_argument(
             "--key", metavar="KEY", action="append", help="of an upload; several times likewise"
@@ -289,6 +299,6 @@ def _again(stack: Stack, queue_url: str, batch: Sequence[Record], journal: Journ
     """Delete the records, then announce the versions: with its record, a version stays rejected."""
     journal.begin(queue_url, [notifications.notification(record.source) for record in batch])
     s3, bucket = stack.client("s3"), stack.output("ThumbnailBucketName")
-    for _ in each(lambda record: storage.remove(s3, bucket, record.stored), batch):
+    for _ in each(lambda record: storage.delete(s3, bucket, record.stored), batch):
         pass
     journal.finish(stack.client("sqs"))

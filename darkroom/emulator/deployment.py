@@ -235,7 +235,7 @@ def _describe(emulator: Emulator, stack_name: str) -> EmulatedStack:
     sources: dict[str, settings.Source] = {}
     for name in _functions(outputs):
         function = client.get_function_configuration(FunctionName=name)
-        sources |= settings.parse(function["Environment"]["Variables"]).sources
+        sources |= settings.Settings.from_environment(function["Environment"]["Variables"]).sources
     return EmulatedStack(name=stack_name, outputs=outputs, sources=sources)
 
 

@@ -142,7 +142,7 @@ class Pipeline:
             SourceObject(
                 bucket=self.uploads,
                 key=key,
-                version=metadata["source-version"],
+                version_id=metadata["source-version"],
                 etag=metadata["source-etag"],
                 sequencer=metadata["source-sequencer"],
             )

@@ -99,7 +99,7 @@ def test_what_is_called_is_what_is_granted(running: Pipeline, recorder: Recorder
 
     first = deliver(good)
     deliver(other)  # replaces it
-    handler.handle({"Records": [first]}, CONTEXT)  # late: stale
+    handler.handle({"Records": [first]}, CONTEXT)  # late: superseded
     deliver(junk)  # a rejection, and the thumbnails go
     deliver(good, receives=2)  # the rejection goes; settled by the worker itself
     deliver(good, version="00000000000000000000000000000000")  # deleted before it was read

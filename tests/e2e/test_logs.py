@@ -105,10 +105,10 @@ def test_a_picture_is_followed_through_the_log(
     for line in lines:
         by_key = told(capsys, line["key"])
         assert {one.get("key", line["key"]) for one in by_key} == {line["key"]}
-        assert [one["outcome"] for one in by_key if "outcome" in one] == ["written"]
+        assert [one["outcome"] for one in by_key if "outcome" in one] == ["succeeded"]
         assert any(one["text"].startswith(("START", "REPORT")) for one in by_key)
         assert told(capsys, line["message_id"]) == by_key
-        by_request = told(capsys, line["request_id"])
+        by_request = told(capsys, line["function_request_id"])
         assert {json.dumps(one) for one in by_key} <= {json.dumps(one) for one in by_request}
 
 

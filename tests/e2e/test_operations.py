@@ -263,7 +263,7 @@ def test_dead_letters_tell_their_cause(
     shown = operator.reads("dead-letters show", letters[key])
     (about,) = shown["objects"]
     assert about["state"].startswith("there: ")
-    tries = [line["traceback"] for line in shown["log"] if "traceback" in line]
+    tries = [line["exception"] for line in shown["log"] if "exception" in line]
     assert len(tries) >= 2
     assert all("AccessDenied" in told for told in tries)
     operated.s3.delete_object(Bucket=operated.uploads, Key=key, VersionId=about["version"])

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.e2e import pictures
 from tests.e2e.harness import Pipeline
 from worker import events, keys
+from worker.versions import order
 
 
 def _bomb() -> bytes:
@@ -51,7 +52,7 @@ def test_junk_is_rejected_with_its_reason(
     assert record["reason"] == reason
     assert record["detail"]
     assert (record["bucket"], record["key"]) == (running.uploads, key)
-    assert (record["version"], record["size"]) == (junk[key], len(body))
+    assert (record["version_id"], record["size"]) == (junk[key], len(body))
     assert all(running.stored(keys.output_key(key, name)) is None for name in running.variant_names)
     running.drained()
 
@@ -78,8 +79,8 @@ def test_each_log_line_says_what_it_is_about(running: Pipeline, junk: dict[str, 
         return next((line for line in lines if line.get("key") == key), None)
 
     line = running.until(find, "log line")
-    assert {"timestamp", "level", "message", "request_id", "message_id"} <= set(line)
-    assert (line["bucket"], line["version"]) == (running.uploads, junk[key])
+    assert {"timestamp", "level", "message", "function_request_id", "message_id"} <= set(line)
+    assert (line["bucket"], line["version_id"]) == (running.uploads, junk[key])
     assert line["outcome"] == "rejected"
 
 
@@ -97,13 +98,13 @@ def test_late_and_repeated_deliveries_change_nothing(running: Pipeline) -> None:
     old_metadata = running.thumbnails(key, old)["w128"].metadata
     new = running.upload(key, pictures.encoded(Image.new("RGB", (900, 600), (230, 0, 0)), "JPEG"))
     new_metadata = running.thumbnails(key, new)["w128"].metadata
-    assert events.order(old_metadata["source-sequencer"]) < events.order(
-        new_metadata["source-sequencer"]
-    )
+    assert order(old_metadata["source-sequencer"]) < order(new_metadata["source-sequencer"])
 
     for metadata in (old_metadata, new_metadata, old_metadata):
         running.send(running.announcement(key, metadata))
-    running.until(lambda: _outcomes(running, key).count("stale") >= 2 or None, "two stale ends")
+    running.until(
+        lambda: _outcomes(running, key).count("superseded") >= 2 or None, "two superseded"
+    )
     running.drained()
 
     for stored in running.thumbnails(key, new).values():
@@ -199,7 +200,7 @@ def test_a_retry_is_put_off_through_the_queue(running: Pipeline) -> None:
     try:
         running.until(
             lambda: (
-                [line for line in running.log_lines() if line.get("outcome") == "retry"] or None
+                [line for line in running.log_lines() if line.get("outcome") == "retried"] or None
             ),
             "retry in the log",
         )

@@ -20,6 +20,7 @@ from worker.imaging import thumbnails
 from worker.keys import LONGEST_KEY, output_key, rejection_key
 from worker.results import Rejection
 from worker.settings import Variants
+from worker.versions import order
 
 VARIANTS = Variants(widths=(32, 8), formats={"jpeg": 80, "webp": 70}, max_pixels=250_000)
 LONGEST_SEED = 20_000
@@ -59,7 +60,7 @@ def event(data: bytes) -> None:
     for source in found.objects:
         assert source.bucket
         assert source.key
-        events.order(source.sequencer)
+        order(source.sequencer)
         for key in (output_key(source.key, "w1200.webp"), rejection_key(source.key)):
             assert len(key.encode()) <= LONGEST_KEY
 

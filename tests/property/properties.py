@@ -106,7 +106,9 @@ def _environments(plan: Specification, stack: TemplateModel) -> Iterator[str]:
     """Yield where a queue's worker reads other than the specification says of its sources."""
     for queue in plan.queues:
         function = stack.properties(naming.logical_id(queue, "Worker"))
-        told = settings.parse({k: str(v) for k, v in function["Environment"]["Variables"].items()})
+        told = settings.Settings.from_environment(
+            {name: str(value) for name, value in function["Environment"]["Variables"].items()}
+        )
         meant = {
             name: (plan.output_prefix(name), plan.variants[source.variants].cache_control)
             for name, source in plan.sources.items()

@@ -275,9 +275,9 @@ def _account(
     if stories:
         for line in pipeline.log_lines():
             if line.get("key") in stories:
-                error = line.get("traceback", "").rstrip().rpartition("\n")[2]
+                error = line.get("exception", "").rstrip().rpartition("\n")[2]
                 stories[line["key"]] += (
-                    f"\n  {line['timestamp']} {line['version']}: {line['message']} {error}"
+                    f"\n  {line['timestamp']} {line['version_id']}: {line['message']} {error}"
                 )
     return Account(ends, findings, stories)
 
@@ -298,8 +298,8 @@ def _outcomes(pipeline: Pipeline) -> Counter[str]:
     for line in pipeline.log_lines():
         if "outcome" in line:
             outcomes[line["outcome"]] += 1
-            if line["outcome"] in {"written", "rejected"}:
-                written[line["key"], line["version"]] += 1
+            if line["outcome"] in {"succeeded", "rejected"}:
+                written[line["key"], line["version_id"]] += 1
     outcomes["written or rejected again, for a duplicate"] = sum(written.values()) - len(written)
     timed_out = pipeline.emulator.log_tail(lines=sys.maxsize, about="timed out after")
     outcomes["(invocations that ran into their time-out)"] = len(timed_out.splitlines())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.e2e.pictures import Colour
-from worker.events import order
+from worker.versions import order
 
 End = Literal["thumbnails", "rejected", "dead letter", "lost"]
 Fault = Literal[

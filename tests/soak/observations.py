@@ -37,7 +37,7 @@ def dead_letters(pipeline: Pipeline) -> list[DeadLetter]:
     ).get("Messages"):
         for message in messages:
             objects = events.parse(message["Body"]).objects
-            announces = frozenset((item.key, item.version or "") for item in objects)
+            announces = frozenset((item.key, item.version_id or "") for item in objects)
             found.append(DeadLetter(message["Body"], message["ReceiptHandle"], announces))
     return found
 

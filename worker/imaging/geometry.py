@@ -8,12 +8,9 @@ from typing import Final
 
 from PIL import Image, ImageFilter
 
-from worker.settings import WIDEST, Variants
+from worker.settings import LONGEST_SIDE, Variants
 
 Size = tuple[int, int]
-
-_LONGEST_SIDE: Final = WIDEST
-"""WebP's limit, for each format so that the variants of a picture agree in size."""
 
 _PLACES: Final = {
     "center": (0.5, 0.5),
@@ -53,7 +50,7 @@ def plan(size: Size, variants: Variants) -> Plan:
     for width in variants.widths:
         height = _height(width, variants)
         room = height / size[1] if variants.fit == "contain" else 1.0
-        scale = min(1.0, width / size[0], room, _LONGEST_SIDE / max(size))
+        scale = min(1.0, width / size[0], room, LONGEST_SIDE / max(size))
         part = _scaled(size, scale)
         frames.append(Frame(part, (width, height) if variants.fit == "contain" else part))
     return Plan(frames[0].size, tuple(frames))

@@ -1,4 +1,4 @@
-"""The function's memory, shared by the pictures that are worked on at the same time."""
+"""The function's memory, shared by the images that are processed at the same time."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ _BASE = 160 * _MEGABYTE
 """Interpreter, libraries, clients, threads (100 MB measured), and what malloc does not return."""
 
 # glibc's mallopt(3): block sizes from which memory comes from the system and goes back to it, and
-# how much may stay free at the end of the heap. Left alone, glibc raises both with each large block
-# that is freed, and 635 MB were in use where 304 are now; these also cost 3 % less time.
+# how much may stay free at the end of the heap. By default glibc raises both with each large block
+# that is freed, and 635 MB were in use where 304 are now; this also costs 3 % less time.
 _ARENA_MAX, _ONE_ARENA = -8, 1
 _MMAP_THRESHOLD, _LARGE_BLOCK = -3, 1_000_000
 _TRIM_THRESHOLD, _KEPT_FREE = -1, 16_000_000
 
-_PART_FOR_FILES = 3
-"""One part in so many may go to downloaded files that wait for their turn."""
+_FILES_DIVISOR = 3
+"""Share of memory for downloaded files that wait to be processed: one third."""
 
 
 class Memory:
-    """Bytes that pictures take while they are decoded; whoever finds too few left, waits."""
+    """Memory that images take while they are decoded; callers wait until enough is free."""
 
     def __init__(self, capacity: int | None = None) -> None:
-        """`capacity` in bytes; None: as much as anybody asks for."""
+        """Set the capacity in bytes; None for no bound."""
         self.capacity = capacity
         self._taken = 0
         self._changed = threading.Condition()
 
     def holds(self, size: int) -> bool:
-        """Tell whether so many bytes would fit if nobody else had any."""
+        """Return whether this many bytes would fit if all were free."""
         return self.capacity is None or size <= self.capacity
 
     @contextmanager
     def reserved(self, size: int) -> Iterator[None]:
-        """Hold so many bytes, once they are free; ValueError if they never will be.
+        """Hold this many bytes, once they are free.
 
-        Whoever holds some must not ask for more: two who did would wait for each other.
+        A caller that holds some must not ask for more: two such callers would wait for each other.
+
+        Raises:
+            ValueError: There will never be as many.
         """
         if not self.holds(size):
             raise ValueError(f"{size} bytes of {self.capacity}")
@@ -55,8 +58,8 @@ class Memory:
                 self._changed.notify_all()
 
 
-def return_what_is_freed() -> None:
-    """Have the C library give memory back to the system, where it is one that can be told to."""
+def configure_malloc() -> None:
+    """Make glibc return freed memory to the system; do nothing with another C library."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_ARENA_MAX, _ONE_ARENA)
@@ -64,14 +67,18 @@ def return_what_is_freed() -> None:
         mallopt(_TRIM_THRESHOLD, _KEPT_FREE)
 
 
-def divided(megabytes: int | None, *, threads: int, file_bytes: int) -> tuple[int, Memory]:
-    """Return how many of these threads a function of this size can have, and what is left for them.
+def divide_memory(megabytes: int | None, *, threads: int, file_bytes: int) -> tuple[int, Memory]:
+    """Return how many threads a function of this size can have, and the memory left for decoding.
 
-    Each thread may hold a file of `file_bytes`: that comes out of the function's memory before
-    anything is decoded. None megabytes are no bound, as outside of Lambda.
+    Each thread may hold a file: these come out of the function's memory before anything is decoded.
+
+    Args:
+        megabytes: The function's memory; None for no bound, as outside of Lambda.
+        threads: The most threads.
+        file_bytes: The largest file.
     """
     if megabytes is None:
         return threads, Memory()
     free = megabytes * _MEGABYTE - _BASE
-    threads = max(1, min(threads, free // _PART_FOR_FILES // file_bytes))
+    threads = max(1, min(threads, free // _FILES_DIVISOR // file_bytes))
     return threads, Memory(max(0, free - threads * file_bytes))

@@ -34,7 +34,7 @@ WATCHED = {
         {("ConcurrentExecutions", "Worker")},
     ),
     "QueueDepthAlarm": ("ticket", {("ApproximateNumberOfMessagesVisible", "WorkQueue")}),
-    "RejectionAlarm": ("ticket", {("Pictures", "Worker"), ("Rejected", "Worker")}),
+    "RejectionAlarm": ("ticket", {("ImagesProcessed", "Worker"), ("Rejected", "Worker")}),
 }
 TOPICS = {"page": "CriticalAlarmTopic", "ticket": "WarningAlarmTopic"}
 NAMESPACES = {

@@ -3,7 +3,7 @@
 import json
 import re
 from itertools import combinations
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from troposphere import Equals, Parameter, Ref, Template
@@ -14,7 +14,8 @@ from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates.dashboard import NAMESPACE, add_dashboard
 from tests.unit.templates.conftest import generate
 from worker.metrics import Metrics
-from worker.results import Reason
+from worker.process import REASONS
+from worker.results import Result
 
 PLACES = [
     ("aws", "eu-west-1", "amazonaws.com"),
@@ -97,10 +98,10 @@ def test_every_dimension_names_a_resource_of_the_stack(stack: ResolvedTemplate) 
 
 def test_the_workers_own_metrics_are_those_it_sends(stack: ResolvedTemplate) -> None:
     """O3, O4: by name, and every reason of a rejection."""
-    metrics = Metrics()
-    for reason in get_args(Reason):
-        metrics.end("rejected", {"reason": reason})
-    metrics.end("written", {"outputs": 1, "bytes_out": 1}, "2026-01-01T00:00:00Z")
+    metrics = Metrics(reasons=REASONS)
+    for reason in (*REASONS, "not_listed"):
+        metrics.record(Result("rejected", "", reason=reason))
+    metrics.record(Result("succeeded", ""), event_time="2026-01-01T00:00:00Z")
     (directive,) = json.loads(metrics.line({}))["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == NAMESPACE
     sent = {metric["Name"] for metric in directive["Metrics"]}
@@ -114,7 +115,13 @@ def test_the_page_answers_the_four_questions(stack: ResolvedTemplate) -> None:
     """O4: is it working, how far behind, what fails, what it costs."""
     shown = {(line.metric, line.options.get("stat")) for line in lines(stack)}
     depth, age = "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"
-    assert {name for name, _ in shown} >= {"Pictures", "Variants", "Errors", "Throttles", "Retries"}
+    assert {name for name, _ in shown} >= {
+        "ImagesProcessed",
+        "ThumbnailsWritten",
+        "Errors",
+        "Throttles",
+        "Retries",
+    }
     assert shown >= {(depth, None), (age, "Maximum")}
     assert shown >= {("EndToEndLatency", rank) for rank in ("p50", "p95", "p99")}
     dead = stack.properties("DeadLetterQueue")["QueueName"]
@@ -157,7 +164,7 @@ def test_the_cost_is_that_of_the_readme(stack: ResolvedTemplate, period: int) ->
     hours = 3600 / period
     function = evaluate(cost(there, "Function"), period, Duration=1e6 * 400)
     assert function == pytest.approx(9.33 * hours, abs=0.01 * hours)
-    s3 = evaluate(cost(there, "S3"), period, Pictures=1e6, Variants=6e6)
+    s3 = evaluate(cost(there, "S3"), period, ImagesProcessed=1e6, ThumbnailsWritten=6e6)
     assert s3 == pytest.approx((30.00 + 5.40 + 5.40) * hours)
 
 

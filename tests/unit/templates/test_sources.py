@@ -49,7 +49,8 @@ def every() -> ResolvedTemplate:
 def told(stack: ResolvedTemplate, worker: str) -> dict[str, settings.Source]:
     """What a queue's function reads out of its environment: bucket → source."""
     variables = stack.properties(worker)["Environment"]["Variables"]
-    return dict(settings.parse({name: str(value) for name, value in variables.items()}).sources)
+    environment = {name: str(value) for name, value in variables.items()}
+    return dict(settings.Settings.from_environment(environment).sources)
 
 
 def test_an_existing_bucket_is_announced_by_a_rule(every: ResolvedTemplate) -> None:
@@ -248,11 +249,11 @@ def test_a_function_knows_the_buckets_of_its_lane_alone(every: ResolvedTemplate)
 def test_what_nobody_has_filtered_the_worker_filters(every: ResolvedTemplate) -> None:
     """T2, trap 11: a rule looks at the prefix, a topic at nothing; the suffix in any case."""
     bulk = told(every, "BulkWorker")
-    assert bulk["partners-pictures"].means("out/a.JPG")
-    assert not bulk["partners-pictures"].means("in/a.jpg")
-    assert not bulk["old-pictures"].means("uploads/a.txt")
+    assert bulk["partners-pictures"].matches("out/a.JPG")
+    assert not bulk["partners-pictures"].matches("in/a.jpg")
+    assert not bulk["old-pictures"].matches("uploads/a.txt")
     ours = told(every, "Worker")
-    assert ours["darkroom-uploads-111122223333-eu-west-1"].means("anything")  # S3 has filtered
+    assert ours["darkroom-uploads-111122223333-eu-west-1"].matches("anything")  # S3 has filtered
 
 
 def test_a_source_that_is_the_destination_stops_at_the_start(every: ResolvedTemplate) -> None:

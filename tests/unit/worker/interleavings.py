@@ -84,10 +84,10 @@ class Delivery:
         while self.running:
             self.running[0].step()
 
-    def together(
+    def run_together(
         self, _requests: Executor, function: Callable[[Any], Any], items: Iterable[Any]
     ) -> list[Any]:
-        """Stand in for `reconcile._together`: a task for each item."""
+        """Stand in for `reconcile._run_together`: a task for each item."""
         results: dict[int, Any] = {}
         own: Task = _OWN.task
 
@@ -112,7 +112,7 @@ class Delivery:
         return call
 
 
-def together(requests: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Put in the place of `reconcile._together`: the executor is the delivery."""
-    results: list[Any] = requests.together(requests, function, items)
+def run_together(requests: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """Put in the place of `reconcile._run_together`: the executor is the delivery."""
+    results: list[Any] = requests.run_together(requests, function, items)
     return results

@@ -1,4 +1,4 @@
-"""worker/handler.py: the three ends, the batch, the waits."""
+"""worker/handler.py: the outcomes, the batch, the waits; with a processor of its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, BinaryIO
 
 import pytest
-from PIL import Image
 
 from tests.unit.worker.memory_s3 import MemoryS3, refusal
 from worker import handler, logs
@@ -24,6 +24,7 @@ from worker.results import Output, Rejection
 from worker.settings import Settings, Source, Variants
 
 UPLOADS = "uploads-bucket"
+TEXT, JUNK = b"a letter", b"\xff"
 SETTINGS = Settings(
     sources={
         UPLOADS: Source(
@@ -39,18 +40,13 @@ SETTINGS = Settings(
     visibility_timeout=360,
     log_level="INFO",
 )
-OUTPUTS = {
-    "thumbnails/uploads/a b.jpg/w40",
-    "thumbnails/uploads/a b.jpg/w40.webp",
-    "thumbnails/uploads/a b.jpg/w10",
-    "thumbnails/uploads/a b.jpg/w10.webp",
-}
+OUTPUTS = {"thumbnails/uploads/a b.jpg/upper.txt", "thumbnails/uploads/a b.jpg/lower.txt"}
 KEY = "uploads/a b.jpg"
 
 
 @dataclass
 class Clock:
-    """Lambda's context: milliseconds left, one answer a question, the last one for ever."""
+    """Lambda's context: milliseconds left, one answer per question, the last one forever."""
 
     left: list[int] = field(default_factory=lambda: [60_000])
     aws_request_id: str = "request-1"
@@ -69,14 +65,14 @@ class Queue:
     error: Exception | None = None
 
     def change_message_visibility(self, **arguments: Any) -> None:
-        """Keep the wait, or fail as told."""
+        """Keep the wait, or raise `error`."""
         assert arguments["QueueUrl"] == SETTINGS.work_queue_url
         if self.error:
             raise self.error
         self.waits[arguments["ReceiptHandle"]] = arguments["VisibilityTimeout"]
 
     def delete_message(self, **arguments: Any) -> None:
-        """Keep what was deleted, or fail as told."""
+        """Keep what was deleted, or raise `error`."""
         assert arguments["QueueUrl"] == SETTINGS.work_queue_url
         if self.error:
             raise self.error
@@ -107,13 +103,24 @@ def log() -> io.StringIO:
 @pytest.fixture
 def worker(s3: MemoryS3, queue: Queue, log: io.StringIO) -> Worker:
     assert log.getvalue() == ""
-    return Worker(settings=SETTINGS, s3=s3, sqs=queue)
+    return worker_for(s3, queue)
 
 
-def picture(colour: str = "red", size: tuple[int, int] = (60, 30)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, colour).save(buffer, "JPEG")
-    return buffer.getvalue()
+def change_case(body: BinaryIO, _source: Source, _memory: Memory) -> list[Output]:
+    """The processor: text in upper and in lower case; anything else is rejected."""
+    text = body.read()
+    if not text.isascii():
+        raise Rejection("not_text", "Only ASCII is text.")
+    return [
+        Output("upper.txt", text.upper(), "text/plain", {"letters": str(len(text))}),
+        Output("lower.txt", text.lower(), "text/x-lower"),
+    ]
+
+
+def worker_for(s3: MemoryS3, queue: Queue | None, settings: Settings = SETTINGS) -> Worker:
+    return Worker(
+        settings=settings, s3=s3, sqs=queue, processor=change_case, reasons=["empty", "not_text"]
+    )
 
 
 def record(
@@ -146,22 +153,21 @@ def lines(log: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
-def test_a_picture_ends_as_its_thumbnails(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
-    """P1, P3: every variant is stored, typed, cached, encrypted, and says where it comes from."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
-    assert failures(worker.work([message("m1", record())], Clock())) == []
+def test_an_object_ends_as_its_outputs(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
+    """P3: every output is stored, typed, cached, encrypted, and names its source."""
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    assert failures(worker.handle_batch([message("m1", record())], Clock())) == []
     assert set(s3.objects) == OUTPUTS
-    stored = s3.objects["thumbnails/uploads/a b.jpg/w40.webp"]
-    assert Image.open(io.BytesIO(stored.body)).size == (40, 20)
+    stored = s3.objects["thumbnails/uploads/a b.jpg/upper.txt"]
+    assert stored.body == b"A LETTER"
     assert stored.arguments["Bucket"] == SETTINGS.thumbnail_bucket
-    assert stored.arguments["ContentType"] == "image/webp"
+    assert stored.arguments["ContentType"] == "text/plain"
     assert stored.arguments["CacheControl"] == "public, max-age=60"
     assert stored.arguments["ServerSideEncryption"] == "aws:kms"
     assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
     assert stored.metadata == {
-        "width": "40",
-        "height": "20",
-        "outputs": "4",
+        "letters": "8",
+        "outputs": "2",
         "source-bucket": UPLOADS,
         "source-key": "uploads/a%20b.jpg",
         "source-version": "v1",
@@ -169,76 +175,81 @@ def test_a_picture_ends_as_its_thumbnails(worker: Worker, s3: MemoryS3, log: io.
         "source-sequencer": "0A",
     }
     (line,) = lines(log)
-    assert line["outcome"] == "written"
-    assert (line["request_id"], line["message_id"]) == ("request-1", "m1")
-    assert (line["bucket"], line["key"], line["version"]) == (UPLOADS, KEY, "v1")
+    assert line["outcome"] == "succeeded"
+    assert (line["function_request_id"], line["message_id"]) == ("request-1", "m1")
+    assert (line["receive_count"], line["cold_start"], line["source"]) == (1, False, "default")
+    assert (line["output_count"], line["bytes_in"], line["bytes_out"]) == (2, 8, 16)
+    assert line["duration_ms"] >= 0
+    assert (line["bucket"], line["key"], line["version_id"]) == (UPLOADS, KEY, "v1")
 
 
-def test_junk_ends_as_a_rejection(
+def test_what_the_processor_rejects_is_recorded(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
     """P5, R2: what will never work is recorded with its reason and burns no retry."""
-    s3.upload(UPLOADS, KEY, "v1", b"no picture at all")
-    assert failures(worker.work([message("m1", record())], Clock())) == []
+    s3.upload(UPLOADS, KEY, "v1", JUNK)
+    assert failures(worker.handle_batch([message("m1", record())], Clock())) == []
     assert set(s3.objects) == {"rejected/uploads/a b.jpg.json"}
     stored = s3.objects["rejected/uploads/a b.jpg.json"]
     written = json.loads(stored.body)
-    assert written["reason"] == "not_an_image"
+    assert written["reason"] == "not_text"
     assert (written["bucket"], written["key"]) == (UPLOADS, KEY)
-    assert (written["version"], written["sequencer"]) == ("v1", "0A")
+    assert (written["version_id"], written["sequencer"]) == ("v1", "0A")
     assert stored.arguments["ContentType"] == "application/json"
     assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
     assert queue.waits == {}
     (line,) = lines(log)
-    assert (line["outcome"], line["reason"]) == ("rejected", "not_an_image")
+    assert (line["outcome"], line["reason"]) == ("rejected", "not_text")
 
 
-def test_a_fault_goes_back_to_the_queue_with_its_traceback(
+def test_a_fault_goes_back_to_the_queue_with_its_exception(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
     """R2: what may work later is neither recorded nor lost, and the log says where it broke."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
 
     def deny(operation: str, _arguments: dict[str, Any]) -> None:
         if operation == "PutObject":
             raise refusal(operation, "AccessDenied", 403)
 
     s3.before = deny
-    assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    assert failures(worker.handle_batch([message("m1", record())], Clock())) == ["m1"]
     assert s3.objects == {}
     assert list(queue.waits) == ["handle of m1"]
     (line,) = lines(log)
-    assert (line["outcome"], line["level"]) == ("retry", "ERROR")
-    assert "AccessDenied" in line["traceback"]
-    assert "in settle" in line["traceback"]
+    assert (line["outcome"], line["level"]) == ("retried", "ERROR")
+    assert "AccessDenied" in line["exception"]
+    assert "in reconcile" in line["exception"]
+    assert line["exception_name"] == "ClientError"
+    assert line["message"] == "processing failed; message returned to queue"
 
 
-def test_each_record_of_each_message_is_worked_on(worker: Worker, s3: MemoryS3) -> None:
+def test_each_record_of_each_message_is_processed(worker: Worker, s3: MemoryS3) -> None:
     """T4: not the first record alone, not the first message alone."""
     for name in "abc":
-        s3.upload(UPLOADS, f"uploads/{name}.jpg", "v1", picture())
+        s3.upload(UPLOADS, f"uploads/{name}.jpg", "v1", TEXT)
     batch = [
         message("m1", record(key="uploads/a.jpg"), record(key="uploads/b.jpg")),
         message("m2", record(key="uploads/c.jpg")),
     ]
-    assert failures(worker.work(batch, Clock())) == []
+    assert failures(worker.handle_batch(batch, Clock())) == []
     assert {key.split("/")[2] for key in s3.objects} == {"a.jpg", "b.jpg", "c.jpg"}
 
 
 def test_a_bad_record_fails_its_message_and_no_other(worker: Worker, s3: MemoryS3) -> None:
-    """T4: the good record beside it is still worked on."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
+    """T4: the good record beside it is still processed."""
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
     batch = [
         message("bad", {"eventName": "ObjectCreated:Put"}, record()),
         message("good", record()),
     ]
-    assert failures(worker.work(batch, Clock())) == ["bad"]
+    assert failures(worker.handle_batch(batch, Clock())) == ["bad"]
     assert set(s3.objects) == OUTPUTS
 
 
 def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: MemoryS3) -> None:
     """R2: a message with one object still to do must not be deleted."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
 
     def fail(operation: str, arguments: dict[str, Any]) -> None:
         if operation == "GetObject" and arguments["Key"] == "uploads/slow.jpg":
@@ -246,27 +257,27 @@ def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: Mem
 
     s3.before = fail
     batch = [message("m1", record(key="uploads/slow.jpg"), record())]
-    assert failures(worker.work(batch, Clock())) == ["m1"]
+    assert failures(worker.handle_batch(batch, Clock())) == ["m1"]
     assert set(s3.objects) == OUTPUTS
 
 
 def test_the_test_event_is_done(worker: Worker, log: io.StringIO) -> None:
-    """Trap 8: it has no records and is no failure."""
+    """Pitfall 8: it has no records and is no failure."""
     batch = [message("m1") | {"body": '{"Service":"Amazon S3","Event":"s3:TestEvent"}'}]
-    assert failures(worker.work(batch, Clock())) == []
+    assert failures(worker.handle_batch(batch, Clock())) == []
     (line,) = lines(log)
-    assert line["outcome"] == "test_event"
+    assert (line["outcome"], line["message"]) == ("test_event", "S3 test event")
 
 
 @pytest.mark.parametrize("body", ["", "{}", "[]", "null", '{"Records": []}', "not JSON"])
 def test_an_unreadable_message_is_a_failure(worker: Worker, body: str) -> None:
-    """Trap 10: reporting no failure would delete what nobody has read."""
-    assert failures(worker.work([message("m1") | {"body": body}], Clock())) == ["m1"]
+    """Pitfall 10: reporting no failure would delete what nobody has read."""
+    assert failures(worker.handle_batch([message("m1") | {"body": body}], Clock())) == ["m1"]
 
 
 def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
     """P3: waiting for one after the other would cost more than making them."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
     together = threading.Barrier(len(OUTPUTS), timeout=5)
 
     def wait(operation: str, _arguments: dict[str, Any]) -> None:
@@ -274,23 +285,23 @@ def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
             together.wait()
 
     s3.before = wait
-    assert failures(worker.work([message("m1", record())], Clock())) == []
+    assert failures(worker.handle_batch([message("m1", record())], Clock())) == []
 
 
 def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) -> None:
     """R2: the other outputs are there by then; the next try finds them and adds the last."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
-    last = "thumbnails/uploads/a b.jpg/w10.webp"
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    last = "thumbnails/uploads/a b.jpg/lower.txt"
 
     def fail(operation: str, arguments: dict[str, Any]) -> None:
         if operation == "PutObject" and arguments["Key"] == last:
             raise refusal(operation, "SlowDown", 503)
 
     s3.before = fail
-    assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    assert failures(worker.handle_batch([message("m1", record())], Clock())) == ["m1"]
     assert set(s3.objects) == OUTPUTS - {last}
     s3.before = lambda _operation, _arguments: None
-    assert failures(worker.work([message("m1", record(), tries=2)], Clock())) == []
+    assert failures(worker.handle_batch([message("m1", record(), tries=2)], Clock())) == []
     assert set(s3.objects) == OUTPUTS
 
 
@@ -298,7 +309,7 @@ def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) ->
 def test_setting_up_calls_nothing(queue_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """S7: clients are made once, from the environment, and nobody is asked for anything.
 
-    Trap 46: in the one region whose name S3's endpoint used to leave out, it is the regional one.
+    Pitfall 46: also in the one region that S3's endpoint name used to omit, it is the regional one.
     """
     environment = {
         "SOURCES": '{"uploads-bucket":{"name":"default"}}',
@@ -341,8 +352,8 @@ def test_setting_up_calls_nothing(queue_url: str, monkeypatch: pytest.MonkeyPatc
         handler._worker.cache_clear()
 
 
-def test_what_is_no_batch_raises() -> None:
-    """Trap 10: an event without records must not look like a batch that is done."""
+def test_what_is_not_a_batch_raises() -> None:
+    """Pitfall 10: an event without records must not look like a batch that is done."""
     with pytest.raises(KeyError):
         handler.handle({}, Clock())
 
@@ -350,32 +361,52 @@ def test_what_is_no_batch_raises() -> None:
 def test_another_bucket_is_not_read(worker: Worker, s3: MemoryS3) -> None:
     """R5: least of all the one that thumbnails are written to."""
     batch = [message("m1", record(bucket=SETTINGS.thumbnail_bucket))]
-    assert failures(worker.work(batch, Clock())) == ["m1"]
+    assert failures(worker.handle_batch(batch, Clock())) == ["m1"]
     assert s3.calls == []
 
 
-def test_another_workload_replaces_one_function(
-    worker: Worker, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """C1: bytes and settings in, named outputs out; the rest does not know what they are."""
+def test_the_processor_is_given_the_source_and_the_memory(worker: Worker, s3: MemoryS3) -> None:
+    """C1: bytes, the source's settings and the function's memory in, named outputs out."""
 
-    def shout(body: BinaryIO, source: Source, memory: Memory) -> list[Output]:
+    def check(body: BinaryIO, source: Source, memory: Memory) -> list[Output]:
         assert (source, memory) == (SETTINGS.sources[UPLOADS], worker.memory)
-        text = body.read()
-        if not text.isascii():
-            raise Rejection("unsupported_format", "Only ASCII.")
-        return [Output("shouted.txt", text.upper(), "text/plain")]
+        return [Output("checked", body.read(), "text/plain")]
 
-    monkeypatch.setattr(handler, "process", shout)
-    s3.upload(UPLOADS, "uploads/a.txt", "v1", b"hey")
-    s3.upload(UPLOADS, "uploads/b.txt", "v1", b"\xff")
-    batch = [message(f"m{n}", record(key=f"uploads/{n}.txt")) for n in "ab"]
-    assert failures(worker.work(batch, Clock())) == []
-    assert s3.objects["thumbnails/uploads/a.txt/shouted.txt"].body == b"HEY"
-    assert set(s3.objects) == {
-        "thumbnails/uploads/a.txt/shouted.txt",
-        "rejected/uploads/b.txt.json",
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    batch = [message("m1", record())]
+    assert failures(replace(worker, processor=check).handle_batch(batch, Clock())) == []
+    assert s3.objects["thumbnails/uploads/a b.jpg/checked"].body == TEXT
+
+
+def test_any_reason_is_recorded_and_the_metrics_stay_bounded(
+    worker: Worker, s3: MemoryS3, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C1, O3: a reason that is not listed has its name in log and record, but not as a metric."""
+
+    def reject(*_arguments: object) -> list[Output]:
+        raise Rejection("out_of_focus", "Everything is blurred.")
+
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    batch = [message("m1", record())]
+    assert failures(replace(worker, processor=reject).handle_batch(batch, Clock())) == []
+    (stored,) = s3.objects.values()
+    assert json.loads(stored.body)["reason"] == lines(log)[0]["reason"] == "out_of_focus"
+    metrics = json.loads(capsys.readouterr().out)
+    assert {name for name in metrics if name.startswith("Rejected")} == {
+        "Rejected",
+        "RejectedOther",
     }
+
+
+def test_a_cold_start_is_logged_once(
+    worker: Worker, s3: MemoryS3, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O1: the first invocation of an execution environment, and no other."""
+    monkeypatch.setattr(handler, "_worker", cache(lambda: worker))
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    for _ in range(2):
+        handler.handle({"Records": [message("m1", record())]}, Clock())
+    assert [line["cold_start"] for line in lines(log)] == [True, False]
 
 
 def test_waits_grow_with_the_tries_and_are_spread(worker: Worker, queue: Queue) -> None:
@@ -384,7 +415,7 @@ def test_waits_grow_with_the_tries_and_are_spread(worker: Worker, queue: Queue) 
     def waits(tries: int) -> list[int]:
         found = []
         for _ in range(200):
-            worker.work([message("m1", tries=tries)], Clock())
+            worker.handle_batch([message("m1", tries=tries)], Clock())
             found.append(queue.waits["handle of m1"])
         return found
 
@@ -397,9 +428,9 @@ def test_waits_grow_with_the_tries_and_are_spread(worker: Worker, queue: Queue) 
 
 def test_the_first_wait_is_no_longer_than_the_queues_own(s3: MemoryS3, queue: Queue) -> None:
     """R2: a queue that was told to be quick stays so."""
-    worker = Worker(settings=replace(SETTINGS, visibility_timeout=3), s3=s3, sqs=queue)
+    worker = worker_for(s3, queue, replace(SETTINGS, visibility_timeout=3))
     for _ in range(50):
-        worker.work([message("m1")], Clock())
+        worker.handle_batch([message("m1")], Clock())
         assert 1 <= queue.waits["handle of m1"] <= 3
 
 
@@ -407,14 +438,16 @@ def test_an_older_version_leaves_the_newer_ones_outputs(
     worker: Worker, s3: MemoryS3, log: io.StringIO
 ) -> None:
     """P6: it is done, says so, and stops at the first output that is newer."""
-    s3.upload(UPLOADS, KEY, "v1", picture("red"))
-    s3.upload(UPLOADS, KEY, "v2", picture("blue"))
+    s3.upload(UPLOADS, KEY, "v1", b"red")
+    s3.upload(UPLOADS, KEY, "v2", b"blue")
     newer, older = record(version="v2", sequencer="0B"), record(version="v1", sequencer="0A")
-    worker.work([message("m1", newer)], Clock())
+    worker.handle_batch([message("m1", newer)], Clock())
     before = dict(s3.objects)
-    assert failures(worker.work([message("m2", older), message("m3", newer)], Clock())) == []
+    assert (
+        failures(worker.handle_batch([message("m2", older), message("m3", newer)], Clock())) == []
+    )
     assert s3.objects == before
-    assert [line["outcome"] for line in lines(log)] == ["written", "stale", "written"]
+    assert [line["outcome"] for line in lines(log)] == ["succeeded", "superseded", "succeeded"]
 
 
 def test_an_older_versions_rejection_leaves_the_newer_ones(
@@ -422,12 +455,12 @@ def test_an_older_versions_rejection_leaves_the_newer_ones(
 ) -> None:
     """P6: records of rejections are ordered as thumbnails are."""
     s3.upload(UPLOADS, KEY, "v1", b"")
-    s3.upload(UPLOADS, KEY, "v2", b"junk")
+    s3.upload(UPLOADS, KEY, "v2", JUNK)
     for version, sequencer in [("v2", "0B"), ("v1", "0A"), ("v2", "0B")]:
-        worker.work([message("m", record(version=version, sequencer=sequencer))], Clock())
+        worker.handle_batch([message("m", record(version=version, sequencer=sequencer))], Clock())
     (stored,) = s3.objects.values()
-    assert json.loads(stored.body)["version"] == "v2"
-    assert [line["outcome"] for line in lines(log)] == ["rejected", "stale", "rejected"]
+    assert json.loads(stored.body)["version_id"] == "v2"
+    assert [line["outcome"] for line in lines(log)] == ["rejected", "superseded", "rejected"]
 
 
 def test_a_wait_that_cannot_be_set_loses_nothing(
@@ -435,60 +468,59 @@ def test_a_wait_that_cannot_be_set_loses_nothing(
 ) -> None:
     """R2: the message still comes back, after its visibility timeout."""
     queue.error = TimeoutError("no way there")
-    assert failures(worker.work([message("m1"), message("m2")], Clock())) == ["m1", "m2"]
-    assert "no way there" in lines(log)[1]["traceback"]
+    assert failures(worker.handle_batch([message("m1"), message("m2")], Clock())) == ["m1", "m2"]
+    assert "no way there" in lines(log)[1]["exception"]
 
 
 def test_without_an_endpoint_nothing_is_called(s3: MemoryS3) -> None:
     """R2: no SQS endpoint, no wait of our own, the same failures."""
-    worker = Worker(settings=replace(SETTINGS, work_queue_url=None), s3=s3, sqs=None)
-    assert failures(worker.work([message("m1")], Clock())) == ["m1"]
+    worker = worker_for(s3, None, replace(SETTINGS, work_queue_url=None))
+    assert failures(worker.handle_batch([message("m1")], Clock())) == ["m1"]
 
 
 def test_near_the_end_nothing_more_is_begun(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
     """R2: a message that would be cut off is handed back at once, untouched."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
     batch = [message("m1", record()), message("m2", record()), message("m3", record())]
-    assert failures(worker.work(batch, Clock([60_000, 60_000, 60_000, 0]))) == ["m3"]
+    assert failures(worker.handle_batch(batch, Clock([60_000, 60_000, 60_000, 0]))) == ["m3"]
     assert queue.waits == {"handle of m3": 0}
-    assert lines(log)[-1]["outcome"] == "retry"
+    assert lines(log)[-1]["outcome"] == "retried"
 
 
 def test_a_request_near_the_end_is_not_begun(
     worker: Worker, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R2: the message is handed back in time, and the next invocation starts afresh."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
     now = time.monotonic()
 
     def process_for_long(*_arguments: object) -> list[Output]:
         monkeypatch.setattr("time.monotonic", lambda: now + 55)
         return [Output("w1", b"", "text/plain")]
 
-    with monkeypatch.context() as patch:
-        patch.setattr(handler, "process", process_for_long)
-        assert failures(worker.work([message("m1", record())], Clock())) == ["m1"]
+    slow, batch = replace(worker, processor=process_for_long), [message("m1", record())]
+    assert failures(slow.handle_batch(batch, Clock())) == ["m1"]
     assert s3.count("PutObject") == 0
-    assert failures(worker.work([message("m1", record())], Clock())) == []
+    assert failures(worker.handle_batch(batch, Clock())) == []
 
 
 def test_the_first_message_is_always_begun(worker: Worker, s3: MemoryS3) -> None:
     """R2: a function with a short timeout still gets on."""
-    s3.upload(UPLOADS, KEY, "v1", picture())
-    assert failures(worker.work([message("m1", record())], Clock([2_000]))) == []
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    assert failures(worker.handle_batch([message("m1", record())], Clock([2_000]))) == []
 
 
 def uploads(s3: MemoryS3, count: int) -> list[dict[str, Any]]:
     """Return a batch of so many messages, each with its picture in place."""
     for number in range(count):
-        s3.upload(UPLOADS, f"uploads/{number}.jpg", "v1", picture())
+        s3.upload(UPLOADS, f"uploads/{number}.jpg", "v1", TEXT)
     return [message(f"m{n}", record(key=f"uploads/{n}.jpg")) for n in range(count)]
 
 
-def test_messages_are_worked_on_at_once(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
-    """P3: one is downloaded while another is decoded; each line is about its own message."""
+def test_messages_are_processed_at_once(worker: Worker, s3: MemoryS3, log: io.StringIO) -> None:
+    """P3: one is downloaded while another is processed; each line is about its own message."""
     batch = uploads(s3, 3)
     together = threading.Barrier(3, timeout=5)
 
@@ -497,9 +529,9 @@ def test_messages_are_worked_on_at_once(worker: Worker, s3: MemoryS3, log: io.St
             together.wait()
 
     s3.before = wait
-    assert failures(replace(worker, threads=3).work(batch, Clock())) == []
+    assert failures(replace(worker, threads=3).handle_batch(batch, Clock())) == []
     about = {(line["message_id"], line["key"], line["outcome"]) for line in lines(log)}
-    assert about == {(f"m{n}", f"uploads/{n}.jpg", "written") for n in range(3)}
+    assert about == {(f"m{n}", f"uploads/{n}.jpg", "succeeded") for n in range(3)}
 
 
 def test_no_more_messages_at_once_than_threads(worker: Worker, s3: MemoryS3) -> None:
@@ -519,7 +551,7 @@ def test_no_more_messages_at_once_than_threads(worker: Worker, s3: MemoryS3) -> 
                 active -= 1
 
     s3.before = count
-    assert failures(replace(worker, threads=2).work(batch, Clock())) == []
+    assert failures(replace(worker, threads=2).handle_batch(batch, Clock())) == []
     assert most == 2
 
 
@@ -527,7 +559,7 @@ def test_one_bad_message_of_several_at_once_fails_alone(worker: Worker, s3: Memo
     """T4: whichever thread it is in; what comes back is named in the batch's order."""
     batch = uploads(s3, 6)
     batch[1]["body"] = batch[4]["body"] = "unreadable"
-    assert failures(replace(worker, threads=3).work(batch, Clock())) == ["m1", "m4"]
+    assert failures(replace(worker, threads=3).handle_batch(batch, Clock())) == ["m1", "m4"]
 
 
 def test_what_several_threads_have_not_begun_near_the_end_comes_back(
@@ -536,18 +568,18 @@ def test_what_several_threads_have_not_begun_near_the_end_comes_back(
     """R2: as with one."""
     batch = uploads(s3, 5)
     clock = Clock([60_000, 60_000, 60_000, 0])  # one answer for the batch, two for messages
-    failed = failures(replace(worker, threads=2).work(batch, clock))
+    failed = failures(replace(worker, threads=2).handle_batch(batch, clock))
     assert len(failed) == 3
     assert set(queue.waits.values()) == {0}
 
 
-def test_large_pictures_take_turns(worker: Worker, s3: MemoryS3) -> None:
+def test_large_objects_take_turns(worker: Worker, s3: MemoryS3) -> None:
     """P5: ten at once are decoded within the memory for one, and all get done."""
     batch = uploads(s3, 10)
     memory = Memory(10_000_000)
     at_once = 0
 
-    def heavy(_source: BinaryIO, _settings: Settings, memory: Memory) -> list[Output]:
+    def heavy(_body: BinaryIO, _source: Source, memory: Memory) -> list[Output]:
         nonlocal at_once
         with memory.reserved(6_000_000):
             at_once += 1
@@ -556,10 +588,8 @@ def test_large_pictures_take_turns(worker: Worker, s3: MemoryS3) -> None:
             at_once -= 1
         return [Output("out", b"out", "text/plain")]
 
-    with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(handler, "process", heavy)
-        worker = replace(worker, threads=5, memory=memory)
-        assert failures(worker.work(batch, Clock())) == []
+    worker = replace(worker, threads=5, memory=memory, processor=heavy)
+    assert failures(worker.handle_batch(batch, Clock())) == []
     assert len(s3.objects) == 10
 
 
@@ -567,7 +597,7 @@ def test_a_batch_of_new_messages_is_left_to_lambda_to_delete(
     worker: Worker, s3: MemoryS3, queue: Queue
 ) -> None:
     """R2: no call more than needed."""
-    worker.work(uploads(s3, 2), Clock())
+    worker.handle_batch(uploads(s3, 2), Clock())
     assert queue.deleted == []
 
 
@@ -578,7 +608,7 @@ def test_what_came_before_goes_last_and_each_is_deleted_when_done(
     batch = uploads(s3, 4)
     batch[0]["attributes"]["ApproximateReceiveCount"] = "2"
     batch[2]["body"] = "unreadable"
-    assert failures(replace(worker, threads=1).work(batch, Clock())) == ["m2"]
+    assert failures(replace(worker, threads=1).handle_batch(batch, Clock())) == ["m2"]
     assert queue.deleted == ["m1", "m3", "m0"]
 
 
@@ -589,7 +619,7 @@ def test_a_message_that_cannot_be_deleted_is_done_all_the_same(
     batch = uploads(s3, 1)
     batch[0]["attributes"]["ApproximateReceiveCount"] = "2"
     queue.error = TimeoutError("no way there")
-    assert failures(worker.work(batch, Clock())) == []
+    assert failures(worker.handle_batch(batch, Clock())) == []
 
 
 def test_metrics_are_one_line(
@@ -597,21 +627,24 @@ def test_metrics_are_one_line(
 ) -> None:
     """O3: of the whole invocation, with no call to CloudWatch."""
     batch = uploads(s3, 2)
-    s3.upload(UPLOADS, "uploads/2.jpg", "v1", b"junk")
+    s3.upload(UPLOADS, "uploads/2.jpg", "v1", JUNK)
     batch += [message("m2", record(key="uploads/2.jpg")), message("m3") | {"body": "unreadable"}]
-    worker.work(batch, Clock())
+    worker.handle_batch(batch, Clock())
     (line,) = capsys.readouterr().out.splitlines()
     metrics = json.loads(line)
-    expected = {"Pictures": 3, "Variants": 8, "Rejected": 1, "RejectedNotAnImage": 1, "Retries": 1}
+    expected = {"ImagesProcessed": 3, "ThumbnailsWritten": 4, "Rejected": 1, "RejectedNotText": 1}
     assert metrics | expected == metrics
-    assert metrics["BytesIn"] == 2 * len(picture()) + len(b"junk")
+    assert metrics["Retries"] == 1
+    assert metrics["BytesIn"] == 2 * len(TEXT) + len(JUNK)
     assert metrics["BytesOut"] == sum(
         len(stored.body) for key, stored in s3.objects.items() if key.startswith("thumbnails/")
     )
-    # A value for each picture that the core was given, and for each one that was written.
+    # One value for each object that the processor was given, and for each that succeeded.
     assert len(metrics["ProcessingTime"]) == 3
     assert len(metrics["EndToEndLatency"]) == 2
-    assert min(metrics["EndToEndLatency"]) > 86_400  # since the record's time, a fixed day
+    assert (
+        min(metrics["EndToEndLatency"]) > 86_400_000
+    )  # milliseconds since the record's time, a fixed day
 
 
 def test_each_source_has_its_name_folder_and_metrics(
@@ -622,8 +655,8 @@ def test_each_source_has_its_name_folder_and_metrics(
     both = replace(SETTINGS, sources={**SETTINGS.sources, "scans-bucket": scans})
     batch = [message("m1", record()), message("m2", record(bucket="scans-bucket"))]
     for bucket in both.sources:
-        s3.upload(bucket, KEY, "v1", picture())
-    replace(worker, settings=both).work(batch, Clock())
+        s3.upload(bucket, KEY, "v1", TEXT)
+    replace(worker, settings=both).handle_batch(batch, Clock())
     names = {key.removeprefix("thumbnails/") for key in OUTPUTS}
     assert set(s3.objects) == OUTPUTS | {f"thumbnails/scans/{name}" for name in names}
     assert {(line["source"], line["bucket"]) for line in lines(log)} == {
@@ -631,8 +664,11 @@ def test_each_source_has_its_name_folder_and_metrics(
         ("scans", "scans-bucket"),
     }
     function, *sources = map(json.loads, capsys.readouterr().out.splitlines())
-    assert function["Pictures"] == 2
-    assert {line["Source"]: line["Pictures"] for line in sources} == {"default": 1, "scans": 1}
+    assert function["ImagesProcessed"] == 2
+    assert {line["Source"]: line["ImagesProcessed"] for line in sources} == {
+        "default": 1,
+        "scans": 1,
+    }
 
 
 def test_importing_calls_nothing_and_needs_no_environment() -> None:

@@ -15,13 +15,19 @@ from worker.logs import LOGGER, fields
 
 def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     """O1: fields are searchable, absent ones left out, odd values and line breaks kept in line."""
-    logs.configure("INFO")
+    logs.configure("INFO", "darkroom-worker")
     LOGGER.debug("too quiet")
-    LOGGER.info("two\nlines %s", "é", extra=fields(key="a\nb", version=None, odd={1}))
+    LOGGER.info("two\nlines %s", "é", extra=fields(key="a\nb", version_id=None, odd={1}))
     (text,) = capsys.readouterr().out.splitlines()
     line = json.loads(text)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("timestamp"))
-    assert line == {"level": "INFO", "message": "two\nlines é", "key": "a\nb", "odd": "{1}"}
+    assert line == {
+        "level": "INFO",
+        "message": "two\nlines é",
+        "service": "darkroom-worker",
+        "key": "a\nb",
+        "odd": "{1}",
+    }
 
 
 def test_a_traceback_is_part_of_its_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,8 +38,9 @@ def test_a_traceback_is_part_of_its_line(capsys: pytest.CaptureFixture[str]) -> 
     except ValueError:
         LOGGER.exception("broken")
     (text,) = capsys.readouterr().out.splitlines()
-    assert "test_a_traceback_is_part" in json.loads(text)["traceback"]
-    assert "ValueError: " in json.loads(text)["traceback"]
+    assert "test_a_traceback_is_part" in json.loads(text)["exception"]
+    assert "ValueError: " in json.loads(text)["exception"]
+    assert json.loads(text)["exception_name"] == "ValueError"
 
 
 def test_lambdas_own_handler_does_not_write_the_line_again() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,10 +16,11 @@ from tests.unit.worker import interleavings
 from tests.unit.worker.interleavings import Crash, Delivery
 from tests.unit.worker.memory_s3 import MemoryS3, Stored
 from worker import reconcile, storage
-from worker.events import SourceObject, order
+from worker.events import SourceObject
 from worker.keys import output_key_prefix, rejection_key
 from worker.results import Output, Rejection
 from worker.settings import Settings, Source, Variants
+from worker.versions import compare, order
 
 BUCKET = "uploads"
 SETTINGS = Settings(
@@ -37,7 +38,7 @@ SETTINGS = Settings(
 )
 
 
-def told(*, propagate_deletes: bool) -> Settings:
+def settings_with(*, propagate_deletes: bool) -> Settings:
     source = replace(SETTINGS.sources[BUCKET], propagate_deletes=propagate_deletes)
     return replace(SETTINGS, sources={BUCKET: source})
 
@@ -47,12 +48,12 @@ EVENTS = ("one output", "two outputs", "three outputs", "junk", "delete", "erase
 CRASHES = 3
 
 
-def make(client: Any, source: SourceObject) -> Sequence[Output]:
-    """The workload: the body says how many outputs there are; 0 is junk."""
-    body = storage.read(client, source, limit=SETTINGS.max_object_bytes).read()
-    if body == b"0":
+def process(body: BinaryIO, _source: Source) -> Sequence[Output]:
+    """The processor: the body says how many outputs there are; 0 is junk."""
+    data = body.read()
+    if data == b"0":
         raise Rejection("corrupt", "It is junk.")
-    return [Output(f"w{number}", body, "text/plain") for number in range(int(body))]
+    return [Output(f"w{number}", data, "text/plain") for number in range(int(data))]
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Model:
 
     random: Random
     key: str
-    follow: bool
+    propagate: bool
     s3: MemoryS3 = field(default_factory=lambda: MemoryS3(page=2))
     events: list[SourceObject] = field(default_factory=list)
     pending: list[SourceObject] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Model:
 
     def run(self, names: Sequence[str]) -> None:
         """Let it all happen, then check what is there."""
-        settings = told(propagate_deletes=self.follow)
+        settings = settings_with(propagate_deletes=self.propagate)
         others = self._neighbours(settings)
         self.s3.before = self._watch
         left = list(names)
@@ -102,7 +103,7 @@ class Model:
         sequencer: str | None = f"{number:02X}" + "0" * self.random.randrange(3)
         version = f"v{number}"
         there = [place for place in self.s3.versions if place[1] == self.key]
-        removed = name in ("delete", "erase", "expire")
+        deleted = name in ("delete", "erase", "expire")
         if name == "delete":
             self.s3.upload(BUCKET, self.key, version, None)
         elif name == "erase" and there:
@@ -111,24 +112,24 @@ class Model:
         elif name == "expire" and there[1:]:
             version, sequencer = there[0][2], None
             del self.s3.versions[BUCKET, self.key, version]
-        elif removed:
+        elif deleted:
             return
         else:
             count = ("junk", "one", "two", "three").index(name.split()[0])
             self.s3.upload(BUCKET, self.key, version, str(count).encode())
-        source = SourceObject(BUCKET, self.key, version, sequencer=sequencer, removed=removed)
-        if not removed:
+        source = SourceObject(BUCKET, self.key, version, sequencer=sequencer, deleted=deleted)
+        if not deleted:
             source = replace(source, etag=f"e{number}")
         self.events.append(source)
         self.pending += [source] * self.random.choice([1, 1, 2, 3])
 
     def _start(self, source: SourceObject, settings: Settings) -> None:
         def work(delivery: Delivery) -> None:
-            reconcile.settle(
+            reconcile.reconcile(
                 delivery,
                 settings,
                 source,
-                lambda named: make(delivery, named),
+                process,
                 delivery,  # type: ignore[arg-type]  # also its executor
             )
 
@@ -181,14 +182,16 @@ class Model:
             if key.startswith(prefix) and "/" not in key.removeprefix(prefix)
         }
         ordered = [
-            event for event in self.events if event.sequencer and (self.follow or not event.removed)
+            event
+            for event in self.events
+            if event.sequencer and (self.propagate or not event.deleted)
         ]
         if not ordered:
             assert not outputs
             assert record not in self.s3.objects
             return
         last = max(ordered, key=lambda event: order(event.sequencer))
-        version = self.s3.current(BUCKET, self.key) if self.follow else last.version
+        version = self.s3.current(BUCKET, self.key) if self.propagate else last.version_id
         body = self.s3.versions.get((BUCKET, self.key, version or ""))
         if outputs:
             assert record not in self.s3.objects, "outputs and a record"
@@ -197,7 +200,9 @@ class Model:
             assert sequencer == last.sequencer, "not of the newest event"
             assert outputs.keys() == {f"w{number}" for number in range(int(bytes_))}, "half a set"
             # Erased since, nobody can know what it was: but once it was there.
-            assert body in (None, bytes_) if not self.follow else body == bytes_, "another version"
+            assert body in (None, bytes_) if not self.propagate else body == bytes_, (
+                "another version"
+            )
         else:
             assert self.s3.objects[record].metadata["source-sequencer"] == last.sequencer
             assert body in (None, b"0"), "a record of what has outputs"
@@ -209,12 +214,8 @@ class Model:
             source = SourceObject(BUCKET, key, "n", sequencer="00")
             work = Delivery(
                 self.s3,
-                lambda delivery, source=source: reconcile.settle(  # type: ignore[misc]  # no types in a lambda
-                    delivery,
-                    settings,
-                    source,
-                    lambda named: make(delivery, named),
-                    delivery,
+                lambda delivery, source=source: reconcile.reconcile(  # type: ignore[misc]  # no types in a lambda
+                    delivery, settings, source, process, delivery
                 ),
             )
             while work.running:
@@ -227,7 +228,7 @@ class Model:
 def stepwise() -> Iterator[None]:
     """Have requests that go together wait for their turns like all others."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reconcile, "_together", interleavings.together)
+        patch.setattr(reconcile, "_run_together", interleavings.run_together)
         yield
 
 
@@ -238,10 +239,10 @@ def stepwise() -> Iterator[None]:
     st.integers(0, 2**32),
 )
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_one_right_result(names: list[str], key: str, follow: bool, seed: int) -> None:
+def test_one_right_result(names: list[str], key: str, propagate: bool, seed: int) -> None:
     """P6: any history, any order, repetition, interleaving and crash end as the newest event."""
     with stepwise():
-        Model(Random(seed), key, follow).run(names)  # noqa: S311 -- to be had again
+        Model(Random(seed), key, propagate).run(names)  # noqa: S311 -- to be had again
 
 
 class Unconditional(MemoryS3):
@@ -262,11 +263,11 @@ class Unconditional(MemoryS3):
         return {name: value for name, value in arguments.items() if name != dropped}
 
 
-def _half_is_whole(found: Sequence[storage.Stored], source: SourceObject) -> bool:
-    return any(storage.compare(dict(stored.metadata), source) == "same" for stored in found)
+def _half_is_complete(found: Sequence[storage.Stored], source: SourceObject) -> bool:
+    return any(compare(dict(stored.metadata), source) == "same" for stored in found)
 
 
-def _unswept(_place: object, _written: object = ()) -> tuple[str, bool]:
+def _nothing_deleted(_destination: object, _written: object = ()) -> tuple[str, bool]:
     return "", False
 
 
@@ -280,7 +281,7 @@ def _all_below(client: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
     return [(entry["Key"], entry["ETag"]) for entry in page.get("Contents", ())]
 
 
-def _kinds_alike(_place: object, stored: storage.Stored) -> tuple[str, bool]:
+def _kinds_alike(_destination: object, stored: storage.Stored) -> tuple[str, bool]:
     return order(stored.sequencer), False
 
 
@@ -288,11 +289,11 @@ BROKEN: dict[str, tuple[Any, ...]] = {
     "put over anything": ("put", "IfNoneMatch"),
     "put over what is newer by now": ("put", "IfMatch"),
     "delete what is newer by now": ("delete", "IfMatch"),
-    "no sweep": (reconcile._Place, "sweep", _unswept),
-    "a version's record and outputs alike": (reconcile._Place, "rank", _kinds_alike),
-    "half a set is taken for whole": (reconcile, "_is_whole", _half_is_whole),
-    "the first page of a list is all": (storage, "listed", _one_page),
-    "a list goes deeper": (storage, "listed", _all_below),
+    "nothing stale is deleted": (reconcile._Destination, "delete_stale", _nothing_deleted),
+    "a version's record and outputs alike": (reconcile._Destination, "rank", _kinds_alike),
+    "half a set is taken for complete": (reconcile, "_is_complete", _half_is_complete),
+    "the first page of a list is all": (storage, "list_directory", _one_page),
+    "a list goes deeper": (storage, "list_directory", _all_below),
 }
 
 

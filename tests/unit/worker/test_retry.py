@@ -1,4 +1,4 @@
-"""worker/retry.py: the waits, and how a picture that kills the worker ends alone."""
+"""worker/retry.py: the waits, and how a poison message ends alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from worker.retry import suspects
+from worker.retry import redelivered
 
 MAXIMUM_RECEIVES = 5
 
@@ -21,23 +21,24 @@ from worker import handler
 from worker.results import Output
 
 def process(source, settings, memory):
-    if source.read() == b"killer":
+    if source.read() == b"poison":
         os.kill(os.getpid(), signal.SIGKILL)  # as Lambda does when memory or time run out
     return [Output("out", b"out", "text/plain")]
 
-class Told(Queue):
+class PrintingQueue(Queue):
     def delete_message(self, **arguments):
         super().delete_message(**arguments)
         print("deleted", self.deleted[-1], flush=True)
 
-handler.process = process
 s3 = MemoryS3()
 batch = json.loads(sys.argv[1])
 for message in batch:
     key = json.loads(message["body"])["Records"][0]["s3"]["object"]["key"]
     s3.upload(UPLOADS, key, "v1", key.rpartition("-")[2].encode())
-worker = handler.Worker(settings=SETTINGS, s3=s3, sqs=Told(), threads=2)
-print("response", json.dumps(worker.work(batch, Clock())), flush=True)
+worker = handler.Worker(
+    settings=SETTINGS, s3=s3, sqs=PrintingQueue(), threads=2, processor=process
+)
+print("response", json.dumps(worker.handle_batch(batch, Clock())), flush=True)
 """
 
 
@@ -71,12 +72,12 @@ def invoke(batch: list[dict[str, Any]]) -> set[str]:
     return gone
 
 
-@pytest.mark.parametrize("killer", ["0-killer", "k-killer", "zz-killer"])
-def test_a_picture_that_kills_the_worker_takes_nobody_along(
-    killer: str,
+@pytest.mark.parametrize("poison", ["0-poison", "k-poison", "zz-poison"])
+def test_a_poison_message_takes_no_other_message_along(
+    poison: str,
 ) -> None:
-    """R2: its batch-mates are done, and it alone is a dead letter, after its tries."""
-    names = [killer, "a", "b", "l", "y", "z"]
+    """R2: the rest of its batch succeeds; it alone becomes a dead letter, after its tries."""
+    names = [poison, "a", "b", "l", "y", "z"]
     received = dict.fromkeys(names, 0)
     dead: list[str] = []
     done: set[str] = set()
@@ -88,16 +89,16 @@ def test_a_picture_that_kills_the_worker_takes_nobody_along(
         gone = invoke([message(name, times) for name, times in received.items()])
         done |= gone
         received = {name: times for name, times in received.items() if name not in gone}
-    assert dead == [killer]
-    assert done == set(names) - {killer}
+    assert dead == [poison]
+    assert done == set(names) - {poison}
 
 
-def test_the_order_turns_around_with_each_try() -> None:
-    """R2: who was behind the killer is in front of it the next time."""
+def test_the_order_reverses_with_each_try() -> None:
+    """R2: messages behind the poison message run before it the next time."""
 
     def order(received: int) -> list[str]:
         batch = [message(name, received) for name in "bca"]
-        return [found["messageId"] for found in suspects(batch)]
+        return [found["messageId"] for found in redelivered(batch)]
 
     assert order(1) == []
     assert order(2) == order(4) == ["a", "b", "c"]
@@ -105,6 +106,6 @@ def test_the_order_turns_around_with_each_try() -> None:
 
 
 def test_fewer_tries_go_first() -> None:
-    """R2: one that has come often is more likely to be what kills."""
+    """R2: the more often a message came, the more likely it is the poison message."""
     batch = [message("a", 4), message("b", 2), message("c", 1), message("d", 3)]
-    assert [found["messageId"] for found in suspects(batch)] == ["b", "d", "a"]
+    assert [found["messageId"] for found in redelivered(batch)] == ["b", "d", "a"]

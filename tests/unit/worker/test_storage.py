@@ -21,10 +21,10 @@ from tests.unit.worker.memory_s3 import MemoryS3, Stepped, refusal
 from worker import storage
 from worker.events import SourceObject
 from worker.results import Output, Rejection
-from worker.storage import ContentionError, Destination, Stored, SupersededError
+from worker.storage import ContentionError, OutputBucket, Stored, SupersededError
 
-SOURCE = SourceObject(bucket="uploads", key="uploads/é b.jpg", version="v1", sequencer="0A")
-DESTINATION = Destination(bucket="thumbnails", encryption_key_arn="arn:aws:kms:::key/k")
+SOURCE = SourceObject(bucket="uploads", key="uploads/é b.jpg", version_id="v1", sequencer="0A")
+BUCKET = OutputBucket(name="thumbnails", encryption_key_arn="arn:aws:kms:::key/k")
 OUTPUT = Output(
     name="w400", body=b"bytes", content_type="image/jpeg", metadata={"width": "400", "height": "9"}
 )
@@ -39,7 +39,7 @@ def version(number: int, sequencer: str | None = None) -> SourceObject:
     return SourceObject(
         bucket=SOURCE.bucket,
         key=SOURCE.key,
-        version=f"v{number}",
+        version_id=f"v{number}",
         etag=f"e{number}",
         sequencer=sequencer or f"{number:04X}",
     )
@@ -48,7 +48,7 @@ def version(number: int, sequencer: str | None = None) -> SourceObject:
 def write(s3: Any, source: SourceObject, body: bytes = b"bytes", key: str = "out") -> Stored | None:
     return storage.write(
         s3,
-        DESTINATION,
+        BUCKET,
         key=key,
         output=Output(name="w400", body=body, content_type="image/jpeg"),
         source=source,
@@ -166,7 +166,7 @@ def test_the_identity_goes_along() -> None:
         "source-version": "v1",
         "source-sequencer": "0A",
     }
-    long = SourceObject(bucket="b", key="é" * 512, version="v" * 100, etag="e" * 64)
+    long = SourceObject(bucket="b", key="é" * 512, version_id="v" * 100, etag="e" * 64)
     metadata = storage.identity(long)
     assert "source-key" not in metadata
     assert len(json.dumps(metadata)) < 2_000
@@ -193,14 +193,14 @@ def test_a_write_asks_for_everything_that_it_should() -> None:
                 "ContentType": "image/jpeg",
                 "CacheControl": "public",
                 "ServerSideEncryption": "aws:kms",
-                "SSEKMSKeyId": DESTINATION.encryption_key_arn,
+                "SSEKMSKeyId": BUCKET.encryption_key_arn,
                 "Metadata": {"width": "400", "height": "9", **identity},
                 "IfNoneMatch": "*",
             },
         )
         written = storage.write(
             client,
-            DESTINATION,
+            BUCKET,
             key="out",
             output=OUTPUT,
             source=SOURCE,
@@ -219,7 +219,7 @@ def test_an_older_version_never_overwrites_a_newer_one(s3: MemoryS3) -> None:
     written = write(s3, version(3), b"newest")
     assert s3.objects["out"].body == b"newest"
     assert s3.objects["out"].metadata["source-version"] == "v3"
-    assert written == storage.look(s3, "thumbnails", "out")
+    assert written == storage.head(s3, "thumbnails", "out")
 
 
 def test_a_duplicate_leaves_what_is_there(s3: MemoryS3) -> None:
@@ -301,7 +301,7 @@ def test_one_level_is_listed_page_by_page(s3: MemoryS3, page: int) -> None:
     for key in ("t/a/w1", "t/a/w2", "t/a/b/w1", "t/a/b/w2", "t/a.jpg/w1", "t/a", "t/a/x"):
         write(s3, version(1), key=key)
         tags[key] = s3.objects[key].etag
-    found = storage.listed(s3, "thumbnails", "t/a/")
+    found = storage.list_directory(s3, "thumbnails", "t/a/")
     assert sorted(found) == [(key, tags[key]) for key in ("t/a/w1", "t/a/w2", "t/a/x")]
 
 
@@ -311,11 +311,11 @@ def test_only_what_was_looked_at_is_removed(s3: MemoryS3) -> None:
     new = write(s3, version(2))
     assert old is not None
     assert new is not None
-    storage.remove(s3, "thumbnails", old)
+    storage.delete(s3, "thumbnails", old)
     assert s3.objects["out"].etag == new.etag
-    storage.remove(s3, "thumbnails", new)
+    storage.delete(s3, "thumbnails", new)
     assert s3.objects == {}
-    storage.remove(s3, "thumbnails", new)
+    storage.delete(s3, "thumbnails", new)
 
 
 @pytest.mark.parametrize(
@@ -327,21 +327,21 @@ def test_a_refused_removal_is_an_error(s3: MemoryS3, code: str, status: int) -> 
     assert old is not None
     s3.before = raising(code, status)
     with pytest.raises(ClientError, match=code):
-        storage.remove(s3, "thumbnails", old)
+        storage.delete(s3, "thumbnails", old)
 
 
 def test_the_current_version_is_told(s3: MemoryS3) -> None:
     """P6: whatever a removal left, with the names that its outputs will carry."""
-    gone = SourceObject("uploads", "k", "v2", sequencer="0B", removed=True)
-    assert storage.current(s3, gone) is None
+    gone = SourceObject("uploads", "k", "v2", sequencer="0B", deleted=True)
+    assert storage.current_version(s3, gone) is None
     s3.upload("uploads", "k", "v1", b"one")
-    found = storage.current(s3, gone)
+    found = storage.current_version(s3, gone)
     assert found is not None
-    assert (found.version, found.sequencer, found.size) == ("v1", "0B", 3)
-    assert not found.removed
+    assert (found.version_id, found.sequencer, found.size) == ("v1", "0B", 3)
+    assert not found.deleted
     assert '"' not in (found.etag or '"')
     s3.upload("uploads", "k", "v2", None)
-    assert storage.current(s3, gone) is None
+    assert storage.current_version(s3, gone) is None
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "403", "SlowDown"])
@@ -349,9 +349,9 @@ def test_not_knowing_is_not_gone(s3: MemoryS3, code: str) -> None:
     """R2: an answer that says nothing of the object deletes nothing."""
     s3.before = raising(code, 403)
     with pytest.raises(ClientError):
-        storage.current(s3, SOURCE)
+        storage.current_version(s3, SOURCE)
     with pytest.raises(ClientError):
-        storage.look(s3, "thumbnails", "out")
+        storage.head(s3, "thumbnails", "out")
 
 
 @given(st.permutations([1, 2, 3, 4, 2, 4]))

@@ -64,4 +64,4 @@ def test_the_story_goes_as_it_says() -> None:
     assert math.isnan(most("EndToEndLatency", "p99")[outage[0]])
     dead = most("ApproximateNumberOfMessagesVisible", queue="x-dead-letters")
     assert dead[0] == 0 < dead[-1]
-    assert sum(most("Variants", "Sum")) <= 6 * sum(most("Pictures", "Sum"))
+    assert sum(most("ThumbnailsWritten", "Sum")) <= 6 * sum(most("ImagesProcessed", "Sum"))

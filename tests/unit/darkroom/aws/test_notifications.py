@@ -21,7 +21,7 @@ URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/work"
         SourceObject,
         bucket=st.just("b"),
         key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
-        version=st.none() | st.text("abc.-_09", min_size=1),
+        version_id=st.none() | st.text("abc.-_09", min_size=1),
         etag=st.none() | st.text("abc09", min_size=1),
         sequencer=st.none() | st.text("0123456789ABCDEF", min_size=1),
         size=st.none() | st.integers(min_value=0),

@@ -190,16 +190,16 @@ def test_what_could_not_be_deleted_is_named(sqs: tuple[Any, Stubber]) -> None:
     [
         (
             {
-                "message": "this object has to wait",
+                "message": "processing failed; message returned to queue",
                 "key": "uploads/a.jpg",
-                "traceback": "Traceback …\n  x\nContentionError: uploads/a.jpg: lost 8",
+                "exception": "Traceback …\n  x\nContentionError: uploads/a.jpg: lost 8",
             },
             "ContentionError: KEY: lost 8",
         ),
         (
             {
-                "message": "this object has to wait",
-                "traceback": "…\nClientError: (AccessDenied) arn:aws:iam::1:role/x may not",
+                "message": "processing failed; message returned to queue",
+                "exception": "…\nClientError: (AccessDenied) arn:aws:iam::1:role/x may not",
             },
             "ClientError: (AccessDenied) … may not",
         ),

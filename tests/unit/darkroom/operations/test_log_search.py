@@ -32,9 +32,9 @@ def test_a_story_is_one_pictures_and_its_invocations() -> None:
     """O1: of a batch its own message alone, and Lambda's lines in both of its formats."""
     start = f"START RequestId: {REQUEST} Version: $LATEST"
     report = {"type": "platform.report", "record": {"requestId": REQUEST}}
-    mine = {"request_id": REQUEST, "message_id": "m-1", "key": "uploads/a b ü.jpg"}
-    other = {"request_id": REQUEST, "message_id": "m-2", "key": "uploads/a b.jpg"}
-    longer = {"request_id": "r-2", "message_id": "m-3", "key": "uploads/a b ü.jpg.jpg"}
+    mine = {"function_request_id": REQUEST, "message_id": "m-1", "key": "uploads/a b ü.jpg"}
+    other = {"function_request_id": REQUEST, "message_id": "m-2", "key": "uploads/a b.jpg"}
+    longer = {"function_request_id": "r-2", "message_id": "m-3", "key": "uploads/a b ü.jpg.jpg"}
     log = Log(start, mine, other, longer, report)
     texts = [start, json.dumps(mine), json.dumps(report)]
     assert told(log, "uploads/a b ü.jpg") == texts

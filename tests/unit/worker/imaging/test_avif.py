@@ -1,4 +1,4 @@
-"""worker/imaging/avif.py: the frames' own size, whatever the container says and however it says it."""
+"""worker/imaging/avif.py: the size of the frames themselves, whatever the container says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""worker/imaging/thumbnails.py: each file of the corpus ends as it should, within time and memory."""
+"""Every file of the corpus ends as it should, within time and memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.unit.worker.imaging.corpus import (
 from worker.imaging import thumbnails
 from worker.keys import LONGEST_KEY, output_key, rejection_key
 from worker.results import Output, Rejection
-from worker.settings import WIDEST
+from worker.settings import LONGEST_SIDE
 
 # Pillow warns of what is odd in a file; the worker only wants to know what to do with it.
 pytestmark = [
@@ -47,7 +47,7 @@ def assert_golden(outputs: list[Output], golden: Golden) -> None:
     named = {output.name: output for output in outputs}
     assert set(named) == {f"w{width}{end}" for width in VARIANTS.widths for end in TYPES}
     for width in VARIANTS.widths:
-        scale = min(1.0, width / golden.size[0], WIDEST / max(golden.size))
+        scale = min(1.0, width / golden.size[0], LONGEST_SIDE / max(golden.size))
         size = tuple(max(1, round(side * scale)) for side in golden.size)
         for end, content_type in TYPES.items():
             output = named[f"w{width}{end}"]

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from worker.imaging.memory import Memory, divided
+from worker.imaging.memory import Memory, divide_memory
 
 MEGABYTE = 1 << 20
 
@@ -59,7 +59,7 @@ def test_a_failure_gives_back_what_it_held() -> None:
 
 def test_outside_of_lambda_there_is_no_bound() -> None:
     """P5: nobody says how much there is."""
-    threads, memory = divided(None, threads=4, file_bytes=10**9)
+    threads, memory = divide_memory(None, threads=4, file_bytes=10**9)
     assert threads == 4
     assert memory.holds(1 << 60)
 
@@ -72,7 +72,7 @@ def test_files_do_not_crowd_out_pictures(
     megabytes: int, file_megabytes: int, expected: int
 ) -> None:
     """P5: threads become fewer before the files that they hold take more than their part."""
-    threads, memory = divided(megabytes, threads=4, file_bytes=file_megabytes * MEGABYTE)
+    threads, memory = divide_memory(megabytes, threads=4, file_bytes=file_megabytes * MEGABYTE)
     assert threads == expected
     assert memory.capacity is not None
     files = threads * file_megabytes * MEGABYTE
@@ -83,7 +83,7 @@ def test_files_do_not_crowd_out_pictures(
 
 def test_the_smallest_function_takes_the_pictures_that_cameras_make() -> None:
     """P5: 512 MB, 50 MB files: 12 megapixels of WebP, the hungriest format, at 1200 pixels."""
-    _, memory = divided(512, threads=4, file_bytes=50_000_000)
+    _, memory = divide_memory(512, threads=4, file_bytes=50_000_000)
     assert memory.holds(12_000_000 * 19 + 1_200 * 900 * 32 - 32_000_000)
 
 
@@ -96,11 +96,11 @@ from worker import handler
 from worker.imaging import memory
 from worker.settings import Source, Variants
 
-memory.return_what_is_freed()
+memory.configure_malloc()
 variants = Variants((400,), {"jpeg": 80}, 9_000_000)
 sources = {UPLOADS: Source("default", variants, "no-cache")}
 settings = replace(SETTINGS, max_object_bytes=1_000_000, sources=sources)
-_, room = memory.divided(400, threads=8, file_bytes=settings.max_object_bytes)
+_, room = memory.divide_memory(400, threads=8, file_bytes=settings.max_object_bytes)
 picture = io.BytesIO()
 Image.linear_gradient("L").resize((3_000, 2_000)).convert("RGB").save(picture, "WEBP", method=0)
 s3 = MemoryS3()
@@ -110,7 +110,7 @@ for _ in range(3):
     for place in s3.versions:
         s3.versions[place] = picture.getvalue()
     s3.objects.clear()
-    assert worker.work(batch, Clock()) == {"batchItemFailures": []}
+    assert worker.handle_batch(batch, Clock()) == {"batchItemFailures": []}
     assert not [key for key in s3.objects if key.startswith("rejected/")]
 with open("/proc/self/status") as status:
     print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1]) // 1024)

@@ -1,4 +1,4 @@
-"""worker/imaging/memory_estimate.py: no picture takes more memory than was said before it is decoded."""
+"""worker/imaging/memory_estimate.py: no image takes more memory than estimated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""worker/imaging/thumbnails.py: sizes, colours, orientation of pictures made here; what is refused."""
+"""worker/imaging/thumbnails.py: sizes, colours, orientation; what is rejected."""
 
 from __future__ import annotations
 
