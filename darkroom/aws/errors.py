@@ -36,7 +36,7 @@ NOT_FOUND = {
 }
 # NoSuchBucket, NoSuchKey, NoSuchTagSet (S3), NoSuchEntity (IAM), NoSuchDistribution (CloudFront).
 NOT_FOUND_PREFIX = "NoSuch"
-# NotFound (SNS), NotFoundException (KMS), ResourceNotFoundException (Lambda, Logs, Events, Firehose),
+# NotFound (SNS), NotFoundException (KMS), ResourceNotFoundException (Lambda, Logs and others),
 # DashboardNotFoundError (CloudWatch), InvalidSubnetID.NotFound (EC2), and S3's missing
 # configurations, such as ServerSideEncryptionConfigurationNotFoundError.
 NOT_FOUND_SUFFIXES = ("NotFound", "NotFoundException", "NotFoundError")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlsplit
 
 from botocore.exceptions import ClientError
@@ -49,7 +49,7 @@ def listed(
     for prefix in sorted(prefixes):
         if prefix < after and not after.startswith(prefix):
             continue
-        marker = {"KeyMarker": after} if after.startswith(prefix) and after else {}
+        marker: Any = {"KeyMarker": after} if after.startswith(prefix) and after else {}
         # Not ListObjectsV2: it returns no versions, and the worker reads exactly one.
         pages = s3.get_paginator("list_object_versions").paginate(
             Bucket=bucket, Prefix=prefix, **marker
@@ -82,7 +82,7 @@ class Inventory:
     def objects(
         self, s3: "S3Client", bucket: str, after: Sequence[int] = (0, -1)
     ) -> Iterator[Existing]:
-        """Yield the current versions in `bucket`, row by row, starting behind file and row `after`."""
+        """Yield the current versions in `bucket`, row by row, after a file and row."""
         number, last = after
         for index, file in enumerate(self.files[number:], start=number):
             body = s3.get_object(Bucket=self.bucket, Key=file)["Body"]

@@ -24,7 +24,7 @@ def given(template: ResolvedTemplate) -> list[tuple[str, str]]:
 
 
 def taken(account: Account, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield type and name of each existing resource, and the stack that its tags name, or nothing."""
+    """Yield type and name of each existing resource, and the stack in its tags, or ""."""
     for kind, name in wanted:
         try:
             there = EXISTS[kind](account, name)
@@ -53,7 +53,7 @@ def bucket_region(account: Account, bucket: str) -> str:
         region = headers.get("x-amz-bucket-region")
         if is_not_found(error) or not region:
             raise
-        return region
+        return str(region)
     return str(
         head.get("BucketRegion")
         or head["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", account.region)

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import NoRegionError
+from botocore.model import OperationModel
 
 from darkroom.aws.errors import explained
+from darkroom.console.command import LOGGER
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -92,14 +94,16 @@ class Account:
     def client(self, service: str) -> Any:
         """Return the client for `service`, the same one each time; threads may share it."""
         if service not in self._clients:
-            self._clients[service] = self.session.create_client(service, config=CONFIG)
+            client = self.session.create_client(service, config=CONFIG)
+            client.meta.events.register("before-call", _log_request)
+            self._clients[service] = client
         return self._clients[service]
 
     @cached_property
     def caller(self) -> Mapping[str, str]:
         """Account, Arn and UserId of the caller."""
         identity = self.client("sts").get_caller_identity()
-        return {name: str(identity[name]) for name in ("Account", "Arn", "UserId")}  # type: ignore[literal-required]
+        return {name: str(identity[name]) for name in ("Account", "Arn", "UserId")}
 
     @property
     def partition(self) -> str:
@@ -134,3 +138,8 @@ def open_account(*, region: str | None = None, profile: str | None = None) -> Ac
         if not session.get_config_variable("region"):
             raise NoRegionError
         return Account(session=session)
+
+
+def _log_request(model: OperationModel, **_: object) -> None:
+    """Report a request for --verbose."""
+    LOGGER.info("%s %s", model.service_model.service_name, model.name)

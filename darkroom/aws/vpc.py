@@ -1,18 +1,20 @@
-"""What a network on AWS is really like: zones, prefix lists, DNS, routes and endpoints."""
+"""What a VPC and its region on AWS have: zones, prefix lists, DNS, routes and endpoints."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from darkroom.aws.session import Account
-from darkroom.checks.framework import Finding, fails, ok
 
-DNS = {"enableDnsSupport": "EnableDnsSupport", "enableDnsHostnames": "EnableDnsHostnames"}
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import VpcEndpointTypeDef
+
+REMOVED_STATES = {"deleting", "deleted", "rejected", "failed", "expired"}
 
 
-def zones(account: Account) -> list[str]:
-    """Return the zones that `Fn::GetAZs` gives, in the order that Zone parameters count.
+def availability_zones(account: Account) -> list[str]:
+    """Return the zones of `Fn::GetAZs`, in the order that AvailabilityZoneIndex counts them.
 
-    Where a zone has a default subnet, those without one are left out.
+    Where some zone has a default subnet, zones without one are left out.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getavailabilityzones.html
     """
     ec2 = account.client("ec2")
@@ -31,7 +33,7 @@ def zones(account: Account) -> list[str]:
 
 
 def s3_prefix_list(account: Account) -> str | None:
-    """Return the id of AWS's own prefix list for S3 in the region; None where there is none."""
+    """Return the id of AWS's prefix list for S3 in the region, or None."""
     found = account.client("ec2").describe_managed_prefix_lists(
         Filters=[
             {"Name": "prefix-list-name", "Values": [f"com.amazonaws.{account.region}.s3"]},
@@ -41,23 +43,19 @@ def s3_prefix_list(account: Account) -> str | None:
     return found[0]["PrefixListId"] if found else None
 
 
-def dns(account: Account, vpc: str) -> Iterator[Finding]:
-    """Tell whether names of endpoints resolve to private addresses in a VPC (trap 45)."""
+def dns_attributes(account: Account, vpc: str) -> dict[str, bool]:
+    """Return the VPC's attributes that private DNS of endpoints needs, and whether each is on."""
     ec2 = account.client("ec2")
-    for attribute, answer in DNS.items():
-        if ec2.describe_vpc_attribute(VpcId=vpc, Attribute=attribute)[answer]["Value"]:
-            yield ok(f"{vpc} has {attribute} on")
-        else:
-            yield fails(
-                f"{vpc} has {attribute} off: the worker would resolve SQS's public address and"
-                " wait for it until it times out",
-                f"aws ec2 modify-vpc-attribute --vpc-id {vpc}"
-                f" --{'enable-dns-support' if 'Support' in attribute else 'enable-dns-hostnames'}",
-            )
+    support = ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsSupport")
+    names = ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
+    return {
+        "enableDnsSupport": support["EnableDnsSupport"]["Value"],
+        "enableDnsHostnames": names["EnableDnsHostnames"]["Value"],
+    }
 
 
 def route_tables(account: Account, vpc: str, subnets: Sequence[str]) -> set[str]:
-    """Return the route tables that the subnets use: their own, or else the VPC's main one."""
+    """Return the route tables of the subnets: each one's own, or else the VPC's main one."""
     found = account.client("ec2").describe_route_tables(
         Filters=[{"Name": "vpc-id", "Values": [vpc]}]
     )["RouteTables"]
@@ -72,17 +70,23 @@ def route_tables(account: Account, vpc: str, subnets: Sequence[str]) -> set[str]
     return {own.get(subnet, main) for subnet in subnets}
 
 
-def endpoints(account: Account, vpc: str, service: str, kind: str) -> list[dict[str, Any]]:
-    """Return the endpoints in a VPC for a service's full name, of the type `kind`."""
+def endpoints(account: Account, vpc: str, service: str, kind: str) -> "list[VpcEndpointTypeDef]":
+    """Return a VPC's endpoints of the type `kind` for a service's full name."""
     found = account.client("ec2").describe_vpc_endpoints(
         Filters=[
             {"Name": "vpc-id", "Values": [vpc]},
             {"Name": "service-name", "Values": [service]},
         ]
     )["VpcEndpoints"]
-    gone = {"deleting", "deleted", "rejected", "failed", "expired"}
     return [
-        one
-        for one in found
-        if one["VpcEndpointType"] == kind and one.get("State", "").lower() not in gone
+        endpoint
+        for endpoint in found
+        if endpoint["VpcEndpointType"] == kind
+        and endpoint.get("State", "").lower() not in REMOVED_STATES
     ]
+
+
+def endpoint_zones(account: Account, service: str) -> set[str]:
+    """Return the zones in which a service offers interface endpoints."""
+    found = account.client("ec2").describe_vpc_endpoint_services(ServiceNames=[service])
+    return {zone for detail in found["ServiceDetails"] for zone in detail["AvailabilityZones"]}

@@ -1,150 +1,117 @@
-"""Checks that each tell what they saw, and their report as table, JSON or JUnit."""
+"""Checks: functions that return findings and discovered values, run in order."""
 
-import argparse
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-from xml.etree import ElementTree  # nosec B405 # it writes, and reads none
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from darkroom.aws.errors import explained
-from darkroom.console.output import add_output
 from darkroom.console.progress import Progress
-from darkroom.console.tables import printable, table
 from darkroom.errors import UsageError, UserError
 
-Verdict = Literal["ok", "warning", "fails"]
+Verdict = Literal["pass", "warn", "fail", "skip"]
+"""`skip`: an endpoint that is not AWS cannot show the property."""
+
+VERDICTS: tuple[Verdict, ...] = ("pass", "warn", "fail", "skip")
+
+Context = TypeVar("Context")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look told, as a sentence, and what to do about it where it is not well."""
+    """One observation as a sentence, what to do about it, and the parameter values it gave."""
 
     verdict: Verdict
-    says: str
-    fix: str = ""
+    message: str
+    remediation: str = ""
+    discovered: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A finding and the name of the check that it is of."""
+class CheckResult:
+    """The findings of one check, and the parameter values that it discovered."""
 
     check: str
-    finding: Finding
+    findings: tuple[Finding, ...]
+
+    @property
+    def discovered(self) -> dict[str, str]:
+        """Parameter values by name."""
+        return {
+            name: value for finding in self.findings for name, value in finding.discovered.items()
+        }
 
 
-def ok(says: str) -> Finding:
+Check = Callable[[Context], Iterable[Finding]]
+
+
+def passed(message: str, discovered: Mapping[str, str] | None = None) -> Finding:
     """Return that something is as it should be."""
-    return Finding("ok", says)
+    return Finding("pass", message, discovered=discovered or {})
 
 
-def warning(says: str, fix: str) -> Finding:
-    """Return that something works, but not as one would want it."""
-    return Finding("warning", says, fix)
+def warned(message: str, remediation: str, discovered: Mapping[str, str] | None = None) -> Finding:
+    """Return that something works, but not as well as it could."""
+    return Finding("warn", message, remediation, discovered or {})
 
 
-def fails(says: str, fix: str) -> Finding:
-    """Return that something does not work, or not as promised."""
-    return Finding("fails", says, fix)
+def failed(message: str, remediation: str) -> Finding:
+    """Return that something does not work, or differs from what was deployed."""
+    return Finding("fail", message, remediation)
 
 
-Check = Callable[[], Iterable[Finding]]
+def run_checks(
+    checks: Mapping[str, Check[Context]],
+    context: Context,
+    *,
+    skip: Sequence[str],
+    progress: Progress,
+    extend: Callable[[Context, Mapping[str, str]], Context] = lambda context, _: context,
+) -> list[CheckResult]:
+    """Run the checks in their order and return the result of each that was not skipped.
 
+    A check that AWS refuses fails and keeps the findings it had; the next ones run all the same.
+    A check with nothing to examine has no findings.
 
-def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
-    """Add the options of a command that runs the checks of these names."""
-    how = parser.add_argument_group("how")
-    how.add_argument(
-        "--skip",
-        metavar="CHECK",
-        action="append",
-        default=[],
-        choices=names,
-        help=f"leave one out, more than once if wanted: {', '.join(names)}",
-    )
-    how.add_argument("--strict", action="store_true", help="end with 1 for warnings as well")
-    add_output(how, "junit")
-
-
-def perform(checks: Mapping[str, Check], *, skip: Sequence[str], progress: Progress) -> list[Seen]:
-    """Run the checks in their order; one that AWS does not let look fails, and the others go on.
-
-    A check that has nothing to look at tells nothing.
+    Args:
+        checks: The checks by name.
+        context: What a check examines; immutable.
+        skip: Names of checks to leave out.
+        progress: Reports the check that is running.
+        extend: Returns the context with the values that a check has discovered.
     """
-    seen: list[Seen] = []
+    results = []
     for name, check in checks.items():
         if name in skip:
             continue
-        progress.update(f"Looking at: {name}")
-        try:
-            with explained():
-                for finding in check():
-                    seen.append(Seen(name, finding))  # noqa: PERF401 # keeps those before an error
-        except UsageError:
-            raise
-        except UserError as error:
-            hidden = isinstance(error.__cause__, (BotoCoreError, ClientError))
-            fix = f"make that call possible, or leave it out: --skip {name}" if hidden else ""
-            seen.append(Seen(name, fails(str(error), fix)))
+        progress.update(f"Checking {name}")
+        result = CheckResult(name, tuple(_findings(name, check, context)))
+        context = extend(context, result.discovered)
+        results.append(result)
     progress.clear()
-    return seen
+    return results
 
 
-def worst(seen: Sequence[Seen]) -> Verdict:
-    """Return the verdict over all: the worst of them."""
-    verdicts = {one.finding.verdict for one in seen}
-    return "fails" if "fails" in verdicts else "warning" if "warning" in verdicts else "ok"
-
-
-def status(seen: Sequence[Seen], *, strict: bool) -> int:
-    """Return the exit status: 1 where a check fails, or only warns and `strict` is set."""
-    return int(worst(seen) in (("fails", "warning") if strict else ("fails",)))
-
-
-def report(seen: Sequence[Seen], *, title: str, output: str, facts: Mapping[str, Any]) -> str:
-    """Return the report; `facts` are what JSON tells beside the checks."""
-    if output == "junit":
-        return _junit(seen, title)
-    if output == "json":
-        return json.dumps(
-            {
-                **facts,
-                "verdict": worst(seen),
-                "checks": [{"check": one.check, **vars(one.finding)} for one in seen],
-            },
-            indent=2,
+def _findings(name: str, check: Check[Context], context: Context) -> Iterator[Finding]:
+    try:
+        with explained():
+            yield from check(context)
+    except UsageError:
+        raise
+    except UserError as error:
+        is_aws = isinstance(error.__cause__, BotoCoreError | ClientError)
+        yield failed(
+            str(error), f"allow that call, or leave it out: --skip {name}" if is_aws else ""
         )
-    rows = [("VERDICT", "CHECK", "")]
-    for one in seen:
-        rows.append((one.finding.verdict, one.check, printable(one.finding.says)))
-        if one.finding.fix:
-            rows.append(("", "", f"→ {printable(one.finding.fix)}"))
-    counts = Counter(one.finding.verdict for one in seen)
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("ok", "warning", "fails"))
-    return f"{table(rows)}\n\n{title}: {worst(seen)} ({told})"
 
 
-def _junit(seen: Sequence[Seen], title: str) -> str:
-    """Return what CI systems read; JUnit knows no warnings, so that they pass with their words.
+def overall(results: Iterable[CheckResult]) -> Verdict:
+    """Return the worst verdict of all findings; a skipped one counts as passed."""
+    verdicts = {finding.verdict for result in results for finding in result.findings}
+    return next((verdict for verdict in ("fail", "warn") if verdict in verdicts), "pass")
 
-    https://github.com/testmoapp/junitxml
-    """
-    failures = sum(one.finding.verdict == "fails" for one in seen)
-    suite = ElementTree.Element(
-        "testsuite", name=title, tests=str(len(seen)), failures=str(failures), errors="0"
-    )
-    for one in seen:
-        says = printable(one.finding.says)
-        case = ElementTree.SubElement(suite, "testcase", classname=one.check, name=says)
-        words = f"{says}\n{printable(one.finding.fix)}"
-        if one.finding.verdict == "fails":
-            ElementTree.SubElement(case, "failure", message=says).text = words
-        elif one.finding.verdict == "warning":
-            ElementTree.SubElement(case, "system-out").text = f"warning: {words}"
-    suites = ElementTree.Element("testsuites")
-    suites.append(suite)
-    ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
+
+def exit_status(results: Iterable[CheckResult], *, strict: bool) -> int:
+    """Return 1 if a finding fails, or with `strict` if one warns; else 0."""
+    return int(overall(results) in (("fail", "warn") if strict else ("fail",)))

@@ -1,4 +1,6 @@
-"""What a canary leaves behind where the caller may upload but not delete."""
+"""What a canary leaves where the caller may upload but not delete."""
+
+from typing import Any
 
 import botocore.session
 import pytest
@@ -12,11 +14,11 @@ from worker.settings import Source, Variants
 KEY = "uploads/canary-1.jpg"
 
 
-def test_what_may_not_be_removed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """D4: S3 refuses single versions within an answer that is no error, and listings with one."""
+def test_what_may_not_be_deleted_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D4: S3 refuses single versions in a response that is not an error, and listings with one."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    s3 = botocore.session.Session().create_client("s3", region_name="eu-west-1")
+    s3: Any = botocore.session.Session().create_client("s3", region_name="eu-west-1")
     variants = Variants(widths=(128,), formats={"jpeg": 85}, max_pixels=1)
     source = Source(name="default", variants=variants, cache_control="no-store")
     queue = DeployedQueue("default", "https://work", "https://dead", "worker")
@@ -30,6 +32,6 @@ def test_what_may_not_be_removed_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         )
         stubber.add_client_error("list_object_versions", "AccessDenied", http_status_code=403)
         stubber.add_response("list_object_versions", {"IsTruncated": False})
-        left = Canary(s3, uploads, "thumbnails", 1.0, Progress())._removed(KEY)
+        left = Canary(s3, uploads, "thumbnails", "stack", 1.0, Progress())._delete(KEY)
     assert f"s3://uploads/{KEY}: no" in left
     assert f"s3://thumbnails/thumbnails/{KEY}/ (AccessDenied)" in left

@@ -1,4 +1,4 @@
-"""What the embedded AWS does not have, by AWS's own answers: a stub checks each one's shape."""
+"""What the embedded AWS lacks, with AWS's responses; a stub validates the shape of each one."""
 
 import json
 from collections.abc import Callable
@@ -10,10 +10,13 @@ import pytest
 from botocore.stub import Stubber
 
 from darkroom.aws.stack import Stack
+from darkroom.checks.deployed import drift, suite
+from darkroom.checks.deployed.comparison import Target, differ, differ_policies
+from darkroom.checks.deployed.network import check_network
+from darkroom.checks.deployed.observability import check_logs, check_subscriptions
 from darkroom.checks.framework import Finding
 from darkroom.cloudformation.identifiers import deployed
 from darkroom.cloudformation.resolver import ResolvedTemplate
-from darkroom.commands import verify
 from darkroom.console.progress import Progress
 from templates import pipeline, specification
 
@@ -41,11 +44,11 @@ PHYSICAL = {
 
 @dataclass
 class Stubbed:
-    """A stack whose AWS gives these answers, in this order and no others."""
+    """A stack whose AWS gives these responses, in this order and no others."""
 
-    target: verify.Target
+    target: Target
 
-    def answers(self, service: str, *answers: tuple[str, dict[str, Any]]) -> None:
+    def answers(self, service: Any, *answers: tuple[str, dict[str, Any]]) -> None:
         stubber = Stubber(self.target.stack.client(service))
         for operation, answer in answers:
             stubber.add_response(operation, answer)
@@ -78,20 +81,16 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
             session=session,
         )
         live = ResolvedTemplate(template, pseudo, deployed(PHYSICAL))
-        return Stubbed(verify.Target(stack, live, Progress(), 1.0))
+        return Stubbed(Target(stack=stack, template=live, progress=Progress(), timeout=1.0))
 
     return make
 
 
-def on(attribute: str) -> tuple[str, dict[str, Any]]:
-    return "describe_vpc_attribute", {attribute: {"Value": True}}
-
-
 def network(stubbed: Stubbed, **changed: Any) -> list[Finding]:
-    """What is found where all is well but for what is changed."""
+    """Findings in a network as deployed, except for what is changed."""
     live = stubbed.target.template
     wanted = live.resources_of_type("EC2::VPCEndpoint")
-    doors = {
+    endpoints = {
         title: {
             "VpcEndpointId": PHYSICAL[title],
             "VpcEndpointType": properties["VpcEndpointType"],
@@ -109,7 +108,10 @@ def network(stubbed: Stubbed, **changed: Any) -> list[Finding]:
         "ec2",
         ("describe_vpc_attribute", {"EnableDnsSupport": {"Value": changed.get("dns", True)}}),
         ("describe_vpc_attribute", {"EnableDnsHostnames": {"Value": True}}),
-        *(("describe_vpc_endpoints", {"VpcEndpoints": [door]}) for door in doors.values()),
+        *(
+            ("describe_vpc_endpoints", {"VpcEndpoints": [endpoint]})
+            for endpoint in endpoints.values()
+        ),
         ("describe_managed_prefix_lists", {"PrefixLists": [{"PrefixListId": listed}]}),
         (
             "describe_security_groups",
@@ -141,40 +143,43 @@ def network(stubbed: Stubbed, **changed: Any) -> list[Finding]:
             },
         ),
     )
-    return list(verify._network(stubbed.target))
+    return list(check_network(stubbed.target))
 
 
-def test_a_network_as_deployed_is_well(stubbed: Callable[..., Stubbed]) -> None:
-    """S6: endpoints, ways out and flow log, with what the template says of them."""
-    assert {one.verdict for one in network(stubbed())} == {"ok"}
+def test_a_network_as_deployed_passes(stubbed: Callable[..., Stubbed]) -> None:
+    """S6: endpoints, egress and flow log are as in the template."""
+    assert {one.verdict for one in network(stubbed())} == {"pass"}
 
 
 OPEN = {"Statement": [{"Action": "*", "Effect": "Allow", "Principal": "*", "Resource": "*"}]}
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"dns": False}, "vpc-0a has enableDnsSupport off"),
-        ({"policy": OPEN}, "S3Endpoint (vpce-0a): its policy is [another"),
-        ({"state": "pendingAcceptance"}, "its state is pendingacceptance"),
-        ({"private": False}, "SqsEndpoint (vpce-0b): private DNS is false"),
-        ({"tables": []}, "RouteTableIds is [], not [rtb-0a]"),
-        ({"listed": "pl-new"}, "S3's prefix list is [pl-6da54004], not [pl-new]"),
-        ({"ranges": [{"CidrIp": "0.0.0.0/0"}]}, "other addresses is [0.0.0.0/0], not []"),
-        ({"delivered": "FAILED"}, "FlowLog (fl-0a): its delivery is FAILED"),
+        ({"policy": OPEN}, "S3Endpoint (vpce-0a): the policy lacks the statement ReadUploads"),
+        ({"state": "pendingAcceptance"}, "state is pendingacceptance"),
+        ({"private": False}, "SqsEndpoint (vpce-0b): private DNS is false, not true"),
+        ({"tables": []}, "route tables: rtb-0a missing"),
+        ({"listed": "pl-new"}, "S3's prefix list: pl-6da54004 instead of pl-new"),
+        (
+            {"ranges": [{"CidrIp": "0.0.0.0/0"}]},
+            "egress to addresses: 0.0.0.0/0 not in the template",
+        ),
+        ({"delivered": "FAILED"}, "FlowLog (fl-0a): delivery is FAILED"),
     ],
 )
-def test_each_change_of_the_network_is_told(
-    stubbed: Callable[..., Stubbed], changed: dict[str, Any], told: str
+def test_each_change_of_the_network_is_reported(
+    stubbed: Callable[..., Stubbed], changed: dict[str, Any], message: str
 ) -> None:
     """S6, traps 25, 26, 45: whatever was opened or moved."""
     found = network(stubbed(), **changed)
-    assert told in " ".join(one.says for one in found if one.verdict == "fails")
+    assert message in " ".join(one.message for one in found if one.verdict == "fail")
 
 
-def test_a_policy_is_compared_by_what_it_means(stubbed: Callable[..., Stubbed]) -> None:
-    """S6: AWS orders and packs lists its own way; a condition more or less is another policy."""
+def test_a_policy_is_compared_by_its_meaning(stubbed: Callable[..., Stubbed]) -> None:
+    """S6: AWS reorders and unwraps lists; a missing condition is a difference that is named."""
     one = stubbed()
     endpoint = one.target.template.resources_of_type("EC2::VPCEndpoint")["S3Endpoint"]
     policy = endpoint["PolicyDocument"]
@@ -184,9 +189,19 @@ def test_a_policy_is_compared_by_what_it_means(stubbed: Callable[..., Stubbed]) 
         if len(statement["Action"]) == 1:
             (statement["Action"],) = statement["Action"]
     turned["Statement"].reverse()
-    assert verify._policies(policy, json.dumps(turned))[2] == set()
+    assert differ_policies(policy, json.dumps(turned)) == []
+    sid = turned["Statement"][0]["Sid"]
     del turned["Statement"][0]["Condition"]
-    assert len(verify._policies(policy, json.dumps(turned))[2]) == 1
+    (changed,) = differ_policies(policy, json.dumps(turned))
+    assert changed.message == f"Condition of the policy statement {sid} changed"
+    del turned["Statement"][0]
+    (lacking,) = differ_policies(policy, json.dumps(turned))
+    assert lacking.message == f"the policy lacks the statement {sid}"
+    turned["Statement"] += [*policy["Statement"], {**OPEN["Statement"][0], "Sid": "All"}]
+    (additional,) = differ_policies(policy, json.dumps(turned))
+    assert additional.message == "the policy has the additional statement All"
+    (none,) = differ_policies(policy, None)
+    assert none.message == "there is no policy"
 
 
 def test_arns_are_those_that_aws_makes(stubbed: Callable[..., Stubbed]) -> None:
@@ -196,29 +211,30 @@ def test_arns_are_those_that_aws_makes(stubbed: Callable[..., Stubbed]) -> None:
     assert live.resolve({"Fn::GetAtt": ["WorkQueue", "QueueName"]}) == "work"
 
 
-def test_who_has_not_confirmed_hears_nothing(stubbed: Callable[..., Stubbed]) -> None:
-    """Trap 35: both topics, each with its own sentence."""
+def test_unconfirmed_subscriptions_fail(stubbed: Callable[..., Stubbed]) -> None:
+    """Trap 35: each topic has its own sentence, and its own parameter."""
     one = stubbed()
 
-    def page(*heard: str) -> tuple[str, dict[str, Any]]:
+    def page(*arns: str) -> tuple[str, dict[str, Any]]:
         subscriptions = [
             {"SubscriptionArn": arn, "Protocol": "email", "Endpoint": "you@example.com"}
-            for arn in heard
+            for arn in arns
         ]
         return "list_subscriptions_by_topic", {"Subscriptions": subscriptions}
 
     one.answers("sns", page("PendingConfirmation", "arn:aws:sns:x:y:z"), page())
-    pending, confirmed, nobody = verify._mail(one.target)
-    assert (pending.verdict, confirmed.verdict, nobody.verdict) == ("fails", "ok", "warning")
-    assert "has not confirmed" in pending.says
-    assert "WarningAlarmTopic goes to nobody" in nobody.says
+    pending, confirmed, nobody = check_subscriptions(one.target)
+    assert (pending.verdict, confirmed.verdict, nobody.verdict) == ("fail", "pass", "warn")
+    assert "has not confirmed" in pending.message
+    assert "WarningAlarmTopic notifies nobody" in nobody.message
+    assert "WarningAlarmEmail" in nobody.remediation
 
 
-def test_drift_is_waited_for_and_told_page_by_page(
+def test_drift_is_awaited_and_read_page_by_page(
     stubbed: Callable[..., Stubbed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D4: detection takes its time, and may fail for some types."""
-    monkeypatch.setattr(verify, "DRIFT_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(drift, "PAUSE_SECONDS", 0)
     one = stubbed()
     now = {"StackId": "arn", "StackDriftDetectionId": "d", "Timestamp": 0}
 
@@ -261,23 +277,23 @@ def test_drift_is_waited_for_and_told_page_by_page(
         ),
         ("describe_stack_resource_drifts", {"StackResourceDrifts": [drifted("Vpc", "DELETED")]}),
     )
-    failed, modified, deleted = verify._drift(one.target)
-    assert "no right to read [X]" in failed.says
-    assert "WorkQueue (workqueue) is modified: /VisibilityTimeout" in modified.says
-    assert "Vpc (vpc) is deleted" in deleted.says
+    failed, modified, deleted = drift.check_drift(one.target)
+    assert "no right to read [X]" in failed.message
+    assert "WorkQueue (workqueue) is modified: /VisibilityTimeout" in modified.message
+    assert "Vpc (vpc) is deleted" in deleted.message
 
 
 @pytest.mark.parametrize(
-    ("destination", "status", "encrypted", "told"),
+    ("destination", "status", "encrypted", "message"),
     [
         ("", "ACTIVE", "ENABLED", ""),
-        ("arn:elsewhere", "ACTIVE", "ENABLED", "where it leads is []"),
-        ("", "CREATING", "ENABLED", "its state is CREATING, not ACTIVE"),
+        ("arn:elsewhere", "ACTIVE", "ENABLED", "destination: arn:aws:firehose"),
+        ("", "CREATING", "ENABLED", "state is CREATING, not ACTIVE"),
         ("", "ACTIVE", "DISABLED", "encryption is DISABLED, not ENABLED"),
     ],
 )
-def test_the_archive_is_wired(
-    stubbed: Callable[..., Stubbed], destination: str, status: str, encrypted: str, told: str
+def test_the_archive_is_connected(
+    stubbed: Callable[..., Stubbed], destination: str, status: str, encrypted: str, message: str
 ) -> None:
     """O6: the log group leads to a stream that is active and encrypted."""
     one = stubbed({"logs": {"archive": True}})
@@ -318,23 +334,40 @@ def test_the_archive_is_wired(
         ),
     )
     assert subscription["DestinationArn"] == arn
-    fails = " ".join(one.says for one in verify._logs(one.target) if one.verdict == "fails")
-    assert told in fails
-    assert bool(told) == bool(fails)
+    failures = [found.message for found in check_logs(one.target) if found.verdict == "fail"]
+    assert message in " ".join(failures)
+    assert bool(message) == bool(failures)
 
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        ("UPDATE_COMPLETE", "ok"),
-        ("UPDATE_ROLLBACK_COMPLETE", "fails"),
-        ("UPDATE_IN_PROGRESS", "fails"),
-        ("DELETE_FAILED", "fails"),
+        ("UPDATE_COMPLETE", "pass"),
+        ("UPDATE_ROLLBACK_COMPLETE", "fail"),
+        ("UPDATE_IN_PROGRESS", "fail"),
+        ("DELETE_FAILED", "fail"),
     ],
 )
 def test_a_stack_that_was_rolled_back_is_not_what_was_deployed(
     stubbed: Callable[..., Stubbed], status: str, verdict: str
 ) -> None:
-    """D4: CloudFormation's own word counts first."""
-    (found,) = verify._stack(stubbed(status=status).target)
+    """D4: the status of the last deployment comes first."""
+    (found,) = suite.check_status(stubbed(status=status).target)
     assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "message"),
+    [
+        ({"a", "b"}, {"b"}, "x: a missing"),
+        (set(), {"c"}, "x: c not in the template"),
+        ({"a"}, {"b"}, "x: b instead of a"),
+        (1, 2, "x is 2, not 1"),
+        (True, None, "x is not set, but true in the template"),
+        (None, 3, "x is 3, but not set in the template"),
+    ],
+)
+def test_a_difference_is_a_clause(expected: Any, actual: Any, message: str) -> None:
+    (found,) = differ("x", expected, actual)
+    assert found.message == message
+    assert differ("x", expected, expected) == []

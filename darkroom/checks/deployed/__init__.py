@@ -1,0 +1,1 @@
+"""Checks of a deployed stack against its own template."""

@@ -1,0 +1,105 @@
+"""All checks of a deployed stack, and the canary."""
+
+from collections.abc import Iterator, Sequence
+
+from darkroom.aws import deployed_template
+from darkroom.aws.errors import explained
+from darkroom.aws.queues import find_sources
+from darkroom.aws.stack import open_stack
+from darkroom.checks.canary import Canary
+from darkroom.checks.deployed.buckets import check_buckets, check_key
+from darkroom.checks.deployed.comparison import Target
+from darkroom.checks.deployed.drift import check_drift
+from darkroom.checks.deployed.functions import check_functions, check_queues, check_triggers
+from darkroom.checks.deployed.network import check_network
+from darkroom.checks.deployed.observability import (
+    check_alarms,
+    check_logs,
+    check_subscriptions,
+    check_topics,
+)
+from darkroom.checks.existing_sources import check_existing_sources
+from darkroom.checks.framework import Check, CheckResult, Finding, failed, passed, run_checks
+from darkroom.console.command import StackOptions
+from darkroom.console.progress import Progress
+from darkroom.emulator.limitations import find_limitations
+
+DEPLOYED = {
+    "CREATE_COMPLETE",
+    "IMPORT_COMPLETE",
+    "UPDATE_COMPLETE",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+}
+
+
+@explained()
+def check_deployed(
+    options: StackOptions, *, skip: Sequence[str], timeout: float, progress: Progress
+) -> tuple[Target, list[CheckResult]]:
+    """Run all checks of a deployed stack.
+
+    Args:
+        options: Name, region and profile of the stack.
+        skip: Names of checks to leave out.
+        timeout: Seconds to wait for the canary's thumbnails.
+        progress: Reports the check that is running.
+
+    Raises:
+        UserError: the stack does not exist, or AWS cannot be used.
+    """
+    stack = open_stack(options)
+    target = Target(
+        stack=stack,
+        template=deployed_template.read(stack),
+        progress=progress,
+        timeout=timeout,
+        limitations=find_limitations(stack),
+    )
+    return target, run_checks(CHECKS, target, skip=skip, progress=progress)
+
+
+def check_status(target: Target) -> Iterator[Finding]:
+    """The last deployment succeeded: a stack that was rolled back is not what was deployed."""
+    name, status = target.stack.name, target.stack.status
+    if status in DEPLOYED:
+        yield passed(f"{name} is in {status}")
+    else:
+        yield failed(
+            f"{name} is in {status}",
+            f"aws cloudformation describe-stack-events --stack-name {name}",
+        )
+
+
+def check_canary(target: Target) -> Iterator[Finding]:
+    """A picture uploaded to each of the stack's own buckets becomes its thumbnails."""
+    own = {name for _, name, _ in target.resources("S3::Bucket")}
+    for bucket, source in find_sources(target.stack).items():
+        if bucket in own:
+            canary = Canary(
+                s3=target.stack.client("s3"),
+                source=source,
+                thumbnail_bucket=target.stack.output("ThumbnailBucketName"),
+                stack_name=target.stack.name,
+                timeout=target.timeout,
+                progress=target.progress,
+            )
+            yield from canary.run()
+
+
+CHECKS: dict[str, Check[Target]] = {
+    "stack": check_status,
+    "key": check_key,
+    "buckets": check_buckets,
+    "queues": check_queues,
+    "functions": check_functions,
+    "triggers": check_triggers,
+    "network": check_network,
+    "sources": lambda target: check_existing_sources(target.inputs),
+    "logs": check_logs,
+    "alarms": check_alarms,
+    "topics": check_topics,
+    "subscriptions": check_subscriptions,
+    "drift": check_drift,
+    "canary": check_canary,
+}
+"""In the order of `darkroom.checks.names.VERIFY`."""

@@ -1,0 +1,32 @@
+"""A stack's parameters with their values, whether it is deployed already or will be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from darkroom.aws.session import Account
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackInputs:
+    """What the checks of existing networks and sources examine, before and after a deployment."""
+
+    account: Account
+    declared: Mapping[str, Any]
+    """The template's Parameters section."""
+
+    values: Mapping[str, str]
+    resources: frozenset[str] = frozenset()
+    """Physical ids of the stack's own resources; empty where it does not exist yet."""
+
+
+def with_defaults(declared: Mapping[str, Any], *values: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of the declared parameters; later mappings win over earlier ones."""
+    merged = {
+        name: str(parameter["Default"])
+        for name, parameter in declared.items()
+        if "Default" in parameter
+    }
+    for mapping in values:
+        merged |= {name: value for name, value in mapping.items() if name in declared}
+    return merged
