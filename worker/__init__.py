@@ -1,1 +1,1 @@
-"""The function of the pipeline: queue messages in, thumbnails or rejection records out."""
+"""The Lambda function: queue messages in, thumbnails or rejection records out."""

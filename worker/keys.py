@@ -1,4 +1,4 @@
-"""Where outputs live: keys that are a pure function of the source's key and the output's name."""
+"""Keys of results: a pure function of the source's key and the output's name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ _LOOKS_SHORTENED = re.compile(r"~[0-9a-f]{64}\Z")
 
 
 def output_key(source_key: str, name: str, output_prefix: str = "") -> str:
-    """Return the key of the output `name` made from the object at `source_key`.
+    """Return the key of one output of the object at `source_key`.
 
-    `output_prefix`, here and below, is the source's: empty, or ending in `/`.
+    Args:
+        source_key: The object's key.
+        name: The output's name.
+        output_prefix: The source's own, here and below: empty, or ending in `/`.
+
+    Raises:
+        ValueError: The name is empty, too long or has a `/`.
     """
     if "/" in name or not 0 < len(name.encode()) <= LONGEST_NAME:
         raise ValueError(f"output name {name!r}: 1 to {LONGEST_NAME} bytes without / are allowed")
@@ -25,15 +31,15 @@ def output_key(source_key: str, name: str, output_prefix: str = "") -> str:
 
 
 def output_key_prefix(source_key: str, output_prefix: str = "") -> str:
-    """Return what the keys of all of a source's outputs begin with, up to and with the last `/`.
+    """Return the prefix of the keys of all outputs of the object at `source_key`, ending in `/`.
 
-    Whether the source's key is cut does not depend on an output's name: all lie at one place.
+    Whether the source's key is shortened does not depend on an output's name: all share one prefix.
     """
     return _fit(f"thumbnails/{output_prefix}", source_key, "/", spare=LONGEST_NAME)
 
 
 def rejection_key(source_key: str, output_prefix: str = "") -> str:
-    """Return the key of the record that says why `source_key` gave no outputs."""
+    """Return the key of the record that says why the object at `source_key` has no outputs."""
     return _fit(f"rejected/{output_prefix}", source_key, ".json")
 
 

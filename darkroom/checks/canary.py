@@ -88,9 +88,9 @@ class Canary:
             )
             if missing:
                 time.sleep(PAUSE_SECONDS)
-        plan = geometry.plan(SIZE, settings.variants)
-        frames = zip(settings.variants.widths, plan.frames, strict=True)
-        sizes = {width: frame.canvas for width, frame in frames}
+        plan = geometry.resize_plan(SIZE, settings.variants)
+        planned = zip(settings.variants.widths, plan.variants, strict=True)
+        sizes = {width: variant.canvas_size for width, variant in planned}
         for name, width in expected.items():
             if problem := self._defect(name, sizes[width]):
                 return failed(

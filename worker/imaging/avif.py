@@ -1,7 +1,7 @@
-"""How large the frames inside of an AVIF are, whatever its container says of them.
+"""The size of the frames in an AVIF file, whatever its container says.
 
-libavif believes the container (ISO/IEC 14496-12 and 23008-12) until a frame is decoded, and only
-then shrinks it to the size stated: the decoder's memory follows from the frame alone.
+libavif trusts the container (ISO/IEC 14496-12 and 23008-12) until a frame is decoded, and only then
+resizes it to the size stated: the decoder's memory depends on the frame alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 _SEQUENCE_HEADER = 1
 _WITH_FRAME_HEADER: Final = frozenset({3, 6})
-"""AV1's types of OBU (https://aomediacodec.github.io/av1-spec/, 6.2.2)."""
+"""Types of AV1's open bitstream units (https://aomediacodec.github.io/av1-spec/, 6.2.2)."""
 
 _KEY_FRAME, _SWITCH_FRAME = 0, 3
 _CHOSEN_BY_FRAME = 2
@@ -20,17 +20,20 @@ _LONGEST_HEADER: Final = 1024
 """Bytes; a sequence header has at most 32 operating points, of some 13 bytes each."""
 
 _MOST_STEPS: Final = 100_000
-"""Boxes, extents and OBUs, of which most files have thirty; a few bytes could ask for billions."""
+"""Boxes, extents and OBUs: most files have about thirty; a few bytes could ask for billions."""
 
 
 def pixels_at_once(data: bytes) -> int:
-    """Return the pixels of the frames that are in memory together for the first picture.
+    """Return the pixels of the frames that are in memory together for the first image.
 
-    Of a grid that is all of its cells. An alpha channel is as large as what it belongs to, and its
-    frame not counted besides. Raises ValueError where the file makes no sense or has no frames.
+    For a grid, these are all of its cells. An alpha channel is as large as its image, and its frame
+    is not counted.
+
+    Raises:
+        ValueError: The file is not valid, or has no frames.
     """
     container = _Container(memoryview(data))
-    # An animation has its first picture twice, as items and in its tracks; one of them is decoded.
+    # An animation has its first image twice, as items and in its tracks; one of them is decoded.
     ways = [container.items(), container.first_samples()]
     found = [[max(container.areas(sample)) for sample in samples] for samples in ways]
     if not any(found):
@@ -45,7 +48,7 @@ def _number(data: memoryview, position: int, size: int) -> int:
 
 
 class _Container:
-    """A file whose parts are looked at, within a number of steps."""
+    """A file whose parts are read, within a number of steps."""
 
     def __init__(self, file: memoryview) -> None:
         self._file = file
@@ -58,7 +61,7 @@ class _Container:
             raise ValueError(f"more than {_MOST_STEPS} parts")
 
     def _boxes(self, data: memoryview, path: bytes) -> Iterator[memoryview]:
-        """Yield the bodies of the boxes at a path: names of four letters, from outside in."""
+        """Yield the bodies of the boxes at a path: names of four letters, outermost first."""
         position = 0
         while position + 8 <= len(data):
             self._step()
@@ -67,7 +70,7 @@ class _Container:
                 size, start = _number(data, start, 8), start + 8
             end = position + size if size else len(data)
             if not start <= end <= len(data):
-                return  # no box: something else may follow a file; libavif does not get here
+                return  # not a box: other data may follow a file, which libavif does not read
             name = bytes(data[position + 4 : position + 8])
             if name == path[:4]:
                 # A "meta" box has a version and flags before the boxes in it.
@@ -105,7 +108,7 @@ class _Container:
                     yield _number(entry, 4, id_bytes)
 
     def _extents(self, location: memoryview) -> Iterator[tuple[int, bool, list[tuple[int, int]]]]:
-        """Yield each item's id, whether it is in the "idat" box, and its pieces: start, length."""
+        """Yield each item's id, whether it is in the "idat" box, and its extents: start, length."""
         position = 0
 
         def take(size: int) -> int:
@@ -152,7 +155,7 @@ class _Container:
                     yield self._file[start : start + size]
 
     def areas(self, sample: memoryview) -> Iterator[int]:
-        """Yield pixels that no frame of a sample exceeds."""
+        """Yield numbers of pixels; no frame of the sample has more than the largest."""
         sequence = None
         for kind, body in self._units(sample):
             if kind == _SEQUENCE_HEADER:
@@ -182,7 +185,7 @@ class _Container:
 
 
 class _Bits:
-    """What is left to read of an OBU, bit by bit."""
+    """Reads an open bitstream unit bit by bit."""
 
     def __init__(self, data: memoryview) -> None:
         head = bytes(data[:_LONGEST_HEADER])
@@ -202,15 +205,16 @@ class _Bits:
 
 
 class _Sequence:
-    """What a sequence header (5.5) says of its frames' sizes, in pixels.
+    """The sizes of frames in a sequence header (5.5), in pixels.
 
-    `area` is the greatest as long as no frame states its own, `bound` what that could be.
+    `area` is the largest unless a frame states its own size, and `bound` the largest that a frame
+    can state.
     """
 
     def __init__(self, bits: _Bits) -> None:
         bits.read(4)
         self._is_reduced = bool(bits.read())
-        self._time_bits = 0  # of a frame's time, where it has one
+        self._time_bits = 0  # the length of a frame's time, where it has one
         if self._is_reduced:
             bits.read(5)
         else:
@@ -255,8 +259,8 @@ class _Sequence:
                 bits.read(4)
 
     def is_overridden(self, bits: _Bits) -> bool:
-        """Tell whether a frame states a size of its own (5.9.2), which may exceed the `area`."""
-        if self._is_reduced or bits.read():  # the latter shows one that was decoded before
+        """Return whether a frame states its own size (5.9.2), which may exceed `area`."""
+        if self._is_reduced or bits.read():  # the latter shows a frame that was decoded before
             return False
         kind, is_shown = bits.read(2), bits.read()
         if is_shown:

@@ -1,4 +1,4 @@
-"""What part of a picture a variant shows, and on what: fit, position, background, sharpening."""
+"""Which part of an image a variant shows, and on what: fit, position, background, sharpening."""
 
 from __future__ import annotations
 
@@ -11,71 +11,87 @@ from PIL import Image, ImageFilter
 from worker.settings import LONGEST_SIDE, Variants
 
 Size = tuple[int, int]
+"""Width and height in pixels."""
 
-_PLACES: Final = {
+_CROP_SHARES: Final = {
     "center": (0.5, 0.5),
     "top": (0.5, 0.0),
     "bottom": (0.5, 1.0),
     "left": (0.0, 0.5),
     "right": (1.0, 0.5),
 }
-"""How much of what is cut off goes from the left, and from the top."""
+"""By position, the share of what is cropped that comes off the left, and off the top."""
 
-_RADIUS: Final = 0.8
-_THRESHOLD: Final = 2
-"""Of the unsharp mask: what an edge of a thumbnail is wide, and what is noise and no edge."""
+_UNSHARP_RADIUS: Final = 0.8
+"""Pixels: the width of an edge in a thumbnail."""
 
-
-@dataclass(frozen=True)
-class Frame:
-    """One variant: the size of the picture's part in it, and of all of it where that is more."""
-
-    size: Size
-    canvas: Size
+_UNSHARP_THRESHOLD: Final = 2
+"""Differences up to this one, of 255, are noise and not an edge."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The size that the whole picture shrinks to, and the variants made from that, widest first."""
+class VariantGeometry:
+    """The sizes of one variant.
 
-    whole: Size
-    frames: tuple[Frame, ...]
+    Attributes:
+        image_size: Of the image, or the part of it, that the variant shows.
+        canvas_size: Of the whole variant: larger where the image is padded.
+    """
+
+    image_size: Size
+    canvas_size: Size
 
 
-def plan(size: Size, variants: Variants) -> Plan:
-    """Return how the variants of an upright picture of this size are made; nothing is enlarged."""
+@dataclass(frozen=True)
+class ResizePlan:
+    """How all variants are made from one decoded image.
+
+    Attributes:
+        full_size: What the whole image is resized to; every variant is made from that.
+        variants: Widest first.
+    """
+
+    full_size: Size
+    variants: tuple[VariantGeometry, ...]
+
+
+def resize_plan(size: Size, variants: Variants) -> ResizePlan:
+    """Return how the variants of an upright image of this size are made; nothing is enlarged."""
     if variants.fit == "cover":
-        return _covering(size, variants)
-    frames = []
+        return _cover_plan(size, variants)
+    found = []
     for width in variants.widths:
-        height = _height(width, variants)
-        room = height / size[1] if variants.fit == "contain" else 1.0
-        scale = min(1.0, width / size[0], room, LONGEST_SIDE / max(size))
-        part = _scaled(size, scale)
-        frames.append(Frame(part, (width, height) if variants.fit == "contain" else part))
-    return Plan(frames[0].size, tuple(frames))
+        height = _variant_height(width, variants)
+        height_scale = height / size[1] if variants.fit == "contain" else 1.0
+        scale = min(1.0, width / size[0], height_scale, LONGEST_SIDE / max(size))
+        image = _scaled(size, scale)
+        found.append(
+            VariantGeometry(image, (width, height) if variants.fit == "contain" else image)
+        )
+    return ResizePlan(found[0].image_size, tuple(found))
 
 
-def _covering(size: Size, variants: Variants) -> Plan:
+def _cover_plan(size: Size, variants: Variants) -> ResizePlan:
     across, down = variants.aspect_ratio
     part = min(size[0], size[1] * across / down), min(size[1], size[0] * down / across)
-    frames = []
+    found = []
     for width in variants.widths:
         if width < part[0]:
-            shown = width, _height(width, variants)
+            shown = width, _variant_height(width, variants)
         else:
             shown = max(1, round(part[0])), max(1, round(part[1]))
-        frames.append(Frame(shown, shown))
-    # Rounded up, so that the first variant can be cut from it.
-    scale = max(frames[0].size[0] / part[0], frames[0].size[1] / part[1])
-    whole = (
-        max(frames[0].size[0], min(size[0], math.ceil(size[0] * scale))),
-        max(frames[0].size[1], min(size[1], math.ceil(size[1] * scale))),
+        found.append(VariantGeometry(shown, shown))
+    # Rounded up, so that the first variant can be cropped from it.
+    widest = found[0].image_size
+    scale = max(widest[0] / part[0], widest[1] / part[1])
+    full = (
+        max(widest[0], min(size[0], math.ceil(size[0] * scale))),
+        max(widest[1], min(size[1], math.ceil(size[1] * scale))),
     )
-    return Plan(whole, tuple(frames))
+    return ResizePlan(full, tuple(found))
 
 
-def _height(width: int, variants: Variants) -> int:
+def _variant_height(width: int, variants: Variants) -> int:
     across, down = variants.aspect_ratio
     return max(1, round(width * down / across))
 
@@ -84,42 +100,39 @@ def _scaled(size: Size, scale: float) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def cut(image: Image.Image, size: Size, variants: Variants) -> Image.Image:
-    """Return the part of this size of a whole picture, at the place that the variants name."""
+def crop(image: Image.Image, size: Size, variants: Variants) -> Image.Image:
+    """Return the part of this size of a whole image, at the position that the variants name."""
     spare = image.width - size[0], image.height - size[1]
     if spare == (0, 0):
         return image
-    from_left, from_top = _PLACES[variants.position]
-    left, top = round(spare[0] * from_left), round(spare[1] * from_top)
+    left_share, top_share = _CROP_SHARES[variants.position]
+    left, top = round(spare[0] * left_share), round(spare[1] * top_share)
     return image.crop((left, top, left + size[0], top + size[1]))
 
 
-def on_background(image: Image.Image, variants: Variants) -> Image.Image:
-    """Return the image without transparency where the variants name a colour to put behind it."""
+def flatten(image: Image.Image, variants: Variants) -> Image.Image:
+    """Return the image on the variants' background; with its transparency where there is none."""
     if image.mode != "RGBA" or variants.background is None:
         return image
-    behind = Image.new("RGBA", image.size, (*variants.background, 255))
-    return Image.alpha_composite(behind, image).convert("RGB")
+    background = Image.new("RGBA", image.size, (*variants.background, 255))
+    return Image.alpha_composite(background, image).convert("RGB")
 
 
-def finished(image: Image.Image, canvas: Size, variants: Variants) -> Image.Image:
+def sharpen_and_pad(image: Image.Image, canvas_size: Size, variants: Variants) -> Image.Image:
     """Return an image as it is stored: sharpened, and in the middle of its canvas."""
     if variants.sharpen:
-        image = _sharpened(image, variants.sharpen)
-    if image.size == canvas:
+        image = _sharpen(image, variants.sharpen)
+    if image.size == canvas_size:
         return image
-    behind = (0, 0, 0, 0) if variants.background is None else (*variants.background, 255)
-    whole = Image.new("RGBA", canvas, behind)
-    whole.paste(image.convert("RGBA"), _middle(image.size, canvas))
-    return whole if variants.background is None else whole.convert("RGB")
+    background = (0, 0, 0, 0) if variants.background is None else (*variants.background, 255)
+    canvas = Image.new("RGBA", canvas_size, background)
+    left, top = (canvas_size[0] - image.width) // 2, (canvas_size[1] - image.height) // 2
+    canvas.paste(image.convert("RGBA"), (left, top))
+    return canvas if variants.background is None else canvas.convert("RGB")
 
 
-def _middle(size: Size, canvas: Size) -> Size:
-    return (canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2
-
-
-def _sharpened(image: Image.Image, percent: int) -> Image.Image:
-    mask = ImageFilter.UnsharpMask(_RADIUS, percent, _THRESHOLD)
+def _sharpen(image: Image.Image, percent: int) -> Image.Image:
+    mask = ImageFilter.UnsharpMask(_UNSHARP_RADIUS, percent, _UNSHARP_THRESHOLD)
     if image.mode != "YCbCr":
         return image.filter(mask)
     # Chroma is stored at half the size: there is nothing in it to sharpen.

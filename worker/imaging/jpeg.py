@@ -1,4 +1,4 @@
-"""A JPEG's structure, as far as it saves decoding what a thumbnail does not show."""
+"""The structure of JPEG files: what a thumbnail does not show need not be decoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STARTS_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START_OF_SCAN = 0xDA
 _ADOBE = 0xEE
 SCAN_MARKER = bytes([0xFF, _START_OF_SCAN])
-# Markers with nothing behind them; before the end of the image none of them starts a segment.
+# Markers without a length; before the end of the image none of them starts a segment.
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA), 0xFF})
 
 # Within a scan, 0xFF stands for data before 0x00 and for a restart before 0xD0 to 0xD7.
@@ -21,7 +21,7 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 @dataclass(frozen=True)
 class _Segment:
-    """A marker with all that belongs to it: `data[start:end]`, a scan's coded bits included."""
+    """A marker with its data: `data[start:end]`, including the coded bits of a scan."""
 
     marker: int
     start: int
@@ -29,9 +29,9 @@ class _Segment:
 
 
 def has_partial_scans(data: bytes) -> bool:
-    """Tell whether a picture is complete only with its last scan: all is kept in memory until then.
+    """Return whether libjpeg keeps all coefficients in memory until the last scan.
 
-    So in a progressive file, and in one with the components one after the other.
+    It does so for a progressive file, and for one that has its components one after the other.
     """
     progressive, components = False, 0
     for segment in _segments(data, scans=False):
@@ -44,7 +44,7 @@ def has_partial_scans(data: bytes) -> bool:
 
 
 def holds_luma_and_chroma(data: bytes) -> bool:
-    """Tell whether a picture is stored as YCbCr, by the rules of libjpeg; False if in doubt."""
+    """Return whether an image is stored as YCbCr, by the rules of libjpeg; False if in doubt."""
     names = b""
     for segment in _segments(data, scans=False):
         body = data[segment.start + 4 : segment.end]
@@ -56,19 +56,19 @@ def holds_luma_and_chroma(data: bytes) -> bool:
 
 
 def count_scans(data: bytes) -> int:
-    """Return how many scans a file has; a progressive file's are each as large as the picture."""
+    """Return how many scans a file has; in a progressive file each is as large as the image."""
     return sum(segment.marker == _START_OF_SCAN for segment in _segments(data))
 
 
 def without_fine_detail(data: bytes) -> bytes:
-    """Return a progressive JPEG without scans that decoding at 1/8 of its size cannot show.
+    """Return a progressive JPEG without the scans that decoding at 1/8 of its size cannot show.
 
-    At 1/8 one block of 8 × 8 becomes one pixel, the block's mean (its DC coefficient), so that the
-    AC scans of components at full resolution go. One of each component stays: without any, libjpeg
-    would guess at means from their neighbours. Components at half resolution, as chroma usually
-    is, become 2 × 2 pixels a block and stay whole. What libjpeg decodes is the same to the bit.
+    At 1/8, one block of 8 × 8 becomes one pixel, the block's mean (its DC coefficient), so the AC
+    scans of components at full resolution are removed. One of each component stays: without any,
+    libjpeg would estimate means from their neighbours. Components at half resolution, as chroma
+    usually is, become 2 × 2 pixels per block and stay whole. What libjpeg decodes is bit-identical.
 
-    A file that is not progressive, or is damaged, comes back as it is.
+    A file that is not progressive, or is damaged, is returned unchanged.
     """
     kept: list[bytes] = []
     full_resolution: set[int] = set()
@@ -78,7 +78,7 @@ def without_fine_detail(data: bytes) -> bytes:
         if segment.marker == _START_OF_FRAME_PROGRESSIVE:
             full_resolution = _full_resolution(data[segment.start : segment.end])
         elif segment.marker == _START_OF_SCAN:
-            component = _detail_of(data[segment.start : segment.start + 10])
+            component = _ac_component(data[segment.start : segment.start + 10])
             if component in seen:
                 kept.append(data[position : segment.start])
                 position = segment.end
@@ -89,11 +89,13 @@ def without_fine_detail(data: bytes) -> bytes:
 
 
 def _segments(data: bytes, *, scans: bool = True) -> Iterator[_Segment]:
-    """Yield the segments up to the end of the image, or to where the file makes no more sense.
+    """Yield the segments up to the end of the image, or to the first that is not valid.
 
-    Without `scans`, up to the head of the first: the rest of the file is not looked at.
+    Args:
+        data: The file.
+        scans: False ends at the header of the first scan, without reading the rest of the file.
     """
-    position = 2  # behind the start-of-image marker
+    position = 2  # after the start-of-image marker
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker in _WITHOUT_LENGTH:
@@ -110,14 +112,14 @@ def _segments(data: bytes, *, scans: bool = True) -> Iterator[_Segment]:
 
 
 def _full_resolution(frame: bytes) -> set[int]:
-    """Return the ids of the components that have as many samples as the picture has pixels."""
+    """Return the ids of the components that have as many samples as the image has pixels."""
     sampling = {frame[place]: frame[place + 1] for place in range(10, len(frame) - 2, 3)}
     across = max((factors >> 4 for factors in sampling.values()), default=0)
     down = max((factors & 15 for factors in sampling.values()), default=0)
     return {name for name, factors in sampling.items() if factors == across << 4 | down}
 
 
-def _detail_of(scan: bytes) -> int | None:
+def _ac_component(scan: bytes) -> int | None:
     """Return the id of the component whose AC coefficients a scan holds, None for a DC scan.
 
     In a progressive file an AC scan is of one component (ITU-T T.81, G.1.1.1.1).

@@ -1,4 +1,4 @@
-"""A PNG decoded some rows at a time: memory for a strip of it, whatever its size."""
+"""PNG files decoded in strips of rows, so that memory does not depend on their height."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import IO
 from PIL import Image, ImageFile, PngImagePlugin
 
 _EIGHT_BITS = frozenset({"L", "LA", "P", "RGB", "RGBA"})
-"""Raw modes whose bytes in the file are those in Pillow's memory."""
+"""Raw modes whose bytes in the file are the same as in Pillow's memory."""
 
 _BLOCK = 1 << 16
 
 
 def has_strips(picture: Image.Image) -> bool:
-    """Tell whether `strips` can read a picture: eight bits a sample, not interlaced, one frame."""
+    """Return whether `strips` can read it: eight bits per sample, not interlaced, one frame."""
     return (
         isinstance(picture, PngImagePlugin.PngImageFile)
         and not picture.is_animated
@@ -27,11 +27,15 @@ def has_strips(picture: Image.Image) -> bool:
 
 
 def strips(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
-    """Yield so many rows after the other, the last ones maybe fewer: the same bits as in `load`.
+    """Yield strips of this many rows, the last one of fewer: bit-identical to Pillow's `load`.
 
-    Rows are inflated here and handed, without compression, to Pillow's decoder, which undoes their
-    filters. These look back one row: each strip starts with the last row of the one before.
-    Raises ValueError or zlib.error where the file is damaged or ends.
+    Rows are inflated here and passed uncompressed to Pillow's decoder, which reverses their
+    filters. Filters refer to the row before, so each strip starts with the last row of the
+    previous one.
+
+    Raises:
+        ValueError: The file is damaged or ends early.
+        zlib.error: The same.
     """
     width, height = picture.size
     row_bytes = width * len(picture.getbands())
@@ -40,21 +44,21 @@ def strips(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
     for top in range(0, height, rows):
         count = min(rows, height - top)
         filtered = image_data.read(count * (1 + row_bytes))
-        unfiltered = b"\x00"  # what the row before starts with: no filter to undo
+        unfiltered = b"\x00"  # the filter type of the row before: none
         stored = zlib.compress(b"".join((unfiltered, before, filtered)), level=0)
         del filtered
         size = width, 1 + count
         strip = Image.frombytes(picture.mode, size, stored, "zip", (picture.mode, 0))
         del stored
         before = strip.crop((0, count, width, 1 + count)).tobytes()
-        strip.info = picture.info  # a transparent colour is noted there
+        strip.info = picture.info  # it holds a transparent colour
         if picture.palette:
             strip.putpalette(picture.palette)
         yield strip.crop((0, 1, width, 1 + count))
 
 
 def late_exif(picture: ImageFile.ImageFile) -> bytes | None:
-    """Return the EXIF data that follow the pixels, for which Pillow would decode all of these."""
+    """Return EXIF data that follow the pixels; to find them, Pillow would decode all pixels."""
     for name, chunk in _chunks(picture):
         if name == b"eXIf":
             return b"Exif\x00\x00" + b"".join(chunk)
@@ -62,7 +66,7 @@ def late_exif(picture: ImageFile.ImageFile) -> bytes | None:
 
 
 class _Inflated:
-    """What a zlib stream in pieces expands to, never more of it than asked for."""
+    """A zlib stream in pieces, which never expands to more than is asked for."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -80,7 +84,7 @@ class _Inflated:
 
 
 def _image_data(picture: ImageFile.ImageFile) -> Iterator[bytes]:
-    """Yield the bodies of the IDAT chunks, which nothing may stand between."""
+    """Yield the bodies of the IDAT chunks, which have to be consecutive."""
     for name, chunk in _chunks(picture):
         if name != b"IDAT":
             return
@@ -88,9 +92,10 @@ def _image_data(picture: ImageFile.ImageFile) -> Iterator[bytes]:
 
 
 def _chunks(picture: ImageFile.ImageFile) -> Iterator[tuple[bytes, Iterator[bytes]]]:
-    """Yield the chunks from the first IDAT on: name, pieces of the body, to be taken at once.
+    """Yield name and body, in pieces, of each chunk from the first IDAT on.
 
-    A chunk that is taken has its checksum checked; of the others only the length is looked at.
+    The body must be read before the next chunk. The checksum of a body that is read is checked;
+    the others are skipped.
     """
     file = picture.fp
     if file is None:
@@ -116,4 +121,4 @@ def _body(file: IO[bytes], name: bytes, length: int) -> Iterator[bytes]:
         length -= len(piece)
         yield piece
     if checksum != int.from_bytes(file.read(4)):
-        raise ValueError(f"the chunk {name!r} has another checksum")
+        raise ValueError(f"the chunk {name!r} has a wrong checksum")

@@ -68,10 +68,10 @@ def test_too_large_is_refused_before_the_download(s3: MemoryS3) -> None:
 
     class Unread(io.RawIOBase):
         def readinto(self, _buffer: Any) -> int:
-            """Fail: nobody should get here."""
+            """Fail: the body must not be read."""
             raise AssertionError("read although it is too large")
 
-    body = Unread()
+    body: Any = Unread()
     s3.get_object = lambda **_: {  # type: ignore[method-assign]  # for this test
         "ContentLength": 5,
         "Body": StreamingBody(body, 5),

@@ -45,8 +45,8 @@ def test_memory_for_a_pixel_is_the_workers(kind: str, mode: str) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, mode, progressive=True)
     with Image.open(buffer) as picture:
-        assert math.isclose(memory_estimate.of_a_pixel(picture), service.DECODING_BYTES[kind])
-    encoding = memory_estimate.of_encoding((1000, 1000))
+        assert math.isclose(memory_estimate.bytes_per_pixel(picture), service.DECODING_BYTES[kind])
+    encoding = memory_estimate.encoding_bytes((1000, 1000))
     assert encoding == service.FIXED_BYTES + 10**6 * service.ENCODING_BYTES
 
 

@@ -1,4 +1,4 @@
-"""worker/imaging/geometry.py: what part of a picture a variant shows, and on what."""
+"""worker/imaging/geometry.py: which part of an image a variant shows, and on what."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHITE = (255, 255, 255)
 
 
 def halves(size: tuple[int, int], *, upright: bool) -> io.BytesIO:
-    """A picture that is red above and blue below, or red on the left and blue on the right."""
+    """Return a PNG that is red above and blue below, or red on the left and blue on the right."""
     image = Image.new("RGB", size, "red")
     width, height = size
     box = (0, height // 2, width, height) if upright else (width // 2, 0, width, height)
@@ -44,8 +44,8 @@ def colour(image: Image.Image) -> str:
 @pytest.mark.parametrize(
     ("position", "seen"), [("center", "both"), ("top", "red"), ("bottom", "blue"), ("left", "both")]
 )
-def test_cover_fills_its_shape_from_where_it_is_told(position: str, seen: str) -> None:
-    """P1: a tall picture cut to a wide shape: exact sizes, nothing stretched."""
+def test_cover_fills_its_shape_from_its_position(position: str, seen: str) -> None:
+    """P1: a tall image cropped to a wide shape: exact sizes, nothing stretched."""
     wide = replace(BASE, fit="cover", aspect_ratio=(4, 1), position=position)
     first, second = made(halves((200, 400), upright=True), wide)
     assert (first.size, second.size) == ((80, 20), (40, 10))
@@ -53,24 +53,25 @@ def test_cover_fills_its_shape_from_where_it_is_told(position: str, seen: str) -
 
 
 @pytest.mark.parametrize(("position", "seen"), [("left", "red"), ("right", "blue")])
-def test_cover_cuts_sides_too(position: str, seen: str) -> None:
+def test_cover_crops_sides_too(position: str, seen: str) -> None:
+    """P1: a wide image cropped to a tall shape."""
     tall = replace(BASE, fit="cover", aspect_ratio=(1, 4), position=position)
     first, _ = made(halves((400, 200), upright=False), tall)
     assert (first.size, colour(first)) == ((50, 200), seen)
 
 
 def test_cover_does_not_enlarge() -> None:
-    """P1: of a picture smaller than the variant, the largest part of that shape."""
+    """P1: of an image smaller than the variant, the largest part of that shape."""
     square = replace(BASE, fit="cover", aspect_ratio=(1, 1))
     first, second = made(halves((60, 30), upright=False), square)
     assert (first.size, second.size) == ((30, 30), (30, 30))
 
 
 @pytest.mark.parametrize("size", [(400, 100), (100, 400), (10, 10)])
-def test_exact_is_that_size_whatever_the_picture_is(size: tuple[int, int]) -> None:
-    """P1: the whole picture in the middle, on the background; small ones are not enlarged."""
-    exact = replace(BASE, fit="contain", aspect_ratio=(2, 1), background=WHITE)
-    first, second = made(halves(size, upright=True), exact)
+def test_contain_has_that_size_whatever_the_image_is(size: tuple[int, int]) -> None:
+    """P1: the whole image in the middle, on the background; small ones are not enlarged."""
+    contain = replace(BASE, fit="contain", aspect_ratio=(2, 1), background=WHITE)
+    first, second = made(halves(size, upright=True), contain)
     assert (first.size, second.size) == ((80, 40), (40, 20))
     assert first.format == "JPEG"
     corner = first.getpixel((0, 0))
@@ -80,7 +81,7 @@ def test_exact_is_that_size_whatever_the_picture_is(size: tuple[int, int]) -> No
         assert min(corner) > 240
 
 
-def test_exact_without_a_background_is_transparent_around() -> None:
+def test_contain_without_a_background_is_transparent_around() -> None:
     """P1: and so a PNG where no other format was asked for."""
     first, _ = made(halves((100, 400), upright=True), replace(BASE, fit="contain"))
     assert (first.format, first.mode, first.size) == ("PNG", "RGBA", (80, 80))
@@ -109,8 +110,8 @@ def test_sharpening_makes_edges_steeper_and_leaves_the_rest(mode: str) -> None:
     image = Image.new("RGB", (64, 64), (90, 90, 90))
     image.paste((160, 160, 160), (32, 0, 64, 64))
     image = image.resize((32, 32), Image.Resampling.LANCZOS).convert(mode)
-    sharp = geometry.finished(image, image.size, replace(BASE, sharpen=150))
-    plain = geometry.finished(image, image.size, BASE)
+    sharp = geometry.sharpen_and_pad(image, image.size, replace(BASE, sharpen=150))
+    plain = geometry.sharpen_and_pad(image, image.size, BASE)
     assert plain is image
     assert sharp.mode == image.mode
     before, after = (one.convert("L") for one in (image, sharp))
@@ -130,24 +131,24 @@ def test_sharpening_makes_edges_steeper_and_leaves_the_rest(mode: str) -> None:
 def test_every_plan_can_be_carried_out(
     width: int, height: int, fit: str, across: int, down: int, widths: list[int]
 ) -> None:
-    """P5: nothing is enlarged, empty, larger than its canvas or than what it is cut from."""
+    """P5: nothing is enlarged, empty, larger than its canvas or than what it is cropped from."""
     variants = replace(
         BASE, widths=tuple(sorted(widths, reverse=True)), fit=fit, aspect_ratio=(across, down)
     )
-    plan = geometry.plan((width, height), variants)
-    assert plan.whole[0] <= width
-    assert plan.whole[1] <= height
-    before = plan.whole
-    for wanted, frame in zip(variants.widths, plan.frames, strict=True):
+    plan = geometry.resize_plan((width, height), variants)
+    assert plan.full_size[0] <= width
+    assert plan.full_size[1] <= height
+    before = plan.full_size
+    for wanted, variant in zip(variants.widths, plan.variants, strict=True):
         for side in (0, 1):
-            assert 1 <= frame.size[side] <= before[side]
-            assert frame.size[side] <= frame.canvas[side]
-        assert frame.canvas[0] <= wanted
-        before = frame.size
+            assert 1 <= variant.image_size[side] <= before[side]
+            assert variant.image_size[side] <= variant.canvas_size[side]
+        assert variant.canvas_size[0] <= wanted
+        before = variant.image_size
 
 
 def test_a_canvas_larger_than_the_memory_is_refused() -> None:
-    """P5: before it is made, whatever the picture is."""
-    exact = replace(BASE, widths=(4_000,), fit="contain", background=WHITE)
+    """P5: before it is made, whatever the image is."""
+    contain = replace(BASE, widths=(4_000,), fit="contain", background=WHITE)
     with pytest.raises(Rejection, match="too_many_pixels"):
-        thumbnails.make(halves((10, 10), upright=True), exact, Memory(100_000_000))
+        thumbnails.make(halves((10, 10), upright=True), contain, Memory(100_000_000))

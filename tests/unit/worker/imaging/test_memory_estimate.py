@@ -18,7 +18,7 @@ ONE_STRIP = {"compression": "tiff_lzw", "tiffinfo": {278: SIZE[1]}}
 MEASURE = """
 import io, re, sys
 from PIL import Image
-from worker.imaging import geometry, memory_estimate, thumbnails
+from worker.imaging import decoding, geometry, memory_estimate, thumbnails
 from worker.settings import Variants
 
 file, width, format_name = sys.argv[1:]
@@ -26,9 +26,9 @@ variants = Variants((int(width), 10), {format_name: 80}, 12_000_000)
 with open(file, "rb") as opened:
     source = io.BytesIO(opened.read())
 with Image.open(source) as picture:
-    size = geometry.plan(picture.size, variants).whole
-    _, rows = thumbnails._reduction(picture.size, size)
-    estimate = memory_estimate.of_decoding(picture, size, rows)
+    size = geometry.resize_plan(picture.size, variants).full_size
+    _, rows = decoding.reduction(picture.size, size)
+    estimate = memory_estimate.decoding_bytes(picture, size, rows)
 source.seek(0)
 
 def peak():  # getrusage would count what this process's parent had before
@@ -79,11 +79,11 @@ def measured(file: Path, width: int, format_name: str) -> tuple[int, int]:
 def test_decoding_takes_no_more_than_estimated(
     mode: str, format_name: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    """P5: each format, and what makes it hungrier."""
+    """P5: each format, and what makes it need more."""
     file = tmp_path / "picture"
     picture(mode).save(file, format_name, **options)
     estimate, peak = measured(file, 1_200, "jpeg")
-    # Twice as much would refuse pictures, or keep them waiting, that there is room for.
+    # Twice as much would reject images, or keep them waiting, that fit into memory.
     assert peak < estimate < 2 * peak + 90_000_000
 
 
@@ -93,7 +93,7 @@ def test_decoding_takes_no_more_than_estimated(
 def test_a_wide_variant_takes_no_more_than_estimated(
     width: int, mode: str, format_name: str, tmp_path: Path
 ) -> None:
-    """P5: a variant as large as the picture takes more than the picture."""
+    """P5: a variant as large as the image takes more than the image."""
     file = tmp_path / "picture"
     picture(mode).save(file, "JPEG" if mode == "RGB" else "PNG")
     estimate, peak = measured(file, width, format_name)

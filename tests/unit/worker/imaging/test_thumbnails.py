@@ -19,7 +19,6 @@ from PIL import (
     ImageChops,
     ImageCms,
     ImageStat,
-    JpegImagePlugin,
     PngImagePlugin,
 )
 
@@ -35,8 +34,6 @@ from tests.unit.worker.imaging.corpus import (
     quarters,
     saved,
 )
-from worker.imaging import memory_estimate
-from worker.imaging import thumbnails as thumbnails_module
 from worker.imaging.memory import Memory
 from worker.imaging.thumbnails import make
 from worker.results import Output, Rejection
@@ -115,77 +112,6 @@ def test_each_width_in_each_format() -> None:
 def test_jpeg_is_progressive() -> None:
     """P4: a picture that appears whole and sharpens."""
     assert one(saved(quarters())).info.get("progressive") == 1
-
-
-def opened(data: bytes) -> JpegImagePlugin.JpegImageFile:
-    picture = Image.open(io.BytesIO(data))
-    assert isinstance(picture, JpegImagePlugin.JpegImageFile)
-    return picture
-
-
-@pytest.mark.parametrize(
-    ("size", "wanted", "decoded"),
-    [
-        ((1_601, 801), (200, 100), (201, 101)),
-        ((1_600, 800), (201, 100), (400, 200)),
-        ((1_601, 801), (401, 200), (601, 301)),
-        ((1_600, 800), (600, 300), (600, 300)),
-        ((1_600, 800), (601, 300), (800, 400)),
-        ((1_600, 800), (600, 301), (800, 400)),
-        ((1_600, 800), (801, 400), (1_600, 800)),
-        ((100, 50), (1_200, 600), (100, 50)),
-    ],
-)
-def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
-    size: tuple[int, int], wanted: tuple[int, int], decoded: tuple[int, int]
-) -> None:
-    """P1: decoding all of it would cost up to ten times as much, for nothing to see."""
-    picture = opened(saved(Image.new("RGB", size), "JPEG"))
-    box = thumbnails_module._set_scale(picture, wanted)
-    picture.load()
-    assert picture.size == decoded
-    if box:
-        # What is left over of the last, incomplete pixels must not stretch the picture.
-        assert box[2] / decoded[0] <= 1
-        assert box[2] / box[3] == pytest.approx(size[0] / size[1])
-
-
-@pytest.mark.parametrize(
-    ("width", "denominator"),
-    [(1_440, 2), (1_296, 2), (1_280, 1), (800, 1)],  # 1.07 times twice the thumbnail: 1284
-)
-def test_a_little_sharpness_goes_before_all_is_decoded(width: int, denominator: int) -> None:
-    """P1: half the size does where it is just larger than the thumbnail."""
-    picture = opened(saved(Image.new("RGB", (width, width)), "JPEG"))
-    assert thumbnails_module._decoded(picture, (600, 600)).size == (600, 600)
-    assert picture.decoderconfig[0] == denominator
-
-
-@pytest.mark.parametrize(("wanted", "shorter"), [((200, 100), True), ((201, 101), False)])
-def test_only_an_eighth_does_without_detail(wanted: tuple[int, int], shorter: bool) -> None:
-    """P1: a quarter would show what is missing."""
-    noise = Image.effect_noise((1_600, 808), 60)
-    data = saved(noise, "JPEG", progressive=True)
-    picture = opened(data)
-    thumbnails_module._set_scale(picture, wanted)
-    assert (len(memory_estimate.content(picture)) < len(data)) == shorter
-
-
-def test_without_pillows_insides_there_is_still_a_thumbnail(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """P5: should a new Pillow change them, 1/2 does what 3/8 did."""
-
-    def gone(*_arguments: object) -> None:
-        raise AttributeError("no such thing any more")
-
-    thumbnails_module._decodes_at_three_eighths.cache_clear()
-    monkeypatch.setattr(thumbnails_module, "_set_three_eighths", gone)
-    picture = opened(saved(Image.new("RGB", (1_600, 800)), "JPEG"))
-    thumbnails_module._set_scale(picture, (600, 300))
-    thumbnails_module._decodes_at_three_eighths.cache_clear()
-    picture.load()
-    assert picture.size == (800, 400)
 
 
 @pytest.mark.parametrize("size", [(333, 217), (81, 81), (345, 230), (700, 467), (1_181, 787)])
@@ -351,50 +277,6 @@ def test_a_profile_for_another_kind_of_picture_is_left_alone() -> None:
     found = one(saved(Image.new("L", (200, 100), 99), icc_profile=srgb))
     assert found.mode == "L"
     assert abs(found.getpixel((5, 5)) - 99) < 5  # type: ignore[operator]  # one band
-
-
-def _clouds(mode: str) -> Image.Image:
-    """Return a picture whose rows and transparency all differ."""
-    size = (611, 407)
-    image = Image.merge("RGB", [Image.effect_noise(size, 80).rotate(9 * turn) for turn in range(3)])
-    if mode == "RGBA":
-        image.putalpha(Image.linear_gradient("L").resize(size))
-        return image
-    return image.convert(mode)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        saved(_clouds("RGBA")),
-        saved(_clouds("RGB").quantize(64), transparency=3),
-        saved(_clouds("1")),
-        saved(_clouds("F"), "TIFF"),
-        saved(_clouds("YCbCr"), "TIFF"),
-    ],
-    ids=["rgba", "palette", "1 bit", "float", "ycbcr"],
-)
-def test_rows_converted_apart_leave_no_seam(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P1, P5: saving memory changes no pixel."""
-    whole = thumbnails(data)
-    monkeypatch.setattr(thumbnails_module, "_BAND_PIXELS", 4_000)
-    assert thumbnails(data) == whole
-
-
-def test_rows_converted_apart_end_where_the_whole_picture_would() -> None:
-    """P1: an alpha channel that hides nothing makes no difference, not even of a pixel."""
-    image = _clouds("RGB")
-    with_alpha = image.copy()
-    with_alpha.putalpha(255)
-    assert thumbnails(saved(with_alpha)) == thumbnails(saved(image))
-
-
-def test_one_transparent_row_far_down_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """P1: the whole picture decides whether it is a PNG, not its first or last rows."""
-    image = Image.new("RGBA", (800, 1_200), (9, 9, 9, 255))
-    image.paste((9, 9, 9, 0), (0, 610, 800, 620))
-    monkeypatch.setattr(thumbnails_module, "_BAND_PIXELS", 80_000)
-    assert thumbnails(saved(image))["w40"].content_type == "image/png"
 
 
 def test_too_many_pixels_for_the_memory_are_refused_before_they_are_decoded(

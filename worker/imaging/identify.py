@@ -1,0 +1,154 @@
+"""What an uploaded file is: its format, size and orientation, before any pixel is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Final
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from worker.imaging import jpeg, memory_estimate, png
+from worker.results import Rejection
+
+# Importing a plugin registers it. Without these, Pillow would import all of its forty at the first
+# WebP. MPO is what many cameras call a JPEG with a preview behind it: the JPEG plugin opens it.
+_PLUGINS: Final = (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+ACCEPTED: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
+"""Formats, by Pillow's names, that are decoded; a file's name does not matter."""
+
+_MOST_SCANS: Final = 100
+"""Encoders make about ten; 500 in 112 kB of a small image keep a core busy for 0.6 s."""
+
+_LONGEST_ROW: Final = 2**31 // 64
+"""Pillow counts a row's bits, up to 64 per pixel, in 31 bits, and calls more a lack of memory."""
+
+_LONGEST_EXIF: Final = 65_536
+"""Bytes; a JPEG cannot hold more. Pillow makes an object of every number in it."""
+
+_EXIF_ORIENTATION: Final = 0x0112
+
+_NOT_DECODED: Final = (
+    # (offset, signature, name): formats that people do upload and that are not decoded here.
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftyphev", "HEIC"),
+    (4, b"ftypmif1", "HEIF"),
+    (4, b"ftypmsf1", "HEIF"),
+    (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF-", "PDF"),
+    (0, b"\x00\x00\x01\x00", "ICO"),
+    (0, b"<svg", "SVG"),
+)
+
+
+@contextmanager
+def rejecting_damage(max_pixels: int) -> Iterator[None]:
+    """Turn whatever the decoders raise into a rejection: only their input can be at fault.
+
+    Args:
+        max_pixels: The limit at which Pillow itself refuses an image.
+    """
+    Image.MAX_IMAGE_PIXELS = max_pixels  # a decoder that allocates early checks this one
+    try:
+        yield
+    except (Rejection, MemoryError, ImportError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Rejection("too_many_pixels", f"{error}") from error
+    except Exception as error:
+        # Decoders meet attackers' bytes with a dozen kinds of exceptions, struct.error and
+        # ZeroDivisionError among them. Encoding is outside: a failure there is ours.
+        raise Rejection("corrupt", f"{type(error).__name__}: {error}") from error
+
+
+def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
+    """Identify an image by its content and check its size, without decoding a pixel.
+
+    Raises:
+        Rejection: It is not an image of an accepted format, or not within the limits.
+    """
+    try:
+        picture = Image.open(source, formats=ACCEPTED)
+    except UnidentifiedImageError as error:
+        source.seek(0)
+        raise _unidentified(source.read(16)) from error
+    width, height = picture.size
+    pixels = memory_estimate.pixels_at_once(picture)
+    if pixels > max_pixels or max(width, height) > _LONGEST_ROW:
+        within = f", with {pixels:,} within" if pixels > width * height else ""
+        raise Rejection(
+            "too_many_pixels",
+            f"{width} × {height} pixels{within}; at most {max_pixels:,} in all are allowed.",
+        )
+    if isinstance(picture, JpegImagePlugin.JpegImageFile):
+        _check_scans(memory_estimate.file_content(picture))
+    return picture
+
+
+def exif_orientation(picture: ImageFile.ImageFile) -> int:
+    """Return the EXIF orientation, 1 to 8, that is still to be applied after decoding."""
+    if picture.format == "TIFF":
+        return 1  # there it is part of the format, and Pillow applies it
+    try:
+        if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
+            picture.info["exif"] = png.late_exif(picture)
+        if len(picture.info.get("exif") or b"") > _LONGEST_EXIF:
+            return 1
+        # Not the PNG plugin's own, which decodes all pixels to see what may follow them.
+        value = Image.Image.getexif(picture).get(_EXIF_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 -- damaged EXIF data are not a reason to reject good pixels
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _check_scans(data: bytes) -> None:
+    # Where the first scan holds everything, no other is decoded. The bytes of a marker can also
+    # occur elsewhere: counting them first is quick, and an upper bound.
+    if (
+        jpeg.has_partial_scans(data)
+        and data.count(jpeg.SCAN_MARKER) > _MOST_SCANS
+        and jpeg.count_scans(data) > _MOST_SCANS
+    ):
+        raise Rejection("too_many_scans", f"At most {_MOST_SCANS} scans are allowed.")
+
+
+def _unidentified(head: bytes) -> Rejection:
+    """Return why no decoder takes a file that starts like this."""
+    # Only now, because an AVIF file may start as HEIF does: both are boxes of the same kind.
+    for offset, signature, name in _NOT_DECODED:
+        if head.startswith(signature, offset):
+            return Rejection("unsupported_format", f"{name}; allowed: {', '.join(ACCEPTED)}.")
+    if any(_has_signature(name, head) for name in ACCEPTED):
+        return Rejection("corrupt", "The file ends or breaks within its header.")
+    return Rejection("not_an_image", f"None of {', '.join(ACCEPTED)}.")
+
+
+def _has_signature(format_name: str, head: bytes) -> bool:
+    """Return whether a file that starts like this has the signature of a format."""
+    accept = Image.OPEN[format_name][1]
+    return accept is not None and accept(head) is True
