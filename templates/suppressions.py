@@ -11,7 +11,7 @@ def suppress(**reasons: str) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for check, reason in reasons.items():
-        tool = "checkov" if check.startswith("CKV") else "validate"
+        tool = "checkov" if check.startswith("CKV") else "darkroom"
         skips = found.setdefault(tool, {"skip": []})["skip"]
         skips.append({"id": check, "comment": reason})
     return found

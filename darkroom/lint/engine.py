@@ -1,47 +1,20 @@
-"""Runs every rule of ours over a template, read with each set of values that could break one."""
+"""Runs the linters over a template and its parameter files."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from types import ModuleType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from darkroom.cloudformation import parameters
+from darkroom.cloudformation.loader import Template
 from darkroom.cloudformation.model import TemplateModel
-from darkroom.lint.rule import Rule, Severity
-from darkroom.lint.rules import (
-    alarms,
-    buckets,
-    dashboards,
-    encryption,
-    endpoints,
-    event_source_mappings,
-    event_sources,
-    functions,
-    logs,
-    network,
-    policies,
-    queues,
-    template,
-)
+from darkroom.lint import suppressions
+from darkroom.lint.catalogue import PARAMETER_FILE, RULES
+from darkroom.lint.finding import Finding
+from darkroom.lint.rule import Rule
 
-MODULES: tuple[ModuleType, ...] = (
-    queues,
-    event_source_mappings,
-    event_sources,
-    functions,
-    buckets,
-    encryption,
-    policies,
-    network,
-    endpoints,
-    alarms,
-    dashboards,
-    logs,
-    template,
-)
-RULES: dict[str, Rule] = {
-    one.name: one for module in MODULES for one in vars(module).values() if isinstance(one, Rule)
-}
+LINTERS = ("rules", suppressions.CFN_LINT, suppressions.CHECKOV)
 CHINA = {
     "AWS::Partition": "aws-cn",
     "AWS::Region": "cn-north-1",
@@ -49,73 +22,108 @@ CHINA = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What a tool says about a resource; `given` are the values it takes, empty for defaults."""
+@dataclass(frozen=True)
+class Report:
+    """The findings about a template, and the suppressed ones with their suppression."""
 
-    tool: str
-    rule: str
-    resource: str
-    problem: str
-    fix: str = ""
-    why: str = ""
-    source: str = ""
-    code: str = ""
-    severity: Severity = "error"
-    given: str = ""
+    template: Template
+    linters: Sequence[str]
+    findings: list[Finding]
+    suppressed: list[tuple[Finding, suppressions.Suppression]]
+
+
+def validate(
+    template: Template,
+    parameter_files: Sequence[Path] = (),
+    *,
+    linters: Sequence[str] = LINTERS,
+    notify: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Return what `linters` report about a template and its parameter files.
+
+    `notify` gets a sentence before each linter starts.
+
+    Raises:
+        UsageError: A parameter file cannot be read.
+        UserError: A linter is not installed, or failed.
+    """
+    files = {path: parameters.read(path) for path in parameter_files}
+    known = template.content.get("Parameters", {})
+    found = [
+        PARAMETER_FILE.finding(str(path), problem, path=str(path))
+        for path, pairs in files.items()
+        for problem in parameters.wrong(known, pairs)
+    ]
+    if "rules" in linters:
+        notify(f"Running {len(RULES)} rules")
+        values = {str(path): parameters.usable(known, pairs) for path, pairs in files.items()}
+        found += check(template.content, values)
+    if set(linters) - {"rules"}:
+        from darkroom.lint import external  # the rules alone start without cfn-lint's second
+
+        for name, linter in external.LINTERS.items():
+            if name in linters:
+                notify(f"Running {name} (up to a minute)")
+                found += linter([template.content])[0]
+    remaining, suppressed = suppressions.apply(template.content, found, linters)
+
+    def located(finding: Finding) -> Finding:
+        if finding.path:
+            return finding
+        line = template.lines.get(finding.resource)
+        return replace(finding, path=str(template.path), line=line)
+
+    return Report(
+        template,
+        linters,
+        [located(one) for one in remaining],
+        [(located(one), why) for one, why in suppressed],
+    )
 
 
 def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Yield what our rules find, each problem once, with the first values that show it.
 
-    `files` are the values of each parameter file. Beside them and the defaults, each parameter
-    goes to its bounds, and each condition is tried both ways.
+    `files` are the values of each parameter file. Besides them and the defaults, each parameter
+    is set to its bounds, and each condition is tried both ways.
     """
     found: set[tuple[str, str, str]] = set()
-    for given, values in _scenarios(content, files):
+    for name, values in scenarios(content, files):
         stack = TemplateModel(content, dict(values))
-        deployable = given in ("", *files)
-        if not deployable and _stops(stack):
-            continue  # CloudFormation would refuse these values by the template's own rules
+        if name not in ("", *files) and _is_refused(stack):
+            continue
         for one in RULES.values():
-            for resource, problem in _problems(one, stack):
+            for resource, problem in problems(one, stack):
                 # The same problem with other numbers is the same problem.
                 key = (one.name, resource, re.sub(r"\d+", "", problem))
                 if key not in found:
                     found.add(key)
-                    yield Finding(
-                        tool="rules",
-                        rule=one.name,
-                        resource=resource,
-                        problem=problem,
-                        fix=one.remediation,
-                        why=one.why,
-                        source=one.source,
-                        code=one.code,
-                        severity=one.severity,
-                        given=given,
-                    )
+                    yield one.finding(resource, problem, parameters=name)
 
 
-def _stops(stack: TemplateModel) -> bool:
+def _is_refused(stack: TemplateModel) -> bool:
+    """Return whether the template's own Rules section refuses the parameter values."""
     try:
         return bool(stack.broken_rules())
     except (AttributeError, KeyError, TypeError, ValueError):
-        return False  # so that the rule that looks at them says so
+        return False  # cfn-rules-pass reports it
 
 
-def _problems(one: Rule, stack: TemplateModel) -> Iterator[tuple[str, str]]:
-    """Yield a rule's problems; one that cannot read the template has not passed."""
+def problems(one: Rule, stack: TemplateModel) -> Iterator[tuple[str, str]]:
+    """Yield a rule's problems; a rule that cannot read the template has not passed."""
     try:
         yield from one.check(stack)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        yield "template", f"is not written as this rule expects: {type(error).__name__} {error}"
+        yield (
+            "template",
+            f"does not have the form that this rule expects: {type(error).__name__} {error}",
+        )
 
 
-def _scenarios(
+def scenarios(
     content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a description and the values of each reading; the first are the defaults."""
+    """Yield a description and the parameter values of each run; the first are the defaults."""
     yield "", {}
     for name, values in files.items():
         yield name, dict(values)
@@ -127,7 +135,7 @@ def _scenarios(
             yield f"{name}={value}", {name: value}
             if name in _compared(content):
                 others[name] = value
-    yield "every condition the other way", others
+    yield "every condition reversed", others
     yield "in China", {**others, **CHINA}
 
 

@@ -1,4 +1,4 @@
-"""Runs cfn-lint and checkov over a template, at their strictest."""
+"""Runs cfn-lint and checkov over templates, with their strictest settings."""
 
 import importlib.util
 import json
@@ -15,17 +15,17 @@ from cfnlint.config import ManualArgs
 from cfnlint.helpers import REGIONS
 
 from darkroom.errors import UserError
-from darkroom.lint.engine import Finding
+from darkroom.lint.finding import Finding, Severity
+from darkroom.lint.suppressions import CFN_LINT, CHECKOV
 
-# I4010 wants each resource's rationale as metadata for language models: the comments of whoever
-# writes the template are for that, and a template has 51,200 bytes to stay within.
+# I4010 asks for each resource's rationale in Metadata. The code that generates the template has
+# comments for that, and the template has a limit of 51,200 bytes.
 IGNORED = ["I4010"]
-CFN_LINT = "cfn-lint"
-CHECKOV = "checkov"
+SEVERITIES: dict[str, Severity] = {"E": "error", "W": "warning", "I": "info"}
 
 
-def without_skips(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the template without the linters' own suppressions, so that an unused one shows."""
+def without_suppressions(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the template without suppressions, so that an unused one is found."""
     resources = {
         title: {key: value for key, value in resource.items() if key != "Metadata"}
         if isinstance(resource, dict)
@@ -41,7 +41,7 @@ def without_skips(content: dict[str, Any]) -> dict[str, Any]:
 def run_cfn_lint(
     contents: Sequence[dict[str, Any]], *, regions: Sequence[str] = tuple(REGIONS)
 ) -> list[list[Finding]]:
-    """Return cfn-lint's findings for each template: informational too, in all `regions`."""
+    """Return cfn-lint's findings for each template, informational ones too, in all `regions`."""
     settings = ManualArgs(
         include_checks=["I"],
         include_experimental=True,
@@ -52,14 +52,16 @@ def run_cfn_lint(
     return [
         [
             Finding(
-                tool=CFN_LINT,
+                linter=CFN_LINT,
+                code=match.rule.id,
                 rule=match.rule.id,
+                severity=SEVERITIES.get(match.rule.id[0], "error"),
                 resource=_resource(list(match.path or [])),
-                problem=match.message,
-                why=match.rule.shortdesc,
+                message=match.message,
+                title=match.rule.shortdesc,
                 source=match.rule.source_url,
             )
-            for match in lint(json.dumps(without_skips(content), indent=1), config=settings)
+            for match in lint(json.dumps(without_suppressions(content), indent=1), config=settings)
         ]
         for content in contents
     ]
@@ -71,21 +73,21 @@ def _resource(path: list[Any]) -> str:
 
 
 def run_checkov(contents: Sequence[dict[str, Any]]) -> list[list[Finding]]:
-    """Return checkov's findings for each template; one run for all, for its start takes seconds.
+    """Return checkov's findings for each template; one run for all, as its start takes seconds.
 
     Raises:
-        UserError: checkov is not installed, or read less than it was given: by itself it takes
-            a file that it cannot read for one without fault.
+        UserError: checkov is not installed, or did not read every template: alone it reports
+            a file that it cannot read as one without a fault.
     """
     if importlib.util.find_spec("checkov") is None:
         raise UserError(
             f"checkov is not installed for {sys.executable}; install it (python -m pip install"
-            f" -e '.[validate]') or leave it out: --tools rules,{CFN_LINT}"
+            f" -e '.[validate]') or leave it out: --linters rules,{CFN_LINT}"
         )
     with tempfile.TemporaryDirectory() as directory:
         paths = [Path(directory) / f"{index}.json" for index in range(len(contents))]
         for path, content in zip(paths, contents, strict=True):
-            path.write_text(json.dumps(without_skips(content)), encoding="utf-8")
+            path.write_text(json.dumps(without_suppressions(content)), encoding="utf-8")
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "checkov.main", "--framework", "cloudformation"),
@@ -100,30 +102,34 @@ def run_checkov(contents: Sequence[dict[str, Any]]) -> list[list[Finding]]:
     try:
         return read_checkov(done.stdout, len(contents))
     except (KeyError, TypeError, ValueError):
-        said = (done.stderr or done.stdout).strip()[-1000:]
-        raise UserError(f"checkov ended with {done.returncode} and no report: {said}") from None
+        output = (done.stderr or done.stdout).strip()[-1000:]
+        raise UserError(
+            f"checkov exited with {done.returncode} and wrote no report: {output}"
+        ) from None
 
 
 def read_checkov(report: str, count: int) -> list[list[Finding]]:
-    """Return the findings in checkov's report on `count` files called 0.json, 1.json ….
+    """Return the findings in checkov's report on `count` files named 0.json, 1.json ….
 
     Raises:
-        UserError: it could not read a file, or looked at no resource at all.
+        UserError: checkov could not read a file, or checked no resource at all.
     """
     content = json.loads(report)
     content = content[0] if isinstance(content, list) else content
     if unread := content.get("results", {}).get("parsing_errors"):
         raise UserError(f"checkov cannot read the template: {unread}")
     if not content.get("resource_count", content.get("summary", {}).get("resource_count")):
-        raise UserError("checkov found no resource to look at")
+        raise UserError("checkov found no resource to check")
     found: list[list[Finding]] = [[] for _ in range(count)]
     for one in content["results"]["failed_checks"]:
         found[int(Path(one["file_path"]).stem)].append(
             Finding(
-                tool=CHECKOV,
+                linter=CHECKOV,
+                code=one["check_id"],
                 rule=one["check_id"],
+                severity="warning",  # only its paid service knows severities
                 resource=one["resource"].rpartition(".")[2],
-                problem=one["check_name"],
+                message=one["check_name"],
                 source=one.get("guideline") or "https://www.checkov.io/5.Policy%20Index/all.html",
             )
         )

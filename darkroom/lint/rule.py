@@ -3,16 +3,13 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel
+from darkroom.lint.finding import Finding, Severity
 
 Problems = Iterator[tuple[str, str]]
 """Logical id of a resource (or name of a parameter), and what is wrong with it."""
-
-Severity = Literal["error", "warning", "info"]
-"""`error`: a deployment fails, data is lost or exposed, or processing stops. `warning`: it works,
-with a safeguard missing or at a needless cost. `info`: advice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +26,7 @@ class Rule:
         source: Address of the AWS documentation that says so.
         requirements: Codes of docs/requirements.md.
         pitfalls: Numbers of docs/pitfalls.md.
-        check: Yields the problems of a template.
+        check: Yields the problems of a template; nothing for a rule that reads something else.
     """
 
     code: str
@@ -41,7 +38,24 @@ class Rule:
     source: str
     requirements: tuple[str, ...] = ()
     pitfalls: tuple[int, ...] = ()
-    check: Callable[[TemplateModel], Problems]
+    check: Callable[[TemplateModel], Problems] = lambda _: iter(())
+
+    def finding(self, resource: str, message: str, **place: Any) -> Finding:
+        """Return a finding of this rule; `place` are `parameters`, `path` and `line`."""
+        return Finding(
+            linter="rules",
+            code=self.code,
+            rule=self.name,
+            severity=self.severity,
+            resource=resource,
+            message=message,
+            title=self.title,
+            why=self.why,
+            remediation=self.remediation,
+            source=self.source,
+            requirements=self.requirements,
+            **place,
+        )
 
 
 def rule(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from darkroom.errors import UserError
-from darkroom.lint import engine, external
+from darkroom.lint import engine, external, suppressions
+from darkroom.lint.finding import Finding
 from templates import pipeline, specification
 from tests.mutation.defects import DEFECTS, Defect
 
@@ -61,7 +62,10 @@ def score(content: dict[str, Any], *, jobs: int) -> list[Result]:
     found = {}
     with ProcessPoolExecutor(jobs) as pool:
         # checkov first, for it may be missing.
-        for tool, run in ((external.CHECKOV, external.run_checkov), (external.CFN_LINT, lint)):
+        for tool, run in (
+            (suppressions.CHECKOV, external.run_checkov),
+            (suppressions.CFN_LINT, lint),
+        ):
             parts = pool.map(run, chunks)
             found[tool] = [_keys(findings) for part in parts for findings in part]
     found["rules"] = [_keys(list(engine.check(one, {}))) for one in templates]
@@ -80,13 +84,13 @@ def score(content: dict[str, Any], *, jobs: int) -> list[Result]:
     ]
 
 
-def _keys(findings: list[engine.Finding]) -> set[tuple[str, str]]:
+def _keys(findings: list[Finding]) -> set[tuple[str, str]]:
     return {(one.rule, one.resource) for one in findings}
 
 
 def table(results: list[Result]) -> str:
     """Return a line for each defect and the score of each tool."""
-    tools = (external.CFN_LINT, external.CHECKOV, "rules")
+    tools = (suppressions.CFN_LINT, suppressions.CHECKOV, "rules")
     width = max(len(one.defect.name) for one in results)
     lines = [f"{'defect':{width}}  {tools[0]:16} {tools[1]:22} {tools[2]}"]
     for one in results:

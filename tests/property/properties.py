@@ -8,11 +8,10 @@ from typing import Any
 from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.references import references
 from darkroom.cloudformation.resource_types import resource_type
-from darkroom.commands import validate
 from darkroom.iam.model import model_of_template
 from darkroom.iam.proof import broken, prove
-from darkroom.lint import engine
-from darkroom.lint.engine import Finding
+from darkroom.lint import engine, suppressions
+from darkroom.lint.finding import Finding
 from templates import naming, pipeline
 from templates.function import LARGEST_ENVIRONMENT
 from templates.naming import NAME_PREFIX, NAME_PREFIX_LENGTH
@@ -47,13 +46,15 @@ def faults(plan: Specification, text: str) -> list[str]:
     found = [*_references(stack), *_names(stack), *_limits(stack, text)]
     found += _environments(plan, stack)
     found += broken(model_of_template(content, plan))
-    return found + unjustified(content, list(engine.check(content, {})), ("rules",))
+    return found + unsuppressed(content, list(engine.check(content, {})), ("rules",))
 
 
-def unjustified(content: dict[str, Any], found: list[Finding], tools: Sequence[str]) -> list[str]:
-    """Return what `tools` found and the template does not justify, a line each."""
-    report = validate.sift(content, found, tools)
-    return [f"{one.resource}: {one.rule}: {one.problem} ({one.given})" for one in report.findings]
+def unsuppressed(
+    content: dict[str, Any], found: list[Finding], linters: Sequence[str]
+) -> list[str]:
+    """Return what `linters` found and the template does not suppress, a line each."""
+    remaining, _ = suppressions.apply(content, found, linters)
+    return [f"{one.resource}: {one.rule}: {one.message} ({one.parameters})" for one in remaining]
 
 
 def unnoticed(plan: Specification, text: str) -> list[str]:

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from darkroom.commands import validate
 from darkroom.console.progress import Progress
 from darkroom.errors import UserError
-from darkroom.lint import external
-from darkroom.lint.engine import Finding
-from tests.property.properties import faults, rendered, unjustified, unnoticed
+from darkroom.lint import external, suppressions
+from darkroom.lint.finding import Finding
+from tests.property.properties import faults, rendered, unnoticed, unsuppressed
 from tests.property.strategies import Tables, parsed, tables
 
 # One of each partition: what differs by region, the default template and the examples are for.
@@ -64,17 +64,20 @@ def drawn(count: int, chosen: int) -> list[Tables]:
 
 
 def examine(
-    chunk: Sequence[Tables], *, tools: Sequence[str], regions: Sequence[str]
+    chunk: Sequence[Tables], *, linters: Sequence[str], regions: Sequence[str]
 ) -> list[Result]:
-    """Return what our own rules and proofs say about each, and the linters among `tools`."""
+    """Return what our own rules and proofs say about each, and the external ones of `linters`."""
     plans = [parsed(one) for one in chunk]
     texts = [rendered(plan) for plan in plans]
     contents: list[dict[str, Any]] = [json.loads(text) for text in texts]
     said: list[list[Finding]] = [[] for _ in contents]
     lint = partial(external.run_cfn_lint, regions=regions)
-    runs: dict[str, Linter] = {external.CFN_LINT: lint, external.CHECKOV: external.run_checkov}
+    runs: dict[str, Linter] = {
+        suppressions.CFN_LINT: lint,
+        suppressions.CHECKOV: external.run_checkov,
+    }
     for tool, run in runs.items():
-        if tool in tools:
+        if tool in linters:
             for findings, found in zip(said, run(contents), strict=True):
                 findings += found
     return [
@@ -85,7 +88,7 @@ def examine(
             [
                 *faults(plan, text),
                 *(f"not noticed: {change}" for change in unnoticed(plan, text)),
-                *unjustified(content, findings, [tool for tool in tools if tool in runs]),
+                *unsuppressed(content, findings, [one for one in linters if one in runs]),
             ],
         )
         for one, plan, text, content, findings in zip(
@@ -106,11 +109,11 @@ def main(argv: list[str] | None = None) -> int:
         "--all-regions", action="store_true", help="cfn-lint for each region, not each partition"
     )
     parser.add_argument(
-        "--tools",
-        type=validate.tools_named,
-        default=validate.TOOLS,
-        metavar="TOOL,…",
-        help=f"which to run; the rules always (default: {','.join(validate.TOOLS)})",
+        "--linters",
+        type=validate.linters,
+        default=validate.LINTERS,
+        metavar="TOOL[,TOOL]",
+        help=f"which to run; the rules always (default: {','.join(validate.LINTERS)})",
     )
     options = parser.parse_args(argv)
     if options.count < 1 or options.jobs < 1:
@@ -126,7 +129,7 @@ def main(argv: list[str] | None = None) -> int:
         options.jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
     )
     try:
-        look = partial(examine, tools=options.tools, regions=regions)
+        look = partial(examine, linters=options.linters, regions=regions)
         work = [pool.submit(look, one) for one in chunks]
         for done in as_completed(work):
             results += done.result()

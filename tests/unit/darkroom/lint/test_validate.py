@@ -12,10 +12,11 @@ import jsonschema
 import pytest
 
 from darkroom import cli
+from darkroom.cloudformation.loader import load
 from darkroom.cloudformation.parameters import misfit
-from darkroom.commands import validate
 from darkroom.errors import UserError
-from darkroom.lint import external
+from darkroom.lint import engine, external
+from darkroom.lint.catalogue import ALL_RULES
 from templates import pipeline, specification
 
 ROOT = Path(__file__).parents[4]
@@ -38,9 +39,9 @@ def written(tmp_path: Path, content: Any, name: str = "stack.json") -> Path:
 
 
 def report(
-    tmp_path: Path, content: dict[str, Any], tools: tuple[str, ...] = OWN
-) -> validate.Report:
-    return validate.validate(validate.load(written(tmp_path, content)), tools=tools)
+    tmp_path: Path, content: dict[str, Any], linters: tuple[str, ...] = OWN
+) -> engine.Report:
+    return engine.validate(load(written(tmp_path, content)), linters=linters)
 
 
 def broken(sound: dict[str, Any], **metadata: Any) -> dict[str, Any]:
@@ -64,10 +65,10 @@ def test_nothing_found_ends_with_0(tmp_path: Path, sound: dict[str, Any], capsys
     files = [str(path) for path in sorted((ROOT / "params").glob("*.json"))]
     assert len(files) == 2
     template = str(written(tmp_path, sound))
-    assert cli.main(["validate", "--tools", "rules", template, *files]) == 0
+    assert cli.main(["validate", "--linters", "rules", template, *files]) == 0
     said = capsys.readouterr().out
     assert ": 0 findings (rules 0)" in said
-    assert re.search(r", [0-9,]+ bytes, \d+ resources: ", said)  # trap 31
+    assert re.search(r", [0-9,]+ bytes, \d+ resources: ", said)  # pitfall 31
 
 
 def test_a_finding_ends_with_1_and_says_what_to_do(
@@ -75,14 +76,17 @@ def test_a_finding_ends_with_1_and_says_what_to_do(
 ) -> None:
     """D4: resource with its line, rule, what is wrong, why, fix and source."""
     path = written(tmp_path, broken(sound))
-    assert cli.main(["validate", "--tools", "rules", str(path)]) == 1
+    assert cli.main(["validate", "--linters", "rules", str(path)]) == 1
     said = capsys.readouterr().out
     line = 1 + path.read_text().splitlines().index('  "WorkQueue": {')
-    assert f"{path}:{line}: WorkQueue AWS::SQS::Queue\n  sqs-visibility-timeout: " in said
+    assert (
+        f"{path}:{line}: WorkQueue AWS::SQS::Queue\n  error  DR-SQS-001 sqs-visibility-timeout: "
+        in said
+    )
     assert "which needs 360 s" in said
-    for label in ("why: ", "fix: Set the queue's Visib", "see: https://docs.aws.amazon.com/"):
-        assert f"    {label}" in said
-    assert "1 finding (rules 1), 0 justified" in said
+    for label in ("why    ", "fix    Set the queue's Visib", "see    https://docs.aws.amazon.com/"):
+        assert f"\n  {label}" in said
+    assert "1 finding (rules 1), 0 suppressed" in said
 
 
 @pytest.mark.parametrize(
@@ -117,23 +121,50 @@ def test_what_is_no_template_is_a_sentence_and_2(
     assert says in told.err
 
 
+def test_the_result_goes_to_a_file_and_progress_to_standard_error(
+    tmp_path: Path, sound: dict[str, Any], capsys: Any
+) -> None:
+    """D4: on a pipe too, for a linter may run for a minute."""
+    path, target = written(tmp_path, broken(sound)), tmp_path / "findings.json"
+    called = ["validate", "--linters", "rules", "--format", "json", "--output", str(target)]
+    assert cli.main([*called, str(path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "Running 113 rules\n"
+    assert len(json.loads(target.read_text())["findings"]) == 1
+
+
+def test_help_needs_no_linter() -> None:
+    """C1: whatever is installed."""
+    code = "import sys; sys.modules['cfnlint'] = None; from darkroom import cli; cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "validate", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "TOOL[,TOOL]" in done.stdout
+
+
 def test_an_unknown_tool_is_wrong_usage() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "darkroom", "validate", "--tools", "rules,tslint", "stack.json"],
+        [sys.executable, "-m", "darkroom", "validate", "--linters", "rules,tslint", "stack.json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 2
-    assert "tslint: no such tool; allowed: rules, cfn-lint, checkov" in done.stderr
+    assert "tslint: not a linter; allowed are rules, cfn-lint, checkov" in done.stderr
 
 
 def test_yaml_is_read_with_its_lines() -> None:
     """D4: short forms too."""
-    assert cli.main(["validate", "--tools", "rules", str(EXAMPLES / "sound.yaml")]) == 0
+    assert cli.main(["validate", "--linters", "rules", str(EXAMPLES / "sound.yaml")]) == 0
     lines = (EXAMPLES / "sound.yaml").read_text().splitlines()
-    template = validate.load(EXAMPLES / "sound.yaml")
+    template = load(EXAMPLES / "sound.yaml")
     for title in template.content["Resources"]:
         assert lines[template.lines[title] - 1].startswith(f"  {title}:")
 
@@ -153,10 +184,10 @@ def test_yaml_is_read_with_its_lines() -> None:
 def test_each_shape_that_deploy_takes_is_read(
     tmp_path: Path, sound: dict[str, Any], content: Any
 ) -> None:
-    """Trap 36: three shapes in version 2 of the command line."""
+    """Pitfall 36: three shapes in version 2 of the command line."""
     path = written(tmp_path, content, "mine.json")
-    template = validate.load(written(tmp_path, sound))
-    assert validate.validate(template, [path], tools=OWN).findings == []
+    template = load(written(tmp_path, sound))
+    assert engine.validate(template, [path], linters=OWN).findings == []
 
 
 @pytest.mark.parametrize(
@@ -177,12 +208,12 @@ def test_each_shape_that_deploy_takes_is_read(
 def test_a_wrong_value_is_found(
     tmp_path: Path, sound: dict[str, Any], lines: list[str], problem: str
 ) -> None:
-    """D4, trap 36, trap 44: keys, bounds and the template's own rules."""
+    """D4, pitfall 36, pitfall 44: keys, bounds and the template's own rules."""
     path = written(tmp_path, lines, "mine.json")
-    template = validate.load(written(tmp_path, sound))
-    found = validate.validate(template, [path], tools=OWN).findings
-    assert any(problem in one.problem for one in found)
-    assert all(str(path) in (one.resource, one.given) for one in found)
+    template = load(written(tmp_path, sound))
+    found = engine.validate(template, [path], linters=OWN).findings
+    assert any(problem in one.message for one in found)
+    assert all(str(path) in (one.resource, one.parameters) for one in found)
 
 
 def test_a_value_is_a_finding_where_a_rule_breaks_with_it(
@@ -193,9 +224,9 @@ def test_a_value_is_a_finding_where_a_rule_breaks_with_it(
     content["Parameters"]["Seconds"] = {"Type": "Number", "Default": 60, "AllowedPattern": ".*"}
     content["Resources"]["Worker"]["Properties"]["Timeout"] = {"Ref": "Seconds"}
     path = written(tmp_path, ["Seconds=61"], "mine.json")
-    template = validate.load(written(tmp_path, content))
-    (found,) = validate.validate(template, [path], tools=OWN).findings
-    assert (found.rule, found.given) == ("sqs-visibility-timeout", str(path))
+    template = load(written(tmp_path, content))
+    (found,) = engine.validate(template, [path], linters=OWN).findings
+    assert (found.rule, found.parameters) == ("sqs-visibility-timeout", str(path))
 
 
 @pytest.mark.parametrize(
@@ -212,19 +243,19 @@ def test_a_value_is_a_finding_where_a_rule_breaks_with_it(
 def test_a_parameter_file_of_no_shape_is_a_sentence_and_2(
     tmp_path: Path, sound: dict[str, Any], text: str | None, says: str, capsys: Any
 ) -> None:
-    """Trap 36: and what is allowed."""
+    """Pitfall 36: and what is allowed."""
     path = tmp_path / "mine.json"
     if text is not None:
         path.write_text(text)
     template = str(written(tmp_path, sound))
-    assert cli.main(["validate", "--tools", "rules", template, str(path)]) == 2
+    assert cli.main(["validate", "--linters", "rules", template, str(path)]) == 2
     assert says in capsys.readouterr().err
 
 
 # --- Suppressions -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["validate", "checkov"])
+@pytest.mark.parametrize("key", ["darkroom", "checkov"])
 def test_a_reason_beside_the_resource_justifies(
     tmp_path: Path, sound: dict[str, Any], key: str
 ) -> None:
@@ -232,7 +263,7 @@ def test_a_reason_beside_the_resource_justifies(
     content = broken(sound, **{key: skip("sqs-visibility-timeout", "Batches take a second.")})
     done = report(tmp_path, content)
     assert done.findings == []
-    ((finding, why),) = done.justified
+    ((finding, why),) = done.suppressed
     assert (finding.resource, why.reason) == ("WorkQueue", "Batches take a second.")
 
 
@@ -240,7 +271,7 @@ def test_a_reason_in_the_template_is_for_every_resource(
     tmp_path: Path, sound: dict[str, Any]
 ) -> None:
     content = broken(sound)
-    content["Metadata"]["validate"] = skip("sqs-visibility-timeout", "Idempotent and quick.")
+    content["Metadata"]["darkroom"] = skip("sqs-visibility-timeout", "Idempotent and quick.")
     assert report(tmp_path, content).findings == []
 
 
@@ -248,17 +279,17 @@ def test_a_reason_in_the_template_is_for_every_resource(
     ("rule", "comment", "problem"),
     [
         ("sqs-visibility-timeout", " ", "gives no reason"),
-        ("kms-key-rotation", "It does rotate.", "is not needed: nothing is found there"),
-        ("visibility", "Batches take a second.", "names no rule of any tool"),
+        ("kms-key-rotation", "It does rotate.", "is not needed: the rule finds nothing there"),
+        ("visibility", "Batches take a second.", "names no rule of any linter"),
     ],
 )
 def test_a_suppression_needs_reason_and_use(
     tmp_path: Path, sound: dict[str, Any], rule: str, comment: str, problem: str
 ) -> None:
     """D4: an exception nobody can explain, or needs, hides the next fault."""
-    found = report(tmp_path, broken(sound, validate=skip(rule, comment))).findings
-    assert {one.rule for one in found} == {"sqs-visibility-timeout", "suppression"}
-    assert any(problem in one.problem and one.resource == "WorkQueue" for one in found)
+    found = report(tmp_path, broken(sound, darkroom=skip(rule, comment))).findings
+    assert {one.rule for one in found} == {"sqs-visibility-timeout", "cfn-suppression"}
+    assert any(problem in one.message and one.resource == "WorkQueue" for one in found)
 
 
 def test_cfn_lint_s_own_suppression_has_no_room_for_a_reason(
@@ -266,7 +297,7 @@ def test_cfn_lint_s_own_suppression_has_no_room_for_a_reason(
 ) -> None:
     content = broken(sound, **{"cfn-lint": {"config": {"ignore_checks": ["W3011"]}}})
     found = report(tmp_path, content).findings
-    assert any("suppression of W3011 gives no reason" in one.problem for one in found)
+    assert any("suppression of W3011 gives no reason" in one.message for one in found)
 
 
 def test_a_suppression_of_a_tool_that_did_not_run_is_not_judged(
@@ -282,15 +313,15 @@ def test_a_suppression_of_a_tool_that_did_not_run_is_not_judged(
 
 def test_json_holds_what_people_read(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
     path = written(tmp_path, broken(sound))
-    assert cli.main(["validate", "--tools", "rules", "--output", "json", str(path)]) == 1
+    assert cli.main(["validate", "--linters", "rules", "--format", "json", str(path)]) == 1
     content = json.loads(capsys.readouterr().out)
     (finding,) = content["findings"]
     assert finding["resource"] == "WorkQueue"
     assert finding["rule"] == "sqs-visibility-timeout"
-    assert finding["tool"] == "rules"
+    assert finding["linter"] == "rules"
     assert finding["line"] > 1
-    assert finding["fix"]
-    assert content["justified"] == []
+    assert finding["remediation"]
+    assert content["suppressed"] == []
 
 
 @pytest.fixture(scope="module")
@@ -321,13 +352,13 @@ def test_sarif_is_valid_by_its_schema(
     tmp_path: Path, sound: dict[str, Any], sarif_schema: dict[str, Any], capsys: Any
 ) -> None:
     """D4: findings with a line, without one, in a parameter file, and a justified one."""
-    content = broken(sound, validate=skip("sqs-visibility-timeout", "Batches take a second."))
+    content = broken(sound, darkroom=skip("sqs-visibility-timeout", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
     content["Metadata"]["Notes"] = "x" * 1_000_000
     folder = tmp_path / "my stacks"
     folder.mkdir()
     files = [written(folder, content), written(folder, ["MemorySize=1"], "mine.json")]
-    called = ["validate", "--tools", "rules", "--output", "sarif", *map(str, files)]
+    called = ["validate", "--linters", "rules", "--format", "sarif", *map(str, files)]
     assert cli.main(called) == 1
     log = json.loads(capsys.readouterr().out)
     validator = jsonschema.validators.validator_for(sarif_schema)(
@@ -336,34 +367,34 @@ def test_sarif_is_valid_by_its_schema(
     assert list(validator.iter_errors(log)) == []
     results = log["runs"][0]["results"]
     assert {one["ruleId"] for one in results} == {
-        *("kms-key-rotation", "parameter-file", "cfn-template-size", "sqs-visibility-timeout")
+        *("DR-KMS-003", "DR-CFN-009", "DR-CFN-001", "DR-SQS-001")
     }
     places = {
         one["ruleId"]: one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
         for one in results
     }
-    assert places["kms-key-rotation"].endswith("/my%20stacks/stack.json")
-    assert places["parameter-file"].endswith("/my%20stacks/mine.json")
+    assert places["DR-KMS-003"].endswith("/my%20stacks/stack.json")
+    assert places["DR-CFN-009"].endswith("/my%20stacks/mine.json")
     results[0]["level"] = "fatal"
     assert list(validator.iter_errors(log))  # the schema says no, too
 
 
 def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
     """D4: the rule, the line, and the reason of what is justified."""
-    content = broken(sound, validate=skip("sqs-visibility-timeout", "Batches take a second."))
+    content = broken(sound, darkroom=skip("sqs-visibility-timeout", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
     path = written(tmp_path, content)
-    assert cli.main(["validate", "--tools", "rules", "--output", "sarif", str(path)]) == 1
+    assert cli.main(["validate", "--linters", "rules", "--format", "sarif", str(path)]) == 1
     log = json.loads(capsys.readouterr().out)
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
     rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
     by_rule = {result["ruleId"]: result for result in run["results"]}
-    assert set(by_rule) == rules == {"kms-key-rotation", "sqs-visibility-timeout"}
-    region = by_rule["kms-key-rotation"]["locations"][0]["physicalLocation"]["region"]
+    assert set(by_rule) == rules == {"DR-KMS-003", "DR-SQS-001"}
+    region = by_rule["DR-KMS-003"]["locations"][0]["physicalLocation"]["region"]
     assert path.read_text().splitlines()[region["startLine"] - 1] == '  "EncryptionKey": {'
-    assert by_rule["kms-key-rotation"]["suppressions"] == []
-    (suppression,) = by_rule["sqs-visibility-timeout"]["suppressions"]
+    assert by_rule["DR-KMS-003"]["suppressions"] == []
+    (suppression,) = by_rule["DR-SQS-001"]["suppressions"]
     assert suppression["justification"] == "Batches take a second."
 
 
@@ -392,7 +423,7 @@ def test_cfn_lint_is_at_its_strictest(sound: dict[str, Any]) -> None:
 def test_checkov_is_missed_aloud(monkeypatch: pytest.MonkeyPatch, sound: dict[str, Any]) -> None:
     """D4: a tool that is not there has not passed anything."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r"checkov is not installed .*--tools rules,cfn-lint"):
+    with pytest.raises(UserError, match=r"checkov is not installed .*--linters rules,cfn-lint"):
         external.run_checkov([sound])
 
 
@@ -420,3 +451,25 @@ def test_checkov_runs_over_several_templates(sound: dict[str, Any]) -> None:
     mutant["Resources"]["EncryptionKey"]["Metadata"] = {"checkov": skip("CKV_AWS_7", "hidden")}
     before, after = external.run_checkov([sound, mutant])
     assert {one.rule for one in after} - {one.rule for one in before} == {"CKV_AWS_7"}
+
+
+# --- The list of rules --------------------------------------------------------------------------
+
+
+def test_the_rules_are_listed(capsys: Any) -> None:
+    """D4: by code, with severity and title; as JSON with everything."""
+    assert cli.main(["validate", "--list-rules"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(ALL_RULES)
+    pattern = r"DR-SQS-001 +sqs-visibility-timeout +error +The visibility timeout .*"
+    assert any(re.fullmatch(pattern, line) for line in lines)
+    assert cli.main(["validate", "--list-rules", "--format", "json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {one["code"] for one in listed} == {one.code for one in ALL_RULES.values()}
+    assert listed[0]["remediation"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--list-rules", "--format", "sarif"]])
+def test_wrong_usage_is_a_sentence(arguments: list[str], capsys: Any) -> None:
+    assert cli.main(["validate", *arguments]) == 2
+    assert re.fullmatch(r"error: .+: .+\n", capsys.readouterr().err)
