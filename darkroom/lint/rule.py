@@ -12,6 +12,26 @@ Problems = Iterator[tuple[str, str]]
 """Logical id of a resource (or name of a parameter), and what is wrong with it."""
 
 
+# The first number of each service's rules in cfn-lint, which leaves E9000 to E9999 to rules of its
+# users; a file of --custom-rules takes the first ones. A number is never given again.
+CFN_LINT_NUMBERS = {
+    "CFN": 9100,
+    "CLOUDWATCH": 9150,
+    "EVENTS": 9200,
+    "FIREHOSE": 9250,
+    "IAM": 9300,
+    "KMS": 9350,
+    "LAMBDA": 9400,
+    "LOGS": 9450,
+    "S3": 9500,
+    "SNS": 9550,
+    "SQS": 9600,
+    "VPC": 9650,
+    "VPCE": 9700,
+}
+CFN_LINT_LETTERS: dict[Severity, str] = {"error": "E", "warning": "W", "info": "I"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """A check with everything that is said about it.
@@ -39,6 +59,17 @@ class Rule:
     requirements: tuple[str, ...] = ()
     pitfalls: tuple[int, ...] = ()
     check: Callable[[TemplateModel], Problems] = lambda _: iter(())
+
+    @property
+    def service(self) -> str:
+        """The code's middle part: `SQS` of `DR-SQS-001`."""
+        return self.code.split("-")[1]
+
+    @property
+    def cfn_lint_id(self) -> str:
+        """The rule's id in cfn-lint: `E9601`."""
+        number = CFN_LINT_NUMBERS[self.service] + int(self.code.rpartition("-")[2])
+        return f"{CFN_LINT_LETTERS[self.severity]}{number}"
 
     def finding(self, resource: str, message: str, **place: Any) -> Finding:
         """Return a finding of this rule; `place` are `parameters`, `path` and `line`."""
