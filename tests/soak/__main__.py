@@ -1,4 +1,4 @@
-"""The fault run: thousands of pictures through the local pipeline, each accounted for."""
+"""The fault run: thousands of uploads through the local pipeline, each accounted for."""
 
 import argparse
 import sys
@@ -17,44 +17,45 @@ from darkroom.errors import UserError
 from templates import specification
 from tests.e2e.harness import Pipeline
 from tests.soak import observations, uploads
-from tests.soak.api_faults import LOST_RIGHTS, Disturber
-from tests.soak.faults import Plan
-from tests.soak.ledger import End, Finding, Source, Version, account, story
+from tests.soak.api_faults import REMOVED_PERMISSIONS, FaultInjector
+from tests.soak.faults import FaultPlan
+from tests.soak.ledger import Finding, Outcome, Source, Version, check, describe
 from tests.soak.observations import DeadLetter
 from tests.soak.proxy import Proxy, put_before_worker
 from tests.soak.uploads import Upload
 
-# Times as short as the specification allows, so that a lost invocation is noticed within the run;
-# tries enough for a message to outlive bad luck. Small widths: the faults are the work here.
+# Times are as short as the specification allows, so that a lost invocation is noticed within the
+# run, and tries are enough for a message to survive bad luck. Widths are small, because this run
+# does not test encoding.
 SPECIFICATION = {
     "sources": {"default": {"propagate_deletes": True}},
     "variants": {"default": {"widths": [240, 96]}},
     "queues": {"default": {"timeout_seconds": 10, "max_receive_count": 8}},
 }
-# Six time-outs by construction; here a batch comes back as soon as its worker cannot be alive.
+# Six time-outs by construction; here a batch returns as soon as its worker cannot be alive.
 VISIBILITY_SECONDS = 12
-# What the worker is told: so its back-off begins at 1 s instead of 30 s, and doubles as always.
+# VISIBILITY_TIMEOUT of the worker: its back-off starts at 1 s instead of 30 s, and doubles.
 BACK_OFF_SECONDS = 1
 CONCURRENCY = 4
 
 STREAMS = 4  # uploads at once; one key's versions are all in one stream, in their order
-BACKLOG = 150  # waiting messages that make uploads wait: the versions of a key meet in the queue
+BACKLOG = 150  # waiting messages that pause uploads, so that versions of a key meet in the queue
 POLL_SECONDS = 0.5
-QUIET_POLLS = 4  # so often in a row the queue is empty before it counts as drained
+QUIET_POLLS = 4  # polls in a row with an empty queue before it counts as drained
 LONGEST_SECONDS = 900.0  # from the first upload until the queue must be empty, on a busy machine
 LONGEST_REDRIVE_SECONDS = 120.0
 SHOWN_FINDINGS = 40
-SHOWN_STORIES = 10
+SHOWN_HISTORIES = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return 0 when each object is accounted for and nothing is wrong with any, else 1."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument(
         "--pictures", type=_count, default=2000, metavar="N", help="keys (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=int, default=1, metavar="S", help="of faults and uploads (default: 1)"
+        "--seed", type=int, default=1, metavar="S", help="chooses faults and uploads (default: 1)"
     )
     arguments = parser.parse_args(argv)
     try:
@@ -74,69 +75,58 @@ def _count(text: str) -> int:
     return number
 
 
+@dataclass(frozen=True)
+class Report:
+    """What became of each key, and everything that is wrong."""
+
+    outcomes: dict[str, Outcome]
+    findings: list[Finding]
+    histories: dict[str, str]
+
+
 def run(count: int, seed: int) -> int:
-    """Send `count` pictures through the faults that `seed` chooses; print what became of them."""
+    """Upload `count` keys while faults are injected that `seed` chooses; print what became of them.
+
+    Returns:
+        0 when each object is accounted for and nothing is wrong with any, else 1.
+    """
     progress = Progress()
-    todo = uploads.plan(count, seed)
+    todo = uploads.make_uploads(count, seed)
+    poison = [upload.key for upload in todo if upload.poison]
     with Emulator(progress=progress.update) as emulator:
         plan = specification.parse(SPECIFICATION, origin="the fault run's specification")
         pipeline = Pipeline(emulator, local.install(emulator, plan, progress=progress))
-        faults = Plan(
-            seed, doomed={f"/{pipeline.uploads}/{upload.key}" for upload in todo if upload.doomed}
-        )
+        faults = FaultPlan(seed, poison={f"/{pipeline.uploads}/{key}" for key in poison})
         with Proxy(emulator, faults) as proxy:
             _configure(pipeline, proxy)
-            began = time.monotonic()
-            disturber = Disturber(pipeline, seed=seed)
-            sources = _upload(pipeline, todo, disturber, seed, progress)
-            uploaded = time.monotonic() - began
+            started = time.monotonic()
+            injector = FaultInjector(pipeline, seed=seed)
+            sources = _upload(pipeline, todo, injector, seed, progress)
+            uploaded = time.monotonic() - started
             left = _drain(pipeline, LONGEST_SECONDS - uploaded, progress)
-            drained = time.monotonic() - began
-            faults.active, faults.doomed = False, ()
+            drained = time.monotonic() - started
+            faults.active, faults.poison = False, ()
             dead = observations.dead_letters(pipeline)
-            after = _account(pipeline, sources, dead, progress)
-            outcomes = _outcomes(pipeline)
+            before = _check(pipeline, sources, dead, progress)
+            logged = _logged(pipeline)
             _redrive(pipeline, dead)
             left += _drain(pipeline, LONGEST_REDRIVE_SECONDS, progress)
-            cured = _account(pipeline, sources, observations.dead_letters(pipeline), progress)
-            ended = time.monotonic() - began
+            after = _check(pipeline, sources, observations.dead_letters(pipeline), progress)
+            ended = time.monotonic() - started
     progress.clear()
 
-    doomed = [upload.key for upload in todo if upload.doomed]
-    findings = [
-        *after.findings,
-        *(
-            Finding("wrong end", key, f"{after.ends[key]}, although it kills every worker")
-            for key in doomed
-            if after.ends[key] != "dead letter"
-        ),
-        *cured.findings,
-        *(
-            Finding("lost", key, "still a dead letter after a redrive without faults")
-            for key, end in cured.ends.items()
-            if end == "dead letter"
-        ),
-    ]
-    versions = sum(len(source.versions) for source in sources)
-    ends = Counter[str](after.ends.values())
-    by_bad_luck = ends["dead letter"] - sum(after.ends[key] == "dead letter" for key in doomed)
-    _table("faults", sorted((*faults.injected.items(), *disturber.done.items())))
-    _table("what the worker logged", sorted(outcomes.items()))
-    _table(
-        "ends",
+    findings = _findings(before, after, poison)
+    _print_table("faults", sorted((*faults.injected.items(), *injector.done.items())))
+    _print_table("what the worker logged", sorted(logged.items()))
+    _print_table(
+        "outcomes",
         [
             ("uploaded keys", len(sources)),
-            ("uploaded versions", versions),
-            ("thumbnails of the newest version", ends["thumbnails"]),
-            ("rejection of the newest version", ends["rejected"]),
-            ("dead letter: kills every worker", ends["dead letter"] - by_bad_luck),
-            ("dead letter: out of tries", by_bad_luck),
-            ("lost", ends["lost"]),
-            ("dead letters in all, of older versions and copies too", len(dead)),
-            ("after a redrive: thumbnails", Counter(cured.ends.values())["thumbnails"]),
-            ("after a redrive: rejection", Counter(cured.ends.values())["rejected"]),
+            ("uploaded versions", sum(len(source.versions) for source in sources)),
+            *_counts(before, after, poison),
+            ("dead letters in all, including older versions and copies", len(dead)),
             ("left in the queue", left),
-            ("wrong", len(findings)),
+            ("findings", len(findings)),
         ],
     )
     print(
@@ -145,15 +135,48 @@ def run(count: int, seed: int) -> int:
     )
     for finding in findings[:SHOWN_FINDINGS]:
         print(finding)
-    for key, told in [*after.stories.items(), *cured.stories.items()][:SHOWN_STORIES]:
-        print(f"\n{key}\n{told}")
+    for key, history in [*before.histories.items(), *after.histories.items()][:SHOWN_HISTORIES]:
+        print(f"\n{key}\n{history}")
     if len(findings) > SHOWN_FINDINGS:
         print(f"… and {len(findings) - SHOWN_FINDINGS:,} more")
     return 1 if findings or left else 0
 
 
+def _findings(before: Report, after: Report, poison: Sequence[str]) -> list[Finding]:
+    """Return all findings, before and after the redrive."""
+    return [
+        *before.findings,
+        *(
+            Finding("wrong outcome", key, f"{before.outcomes[key]}, although it kills every worker")
+            for key in poison
+            if before.outcomes[key] != "dead letter"
+        ),
+        *after.findings,
+        *(
+            Finding("lost", key, "still a dead letter after a redrive without faults")
+            for key, outcome in after.outcomes.items()
+            if outcome == "dead letter"
+        ),
+    ]
+
+
+def _counts(before: Report, after: Report, poison: Sequence[str]) -> list[tuple[str, int]]:
+    """Return how many keys have which outcome."""
+    counts, redriven = Counter(before.outcomes.values()), Counter(after.outcomes.values())
+    killing = sum(before.outcomes[key] == "dead letter" for key in poison)
+    return [
+        ("thumbnails of the newest version", counts["thumbnails"]),
+        ("rejection of the newest version", counts["rejected"]),
+        ("dead letter: kills every worker", killing),
+        ("dead letter: out of tries", counts["dead letter"] - killing),
+        ("lost", counts["lost"]),
+        ("after a redrive: thumbnails", redriven["thumbnails"]),
+        ("after a redrive: rejection", redriven["rejected"]),
+    ]
+
+
 def _configure(pipeline: Pipeline, proxy: Proxy) -> None:
-    """Put the proxy before the worker, shorten its times, and narrow it to this machine."""
+    """Make the worker use the proxy, shorten its times, and fit its concurrency to this machine."""
     pipeline.drained()  # of S3's test events: the emulator loses invocations when it updates
     name = pipeline.stack.outputs["FunctionName"]
     put_before_worker(proxy, pipeline.emulator, name, VISIBILITY_TIMEOUT=str(BACK_OFF_SECONDS))
@@ -171,11 +194,11 @@ def _configure(pipeline: Pipeline, proxy: Proxy) -> None:
 def _upload(
     pipeline: Pipeline,
     todo: Sequence[Upload],
-    disturber: Disturber,
+    injector: FaultInjector,
     seed: int,
     progress: Progress,
 ) -> list[Source]:
-    """Upload all versions while queue and role are disturbed; return what was uploaded."""
+    """Upload all versions while faults are injected into queue and role; return the uploads."""
     order = uploads.schedule(todo, seed)
     ids: dict[str, list[str]] = {upload.key: [] for upload in todo}
     stop, may_upload = threading.Event(), threading.Event()
@@ -191,27 +214,27 @@ def _upload(
                     return
                 body = upload.contents[index].body
                 ids[upload.key].append(
-                    _remove(pipeline, upload.key)
+                    _delete(pipeline, upload.key)
                     if body is None
                     else pipeline.upload(upload.key, body)
                 )
 
     with ThreadPoolExecutor(STREAMS + 1) as pool:
         try:
-            disturbance = pool.submit(disturber.disturb_queue, stop, uploaded)
+            disturbance = pool.submit(injector.disturb_queue, stop, uploaded)
             streams = [pool.submit(stream, number) for number in range(STREAMS)]
-            rights = list(LOST_RIGHTS)
+            permissions = list(REMOVED_PERMISSIONS)
             while not all(future.done() for future in streams):
                 waiting = pipeline.waiting()
                 (may_upload.set if waiting < BACKLOG else may_upload.clear)()
                 done = uploaded()
                 progress.update(f"Uploaded {done:,} of {len(order):,}, {waiting} messages wait")
                 # One of three at a quarter, one at a half, one at three quarters of the uploads.
-                if done / len(order) > 1 - len(rights) / (len(LOST_RIGHTS) + 1):
-                    disturber.take_right(rights.pop(0))
+                if done / len(order) > 1 - len(permissions) / (len(REMOVED_PERMISSIONS) + 1):
+                    injector.remove_permission(permissions.pop(0))
                 time.sleep(POLL_SECONDS)
-            for right in rights:  # a short run is over before its turn
-                disturber.take_right(right)
+            for permission in permissions:  # a short run ends before their turn
+                injector.remove_permission(permission)
         finally:
             stop.set()
             may_upload.set()
@@ -229,14 +252,14 @@ def _upload(
     ]
 
 
-def _remove(pipeline: Pipeline, key: str) -> str:
-    """Delete an upload as its owner does; return the version of the mark that it leaves."""
+def _delete(pipeline: Pipeline, key: str) -> str:
+    """Delete an upload as its owner does; return the version of its delete marker."""
     version: str = pipeline.s3.delete_object(Bucket=pipeline.uploads, Key=key)["VersionId"]
     return version
 
 
 def _drain(pipeline: Pipeline, seconds: float, progress: Progress) -> int:
-    """Wait until the work queue is empty, at most so long; return how many messages it holds."""
+    """Wait until the work queue is empty, or for this long; return how many messages it holds."""
     deadline = time.monotonic() + seconds
     quiet = waiting = 0
     while quiet < QUIET_POLLS and time.monotonic() < deadline:
@@ -249,64 +272,55 @@ def _drain(pipeline: Pipeline, seconds: float, progress: Progress) -> int:
     return waiting
 
 
-@dataclass(frozen=True)
-class Account:
-    """How each key's newest version ended, and everything that is wrong."""
-
-    ends: dict[str, End]
-    findings: list[Finding]
-    stories: dict[str, str]
-
-
-def _account(
+def _check(
     pipeline: Pipeline,
     sources: Sequence[Source],
     dead: Iterable[DeadLetter],
     progress: Progress,
-) -> Account:
+) -> Report:
     found, findings = observations.observe(pipeline, sources, dead, progress=progress)
-    ends: dict[str, End] = {}
-    stories = {}
+    outcomes: dict[str, Outcome] = {}
+    histories = {}
     for source in sources:
-        ends[source.key], wrong = account(source, found[source.key], pipeline.variant_names)
+        outcomes[source.key], wrong = check(source, found[source.key], pipeline.variant_names)
         findings += wrong
         if wrong:
-            stories[source.key] = story(source, found[source.key])
-    if stories:
+            histories[source.key] = describe(source, found[source.key])
+    if histories:
         for line in pipeline.log_lines():
-            if line.get("key") in stories:
+            if line.get("key") in histories:
                 error = line.get("exception", "").rstrip().rpartition("\n")[2]
-                stories[line["key"]] += (
+                histories[line["key"]] += (
                     f"\n  {line['timestamp']} {line['version_id']}: {line['message']} {error}"
                 )
-    return Account(ends, findings, stories)
+    return Report(outcomes, findings, histories)
 
 
 def _redrive(pipeline: Pipeline, dead: Iterable[DeadLetter]) -> None:
-    """Send dead letters back to where they came from, as an operator does after a repair."""
-    for letter in dead:
-        pipeline.send(letter.body)
+    """Redrive dead letters, as an operator does after a fix."""
+    for dead_letter in dead:
+        pipeline.send(dead_letter.body)
         pipeline.sqs.delete_message(
-            QueueUrl=pipeline.stack.outputs["DeadLetterQueueUrl"], ReceiptHandle=letter.receipt
+            QueueUrl=pipeline.stack.outputs["DeadLetterQueueUrl"], ReceiptHandle=dead_letter.receipt
         )
 
 
-def _outcomes(pipeline: Pipeline) -> Counter[str]:
-    """Count the worker's log lines by outcome, and the work that it did more than once."""
-    outcomes: Counter[str] = Counter()
-    written: Counter[tuple[str, str]] = Counter()
+def _logged(pipeline: Pipeline) -> Counter[str]:
+    """Count the worker's log lines by outcome, and the results that it wrote more than once."""
+    counts: Counter[str] = Counter()
+    results: Counter[tuple[str, str]] = Counter()
     for line in pipeline.log_lines():
         if "outcome" in line:
-            outcomes[line["outcome"]] += 1
+            counts[line["outcome"]] += 1
             if line["outcome"] in {"succeeded", "rejected"}:
-                written[line["key"], line["version_id"]] += 1
-    outcomes["written or rejected again, for a duplicate"] = sum(written.values()) - len(written)
+                results[line["key"], line["version_id"]] += 1
+    counts["(again, for a duplicate or after a crash)"] = sum(results.values()) - len(results)
     timed_out = pipeline.emulator.log_tail(lines=sys.maxsize, about="timed out after")
-    outcomes["(invocations that ran into their time-out)"] = len(timed_out.splitlines())
-    return outcomes
+    counts["(invocations that timed out)"] = len(timed_out.splitlines())
+    return counts
 
 
-def _table(title: str, rows: Iterable[tuple[str, int]]) -> None:
+def _print_table(title: str, rows: Iterable[tuple[str, int]]) -> None:
     print(f"\n| {title} | |\n|---|--:|")
     for name, number in rows:
         print(f"| {name} | {number:,} |")

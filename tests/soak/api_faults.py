@@ -1,4 +1,4 @@
-"""Trouble that comes through the AWS API while the worker works: in its queue and in its rights."""
+"""Faults injected through the AWS API: in the worker's queue and in its permissions."""
 
 import random
 import threading
@@ -9,22 +9,22 @@ from collections.abc import Callable
 from tests.e2e.harness import Pipeline
 
 PAUSE_SECONDS = 0.3
-TAKEN_SHARE = 0.4  # messages taken out of the queue for a while, of the number of uploads
+TAKEN_SHARE = 0.4  # of the number of uploads: messages received and returned
 COPIED_SHARE = 0.5  # of those
 LONGEST_DELAY = 5  # seconds
 LATE_COPIES_SHARE = 0.2  # of those copied, copied once more when all is uploaded
 
 OUT_OF_ORDER = "message put back out of order"
 
-LOST_RIGHTS = ("s3:PutObject", "s3:GetObjectVersion", "s3:PutObject")
+REMOVED_PERMISSIONS = ("s3:PutObject", "s3:GetObjectVersion", "s3:PutObject")
 WITHOUT_SECONDS = 4.0
 
 
-class Disturber:
-    """Takes messages out of the work queue, puts them back in another order, some of them twice.
+class FaultInjector:
+    """Receives messages from the work queue and returns them in another order, some of them twice.
 
-    It never deletes one. Each time costs the message one of its receives, as it would if a
-    consumer was lost right after receiving it.
+    It never deletes one. Each time costs the message one of its receives, as a consumer would that
+    is lost right after receiving it.
     """
 
     def __init__(self, pipeline: Pipeline, *, seed: int) -> None:
@@ -34,7 +34,7 @@ class Disturber:
         self._copied: set[str] = set()
 
     def disturb_queue(self, stop: threading.Event, uploaded: Callable[[], int]) -> None:
-        """Go on until `stop`, as fast as there are uploads; then copy some of long before."""
+        """Continue until `stop`, at the pace of the uploads; then send some old messages again."""
         while not stop.wait(PAUSE_SECONDS):
             if self.done[OUT_OF_ORDER] < TAKEN_SHARE * uploaded():
                 self._shuffle()
@@ -45,8 +45,8 @@ class Disturber:
 
     def _shuffle(self) -> None:
         sqs, url = self._pipeline.sqs, self._pipeline.stack.outputs["WorkQueueUrl"]
-        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
-        messages = answer.get("Messages", [])
+        response = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        messages = response.get("Messages", [])
         self._rng.shuffle(messages)
         for message in messages:
             body = message["Body"]
@@ -61,8 +61,8 @@ class Disturber:
             )
             self.done[OUT_OF_ORDER] += 1
 
-    def take_right(self, action: str) -> None:
-        """Take one action from the worker's role, and give it back some seconds later."""
+    def remove_permission(self, action: str) -> None:
+        """Remove one action from the worker's role, and restore it some seconds later."""
         with self._pipeline.without(action):
             time.sleep(WITHOUT_SECONDS)
         self.done[f"role without {action} for {WITHOUT_SECONDS:.0f} s"] += 1

@@ -1,4 +1,4 @@
-"""Which request of the worker meets which fault: decided by a seed, not by the clock."""
+"""Which request of the worker meets which fault: a seed decides, not the clock."""
 
 import random
 import threading
@@ -8,45 +8,51 @@ from dataclasses import dataclass
 from typing import Literal
 
 Fault = Literal[
-    "500 instead of an answer",
-    "500 after the work was done",
+    "500 instead of a response",
+    "500 after the request was processed",
     "503 SlowDown",
-    "connection closed without an answer",
-    "answer slow",
-    "answer broken off half way",
-    "no answer until the time-out",
+    "connection closed without a response",
+    "slow response",
+    "response cut off half way",
+    "no response until the time-out",
     "worker killed before its request",
     "worker killed after its request",
 ]
 
 ANY: Mapping[Fault, float] = {
-    "500 instead of an answer": 0.015,
-    "500 after the work was done": 0.01,
+    "500 instead of a response": 0.015,
+    "500 after the request was processed": 0.01,
     "503 SlowDown": 0.02,
-    "connection closed without an answer": 0.01,
-    "answer slow": 0.005,
-    "no answer until the time-out": 0.0004,
+    "connection closed without a response": 0.01,
+    "slow response": 0.005,
+    "no response until the time-out": 0.0004,
     "worker killed before its request": 0.001,
     "worker killed after its request": 0.001,
 }
-"""Share of requests that meet each fault. A picture takes 5 to 15 requests, a batch has several
-pictures: about one batch in ten loses its worker, one in three meets a fault of S3."""
+"""Share of requests that meet each fault.
 
-BODIES: Mapping[Fault, float] = {"answer broken off half way": 0.02}
-"""Only where there is a body to break: share of the requests that read."""
+An image takes 5 to 15 requests, and a batch has several images: about one batch in ten loses its
+worker, and one in three meets a fault of S3.
+"""
+
+BODIES: Mapping[Fault, float] = {"response cut off half way": 0.02}
+"""Share of the requests that read: only they have a body that can be cut off."""
 
 
 @dataclass
-class Plan:
+class FaultPlan:
     """Draws the fault of each request from the seed, the request and how often it came before.
 
-    So the order in which requests happen to arrive changes nothing for any of them. A worker that
-    reads one of `doomed` (decoded paths, `/bucket/key`) is killed each time; nothing else happens
-    while the plan is not `active`.
+    So the order in which requests arrive changes nothing for any of them.
+
+    Attributes:
+        seed: Chooses the faults.
+        poison: Decoded paths, `/bucket/key`: a worker that reads one of them is killed each time.
+        active: False stops all other faults.
     """
 
     seed: int
-    doomed: Collection[str] = ()
+    poison: Collection[str] = ()
     active: bool = True
 
     def __post_init__(self) -> None:
@@ -66,11 +72,11 @@ class Plan:
             return fault
 
     def _choose(self, method: str, path: str, occurrence: int) -> Fault | None:
-        if method == "GET" and path in self.doomed:
+        if method == "GET" and path in self.poison:
             return "worker killed before its request"
         if not self.active:
             return None
-        # Text as the seed: its digest is used, which is the same on every host.
+        # A text seed is hashed, which gives the same on every host.
         seed = f"{self.seed} {occurrence} {method} {path}"
         drawn = random.Random(seed).random()  # noqa: S311 -- chooses faults
         rates = {**ANY, **BODIES} if method == "GET" else ANY

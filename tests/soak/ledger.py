@@ -1,4 +1,4 @@
-"""Each uploaded object against what is stored in the end: pure rules, testable on made-up ends."""
+"""Compares each upload with what is stored in the end: pure rules, tested on made-up results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,25 +7,25 @@ from typing import Literal
 from tests.e2e.pictures import Colour
 from worker.versions import order
 
-End = Literal["thumbnails", "rejected", "dead letter", "lost"]
-Fault = Literal[
+Outcome = Literal["thumbnails", "rejected", "dead letter", "lost"]
+Defect = Literal[
     "lost",
-    "half a set",
-    "double",
-    "older on top",
+    "incomplete set",
+    "duplicate",
+    "older over newer",
     "stale record",
-    "wrong picture",
-    "wrong end",
+    "wrong image",
+    "wrong outcome",
     "wrong sequencer",
-    "nobody's",
+    "unknown object",
 ]
 
-TOLERANCE = 24  # of 255 in each channel: what encoders take from an even colour, and then some
+TOLERANCE = 24  # of 255 in each channel: encoders change an even colour by less
 
 
 @dataclass(frozen=True)
 class Version:
-    """One uploaded version, and its end: thumbnails of a colour, or a rejection's reason."""
+    """One uploaded version and its outcome: the colour of thumbnails, or a rejection's reason."""
 
     id: str
     colour: Colour | None = None
@@ -42,9 +42,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Stored:
-    """One version of an object in the thumbnail bucket: which version of the source it is of.
+    """One version of an object in the thumbnail bucket.
 
-    `colour` is a thumbnail's, `reason` a rejection's.
+    Attributes:
+        version: The version of the source that it was made from.
+        sequencer: The sequencer of that version.
+        colour: A thumbnail's.
+        reason: A rejection's.
     """
 
     version: str
@@ -53,10 +57,10 @@ class Stored:
     reason: str | None = None
 
 
-Note = Callable[[Fault, str], None]
+Report = Callable[[Defect, str], None]
 
 History = Sequence[Stored | None]
-"""An object's versions, oldest first; None is a deletion. The last one is what stands."""
+"""An object's versions, oldest first; None is a deletion. The last one is the current one."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ class Found:
     dead: frozenset[str] = frozenset()
 
 
-def story(source: Source, found: Found) -> str:
-    """Return lines that tell what happened to one source, for who looks into a finding."""
+def describe(source: Source, found: Found) -> str:
+    """Return lines that say what happened to one source, for the reader of a finding."""
     numbers = {version.id: str(number) for number, version in enumerate(source.versions, start=1)}
     uploads = [version.reason or f"picture {version.colour}" for version in source.versions]
     dead = sorted(numbers.get(version, version) for version in found.dead)
@@ -85,67 +89,69 @@ def story(source: Source, found: Found) -> str:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that must not be."""
+    """A defect of one key."""
 
-    fault: Fault
+    defect: Defect
     key: str
     detail: str
 
     def __str__(self) -> str:
         """Return a line for people."""
-        return f"{self.fault}: {self.key}: {self.detail}"
+        return f"{self.defect}: {self.key}: {self.detail}"
 
 
-def account(source: Source, found: Found, names: Sequence[str]) -> tuple[End, list[Finding]]:
-    """Return how the newest version of a source ended, and whatever is wrong with it.
+def check(source: Source, found: Found, names: Sequence[str]) -> tuple[Outcome, list[Finding]]:
+    """Return the outcome of the newest version of a source, and whatever is wrong with it.
 
     `names` are the outputs of a complete set. A version whose message is a dead letter is
-    accounted for, whatever it has left behind so far: after a redrive it ends as the others do.
+    accounted for, whatever it has left so far: after a redrive it ends as the others do.
     """
     newest = source.versions[-1]
-    standing = {name: last for name, history in found.outputs.items() if (last := _last(history))}
-    current = {name: last for name, last in standing.items() if last.version == newest.id}
-    older = sorted(standing.keys() - current.keys())
+    present = {name: last for name, history in found.outputs.items() if (last := _last(history))}
+    current = {name: last for name, last in present.items() if last.version == newest.id}
+    older = sorted(present.keys() - current.keys())
     record = _last(found.record)
     is_recorded = record is not None and record.version == newest.id
-    wrong: list[Finding] = []
+    findings: list[Finding] = []
 
-    def note(fault: Fault, detail: str) -> None:
-        wrong.append(Finding(fault, source.key, detail))
+    def report(defect: Defect, detail: str) -> None:
+        findings.append(Finding(defect, source.key, detail))
 
     if set(current) == set(names):
-        end: End = "thumbnails"
+        outcome: Outcome = "thumbnails"
     elif is_recorded:
-        end = "rejected"
+        outcome = "rejected"
     elif newest.id in found.dead:
-        end = "dead letter"
+        outcome = "dead letter"
     else:
-        end = "lost"
+        outcome = "lost"
         if current:
-            note("half a set", f"{len(current)} of {len(names)} outputs: {sorted(current)}")
+            report("incomplete set", f"{len(current)} of {len(names)} outputs: {sorted(current)}")
         else:
             left = f"; instead there are {older} of older versions" if older else ""
-            note("lost", f"neither thumbnails nor a rejection nor a dead letter{left}")
-    if end in ("thumbnails", "rejected"):
+            report("lost", f"neither thumbnails nor a rejection nor a dead letter{left}")
+    if outcome in ("thumbnails", "rejected"):
         if current and is_recorded:
-            note("double", f"both a rejection and {sorted(current)}")
+            report("duplicate", f"both a rejection and {sorted(current)}")
         if older:
-            note("older on top", f"{older} are of {[standing[name].version for name in older]}")
+            report(
+                "older over newer", f"{older} are of {[present[name].version for name in older]}"
+            )
         if record is not None and not is_recorded:
-            note("stale record", f"{record.reason} of the older version {record.version}")
-        if end != ("rejected" if newest.reason else "thumbnails"):
-            note("wrong end", f"{end}, with {newest.reason or 'a picture'} uploaded")
-        elif end == "rejected" and record is not None and record.reason != newest.reason:
-            note("wrong end", f"rejected as {record.reason}, not {newest.reason}")
+            report("stale record", f"{record.reason} of the older version {record.version}")
+        if outcome != ("rejected" if newest.reason else "thumbnails"):
+            report("wrong outcome", f"{outcome}, with {newest.reason or 'a picture'} uploaded")
+        elif outcome == "rejected" and record is not None and record.reason != newest.reason:
+            report("wrong outcome", f"rejected as {record.reason}, not {newest.reason}")
     if len({output.sequencer for output in current.values()}) > 1:
-        note("wrong sequencer", f"a set with {sorted({o.sequencer for o in current.values()})}")
+        report("wrong sequencer", f"a set with {sorted({o.sequencer for o in current.values()})}")
     for name, output in current.items():
         if newest.colour and not _alike(output.colour, newest.colour):
-            note("wrong picture", f"{name} has {output.colour}, not {newest.colour}")
+            report("wrong image", f"{name} has {output.colour}, not {newest.colour}")
     for name, history in [*found.outputs.items(), ("the record", found.record)]:
-        _check_history(name, history, note)
-    _check_sequencers(source, found, note)
-    return end, wrong
+        _check_history(name, history, report)
+    _check_sequencers(source, found, report)
+    return outcome, findings
 
 
 def _last(history: History) -> Stored | None:
@@ -156,37 +162,41 @@ def _alike(one: Colour | None, other: Colour) -> bool:
     return one is not None and all(abs(a - b) <= TOLERANCE for a, b in zip(one, other, strict=True))
 
 
-def _check_history(name: str, history: History, note: Note) -> None:
-    """At no moment was an older version put over a newer one, nor the same one twice."""
+def _check_history(name: str, history: History, report: Report) -> None:
+    """Report an older version that was written over a newer one, and one that was written twice."""
     before: Stored | None = None
     for stored in history:
         if stored is not None and before is not None:
             if stored.sequencer == before.sequencer:
-                note("double", f"{name} was written twice for {stored.version}")
+                report("duplicate", f"{name} was written twice for {stored.version}")
             elif order(stored.sequencer) <= order(before.sequencer):
-                note("older on top", f"{name}: {stored.version} over the newer {before.version}")
+                report(
+                    "older over newer", f"{name}: {stored.version} over the newer {before.version}"
+                )
         before = stored
 
 
-def _check_sequencers(source: Source, found: Found, note: Note) -> None:
-    """Each version carries one sequencer wherever it left a trace, and they rise.
+def _check_sequencers(source: Source, found: Found, report: Report) -> None:
+    """Report a version that is stored with several sequencers, and sequencers that do not rise.
 
-    Where the source was removed once, what it has afterwards may be stored at the removal's place
-    in the order as well as at its own: then they only must not fall.
+    Where the source was deleted once, a later version may also be stored at the deletion's place in
+    the order: then sequencers only must not fall.
     """
     known: dict[str, set[str]] = {}
     for history in [*found.outputs.values(), found.record]:
         for stored in history:
             if stored is not None:
                 known.setdefault(stored.version, set()).add(stored.sequencer)
-    is_removed = any(version.reason == "deleted" for version in source.versions)
+    was_deleted = any(version.reason == "deleted" for version in source.versions)
     highest = ""
     for version in source.versions:
         sequencers = known.pop(version.id, set())
-        if len(sequencers) > 1 and not is_removed:
-            note("wrong sequencer", f"{version.id} is stored with {sorted(sequencers)}")
-        if sequencers and not is_removed and min(map(order, sequencers)) <= highest:
-            note("wrong sequencer", f"{version.id} has {sorted(sequencers)}, not above older ones")
+        if len(sequencers) > 1 and not was_deleted:
+            report("wrong sequencer", f"{version.id} is stored with {sorted(sequencers)}")
+        if sequencers and not was_deleted and min(map(order, sequencers)) <= highest:
+            report(
+                "wrong sequencer", f"{version.id} has {sorted(sequencers)}, not above older ones"
+            )
         highest = max([highest, *map(order, sequencers)])
-    for stranger in known:
-        note("nobody's", f"outputs of version {stranger}, which nobody uploaded")
+    for unknown in known:
+        report("unknown object", f"outputs of version {unknown}, which was not uploaded")

@@ -1,4 +1,4 @@
-"""What stands in the thumbnail bucket and in the dead-letter queue, in the terms of accounting."""
+"""What is in the thumbnail bucket and in the dead-letter queue, in the ledger's terms."""
 
 import io
 import json
@@ -21,11 +21,11 @@ RECORD = "the record"  # beside the outputs' names, none of which has a space
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message in the dead-letter queue, with the (key, version) pairs that it announces."""
+    """A message in the dead-letter queue, with the (key, version) pairs that it names."""
 
     body: str
     receipt: str
-    announces: frozenset[tuple[str, str]]
+    objects: frozenset[tuple[str, str]]
 
 
 def dead_letters(pipeline: Pipeline) -> list[DeadLetter]:
@@ -36,9 +36,9 @@ def dead_letters(pipeline: Pipeline) -> list[DeadLetter]:
         QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=600
     ).get("Messages"):
         for message in messages:
-            objects = events.parse(message["Body"]).objects
-            announces = frozenset((item.key, item.version_id or "") for item in objects)
-            found.append(DeadLetter(message["Body"], message["ReceiptHandle"], announces))
+            named = events.parse(message["Body"]).objects
+            objects = frozenset((item.key, item.version_id or "") for item in named)
+            found.append(DeadLetter(message["Body"], message["ReceiptHandle"], objects))
     return found
 
 
@@ -56,8 +56,8 @@ def observe(
         for name in pipeline.variant_names
     } | {keys.rejection_key(source.key): (source.key, RECORD) for source in sources}
     histories = _histories(pipeline)
-    strangers = [
-        Finding("nobody's", key, "an object that belongs to no upload")
+    unknown = [
+        Finding("unknown object", key, "an object that belongs to no upload")
         for key in sorted(histories.keys() - owners.keys())
     ]
     outputs: dict[str, dict[str, list[Stored | None]]] = {}
@@ -67,17 +67,17 @@ def observe(
         for count, ((key, _), history) in enumerate(zip(jobs, read, strict=True), start=1):
             source, name = owners[key]
             outputs.setdefault(source, {})[name] = history
-            progress.update(f"Looked at {count:,} of {len(jobs):,} objects")
+            progress.update(f"Read {count:,} of {len(jobs):,} objects")
     dead_versions: dict[str, set[str]] = {}
-    for letter in dead:
-        for key, version in letter.announces:
+    for dead_letter in dead:
+        for key, version in dead_letter.objects:
             dead_versions.setdefault(key, set()).add(version)
     found = {}
     for item in sources:
         stored = outputs.get(item.key, {})
         record = stored.pop(RECORD, [])
         found[item.key] = Found(stored, record, frozenset(dead_versions.get(item.key, ())))
-    return found, strangers
+    return found, unknown
 
 
 def _histories(pipeline: Pipeline) -> dict[str, list[str | None]]:
@@ -98,7 +98,7 @@ def _histories(pipeline: Pipeline) -> dict[str, list[str | None]]:
 
 
 def _read(pipeline: Pipeline, key: str, versions: Sequence[str | None]) -> list[Stored | None]:
-    """Fetch what stands; of what stood before, only the metadata."""
+    """Fetch the current version; of those before, only the metadata."""
     history: list[Stored | None] = []
     bucket = pipeline.thumbnail_bucket
     for index, version in enumerate(versions):
@@ -125,7 +125,7 @@ def _stored(
 
 
 def _middle(body: bytes) -> Colour | None:
-    """Return the colour in the middle; None if this is no picture, which accounting reports."""
+    """Return the colour in the middle; None if this is not an image, which the ledger reports."""
     try:
         with Image.open(io.BytesIO(body)) as image:
             found = image.convert("RGB").getpixel((image.width // 2, image.height // 2))

@@ -1,4 +1,4 @@
-"""A TLS proxy on loopback between the worker and the embedded AWS that does a plan's faults."""
+"""A TLS proxy on loopback, between the worker and the embedded AWS, that injects faults."""
 
 import http.client
 import os
@@ -17,31 +17,34 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from darkroom.emulator.ministack import HOST, Emulator
-from tests.soak.faults import Fault, Plan
+from tests.soak.faults import Fault, FaultPlan
 
-SLOW_SECONDS = 1.5  # a slow answer, in PIECES
+SLOW_SECONDS = 1.5  # for a slow response, in PIECES
 PIECES = 6
 HANG_SECONDS = 15.0  # longer than the function may run
 
-# Of one hop only: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1; and what the proxy decides.
+# Headers of one connection only, and those that the proxy sets:
+# https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
 OWN_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
 
 ERROR = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>injected</Message></Error>'
 
 
 class Proxy:
-    """`with Proxy(emulator, plan) as proxy:` give the worker `proxy.url` as its AWS."""
+    """A context manager; the worker uses `proxy.url` as its AWS."""
 
-    def __init__(self, emulator: Emulator, plan: Plan) -> None:
-        """Prepare one in front of `emulator`; nothing listens yet."""
+    def __init__(self, emulator: Emulator, plan: FaultPlan) -> None:
+        """Prepare a proxy for `emulator`; it does not listen yet."""
         self._emulator = emulator
         self._plan = plan
 
     def __enter__(self) -> Self:
-        """Listens, with the emulator's certificate: the worker trusts that one already."""
+        """Listen, with the emulator's certificate, which the worker trusts already."""
         certificate = self._emulator.certificate
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+        context.load_cert_chain(
+            certificate.with_name("chain.pem"), certificate.with_name("key.pem")
+        )
         self._server = _Server((HOST, 0), _Handler)
         self._server.plan = self._plan
         self._server.upstream = urlsplit(self._emulator.url)
@@ -53,21 +56,26 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stops listening; connections that are open end with this program."""
+        """Stop listening; open connections end with this program."""
         self._server.shutdown()
         self._server.server_close()
 
     @property
     def url(self) -> str:
-        """Where the worker finds it."""
+        """Return the URL that the worker uses."""
         return f"https://{HOST}:{self._server.server_address[1]}"
 
 
 def put_before_worker(proxy: Proxy, emulator: Emulator, function: str, **variables: str) -> None:
-    """Have a function use the proxy as its AWS, through its environment, as an operator could.
+    """Make a function use the proxy as its AWS, through its environment, as an operator could.
 
-    `variables` are changed besides. The event source mapping is the emulator's own: it goes past
-    the proxy.
+    The event source mapping is part of the emulator and does not use the proxy.
+
+    Args:
+        proxy: The proxy.
+        emulator: The embedded AWS.
+        function: The function's name.
+        variables: Other environment variables to change.
     """
     client = emulator.client("lambda")
     present = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
@@ -76,7 +84,7 @@ def put_before_worker(proxy: Proxy, emulator: Emulator, function: str, **variabl
 
 
 class _Server(ThreadingHTTPServer):
-    plan: Plan
+    plan: FaultPlan
     upstream: Any
     trust: ssl.SSLContext
     daemon_threads = True
@@ -84,13 +92,13 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that workers break off when they die: that is the point."""
+        """Ignore connections that workers close when they die: that is intended."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection of one worker, and one of its own to the embedded AWS behind it."""
+    """One connection from a worker, with a connection to the embedded AWS."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -108,60 +116,60 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: one line a request helps nobody."""
+        """Log nothing: one line per request would not help."""
 
     def _relay(self) -> None:
         body = self._request_body()
         fault = self.server.plan.draw(self.command, unquote(self.path.partition("?")[0]))
-        if fault == "no answer until the time-out":
-            self._wait_until_the_client_leaves()
-        elif fault == "connection closed without an answer":
-            self._hang_up()
+        if fault == "no response until the time-out":
+            self._wait_for_the_client_to_close()
+        elif fault == "connection closed without a response":
+            self._close()
         elif fault == "worker killed before its request":
-            self._kill_the_client()
-        elif fault == "500 instead of an answer":
-            self._refuse(500, b"InternalError")
+            self._kill_client()
+        elif fault == "500 instead of a response":
+            self._respond_with_error(500, b"InternalError")
         elif fault == "503 SlowDown":
-            self._refuse(503, b"SlowDown")
+            self._respond_with_error(503, b"SlowDown")
         else:
-            answer = self._ask(body)
+            answer = self._forward(body)
             content = answer.read()
-            if fault == "500 after the work was done":
-                self._refuse(500, b"InternalError")
+            if fault == "500 after the request was processed":
+                self._respond_with_error(500, b"InternalError")
             elif fault == "worker killed after its request":
-                self._kill_the_client()
+                self._kill_client()
             else:
-                self._answer(answer, content, fault)
+                self._respond(answer, content, fault)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _relay  # noqa: N815 -- http.server's names
 
     def _request_body(self) -> bytes:
-        """Read all of the body: by its length, or in the chunks that botocore uploads in."""
+        """Read the whole body: by its length, or in chunks, as botocore uploads."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self._exactly(int(self.headers.get("Content-Length", 0)))
+            return self._read_exactly(int(self.headers.get("Content-Length", 0)))
         body = b""
-        while size := int(self._line().partition(b";")[0], 16):
-            body += self._exactly(size)
-            self._line()
-        while self._line().strip():
+        while size := int(self._read_line().partition(b";")[0], 16):
+            body += self._read_exactly(size)
+            self._read_line()
+        while self._read_line().strip():
             pass
         return body
 
-    def _exactly(self, size: int) -> bytes:
-        """Read so many bytes: a part of a request, from a worker that died, is not passed on."""
+    def _read_exactly(self, size: int) -> bytes:
+        """Read this many bytes; a partial request, from a worker that died, is not forwarded."""
         data = self.rfile.read(size)
         if len(data) < size:
             raise ConnectionAbortedError
         return data
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         line = self.rfile.readline()
         if not line.endswith(b"\n"):
             raise ConnectionAbortedError
         return line
 
-    def _ask(self, body: bytes) -> http.client.HTTPResponse:
-        """Pass the request on as it is: its signature covers path, query, host and headers."""
+    def _forward(self, body: bytes) -> http.client.HTTPResponse:
+        """Forward the request unchanged: its signature covers path, query, host and headers."""
         for is_last in (False, True):
             try:
                 self._upstream.putrequest(
@@ -179,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
                     raise
         raise AssertionError("unreachable")
 
-    def _answer(
+    def _respond(
         self, answer: http.client.HTTPResponse, content: bytes, fault: Fault | None
     ) -> None:
         self.send_response_only(answer.status, answer.reason)
@@ -190,10 +198,10 @@ class _Handler(BaseHTTPRequestHandler):
         if length is not None:
             self.send_header("Content-Length", str(length))
         self.end_headers()
-        if fault == "answer broken off half way":
+        if fault == "response cut off half way":
             self.wfile.write(content[: len(content) // 2])
-            self._hang_up()
-        elif fault == "answer slow":
+            self._close()
+        elif fault == "slow response":
             size = max(1, -(-len(content) // PIECES))
             for start in range(0, max(1, len(content)), size):
                 time.sleep(SLOW_SECONDS / PIECES)
@@ -201,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(content)
 
-    def _refuse(self, status: int, code: bytes) -> None:
+    def _respond_with_error(self, status: int, code: bytes) -> None:
         content = b"" if self.command == "HEAD" else ERROR % code
         self.send_response_only(status)
         self.send_header("Content-Type", "application/xml")
@@ -209,17 +217,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _hang_up(self) -> None:
+    def _close(self) -> None:
         self.close_connection = True
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _wait_until_the_client_leaves(self) -> None:
+    def _wait_for_the_client_to_close(self) -> None:
         select.select([self.connection], [], [], HANG_SECONDS)
-        self._hang_up()
+        self._close()
 
-    def _kill_the_client(self) -> None:
-        """End the worker process at the other end of this connection, as lost memory would."""
+    def _kill_client(self) -> None:
+        """Kill the worker process at the other end of this connection, as lack of memory would."""
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 if any(
@@ -227,4 +235,4 @@ class _Handler(BaseHTTPRequestHandler):
                     for connection in process.net_connections("tcp")
                 ):
                     os.kill(process.pid, signal.SIGKILL)
-        self._hang_up()
+        self._close()

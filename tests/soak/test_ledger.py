@@ -1,10 +1,10 @@
-"""tests/soak/ledger.py: each way to be wrong, made up, is reported as what it is."""
+"""tests/soak/ledger.py: each kind of defect, made up, is reported as what it is."""
 
 from dataclasses import replace
 
 import pytest
 
-from tests.soak.ledger import Found, Source, Stored, Version, account
+from tests.soak.ledger import Found, Source, Stored, Version, check
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 NAMES = ("w240", "w96")
@@ -14,9 +14,9 @@ OLD_OUTPUT, NEW_OUTPUT = Stored("v1", "0A1", colour=RED), Stored("v2", "0A2", co
 OLD_RECORD, JUNK_RECORD = Stored("v1", "0A1", reason="empty"), Stored("v3", "0A3", reason="corrupt")
 SOURCE = Source("uploads/a.jpg", (OLD, NEW))
 REJECTED = Source("uploads/a.jpg", (OLD, JUNK))
-REMOVAL = Version("v1d", reason="deleted")
-UPLOADED_AGAIN = Source("uploads/a.jpg", (OLD, REMOVAL, NEW))
-AT_REMOVAL = Stored("v2", "0A15", colour=BLUE)  # by the removal's delivery, which found v2
+DELETION = Version("v1d", reason="deleted")
+UPLOADED_AGAIN = Source("uploads/a.jpg", (OLD, DELETION, NEW))
+AT_DELETION = Stored("v2", "0A15", colour=BLUE)  # by the deletion's delivery, which found v2
 
 
 def outputs(*history: Stored | None, **others: tuple[Stored | None, ...]) -> Found:
@@ -27,25 +27,25 @@ def outputs(*history: Stored | None, **others: tuple[Stored | None, ...]) -> Fou
 RIGHT = {
     "thumbnails": (SOURCE, outputs(OLD_OUTPUT, NEW_OUTPUT), "thumbnails"),
     "thumbnails, the older version late": (SOURCE, outputs(NEW_OUTPUT), "thumbnails"),
-    "one removed and made again": (SOURCE, outputs(NEW_OUTPUT, None, NEW_OUTPUT), "thumbnails"),
+    "one deleted and made again": (SOURCE, outputs(NEW_OUTPUT, None, NEW_OUTPUT), "thumbnails"),
     "a rejection": (REJECTED, Found(record=(JUNK_RECORD,)), "rejected"),
-    "a rejection that removed older thumbnails": (
+    "a rejection that deleted older thumbnails": (
         REJECTED,
         replace(outputs(OLD_OUTPUT, None), record=(JUNK_RECORD,)),
         "rejected",
     ),
-    "thumbnails that removed an older rejection": (
+    "thumbnails that deleted an older rejection": (
         SOURCE,
         replace(outputs(NEW_OUTPUT), record=(OLD_RECORD, None)),
         "thumbnails",
     ),
-    "found by an older removal, then announced itself": (
+    "found by an older deletion, then by its own event": (
         UPLOADED_AGAIN,
-        outputs(OLD_OUTPUT, AT_REMOVAL, NEW_OUTPUT),
+        outputs(OLD_OUTPUT, AT_DELETION, NEW_OUTPUT),
         "thumbnails",
     ),
-    "a removal": (
-        Source("uploads/a.jpg", (OLD, REMOVAL)),
+    "a deletion": (
+        Source("uploads/a.jpg", (OLD, DELETION)),
         replace(outputs(OLD_OUTPUT, None), record=(Stored("v1d", "0A15", reason="deleted"),)),
         "rejected",
     ),
@@ -66,28 +66,28 @@ WRONG = {
     "nothing at all": (SOURCE, Found(), "lost"),
     "only the older version": (SOURCE, outputs(OLD_OUTPUT), "lost"),
     "only the older version's dead letter": (SOURCE, Found(dead=frozenset({"v1"})), "lost"),
-    "removed at last": (SOURCE, outputs(NEW_OUTPUT, None), "lost"),
-    "one output is missing": (SOURCE, outputs(NEW_OUTPUT, w96=()), "half a set"),
+    "deleted at last": (SOURCE, outputs(NEW_OUTPUT, None), "lost"),
+    "one output is missing": (SOURCE, outputs(NEW_OUTPUT, w96=()), "incomplete set"),
     "one output is the older version's": (
         SOURCE,
         outputs(NEW_OUTPUT, w96=(OLD_OUTPUT,)),
-        "half a set",
+        "incomplete set",
     ),
     "thumbnails and a rejection of one version": (
         SOURCE,
         replace(outputs(NEW_OUTPUT), record=(replace(NEW_OUTPUT, reason="corrupt"),)),
-        "double",
+        "duplicate",
     ),
-    "written twice": (SOURCE, outputs(NEW_OUTPUT, NEW_OUTPUT), "double"),
+    "written twice": (SOURCE, outputs(NEW_OUTPUT, NEW_OUTPUT), "duplicate"),
     "older thumbnails beside a rejection": (
         REJECTED,
         replace(outputs(OLD_OUTPUT), record=(JUNK_RECORD,)),
-        "older on top",
+        "older over newer",
     ),
     "older on top for a while": (
         SOURCE,
         outputs(NEW_OUTPUT, OLD_OUTPUT, NEW_OUTPUT),
-        "older on top",
+        "older over newer",
     ),
     "an older rejection beside newer thumbnails": (
         SOURCE,
@@ -97,31 +97,31 @@ WRONG = {
     "another picture": (
         SOURCE,
         outputs(NEW_OUTPUT, w96=(replace(NEW_OUTPUT, colour=RED),)),
-        "wrong picture",
+        "wrong image",
     ),
     "a picture rejected": (
         SOURCE,
         Found(record=(replace(NEW_OUTPUT, reason="corrupt"),)),
-        "wrong end",
+        "wrong outcome",
     ),
-    "junk with thumbnails": (REJECTED, outputs(Stored("v3", "0A3", colour=RED)), "wrong end"),
+    "junk with thumbnails": (REJECTED, outputs(Stored("v3", "0A3", colour=RED)), "wrong outcome"),
     "rejected for another reason": (
         REJECTED,
         Found(record=(replace(JUNK_RECORD, reason="empty"),)),
-        "wrong end",
+        "wrong outcome",
     ),
     "one set, two sequencers": (
         UPLOADED_AGAIN,
-        outputs(NEW_OUTPUT, w96=(AT_REMOVAL,)),
+        outputs(NEW_OUTPUT, w96=(AT_DELETION,)),
         "wrong sequencer",
     ),
     "one version, two sequencers": (
         SOURCE,
-        outputs(AT_REMOVAL, NEW_OUTPUT),
+        outputs(AT_DELETION, NEW_OUTPUT),
         "wrong sequencer",
     ),
-    "removed, with thumbnails": (
-        Source("uploads/a.jpg", (OLD, REMOVAL)),
+    "deleted, with thumbnails": (
+        Source("uploads/a.jpg", (OLD, DELETION)),
         outputs(OLD_OUTPUT),
         "lost",
     ),
@@ -130,25 +130,25 @@ WRONG = {
         outputs(OLD_OUTPUT, None, replace(NEW_OUTPUT, sequencer="0A0F")),
         "wrong sequencer",
     ),
-    "a version that nobody uploaded": (
+    "a version that was not uploaded": (
         SOURCE,
         outputs(Stored("v0", "0A0", colour=RED), NEW_OUTPUT),
-        "nobody's",
+        "unknown object",
     ),
 }
 
 
 @pytest.mark.parametrize("case", RIGHT)
-def test_a_right_end_is_no_finding(case: str) -> None:
+def test_a_correct_outcome_is_not_a_finding(case: str) -> None:
     """P6, R2: thumbnails, a rejection or a dead letter of the newest version, and nothing else."""
-    source, found, end = RIGHT[case]
-    assert account(source, found, NAMES) == (end, [])
+    source, found, outcome = RIGHT[case]
+    assert check(source, found, NAMES) == (outcome, [])
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_end_is_found(case: str) -> None:
-    """P6, R2: the accounting can fail, and names what is wrong."""
-    source, found, fault = WRONG[case]
-    _, findings = account(source, found, NAMES)
-    assert fault in {finding.fault for finding in findings}
+def test_a_wrong_outcome_is_found(case: str) -> None:
+    """P6, R2: the check can fail, and names what is wrong."""
+    source, found, defect = WRONG[case]
+    _, findings = check(source, found, NAMES)
+    assert defect in {finding.defect for finding in findings}
     assert all(finding.key == source.key and finding.detail for finding in findings)

@@ -1,4 +1,4 @@
-"""What is uploaded: small pictures and junk under plain and awkward keys, some several times."""
+"""The uploads of the fault run: small images and junk, plain and awkward keys, some versions."""
 
 import colorsys
 import random
@@ -14,24 +14,33 @@ from tests.e2e.test_outcomes import JUNK
 
 PREFIX = "uploads/"
 SIZE = (360, 240)
-HUES = 24  # colours apart enough to be told apart after any encoder
+HUES = 24  # colours that differ enough after any encoder
 
 JUNK_SHARE = 0.08
 SEVERAL_VERSIONS_SHARE = 0.15
-BURST_SHARE = 0.5  # of those: at once, as a script does; the others spread over the run
+BURST_SHARE = 0.5  # of those: at once, as a script does; the others are spread over the run
 MOST_VERSIONS = 6
-REMOVAL_SHARE = 0.2
-"""Of the keys with several versions: those whose last one is removed. Nothing is uploaded there
-again: a removal that finds an object stores its variants as well, at an earlier place in the order,
-and the emulator gives the same bytes the same entity tag even under SSE-KMS, where S3's is no
-digest of the bytes. There, "if it is still what I looked at" would hold for what was replaced."""
+DELETION_SHARE = 0.2
+"""Of the keys with several versions: those whose last version is a deletion.
+
+Nothing is uploaded there again: a deletion that finds an object stores its thumbnails too, at an
+earlier place in the order, and the emulator gives the same bytes the same entity tag even under
+SSE-KMS, where S3's is not a digest of the bytes. A condition on the tag would then hold for an
+object that was replaced.
+"""
 AWKWARD_SHARE = 0.15
-DOOMED = 3  # pictures that kill every worker that reads them
+POISON_IMAGES = 3  # images that kill every worker that reads them
 
 
 @dataclass(frozen=True)
 class Content:
-    """Bytes to upload, or None to delete, and what must become of it: a colour, or a reason."""
+    """What to upload, and what has to become of it.
+
+    Attributes:
+        body: The bytes; None to delete.
+        colour: The colour of its thumbnails.
+        reason: The reason of its rejection.
+    """
 
     body: bytes | None
     colour: Colour | None = None
@@ -40,23 +49,30 @@ class Content:
 
 @dataclass(frozen=True)
 class Upload:
-    """One key with its contents, oldest first; `burst`: uploaded one right after the other."""
+    """One key with its contents.
+
+    Attributes:
+        key: The key.
+        contents: Oldest first.
+        burst: Upload them one right after the other.
+        poison: It kills every worker that reads it.
+    """
 
     key: str
     contents: tuple[Content, ...]
     burst: bool = False
-    doomed: bool = False
+    poison: bool = False
 
 
 def colour(number: int) -> Colour:
-    """Return one of HUES colours that keep far from each other."""
+    """Return one of HUES colours that differ clearly."""
     red, green, blue = colorsys.hsv_to_rgb(number % HUES / HUES, 0.8, 0.85)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
 @cache
 def picture(kind: str, number: int) -> Content:
-    """Return a picture all of one colour, in one of KINDS."""
+    """Return an image of one colour, in one of KINDS."""
     image = Image.new("RGBA" if kind == "transparent PNG" else "RGB", SIZE, colour(number))
     if kind == "transparent PNG":
         image.putpixel((0, 0), (0, 0, 0, 0))
@@ -67,15 +83,15 @@ def picture(kind: str, number: int) -> Content:
 KINDS = ("JPEG", "JPEG", "JPEG", "progressive JPEG", "PNG", "transparent PNG", "WEBP", "TIFF")
 
 
-def plan(count: int, seed: int) -> list[Upload]:
-    """Return `count` uploads, and the DOOMED ones besides; the same for the same seed."""
+def make_uploads(count: int, seed: int) -> list[Upload]:
+    """Return `count` uploads and POISON_IMAGES more; the same for the same seed."""
     rng = random.Random(seed)  # noqa: S311 -- chooses test data
     made = [_upload(number, rng) for number in range(count)]
-    for number in range(DOOMED):
-        doomed = Upload(
-            f"{PREFIX}kills its worker/{number}.jpg", (picture("JPEG", number),), doomed=True
+    for number in range(POISON_IMAGES):
+        poison = Upload(
+            f"{PREFIX}kills its worker/{number}.jpg", (picture("JPEG", number),), poison=True
         )
-        made.insert(rng.randrange(len(made) + 1), doomed)
+        made.insert(rng.randrange(len(made) + 1), poison)
     return made
 
 
@@ -83,7 +99,7 @@ def _upload(number: int, rng: random.Random) -> Upload:
     versions = rng.randint(2, MOST_VERSIONS) if rng.random() < SEVERAL_VERSIONS_SHARE else 1
     first = rng.randrange(HUES)  # neighbouring versions are far apart: 7 of 24 hues
     contents = [_content(first + 7 * version, rng) for version in range(versions)]
-    if versions > 1 and rng.random() < REMOVAL_SHARE:
+    if versions > 1 and rng.random() < DELETION_SHARE:
         contents[-1] = Content(None, reason="deleted")
     return Upload(_key(number, rng), tuple(contents), burst=rng.random() < BURST_SHARE)
 
