@@ -1,104 +1,114 @@
-"""`python -m benchmarks.capacity`: compare, and write the tables and the plot of docs/capacity.md."""
+"""`python -m benchmarks.capacity`: write docs/measurements/capacity.md and docs/capacity.png."""
 
-from __future__ import annotations
-
-import argparse
+import contextlib
+import io
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.capacity.concurrency import measure
-from benchmarks.capacity.curve_fit import fitted, measured
-from benchmarks.capacity.scenarios import SCENARIOS, rows
+from benchmarks.capacity.concurrency import Batch, measure
+from benchmarks.capacity.curve_fit import Figure, fitted, measured
+from benchmarks.capacity.scenarios import SCENARIOS, Row, rows
 from darkroom.capacity import prices
-from darkroom.capacity.plot import draw
 from darkroom.commands import capacity
 from darkroom.console.progress import Progress
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "capacity.md"
-BEGIN = "<!-- begin: written by tox -e capacity -->"
-END = "<!-- end: written by tox -e capacity -->"
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT = DOCS / "measurements" / "capacity.md"
+PICTURE = DOCS / "capacity.png"
 PLOTTED = ("--rate", "60M/month", "--burst", "20x10min")
+HEAD = """# Capacity: measurements
+
+Written by `python -m benchmarks.capacity`; [Capacity and cost](../capacity.md) has the results.
+"""
 
 
 def main() -> int:
-    """Return 1 if a formula and the simulation are farther apart than they may be."""
+    """Compare, measure and write; return 1 if a formula and the simulation differ too much."""
     progress = Progress()
-    compared = []
+    compared: list[Row] = []
     for scenario in SCENARIOS:
         progress.update(f"simulating: {scenario.name}")
         compared += rows(scenario)
     progress.update("running the handler")
     batches = measure(SCENARIOS[0].capacity().service)
     progress.clear()
-    apart = [row for row in compared if not row.agrees]
-    figures = measured()
-    off = [abs(figure.modelled() / figure.milliseconds - 1) for figure in figures]
-    worst, mean = f"{max(off):.0%}", f"{statistics.mean(off):.0%}"
-    text = "\n\n".join(
-        [
-            "### Formulas beside the simulation",
-            _table(
-                ("scenario", "what", "formula", "simulated", "may differ by", ""),
-                [
-                    (
-                        row.scenario,
-                        row.what,
-                        f"{row.formula:.4g}",
-                        f"{row.simulated:.4g}",
-                        f"{row.allowed:.3g}",
-                        "" if row.agrees else "APART",
-                    )
-                    for row in compared
-                ],
-            ),
-            "### The model of the worker's time beside the bench",
-            f"Milliseconds of one core. The worst is {worst} off, the mean {mean}.",
-            _table(
-                ("picture, workload of docs/performance.md", "measured", "modelled", "off"),
-                [
-                    (
-                        f"{figure.picture}, {figure.workload}",
-                        f"{figure.milliseconds:.0f}",
-                        f"{figure.modelled():.0f}",
-                        f"{figure.modelled() / figure.milliseconds - 1:+.0%}",
-                    )
-                    for figure in figures
-                ],
-            ),
-            "Fitted: "
-            + ", ".join(f"{name} {value:.3g}" for name, value in fitted(figures).items())
-            + ".",
-            "### The handler itself, a batch on one core",
-            "Twelve-megapixel JPEGs, default variants, four threads, an S3 in memory that takes"
-            " 0.1 s for each request; the model is given what one picture takes without that.",
-            _table(
-                ("messages", "measured, s", "modelled, s", "off", "measured, each"),
-                [
-                    (
-                        str(batch.size),
-                        f"{batch.measured:.2f}",
-                        f"{batch.modelled:.2f}",
-                        f"{batch.modelled / batch.measured - 1:+.0%}",
-                        f"{batch.measured / batch.size:.2f}",
-                    )
-                    for batch in batches
-                ],
-            ),
-            "### Prices",
-            *map(_prices, ("us-east-1", "eu-central-1")),
-        ]
+    parts = [
+        HEAD.rstrip(),
+        *_simulations(compared),
+        *_fit(measured()),
+        *_handler(batches),
+        "## Prices",
+        *map(_prices, ("us-east-1", "eu-central-1")),
+    ]
+    DOCUMENT.write_text("\n\n".join(parts) + "\n", "utf-8")
+    with contextlib.redirect_stdout(io.StringIO()):
+        capacity.command.main([*PLOTTED, "--plot", str(PICTURE)], standalone_mode=False)
+    different = [row for row in compared if not row.agrees]
+    print(
+        f"{len(compared)} figures of {len(SCENARIOS)} scenarios, {len(different)} too different;"
+        f" {DOCUMENT}"
     )
-    document = DOCUMENT.read_text("utf-8")
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
-    parser = argparse.ArgumentParser()
-    capacity.add_arguments(parser)
-    draw(capacity.make(parser.parse_args(PLOTTED)), DOCUMENT.with_suffix(".png"))
-    print(f"{len(compared)} figures of {len(SCENARIOS)} scenarios, {len(apart)} apart; {DOCUMENT}")
-    return 1 if apart else 0
+    return 1 if different else 0
+
+
+def _simulations(compared: Sequence[Row]) -> list[str]:
+    lines = [
+        (
+            row.scenario,
+            row.name,
+            f"{row.formula:.4g}",
+            f"{row.simulated:.4g}",
+            f"{row.allowed:.3g}",
+            "" if row.agrees else "DIFFERENT",
+        )
+        for row in compared
+    ]
+    head = ("scenario", "figure", "formula", "simulated", "allowed difference", "")
+    return ["## Formulas and simulation", _table(head, lines)]
+
+
+def _fit(figures: Sequence[Figure]) -> list[str]:
+    errors = [figure.modelled() / figure.milliseconds - 1 for figure in figures]
+    worst, mean = max(map(abs, errors)), statistics.mean(map(abs, errors))
+    lines = [
+        (
+            f"{figure.picture}, {figure.workload}",
+            f"{figure.milliseconds:.0f}",
+            f"{figure.modelled():.0f}",
+            f"{error:+.0%}",
+        )
+        for figure, error in zip(figures, errors, strict=True)
+    ]
+    head = ("picture, workload of performance.md", "measured", "modeled", "error")
+    constants = ", ".join(f"{name} {value:.3g}" for name, value in fitted(figures).items())
+    return [
+        "## Model of the worker's time and the benchmark",
+        f"Milliseconds of one core. The largest error is {worst:.0%}, the average {mean:.0%}.",
+        _table(head, lines),
+        f"Fitted: {constants}.",
+    ]
+
+
+def _handler(batches: Sequence[Batch]) -> list[str]:
+    lines = [
+        (
+            str(batch.size),
+            f"{batch.measured:.2f}",
+            f"{batch.modelled:.2f}",
+            f"{batch.modelled / batch.measured - 1:+.0%}",
+            f"{batch.measured / batch.size:.2f}",
+        )
+        for batch in batches
+    ]
+    head = ("messages", "measured, s", "modeled, s", "error", "measured, s per message")
+    return [
+        "## The handler: a batch on one core",
+        "Twelve-megapixel JPEGs, default variants, four threads, an S3 in memory that takes 0.1 s"
+        " per request. The model's input is the time of one picture without these waits.",
+        _table(head, lines),
+    ]
 
 
 def _prices(region: str) -> str:
@@ -106,13 +116,13 @@ def _prices(region: str) -> str:
         (
             name,
             f"{price.usd:.10f}".rstrip("0").rstrip("."),
-            price.date,
+            price.date.isoformat(),
             price.read,
             price.note or price.source,
         )
         for name, price in prices.prices(region, []).items()
     ]
-    return _table((region, "USD", "date", "read", "note, or source"), lines)
+    return _table((region, "USD", "date", "read", "note or source"), lines)
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -1,6 +1,4 @@
-"""The handler itself on batches of several sizes, one core, an S3 that answers after 0.1 s."""
-
-from __future__ import annotations
+"""The handler on batches of several sizes, one core, and an S3 that answers after 0.1 s."""
 
 import contextlib
 import io
@@ -38,7 +36,7 @@ SETTINGS = Settings(
 
 @dataclass(frozen=True)
 class Batch:
-    """The seconds of one batch, measured, and modelled from what a picture takes by itself."""
+    """The seconds of one batch: measured, and modeled from those of a picture alone."""
 
     size: int
     measured: float
@@ -46,11 +44,14 @@ class Batch:
 
 
 def measure(service: Service) -> list[Batch]:
-    """Return batches of a 12-megapixel JPEG, medians of five.
+    """Return batches of a 12-megapixel JPEG, medians of five, in seconds.
 
-    On one core of this machine, with as many threads as the service has: one core of the function.
-    What else the machine does takes its part of that core. So each batch is preceded by a picture
-    alone, with an S3 that answers at once: the time of that is what the model is given.
+    They run on one core of this machine, with the service's threads. Other processes take a part of
+    that core, so each batch is preceded by a picture alone, with an S3 that answers immediately;
+    its time is the model's input.
+
+    Raises:
+        RuntimeError: The worker did not process a message.
     """
     with _one_core(), contextlib.redirect_stdout(io.StringIO()):
         found = []
@@ -76,7 +77,7 @@ def _seconds(size: int, threads: int, *, latency: float) -> float:
     began = time.perf_counter()
     failed = worker.handle_batch(messages, context)["batchItemFailures"]
     if failed:
-        raise AssertionError(failed)
+        raise RuntimeError(f"the worker returned messages: {failed}")
     return time.perf_counter() - began
 
 

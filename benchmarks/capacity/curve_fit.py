@@ -1,7 +1,5 @@
 """The worker's times in docs/performance.md, and the constants that fit them best."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +13,17 @@ from darkroom.capacity import service
 PERFORMANCE = Path(__file__).parents[2] / "docs" / "performance.md"
 
 FIGURES_OFF = (0.45, 0.15)
-"""How far the model may be off: the worst figure, and the mean of all."""
+"""Allowed error of the model: of the worst figure, and on average."""
 
-KINDS = {"progressive": "progressive", "cmyk": "cmyk", "rgb": "png", "rgba": "rgba", "webp": "webp"}
-KINDS |= {"png": "png"}
-"""What a picture's name in the bench begins with, to its kind; everything else is a JPEG."""
+FORMAT_OF_NAME = {
+    "progressive": "progressive",
+    "cmyk": "cmyk",
+    "rgb": "png",
+    "rgba": "rgba",
+    "webp": "webp",
+}
+FORMAT_OF_NAME |= {"png": "png"}
+"""The first word of a picture's name in the benchmark, to its format; all others are JPEGs."""
 
 WORKLOADS = {
     "a": ((400,), ("jpeg",)),
@@ -30,25 +34,25 @@ WORKLOADS = {
 """Widths and formats: benchmarks/report.py."""
 
 BASELINE_SAVES = service.ENCODING["jpeg"] - 3.1
-"""Milliseconds a megapixel that baseline JPEG takes less, from the table of encoders."""
+"""Milliseconds per megapixel that baseline JPEG saves, from the table of encoders."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One time that the bench measured."""
+    """One time that the benchmark measured."""
 
     picture: str
     workload: str
     encoding: str
-    kind: str
+    image_format: str
     megapixels: float
     area: float
     milliseconds: float
 
     def modelled(self) -> float:
-        """Return what the model says."""
+        """Return the milliseconds of the model."""
         formats = WORKLOADS[self.workload][1]
-        found = service.modelled(self.kind, self.megapixels, self.area, formats)
+        found = service.modelled(self.image_format, self.megapixels, self.area, formats)
         return found - (BASELINE_SAVES * self.area if self.encoding == "baseline" else 0)
 
 
@@ -79,12 +83,12 @@ def _figure(
 ) -> Figure:
     width, height = reversed(size) if name.startswith("rotated") else size
     area = sum(min(wide, width) ** 2 * height / width for wide in WORKLOADS[workload][0]) / 1e6
-    kind = KINDS.get(name.split("-")[0], "jpeg")
-    return Figure(name, workload, encoding, kind, width * height / 1e6, area, milliseconds)
+    image_format = FORMAT_OF_NAME.get(name.split("-")[0], "jpeg")
+    return Figure(name, workload, encoding, image_format, width * height / 1e6, area, milliseconds)
 
 
 def fitted(figures: Sequence[Figure]) -> dict[str, float]:
-    """Return the constants for which the relative errors' squares are least together."""
+    """Return the constants with the least squares of the relative errors."""
     sources = [f"{kind} source" for kind in service.PER_SOURCE_MEGAPIXEL]
     names = ["fixed", "shrinking", *sources, "webp", "avif"]
     lines, values = [], []
@@ -92,13 +96,13 @@ def fitted(figures: Sequence[Figure]) -> dict[str, float]:
         factors = dict.fromkeys(names, 0.0)
         factors["fixed"] = 1.0
         factors["shrinking"] = figure.area
-        factors[f"{figure.kind} source"] = figure.megapixels
+        factors[f"{figure.image_format} source"] = figure.megapixels
         known = 0.0
         for encoder in WORKLOADS[figure.workload][1]:
             if encoder in factors:
                 factors[encoder] = figure.area
             else:
-                name = "png" if figure.kind == "rgba" else encoder
+                name = "png" if figure.image_format == "rgba" else encoder
                 known += service.ENCODING[name] * figure.area
         if figure.encoding == "baseline":
             known -= BASELINE_SAVES * figure.area

@@ -1,82 +1,81 @@
-"""List prices by region, each with where and when it was read."""
-
-from __future__ import annotations
+"""List prices by region, each with its date and its source."""
 
 import datetime
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from darkroom.errors import UsageError
+from templates import prices as shared
 
 PRICES = Path(__file__).parent / "prices.toml"
 
-Read = Literal["source", "quoted", "assumed"]
 
+class Price(BaseModel):
+    """US dollars per unit; `read` is how surely the figure is known."""
 
-@dataclass(frozen=True)
-class Price:
-    """US dollars for one unit; where and when that was read, and how surely."""
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    usd: float
-    date: str
+    usd: Annotated[float, Field(ge=0, lt=1e9, strict=True, allow_inf_nan=False)]
+    date: Annotated[datetime.date, Field(strict=True)]
     source: str
-    read: Read
+    read: Literal["source", "quoted", "assumed"] = "source"
     note: str = ""
 
 
-def prices(region: str, files: list[Path]) -> dict[str, Price]:
-    """Return the prices of a region, those of the user's files over our own.
+class PriceFile(RootModel[dict[str, dict[str, Price]]]):
+    """A price file: prices by region and by name."""
 
-    Raises UsageError: a file cannot be read or has another shape, or the region is not in any.
+
+def prices(region: str, files: list[Path]) -> dict[str, Price]:
+    """Return the prices of a region, the user's files overriding ours.
+
+    Raises:
+        UsageError: A file cannot be read or is not a price file, or a price of the region is in
+            none of them.
     """
-    known = _table(PRICES)
+    known = _read(PRICES)
     names = set(known["us-east-1"])
     for path in files:
-        for place, entries in _table(path).items():
+        for place, entries in _read(path).items():
             if unknown := sorted(set(entries) - names):
                 raise UsageError(
-                    f"{path}: {place}.{unknown[0]} is no price that is used;"
+                    f"{path}: {place}.{unknown[0]} is not a price that is used;"
                     f" allowed: {', '.join(sorted(names))}"
                 )
             known.setdefault(place, {}).update(entries)
     if region not in known:
         raise UsageError(
-            f"no prices of {region!r}: there are those of {', '.join(sorted(known))};"
+            f"no prices for {region!r}; there are prices for {', '.join(sorted(known))};"
             " give your own with --prices FILE.toml"
         )
     if missing := sorted(names - set(known[region])):
-        raise UsageError(f"prices of {region!r} are missing: {', '.join(missing)}")
+        raise UsageError(f"prices for {region!r} are missing: {', '.join(missing)}")
     return known[region]
 
 
-def _table(path: Path) -> dict[str, dict[str, Price]]:
+def _read(path: Path) -> dict[str, dict[str, Price]]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
-    found: dict[str, dict[str, Price]] = {}
-    for region, entries in content.items():
-        if not isinstance(entries, dict):
-            raise UsageError(f"{path}: {region} is no table of prices, like [us-east-1.NAME]")
-        found[region] = {
-            name: _price(f"{path}: {region}.{name}", entry) for name, entry in entries.items()
-        }
-    return found
+    if path == PRICES:
+        _add_shared(content)
+    try:
+        return PriceFile.model_validate(content).root
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{path}: {place}: {first['msg']}") from None
 
 
-def _price(where: str, entry: Any) -> Price:
-    allowed = {"usd", "date", "source", "read", "note"}
-    if not isinstance(entry, dict) or not {"usd", "date", "source"} <= set(entry) <= allowed:
-        raise UsageError(f"{where}: needs usd, date and source; read and note may be there")
-    usd, date, read = entry["usd"], entry["date"], entry.get("read", "source")
-    if isinstance(usd, bool) or not isinstance(usd, int | float) or not 0 <= usd < 1e9:
-        raise UsageError(f"{where}: usd is {usd!r}, not an amount of dollars")
-    if not isinstance(date, datetime.date) or isinstance(date, datetime.datetime):
-        raise UsageError(f"{where}: date is {date!r}, not a day like 2026-01-31, without quotes")
-    if read not in get_args(Read):
-        raise UsageError(f"{where}: read is {read!r}; allowed: {', '.join(get_args(Read))}")
-    return Price(
-        float(usd), date.isoformat(), str(entry["source"]), read, str(entry.get("note", ""))
-    )
+def _add_shared(content: dict[str, Any]) -> None:
+    """Add the figures that the dashboard uses as well: building a template reads no file."""
+    for name, usd in {
+        "lambda_gb_second_arm64": shared.LAMBDA_GB_SECOND_ARM64,
+        "s3_thousand_writes": 1000 * shared.S3_WRITE,
+        "s3_thousand_reads": 1000 * shared.S3_READ,
+    }.items():
+        content["us-east-1"][name]["usd"] = float(usd)

@@ -1,6 +1,4 @@
-"""How long the worker takes for a batch: a model fitted to the bench, and S3's waiting time."""
-
-from __future__ import annotations
+"""How long the worker takes for a batch: a model fitted to the benchmark, plus S3's latency."""
 
 import math
 import random
@@ -9,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
-from darkroom.capacity.stack import Stack
-from darkroom.capacity.workload import Picture
+from darkroom.capacity.stack import StackFigures
+from darkroom.capacity.workload import TypicalPicture
+from worker import limits
 from worker.imaging.memory import divide_memory
 
-# Milliseconds of one core, fitted by `tox -e capacity` to the figures in docs/performance.md (least
-# squares of the relative error; docs/capacity.md shows how far each is off). A source's pixels cost
-# what its kind says; a thumbnail's pixels are shrunk once for each width, encoded once a format.
+# Milliseconds of one core, fitted by `python -m benchmarks.capacity` to the figures in
+# docs/performance.md (least squares of the relative error; docs/measurements/capacity.md has the
+# error of each). A source's pixels cost what its format says; a thumbnail's pixels are shrunk once
+# per width and encoded once per format.
 FIXED = 12.4
 PER_SOURCE_MEGAPIXEL = {
     "jpeg": 1.57,
@@ -27,47 +27,45 @@ PER_SOURCE_MEGAPIXEL = {
 }
 SHRINKING = 40.2
 ENCODING = {"jpeg": 17.8, "png": 84.4, "webp": 47.3, "avif": 69.5}
-"""Of a megapixel of thumbnails; JPEG and PNG are from the bench's table of encoders."""
+"""Per megapixel of thumbnails; JPEG and PNG are from the benchmark's table of encoders."""
 
-MEGABYTES_OF_A_CORE = 1769
+MEGABYTES_PER_CORE = 1769
 """https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
-MOST_CORES = 6
+MAX_CORES = 6
 """At 10,240 MB; the same page."""
 
 S3_LATENCY = 0.1
-"""Seconds to the first byte, the better end of what S3's documentation names (0.1 to 0.2).
+"""Seconds to the first byte, the better end of the range that S3 documents (0.1 to 0.2).
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
 """
 
 S3_BANDWIDTH = 85e6
-"""Bytes a second of one connection.
+"""Bytes per second of one connection.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html
 """
 
 ROUND_TRIPS_AFTER = 2
-"""One list and then one look, after the outputs are written (worker/reconcile.py)."""
+"""A LIST and a HEAD after the outputs are written (worker/reconcile.py)."""
 
-WRITES_AT_ONCE = 10
-"""worker/handler.py"""
-
-# Bytes that decoding takes for a pixel, and encoding for a thumbnail's: worker/imaging/memory_estimate.py.
-DECODING_BYTES = {"progressive": 3.2, "webp": 19.0}
-ENCODING_BYTES = 36
-FIXED_BYTES = 8_000_000
+# Bytes of memory per pixel, by format; what the others take shrinks with the thumbnails.
+DECODING_BYTES = {
+    "progressive": limits.BYTES_BESIDE_COEFFICIENTS + 1.5 * limits.BYTES_PER_COEFFICIENT,  # 4:2:0
+    "webp": limits.BYTES_PER_PIXEL["WEBP"],
+}
 
 SHAPE = 3 / 4
 """Height to width of every picture, as most cameras have it."""
 
 _SAMPLED = 800
-"""Pictures drawn for the mean of a batch."""
+"""Pictures drawn for the average of a batch."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one picture asks for, in seconds: waiting, then a core, then waiting."""
+    """What one picture takes, in seconds: waiting, then a core, then waiting."""
 
     wait_before: float
     cpu: float
@@ -76,24 +74,24 @@ class Work:
 
 @dataclass(frozen=True)
 class Service:
-    """The function's execution environment, and the pictures that come to it."""
+    """The function's execution environment, and the pictures that arrive."""
 
-    stack: Stack
-    pictures: Sequence[Picture]
-    speed: float = 1.0
-    """Of a Lambda core, to the core that the bench ran on."""
+    stack: StackFigures
+    pictures: Sequence[TypicalPicture]
+    cpu_factor: float = 1.0
+    """Speed of a Lambda core relative to the core that the benchmark ran on."""
 
     latency: float = S3_LATENCY
     _known: dict[int, float] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def cores(self) -> float:
-        """Return the share of the processor that the memory buys."""
-        return min(self.stack.memory_megabytes / MEGABYTES_OF_A_CORE, MOST_CORES)
+        """Return the processor cores that Lambda gives for the memory."""
+        return min(self.stack.memory_megabytes / MEGABYTES_PER_CORE, MAX_CORES)
 
     @cached_property
     def _divided(self) -> tuple[int, int]:
-        # Two threads a core that the function sees; it sees two, however little of them it gets.
+        # Two threads per core that the function sees; it always sees at least two.
         threads = 2 * max(2, math.ceil(self.cores))
         number, memory = divide_memory(
             self.stack.memory_megabytes, threads=threads, file_bytes=self.stack.maximum_bytes
@@ -102,11 +100,11 @@ class Service:
 
     @property
     def threads(self) -> int:
-        """Return how many messages the worker has in hand at once."""
+        """Return how many messages the worker works on at once."""
         return self._divided[0]
 
-    def outcome(self, picture: Picture) -> str:
-        """Return `done`, or the limit that a picture is rejected for."""
+    def outcome(self, picture: TypicalPicture) -> str:
+        """Return `done`, or the limit that a picture exceeds and is rejected for."""
         if picture.file_bytes > self.stack.maximum_bytes:
             return "max_file_size_mb"
         if picture.megapixels > self.stack.max_megapixels:
@@ -115,35 +113,35 @@ class Service:
             return "MemorySize"
         return "done"
 
-    def _memory(self, picture: Picture) -> float:
+    def _memory(self, picture: TypicalPicture) -> float:
         widest = max(areas(picture, self.stack.widths), default=0)
-        decoding = picture.megapixels * 1e6 * DECODING_BYTES.get(picture.kind, 0)
-        return FIXED_BYTES + decoding + widest * 1e6 * ENCODING_BYTES
+        decoding = picture.megapixels * 1e6 * DECODING_BYTES.get(picture.image_format, 0)
+        return limits.FIXED_BYTES + decoding + widest * 1e6 * limits.BYTES_PER_THUMBNAIL_PIXEL
 
-    def work(self, picture: Picture) -> Work:
-        """Return what a picture asks for; one that is rejected is not decoded."""
+    def work(self, picture: TypicalPicture) -> Work:
+        """Return what a picture takes; a rejected one is not decoded."""
         outcome = self.outcome(picture)
         is_read = outcome != "max_file_size_mb"
         before = self.latency + (picture.file_bytes / S3_BANDWIDTH if is_read else 0)
         writes = len(self.stack.widths) * len(self.stack.formats) if outcome == "done" else 1
-        rounds = ROUND_TRIPS_AFTER + math.ceil(writes / WRITES_AT_ONCE)
+        rounds = ROUND_TRIPS_AFTER + math.ceil(writes / limits.CONCURRENT_REQUESTS)
         cpu = cpu_milliseconds(picture, self.stack.widths, self.stack.formats)
         if outcome != "done":
             cpu = FIXED
-        return Work(before, cpu / 1000 / self.speed, rounds * self.latency)
+        return Work(before, cpu / 1000 / self.cpu_factor, rounds * self.latency)
 
     @cached_property
     def works(self) -> list[Work]:
-        """Return what each of the pictures asks for."""
+        """Return what each of the pictures takes."""
         return [self.work(picture) for picture in self.pictures]
 
     @cached_property
     def shares(self) -> list[float]:
-        """Return how often each of them comes."""
+        """Return the share of each of them."""
         return [picture.share for picture in self.pictures]
 
     def rejected(self) -> dict[str, float]:
-        """Return the share that is rejected, by the limit."""
+        """Return the share of pictures that is rejected, by limit."""
         found: dict[str, float] = {}
         for picture in self.pictures:
             outcome = self.outcome(picture)
@@ -152,7 +150,7 @@ class Service:
         return found
 
     def seconds(self, size: float) -> float:
-        """Return the mean time of a batch of `size` messages, of any size from 1 on."""
+        """Return the average seconds of a batch of `size` messages, partly interpolated."""
         steps = _steps(self.stack.batch_size)
         size = min(max(size, 1), self.stack.batch_size)
         place = min(max(bisect(steps, size) - 1, 0), max(len(steps) - 2, 0))
@@ -173,7 +171,7 @@ class Service:
         return self._known[size]
 
     def slow_batch(self) -> float:
-        """Return the time of a full batch of nothing but the slowest hundredth of pictures."""
+        """Return the seconds of a full batch that holds only pictures of the slowest hundredth."""
         ranked = sorted(zip(self.works, self.shares, strict=True), key=lambda pair: pair[0].cpu)
         left = 0.01 * sum(self.shares)
         chosen = ranked[-1][0]
@@ -187,8 +185,8 @@ class Service:
     def batch(self, works: Sequence[Work]) -> float:
         """Return the seconds until the last of these is done.
 
-        Threads take one after the other; those that need the processor at the same time share it,
-        and none has more than one core, as in worker/handler.py.
+        As in worker/handler.py, each thread takes one after the other; threads that need the
+        processor at the same time share it, and each uses one core at most.
         """
         coming = list(reversed(works))
         running: list[list[float]] = []  # which step is under way, and what is left of each
@@ -222,22 +220,24 @@ def _steps(largest: int) -> list[int]:
     return [*(size for size in (1, 2, 3, 4, 5, 6, 8, 10, 20, 50) if size < largest), largest]
 
 
-def areas(picture: Picture, widths: Sequence[int]) -> list[float]:
-    """Return the megapixels of each width's thumbnail; none is wider than its source."""
+def areas(picture: TypicalPicture, widths: Sequence[int]) -> list[float]:
+    """Return the megapixels of the thumbnail of each width; none is wider than its source."""
     own = math.sqrt(picture.megapixels * 1e6 / SHAPE)
     return [min(width, own) ** 2 * SHAPE / 1e6 for width in widths]
 
 
-def cpu_milliseconds(picture: Picture, widths: Sequence[int], formats: Sequence[str]) -> float:
-    """Return the time of one core of the bench's machine."""
-    return modelled(picture.kind, picture.megapixels, sum(areas(picture, widths)), formats)
+def cpu_milliseconds(
+    picture: TypicalPicture, widths: Sequence[int], formats: Sequence[str]
+) -> float:
+    """Return milliseconds of one core of the benchmark's machine."""
+    return modelled(picture.image_format, picture.megapixels, sum(areas(picture, widths)), formats)
 
 
-def modelled(kind: str, megapixels: float, area: float, formats: Sequence[str]) -> float:
-    """Return milliseconds for a source of this kind and `area` megapixels of thumbnails."""
-    encoders = ["png" if (kind, name) == ("rgba", "jpeg") else name for name in formats]
+def modelled(image_format: str, megapixels: float, area: float, formats: Sequence[str]) -> float:
+    """Return milliseconds for a source of this format and `area` megapixels of thumbnails."""
+    encoders = ["png" if (image_format, name) == ("rgba", "jpeg") else name for name in formats]
     return (
         FIXED
-        + PER_SOURCE_MEGAPIXEL[kind] * megapixels
+        + PER_SOURCE_MEGAPIXEL[image_format] * megapixels
         + area * (SHRINKING + sum(ENCODING[name] for name in encoders))
     )

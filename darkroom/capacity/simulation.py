@@ -1,6 +1,4 @@
-"""The queue, its pollers and the worker as discrete events: what the formulas are checked by."""
-
-from __future__ import annotations
+"""A discrete-event simulation of the queue, its pollers and the worker, to check the formulas."""
 
 import random
 from collections import deque
@@ -13,11 +11,11 @@ import simpy
 from darkroom.capacity.model import Capacity
 from darkroom.capacity.service import Work
 
-MOST_PICTURES = 200_000
-"""More are not simulated: demand and concurrency are made smaller by the same factor."""
+MAX_PICTURES = 200_000
+"""Beyond this, demand and concurrency are divided by the same factor."""
 
-LEAST_AT_ONCE = 20
-"""Batches at once that are left when that is done: fewer would be another system."""
+MIN_BATCHES = 20
+"""Concurrent batches that remain after that: fewer would behave differently."""
 
 Event = Generator[simpy.Event, Any, None]
 
@@ -31,28 +29,28 @@ class _Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What happened, in the units of the formulas."""
+    """The results of a simulation, in the units of the formulas."""
 
     scale: float
-    """The factor that demand and concurrency were divided by."""
+    """Factor by which demand and concurrency were divided."""
 
     seconds: float
     arrived: int
     done: int
     dead: int
     busiest: float
-    """Pictures a second done while there was a backlog of full batches; 0 without."""
+    """Pictures per second while there was a backlog of full batches; 0 without one."""
 
     rate: float
-    """Pictures a second done in all."""
+    """Pictures per second over the whole time."""
 
     backlog: float
     waiting: float
-    """Messages that wait at the end."""
+    """Messages waiting at the end."""
 
     oldest: float
     drained: float
-    """Seconds after the burst's end until nothing waits."""
+    """Seconds from the end of the burst until nothing waits."""
 
     batch: float
     at_once: float
@@ -60,38 +58,38 @@ class Observation:
 
 @dataclass
 class Simulation:
-    """One run: a quiet time, the burst or the outage, and the time after it; seconds."""
+    """One run: a warm-up, the burst or the outage, and the time after it; in seconds."""
 
     capacity: Capacity
     seed: int = 1
     warm_up: float = 300.0
     after: float = 0.0
-    """How long the mean rate goes on after the burst or outage."""
+    """How long the average rate continues after the burst or outage."""
 
-    most_pictures: int = MOST_PICTURES
+    max_pictures: int = MAX_PICTURES
 
     _queue: deque[_Message] = field(default_factory=deque, init=False)
     _waiting: deque[simpy.Event] = field(default_factory=deque, init=False)
 
     @classmethod
-    def of(cls, capacity: Capacity, *, seed: int, most_pictures: int = MOST_PICTURES) -> Self:
-        """Return a run that is long enough to see its demand's end, but not for ever."""
+    def of(cls, capacity: Capacity, *, seed: int, max_pictures: int = MAX_PICTURES) -> Self:
+        """Return a run that is long enough for the burst or outage to be over."""
         demand = capacity.demand
         seconds = demand.burst_seconds + demand.outage_seconds
         after = min(capacity.drained * 1.2, 3 * seconds) + 600
-        if demand.outage_seconds or demand.failures:
+        if demand.outage_seconds or demand.failure_rate:
             after += min(sum(capacity.retries.ceilings()), 7 * 86_400)
-        return cls(capacity, seed=seed, after=after, most_pictures=most_pictures)
+        return cls(capacity, seed=seed, after=after, max_pictures=max_pictures)
 
     def __post_init__(self) -> None:
-        """Set up; nothing happens yet."""
+        """Compute how long the run is, and how much smaller than the demand."""
         demand = self.capacity.demand
         self._event_seconds = max(demand.burst_seconds, demand.outage_seconds)
         self.seconds = self.warm_up + self._event_seconds + self.after
         expected = demand.rate * (self.warm_up + self.after + demand.outage_seconds)
         expected += demand.peak * demand.burst_seconds
-        most = self.capacity.polling.most
-        self.scale = max(1.0, min(expected / self.most_pictures, most / LEAST_AT_ONCE))
+        most = self.capacity.polling.maximum
+        self.scale = max(1.0, min(expected / self.max_pictures, most / MIN_BATCHES))
         self._environment = simpy.Environment()
         self._random = random.Random(self.seed)  # noqa: S311  # nosec B311 # no secret
         self._slots = 0
@@ -102,10 +100,10 @@ class Simulation:
         self._empty_at = 0.0
 
     def run(self, progress: Callable[[float, int], None] | None = None) -> Observation:
-        """Return what happened; `progress` hears the part that is over, and pictures done."""
+        """Return the results; `progress` gets the share of time that is over, and pictures done."""
         clock = self._environment
         polling = self.capacity.polling
-        most = max(1, round(polling.most / self.scale))
+        most = max(1, round(polling.maximum / self.scale))
         clock.process(self._arrive())
         clock.process(self._scale_up(most))
         start = max(1, min(most, round(self.capacity.start / self.scale)))
@@ -145,7 +143,7 @@ class Simulation:
         while True:
             now = self._environment.now
             pause = self._random.expovariate(self._rate(now))
-            # At a change of the rate the draw begins anew: waiting has no memory.
+            # At a change of the rate a new pause is drawn: exponential waiting has no memory.
             change = next((moment for moment in changes if now < moment < now + pause), None)
             if change is not None:
                 yield self._environment.timeout(change - now)
@@ -162,7 +160,7 @@ class Simulation:
             self._waiting.popleft().succeed()
 
     def _scale_up(self, most: int) -> Event:
-        pause = self.scale / self.capacity.polling.a_second
+        pause = self.scale / self.capacity.polling.per_second
         while self._slots < most:
             yield self._environment.timeout(pause)
             if self._queue:
@@ -206,17 +204,19 @@ class Simulation:
             self._received += len(batch)
             for message in batch:
                 if self._fails():
-                    self._come_back(message)
+                    self._return(message)
                 else:
                     self._done += 1
 
     def _fails(self) -> bool:
         demand = self.capacity.demand
         in_outage = 0 <= self._environment.now - self.warm_up < demand.outage_seconds
-        return in_outage or (demand.failures > 0 and self._random.random() < demand.failures)
+        return in_outage or (
+            demand.failure_rate > 0 and self._random.random() < demand.failure_rate
+        )
 
-    def _come_back(self, message: _Message) -> None:
-        """Do as worker/retry.py does, or without a door to SQS, as the queue itself."""
+    def _return(self, message: _Message) -> None:
+        """Delay a message as worker/retry.py does; without an SQS endpoint, as the queue does."""
         retries = self.capacity.retries
         if message.received >= retries.maximum:
             self._dead += 1
@@ -230,7 +230,7 @@ class Simulation:
         self._send(message)
 
     def _measure(self, most: int) -> Event:
-        """Look at the queue every half a batch's time."""
+        """Sample the queue twice per batch."""
         size = self.capacity.service.stack.batch_size
         pause = min(1.0, self.capacity.service.seconds(size) / 2)
         before = 0
@@ -245,3 +245,12 @@ class Simulation:
             before = self._done
             if waiting > most * size:
                 self._empty_at = self._environment.now
+
+
+def simulate(
+    capacity: Capacity, *, seed: int, progress: Callable[[str], None] = lambda _: None
+) -> Observation:
+    """Return the results of a simulation; `progress` gets how far it is."""
+    return Simulation.of(capacity, seed=seed).run(
+        lambda part, done: progress(f"simulating: {part:.0%}, {done:,} pictures processed")
+    )

@@ -1,8 +1,7 @@
-"""The numbers that the generated template itself gives to capacity and cost."""
-
-from __future__ import annotations
+"""The figures of a generated template that capacity and cost depend on."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,17 @@ from templates.specification import DEFAULT
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stack:
-    """What is deployed, as far as it costs or limits; seconds, bytes and plain counts."""
+class StackFigures:
+    """What costs or limits in a stack; seconds, bytes and counts."""
 
     memory_megabytes: int
     architecture: str
     timeout: int
     concurrency: int
-    """Batches at once at most; 0 where provisioned pollers decide."""
+    """Maximum of concurrent batches; 0 where provisioned pollers decide."""
 
     pollers: tuple[int, int] | None
-    """Provisioned pollers, the fewest and the most."""
+    """Minimum and maximum of provisioned pollers."""
 
     batch_size: int
     window: int
@@ -40,46 +39,48 @@ class Stack:
     zones: int
     has_sqs_endpoint: bool
     interface_endpoint_zones: int
-    """Interface endpoints, counted once for each zone they are in."""
+    """Interface endpoints, counted once per zone."""
 
     queues: int
-    """Polled ones, of all queues."""
+    """Queues that are polled."""
 
     keys: int
     alarms: int
-    """Metrics that alarms watch."""
+    """Metrics of alarms, each of which is billed."""
 
     request_metrics: int
-    """Filters for which S3 counts requests."""
+    """Filters of S3 request metrics."""
 
     dashboards: int
     data_key_seconds: int
 
 
 def read(
-    pipeline_file: Path,
-    parameter_files: list[Path],
-    overrides: dict[str, int | str],
+    specification_file: Path,
+    parameter_files: Sequence[Path],
+    overrides: Mapping[str, int | str],
     *,
     source: str = DEFAULT,
-) -> Stack:
-    """Return the stack of a specification with parameter files, the later ones winning.
+) -> StackFigures:
+    """Return the figures of a specification with parameter files, later ones overriding.
 
-    Of several queues and variants, those of `source` are meant; what costs at rest is of the whole
-    stack. `overrides` are parameters by name, of the queue where it has some of its own; they may go
-    beyond what the template takes: on paper, 10,000 executions at once are a question one may ask.
-    Raises UsageError for files that are wrong.
+    Where there are several queues and variants, they are those of `source`; fixed costs are of the
+    whole stack. `overrides` are parameters by name, the queue's own where it has them; they may
+    exceed what the template allows, to estimate what a raised quota would give.
+
+    Raises:
+        UsageError: A file is wrong, or there is no such source.
     """
     try:
-        described = specification.load(pipeline_file)
+        described = specification.load(specification_file)
     except specification.SpecificationError as error:
         raise UsageError(str(error)) from None
     if source not in described.sources:
         raise UsageError(
-            f"{pipeline_file}: there is no source {source!r}; allowed: "
+            f"{specification_file}: there is no source {source!r}; allowed: "
             + ", ".join(described.sources)
         )
-    origin = described.sources[source]
+    source_settings = described.sources[source]
     template = json.loads(pipeline.render(pipeline.build(described)))
     values: dict[str, Any] = {}
     for path in parameter_files:
@@ -88,21 +89,23 @@ def read(
             raise UsageError("\n".join(f"{path}: {problem}" for problem in problems))
         values |= dict(pairs)
     for name, value in overrides.items():
-        own = naming.logical_id(origin.queue, name)
+        own = naming.logical_id(source_settings.queue, name)
         values[own if own in template["Parameters"] else name] = value
-    reading = ResolvedTemplate(template).with_parameters(**values)
-    function = reading.properties(naming.logical_id(origin.queue, "Worker"))
-    mapping = reading.properties(naming.logical_id(origin.queue, "WorkerEventSourceMapping"))
-    queue = reading.properties(naming.logical_id(origin.queue, "WorkQueue"))
+    resolved = ResolvedTemplate(template).with_parameters(**values)
+    function = resolved.properties(naming.logical_id(source_settings.queue, "Worker"))
+    mapping = resolved.properties(
+        naming.logical_id(source_settings.queue, "WorkerEventSourceMapping")
+    )
+    queue = resolved.properties(naming.logical_id(source_settings.queue, "WorkQueue"))
     variables = function["Environment"]["Variables"]
-    variants = json.loads(variables["VARIANTS"])[origin.variants]
-    doors = [
+    variants = json.loads(variables["VARIANTS"])[source_settings.variants]
+    endpoints = [
         endpoint
-        for endpoint in reading.resources_of_type("EC2::VPCEndpoint").values()
+        for endpoint in resolved.resources_of_type("EC2::VPCEndpoint").values()
         if endpoint["VpcEndpointType"] == "Interface"
     ]
     pollers = mapping.get("ProvisionedPollerConfig")
-    return Stack(
+    return StackFigures(
         memory_megabytes=int(function["MemorySize"]),
         architecture=function["Architectures"][0],
         timeout=function["Timeout"],
@@ -119,21 +122,21 @@ def read(
         max_megapixels=int(variables["MAX_PIXELS"]) / 1e6,
         widths=tuple(variants["widths"]),
         formats=tuple(variants["formats"]),
-        prefixes=len(origin.prefixes),
+        prefixes=len(source_settings.prefixes),
         zones=described.network.availability_zones,
         has_sqs_endpoint=bool(variables["WORK_QUEUE_URL"]),
-        interface_endpoint_zones=sum(len(door["SubnetIds"]) for door in doors),
-        queues=len(reading.resources_of_type("Lambda::EventSourceMapping")),
-        keys=len(reading.resources_of_type("KMS::Key")),
+        interface_endpoint_zones=sum(len(endpoint["SubnetIds"]) for endpoint in endpoints),
+        queues=len(resolved.resources_of_type("Lambda::EventSourceMapping")),
+        keys=len(resolved.resources_of_type("KMS::Key")),
         alarms=sum(
-            # One over an expression is billed for each metric in it.
+            # An alarm on an expression is billed per metric in it.
             sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
-            for alarm in reading.resources_of_type("CloudWatch::Alarm").values()
+            for alarm in resolved.resources_of_type("CloudWatch::Alarm").values()
         ),
         request_metrics=sum(
             len(bucket.get("MetricsConfigurations", ()))
-            for bucket in reading.resources_of_type("S3::Bucket").values()
+            for bucket in resolved.resources_of_type("S3::Bucket").values()
         ),
-        dashboards=len(reading.resources_of_type("CloudWatch::Dashboard")),
+        dashboards=len(resolved.resources_of_type("CloudWatch::Dashboard")),
         data_key_seconds=queue["KmsDataKeyReusePeriodSeconds"],
     )

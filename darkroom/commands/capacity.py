@@ -1,277 +1,228 @@
-"""`darkroom plan`: the options, and what is worked out from them."""
+"""`darkroom capacity`: options, one estimate, a report."""
 
-from __future__ import annotations
-
-import argparse
-import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-from darkroom.capacity import cost, quotas, report, stack, workload
-from darkroom.capacity import prices as lists
-from darkroom.capacity.model import Capacity, Demand, Retries, polling
-from darkroom.capacity.service import S3_LATENCY, Service
-from darkroom.capacity.simulation import Observation, Simulation
-from darkroom.console.output import add_output
-from darkroom.console.progress import Progress
+import click
+
+from darkroom.capacity.options import BURST, MEGAPIXELS, POLLERS, SHARE
+from darkroom.capacity.workload import IMAGE_FORMATS, WORKLOADS, Component
+from darkroom.console.command import Command, format_option
+from darkroom.console.option_types import DURATION, RATE
 from darkroom.errors import UsageError
-from templates.specification import DEFAULT
 
 PARAMS = Path(__file__).parents[2] / "params"
 PLOTS = (".png", ".svg", ".pdf")
-
-Value = TypeVar("Value")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    demand = parser.add_argument_group("what arrives")
-    demand.add_argument(
-        "--rate",
-        type=_read(workload.rate),
-        default=workload.rate("1M/month"),
-        metavar="N/UNIT",
-        help="pictures, like 12/s, 300/min, 2M/day or 1M/month (default: 1M/month)",
-    )
-    demand.add_argument(
-        "--burst",
-        type=_read(workload.burst),
-        default=workload.burst("10x10min"),
-        metavar="FACTORxTIME",
-        help="how many times the rate, and for how long (default: 10x10min; 1x1s for none)",
-    )
-    demand.add_argument(
-        "--profile",
-        choices=workload.PROFILES,
-        default="phone",
-        help="assumed sizes and formats (default: phone)",
-    )
-    demand.add_argument(
-        "--megapixels",
-        type=_read(workload.megapixels),
-        metavar="MEDIAN[:P95]",
-        help="sizes instead of a profile, like 12:24; with --kind",
-    )
-    demand.add_argument("--kind", choices=workload.KINDS, help="format (default: jpeg)")
-    demand.add_argument(
-        "--failures",
-        type=_read(_share),
-        default=0.0,
-        metavar="SHARE",
-        help="of tries that fail by chance, like 0.01 or 1%% (default: none)",
-    )
-    demand.add_argument(
-        "--outage",
-        type=_read(workload.duration),
-        default=0.0,
-        metavar="TIME",
-        help="how long every try fails, like 30min (default: no outage)",
-    )
-    deployed = parser.add_argument_group("what is deployed")
-    deployed.add_argument(
-        "--pipeline",
-        type=Path,
-        default=PARAMS / "pipeline.toml",
-        metavar="FILE.toml",
-        help="the specification (default: params/pipeline.toml)",
-    )
-    deployed.add_argument(
-        "--source",
-        default=DEFAULT,
-        metavar="NAME",
-        help="whose queue and variants are meant, where there are several (default: default)",
-    )
-    deployed.add_argument(
-        "--parameters",
-        type=Path,
-        metavar="FILE.json",
-        help="a parameter file (default: params/prod.json)",
-        default=PARAMS / "prod.json",
-    )
-    deployed.add_argument("--memory", type=_whole(128, 10_240), metavar="MB", help="MemorySize")
-    deployed.add_argument(
-        "--concurrency",
-        type=_whole(1, 100_000),
-        metavar="N",
-        help="MaximumConcurrency; on paper more than a deployment takes",
-    )
-    deployed.add_argument("--architecture", choices=("arm64", "x86_64"))
-    deployed.add_argument(
-        "--pollers",
-        type=_read(_pollers),
-        metavar="LEAST:MOST",
-        help="provisioned pollers in place of MaximumConcurrency; their price is left out",
-    )
-    account = parser.add_argument_group("where")
-    account.add_argument("--region", default="us-east-1", metavar="REGION", help="of the prices")
-    account.add_argument(
-        "--prices",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE.toml",
-        help="prices of yours, in the form of darkroom/capacity/prices.toml",
-    )
-    account.add_argument(
-        "--account-concurrency",
-        type=_whole(1, 1_000_000),
-        default=quotas.ACCOUNT_CONCURRENCY,
-        metavar="N",
-        help="what is left of the account's quota (default: 1000; new accounts have 10)",
-    )
-    account.add_argument(
-        "--speed",
-        type=_read(_positive),
-        default=1.0,
-        metavar="FACTOR",
-        help="of a Lambda core to the bench's core (default: 1.0, which nobody measured)",
-    )
-    account.add_argument(
-        "--s3-latency",
-        type=_read(_positive),
-        default=S3_LATENCY,
-        metavar="SECONDS",
-        help="to the first byte (default: 0.1)",
-    )
-    shown = parser.add_argument_group("what is shown")
-    add_output(shown)
-    shown.add_argument(
-        "--plot", type=Path, metavar="FILE.png", help="backlog and costs as a picture as well"
-    )
-    shown.add_argument(
-        "--simulate", action="store_true", help="check the formulas by discrete events"
-    )
-    shown.add_argument("--seed", type=_whole(0, 2**31), default=1, help="of the simulation")
+FILE = click.Path(dir_okay=False, path_type=Path)
+EXAMPLES = """
+  darkroom capacity
+  darkroom capacity --rate 60M/month --burst 20x10min --plot capacity.png
+  darkroom capacity --megapixels 24:46 --failures 1% --outage 30min --simulate
+  darkroom capacity --rate 1G/month --concurrency 10000 --format json
+"""
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print the plan; return 0, whatever it says: that is for people to judge."""
-    plot: Path | None = arguments.plot
+@click.command(cls=Command, examples=EXAMPLES)
+@click.option(
+    "--rate",
+    type=RATE,
+    default="1M/month",
+    show_default=True,
+    help="Pictures per second, like 12/s; /min, /h, /day and /month as well.",
+)
+@click.option(
+    "--burst",
+    type=BURST,
+    default="10x10min",
+    show_default=True,
+    help="How many times the rate, and for how long; 1x1s for none.",
+)
+@click.option(
+    "--workload",
+    type=click.Choice(list(WORKLOADS)),
+    default="phone",
+    show_default=True,
+    help="Assumed mix of picture sizes and formats.",
+)
+@click.option("--megapixels", type=MEGAPIXELS, help="Picture sizes in place of --workload: 12:24.")
+@click.option(
+    "--image-format",
+    type=click.Choice(IMAGE_FORMATS),
+    help="Format of the pictures of --megapixels; default: jpeg.",
+)
+@click.option(
+    "--failures",
+    type=SHARE,
+    default="0",
+    help="Share of tries that fail at random, like 0.01 or 1%; default: none.",
+)
+@click.option("--outage", type=DURATION, help="How long every try fails, like 30min.")
+@click.option(
+    "--pipeline",
+    "specification",
+    type=FILE,
+    metavar="FILE.toml",
+    default=PARAMS / "pipeline.toml",
+    help="Specification; default: params/pipeline.toml.",
+)
+@click.option(
+    "--source",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    help="Source whose queue and variants are estimated.",
+)
+@click.option(
+    "--parameters",
+    "parameter_file",
+    type=FILE,
+    metavar="FILE.json",
+    default=PARAMS / "prod.json",
+    help="Parameter file; default: params/prod.json.",
+)
+@click.option(
+    "--memory", type=click.IntRange(128, 10_240), metavar="MB", help="In place of MemorySize."
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="In place of MaximumConcurrency; may be more than Lambda allows.",
+)
+@click.option(
+    "--architecture", type=click.Choice(["arm64", "x86_64"]), help="In place of Architecture."
+)
+@click.option(
+    "--pollers",
+    type=POLLERS,
+    help="Provisioned pollers in place of MaximumConcurrency; their price is not included.",
+)
+@click.option(
+    "--region", metavar="REGION", default="us-east-1", show_default=True, help="Region of prices."
+)
+@click.option(
+    "--prices",
+    "price_files",
+    type=FILE,
+    metavar="FILE.toml",
+    multiple=True,
+    help="Prices of your own, in the form of darkroom/capacity/prices.toml.",
+)
+@click.option(
+    "--account-concurrency",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    default=1000,
+    show_default=True,
+    help="Unused concurrency of the account; new accounts have 10.",
+)
+@click.option(
+    "--cpu-factor",
+    type=click.FloatRange(0.001, 1000),
+    metavar="FACTOR",
+    default=1.0,
+    show_default=True,
+    help="Speed of a Lambda core relative to the benchmark's core; 1.0 is not measured.",
+)
+@click.option(
+    "--s3-latency",
+    type=click.FloatRange(0.001, 1000),
+    metavar="SECONDS",
+    default=0.1,
+    show_default=True,
+    help="Seconds to S3's first byte.",
+)
+@format_option()
+@click.option("--plot", type=FILE, metavar="FILE.png", help="Draw backlog and cost into this file.")
+@click.option(
+    "--simulate", is_flag=True, help="Check the formulas with a discrete-event simulation."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    default=1,
+    show_default=True,
+    help="Seed of the simulation.",
+)
+def command(
+    *,
+    rate: float,
+    burst: tuple[float, float],
+    workload: str,
+    megapixels: tuple[float, float] | None,
+    image_format: str | None,
+    failures: float,
+    outage: float | None,
+    specification: Path,
+    source: str,
+    parameter_file: Path,
+    memory: int | None,
+    concurrency: int | None,
+    architecture: str | None,
+    pollers: tuple[int, int] | None,
+    region: str,
+    price_files: tuple[Path, ...],
+    account_concurrency: int,
+    cpu_factor: float,
+    s3_latency: float,
+    format_: str,
+    plot: Path | None,
+    simulate: bool,
+    seed: int,
+) -> None:
+    """Estimate throughput, burst behavior, quotas and cost, without an AWS account.
+
+    The exit status is 0 whatever the estimate says.
+    """
+    from darkroom.capacity import report
+    from darkroom.capacity.estimate import Question, estimate
+    from darkroom.capacity.model import Demand
+    from darkroom.capacity.simulation import simulate as run_simulation
+    from darkroom.console.output import print_result
+    from darkroom.console.progress import Progress
+
     if plot and plot.suffix not in PLOTS:
         raise UsageError(f"--plot {plot}: the name must end with {', '.join(PLOTS)}")
-    plan = make(arguments)
-    if arguments.simulate:
-        plan = replace(plan, observed=simulate(plan.capacity, seed=arguments.seed))
+    if image_format and not megapixels:
+        raise UsageError("--image-format needs --megapixels; a --workload has its own formats")
+    components = WORKLOADS[workload]
+    if megapixels:
+        components = (Component(image_format or "jpeg", 1.0, *megapixels),)
+    overrides: dict[str, int | str | None] = {
+        "MemorySize": memory,
+        "MaximumConcurrency": concurrency,
+        "Architecture": architecture,
+    }
+    burst_factor, burst_seconds = burst
+    progress = Progress()
+    result = estimate(
+        Question(
+            demand=Demand(
+                rate=rate,
+                burst_factor=burst_factor,
+                burst_seconds=burst_seconds if burst_factor > 1 else 0.0,
+                failure_rate=failures,
+                outage_seconds=outage or 0.0,
+            ),
+            workload=components,
+            specification=specification,
+            parameter_file=parameter_file,
+            source=source,
+            overrides={name: value for name, value in overrides.items() if value is not None},
+            pollers=pollers,
+            region=region,
+            price_files=price_files,
+            account_concurrency=account_concurrency,
+            cpu_factor=cpu_factor,
+            s3_latency=s3_latency,
+        ),
+        progress.update,
+    )
+    if simulate:
+        observed = run_simulation(result.capacity, seed=seed, progress=progress.update)
+        result = replace(result, observed=observed)
     if plot:
         from darkroom.capacity.plot import draw
 
-        draw(plan, plot)
-    print(report.as_json(plan) if arguments.output == "json" else report.as_text(plan))
-    return 0
-
-
-def make(arguments: argparse.Namespace) -> report.Plan:
-    """Return the plan that the options ask for."""
-    if arguments.kind and not arguments.megapixels:
-        raise UsageError("--kind needs --megapixels; a --profile has kinds of its own")
-    parts = workload.PROFILES[arguments.profile]
-    if arguments.megapixels:
-        parts = (workload.Part(arguments.kind or "jpeg", 1.0, *arguments.megapixels),)
-    given = {
-        "MemorySize": arguments.memory,
-        "MaximumConcurrency": arguments.concurrency,
-        "Architecture": arguments.architecture,
-    }
-    deployed = stack.read(
-        arguments.pipeline,
-        [arguments.parameters],
-        {name: value for name, value in given.items() if value is not None},
-        source=arguments.source,
-    )
-    pollers = arguments.pollers or deployed.pollers
-    factor, seconds = arguments.burst
-    demand = Demand(
-        rate=arguments.rate,
-        factor=factor,
-        burst_seconds=seconds if factor > 1 else 0.0,
-        failures=arguments.failures,
-        outage_seconds=arguments.outage,
-    )
-    capacity = Capacity(
-        service=Service(deployed, workload.pictures(parts), arguments.speed, arguments.s3_latency),
-        polling=polling(
-            deployed.concurrency,
-            account=arguments.account_concurrency,
-            pollers=pollers,
-        ),
-        retries=Retries(
-            maximum=deployed.max_receive_count,
-            visibility=deployed.visibility,
-            has_back_off=deployed.has_sqs_endpoint,
-        ),
-        demand=demand,
-    )
-    prices = lists.prices(arguments.region, arguments.prices)
-    return report.Plan(
-        capacity=capacity,
-        bill=cost.bill(capacity, prices),
-        quotas=quotas.quotas(
-            capacity,
-            account=arguments.account_concurrency,
-            region=arguments.region,
-            provisioned=pollers is not None,
-        ),
-        choices=report.choices(capacity, prices),
-        prices=prices,
-        region=arguments.region,
-    )
-
-
-def simulate(capacity: Capacity, *, seed: int) -> Observation:
-    """Return what discrete events make of it, with progress on standard error."""
-    progress = Progress()
-    simulation = Simulation.of(capacity, seed=seed)
-
-    def tell(part: float, done: int) -> None:
-        progress.update(f"simulated: {part:.0%}, {done:,} pictures done")
-
-    try:
-        return simulation.run(tell)
-    finally:
-        progress.clear()
-
-
-def _read(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-    """Return a type for argparse that says what its ValueError says."""
-
-    def read(text: str) -> Value:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return read
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,12}", text) or not least <= int(text) <= most:
-            raise ValueError(f"{text!r} is no whole number from {least:,} to {most:,}")
-        return int(text)
-
-    return _read(parse)
-
-
-def _share(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text.strip())
-    found = float(match[1]) / (100 if match[2] else 1) if match else -1.0
-    if not 0 <= found < 1:
-        raise ValueError(f"{text!r} is no share below 1: give one like 0.01 or 1%")
-    return found
-
-
-def _positive(text: str) -> float:
-    match = re.fullmatch(r"\d+(?:\.\d+)?", text.strip())
-    if not match or not 0.001 <= float(text) <= 1000:
-        raise ValueError(f"{text!r} is no number from 0.001 to 1000")
-    return float(text)
-
-
-def _pollers(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,4}):(\d{1,4})", text.strip())
-    # https://docs.aws.amazon.com/lambda/latest/api/API_ProvisionedPollerConfig.html
-    if match and 2 <= int(match[1]) <= 200 and int(match[1]) <= int(match[2]) <= 2000:
-        return int(match[1]), int(match[2])
-    raise ValueError(f"{text!r}: give LEAST:MOST, from 2 to 200 and up to 2000, like 5:200")
+        draw(result, plot)
+    print_result(report.as_json(result), report.as_text(result), format_)

@@ -1,21 +1,27 @@
-"""A plan's parts, with the stack as it is deployed by default."""
+"""Estimates of the default stack, by the command's own options."""
 
-from __future__ import annotations
-
-import argparse
+import contextlib
+import io
 from functools import cache
 from typing import Any
+from unittest import mock
 
+from darkroom.capacity import estimate as estimates
 from darkroom.capacity import report
 from darkroom.commands import capacity
 
 
 @cache
-def plan(*arguments: str) -> report.Plan:
-    """Return the plan of a command line."""
-    parser = argparse.ArgumentParser()
-    capacity.add_arguments(parser)
-    return capacity.make(parser.parse_args(arguments))
+def estimate(*arguments: str) -> estimates.Estimate:
+    """Return the estimate that a command line asks for."""
+    with (
+        mock.patch.object(report, "as_text", return_value="") as as_text,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        capacity.command.main(list(arguments), standalone_mode=False)
+    (result,) = as_text.call_args.args
+    assert isinstance(result, estimates.Estimate)
+    return result
 
 
 def numbers(value: Any) -> list[float]:

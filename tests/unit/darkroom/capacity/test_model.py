@@ -1,7 +1,5 @@
 """Formulas: what must hold whatever is asked."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 
@@ -10,16 +8,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from darkroom.capacity.model import Capacity, Demand, Polling, Retries, polling
-from tests.unit.darkroom.capacity.conftest import plan
+from tests.unit.darkroom.capacity.conftest import estimate
 
-BASE = plan("--rate", "10/s").capacity
+BASE = estimate("--rate", "10/s").capacity
 
 demands = st.builds(
     Demand,
     rate=st.floats(1e-6, 1e6),
-    factor=st.floats(1, 1e4),
+    burst_factor=st.floats(1, 1e4),
     burst_seconds=st.floats(0, 1e6),
-    failures=st.floats(0, 0.99),
+    failure_rate=st.floats(0, 0.99),
     outage_seconds=st.floats(0, 1e6),
 )
 concurrencies = st.integers(1, 100_000)
@@ -71,7 +69,7 @@ def test_a_backlog_is_drained_when_as_much_was_done(concurrency: int, backlog: f
     """D6: the time that comes out, put in again, does exactly the backlog and what arrives."""
     found = capacity(Demand(rate=1e-3), concurrency)
     seconds = found.drain(backlog)
-    done = found.each * found.polling.done(found.start, seconds)
+    done = found.batch_rate * found.polling.batch_seconds(found.start, seconds)
     assert done == pytest.approx(backlog + 1e-3 * seconds, rel=1e-6)
 
 
@@ -88,24 +86,29 @@ def test_the_ramp_is_lambdas() -> None:
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
     """
     own = polling(100_000, account=100_000)
-    assert [own.at_once(own.first, minute * 60) for minute in (0, 1, 2, 10)] == [5, 305, 605, 1250]
+    assert [own.concurrency(own.first, minute * 60) for minute in (0, 1, 2, 10)] == [
+        5,
+        305,
+        605,
+        1250,
+    ]
     provisioned = polling(2, account=100_000, pollers=(5, 2000))
-    found = [provisioned.at_once(provisioned.first, minute * 60) for minute in (0, 1, 60)]
+    found = [provisioned.concurrency(provisioned.first, minute * 60) for minute in (0, 1, 60)]
     assert found == pytest.approx([50, 1050, 20_000])
-    assert polling(100, account=10).most == 10
+    assert polling(100, account=10).maximum == 10
 
 
 @given(st.floats(1, 100), st.floats(0.1, 100), st.floats(0, 1e4), st.floats(0, 1e4))
 def test_work_done_is_the_sum_over_time(
-    first: float, a_second: float, more: float, seconds: float
+    first: float, per_second: float, more: float, seconds: float
 ) -> None:
-    ramp = Polling(first=first, a_second=a_second, most=first + more)
+    ramp = Polling(first=first, per_second=per_second, maximum=first + more)
     steps = 2_000
     by_hand = sum(
-        ramp.at_once(first, seconds * (place + 0.5) / steps) * seconds / steps
+        ramp.concurrency(first, seconds * (place + 0.5) / steps) * seconds / steps
         for place in range(steps)
     )
-    assert ramp.done(first, seconds) == pytest.approx(by_hand, rel=1e-3)
+    assert ramp.batch_seconds(first, seconds) == pytest.approx(by_hand, rel=1e-3)
 
 
 def test_messages_that_single_batches_can_do_come_singly() -> None:

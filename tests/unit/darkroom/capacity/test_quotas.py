@@ -1,25 +1,23 @@
 """Quotas: what is needed of each, and which is the bottleneck."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
 
-from darkroom.capacity.report import Plan
-from tests.unit.darkroom.capacity.conftest import plan
+from darkroom.capacity.estimate import Estimate
+from tests.unit.darkroom.capacity.conftest import estimate
 
 
-def exceeded(found: Plan) -> set[str]:
+def exceeded(found: Estimate) -> set[str]:
     return {quota.name for quota in found.quotas if quota.is_exceeded}
 
 
 def test_the_default_exceeds_nothing() -> None:
     """D6: and the last line still names what would be used up first."""
-    found = plan()
+    found = estimate()
     assert exceeded(found) == set()
     assert found.warnings() == []
-    assert found.verdict()[0].startswith("limited by MaximumConcurrency: 313 pictures a second")
+    assert found.verdict()[0].startswith("limited by MaximumConcurrency: 313 pictures per second")
 
 
 @pytest.mark.parametrize(
@@ -29,36 +27,36 @@ def test_the_default_exceeds_nothing() -> None:
         (["--rate", "100/s", "--account-concurrency", "50"], "Lambda: concurrent executions"),
         (
             ["--rate", "1k/s", "--concurrency", "5000"],
-            "Lambda: batches of one event source at once",
+            "Lambda: concurrent batches per event source",
         ),
-        (["--rate", "400/s"], "S3: uploads a second"),
-        (["--rate", "100/s"], "S3: thumbnails written a second"),
-        (["--rate", "300/s"], "S3: thumbnails listed and looked at a second"),
+        (["--rate", "400/s"], "S3: uploads per second"),
+        (["--rate", "100/s"], "S3: thumbnail PUTs per second"),
+        (["--rate", "300/s"], "S3: thumbnail LISTs and HEADs per second"),
         (["--rate", "1k/s", "--outage", "1h"], "SQS: messages in flight"),
-        (["--rate", "1M/s"], "KMS: requests a second, with bucket keys"),
+        (["--rate", "1M/s"], "KMS: requests per second"),
     ],
 )
 def test_what_is_exceeded_is_named(arguments: list[str], name: str) -> None:
     """D6: with what is needed, what there is, and what to do."""
-    found = plan(*arguments)
+    found = estimate(*arguments)
     assert name in exceeded(found)
-    (told,) = [warning for warning in found.warnings() if warning.startswith(f"{name}:")]
-    assert "needed" in told
-    assert told.count(";") >= 1
+    (text,) = [warning for warning in found.warnings() if warning.startswith(f"{name}:")]
+    assert "needed" in text
+    assert text.count(";") >= 1
 
 
 def test_the_advice_is_enough() -> None:
     """R4: with the concurrency that is advised, the burst leaves no backlog but the ramp's."""
-    small = plan("--rate", "60/s")
+    small = estimate("--rate", "60/s")
     advice = small.verdict()[0].rpartition("raise it to ")[2]
-    large = plan("--rate", "60/s", "--concurrency", advice.replace(",", ""))
+    large = estimate("--rate", "60/s", "--concurrency", advice.replace(",", ""))
     assert "MaximumConcurrency" in exceeded(small)
     assert "MaximumConcurrency" not in exceeded(large)
     assert large.capacity.oldest < small.capacity.oldest
 
 
 def test_the_bottleneck_is_what_is_used_up_first() -> None:
-    found = plan("--rate", "100/s")
+    found = estimate("--rate", "100/s")
     least = found.bottleneck
     assert all(least.rate <= quota.rate for quota in found.quotas)
     for quota in found.quotas:
@@ -69,15 +67,17 @@ def test_the_bottleneck_is_what_is_used_up_first() -> None:
 
 
 def test_a_burst_that_only_the_ramp_delays_is_said_to_be() -> None:
-    found = plan("--rate", "2/s", "--burst", "150x1min")
-    assert any("only 300 batches at once are added a minute" in line for line in found.verdict())
+    found = estimate("--rate", "2/s", "--burst", "150x1min")
+    assert any(
+        "only 300 concurrent batches are added per minute" in line for line in found.verdict()
+    )
 
 
 def test_messages_that_expire_are_said_to_be_lost(tmp_path_factory: pytest.TempPathFactory) -> None:
     """R2: retention is a limit too."""
-    found = plan("--rate", "500/s", "--burst", "1x1s")
+    found = estimate("--rate", "500/s", "--burst", "1x1s")
     assert any("messages are lost" in line for line in found.verdict())
     specification = tmp_path_factory.mktemp("p") / "p.toml"
     specification.write_text("[queues.default]\nmax_receive_count = 40\n")
-    found = plan("--pipeline", str(specification))
+    found = estimate("--pipeline", str(specification))
     assert any("before it becomes a dead letter" in line for line in found.warnings())

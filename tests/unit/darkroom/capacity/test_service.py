@@ -1,7 +1,5 @@
 """How long the worker takes: the model against the bench's figures, and batches."""
 
-from __future__ import annotations
-
 import io
 import math
 import statistics
@@ -15,12 +13,12 @@ from PIL import Image
 from benchmarks.capacity.curve_fit import FIGURES_OFF, fitted, measured
 from darkroom.capacity import service
 from darkroom.capacity.service import Work
-from darkroom.capacity.workload import Picture
-from tests.unit.darkroom.capacity.conftest import plan
+from darkroom.capacity.workload import TypicalPicture
+from tests.unit.darkroom.capacity.conftest import estimate
 from worker.imaging import memory_estimate
 
-SERVICE = plan().capacity.service
-PICTURE = Picture("jpeg", 12, 1.0)
+SERVICE = estimate().capacity.service
+PICTURE = TypicalPicture("jpeg", 12, 1.0)
 
 
 def test_the_model_is_near_the_figures_of_the_bench() -> None:
@@ -39,29 +37,29 @@ def test_the_model_is_the_fit_to_these_figures() -> None:
     assert fitted(measured()) == pytest.approx(ours, rel=0.02)
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("webp", "WEBP"), ("progressive", "JPEG")])
-def test_memory_for_a_pixel_is_the_workers(kind: str, mode: str) -> None:
+@pytest.mark.parametrize(("image_format", "mode"), [("webp", "WEBP"), ("progressive", "JPEG")])
+def test_memory_per_pixel_is_the_workers(image_format: str, mode: str) -> None:
     """P4: the same pictures are rejected here as there."""
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, mode, progressive=True)
     with Image.open(buffer) as picture:
-        assert math.isclose(memory_estimate.bytes_per_pixel(picture), service.DECODING_BYTES[kind])
-    encoding = memory_estimate.encoding_bytes((1000, 1000))
-    assert encoding == service.FIXED_BYTES + 10**6 * service.ENCODING_BYTES
+        assert math.isclose(
+            memory_estimate.bytes_per_pixel(picture), service.DECODING_BYTES[image_format]
+        )
 
 
 def test_what_is_too_large_is_rejected_for_its_limit() -> None:
     """P4: and costs no decoding."""
-    assert SERVICE.outcome(Picture("jpeg", 99, 1)) == "done"
-    assert SERVICE.outcome(Picture("jpeg", 101, 1)) == "max_megapixels"
-    assert SERVICE.outcome(Picture("png", 40, 1)) == "max_file_size_mb"
-    assert SERVICE.outcome(Picture("webp", 95, 1)) == "MemorySize"
-    assert SERVICE.work(Picture("webp", 95, 1)).cpu < SERVICE.work(PICTURE).cpu
+    assert SERVICE.outcome(TypicalPicture("jpeg", 99, 1)) == "done"
+    assert SERVICE.outcome(TypicalPicture("jpeg", 101, 1)) == "max_megapixels"
+    assert SERVICE.outcome(TypicalPicture("png", 40, 1)) == "max_file_size_mb"
+    assert SERVICE.outcome(TypicalPicture("webp", 95, 1)) == "MemorySize"
+    assert SERVICE.work(TypicalPicture("webp", 95, 1)).cpu < SERVICE.work(PICTURE).cpu
 
 
 def test_a_small_picture_is_not_enlarged() -> None:
     """P2: its thumbnails are as wide as itself."""
-    assert service.areas(Picture("jpeg", 0.03, 1), (1200, 400, 128)) == pytest.approx(
+    assert service.areas(TypicalPicture("jpeg", 0.03, 1), (1200, 400, 128)) == pytest.approx(
         [0.03, 0.03, 0.012288]
     )
 
@@ -110,6 +108,6 @@ def test_a_batch_between_two_sizes_takes_a_time_between(size: float) -> None:
 
 
 def test_twice_the_speed_is_half_the_work() -> None:
-    quick = replace(SERVICE, speed=2.0, _known={})
+    quick = replace(SERVICE, cpu_factor=2.0, _known={})
     assert quick.work(PICTURE).cpu == pytest.approx(SERVICE.work(PICTURE).cpu / 2)
     assert quick.seconds(5) < SERVICE.seconds(5)

@@ -1,7 +1,5 @@
 """The formulas against discrete events."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -9,13 +7,13 @@ import pytest
 from benchmarks.capacity.scenarios import SCENARIOS, Scenario, rows
 from darkroom.capacity.model import Demand
 from darkroom.capacity.simulation import Simulation
-from tests.unit.darkroom.capacity.conftest import plan
+from tests.unit.darkroom.capacity.conftest import estimate
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_formulas_and_simulation_agree(scenario: Scenario) -> None:
     """D6, R4: within the tolerances that docs/capacity.md states."""
-    found = rows(scenario, most_pictures=20_000)
+    found = rows(scenario, max_pictures=20_000)
     assert found
     assert [row for row in found if not row.agrees] == []
 
@@ -24,20 +22,22 @@ def test_the_comparison_can_fail() -> None:
     """A service that is a fifth slower than the formulas believe is noticed."""
     capacity = SCENARIOS[8].capacity()
     slower = replace(capacity.service, latency=0.2, _known={})
-    observed = Simulation.of(replace(capacity, service=slower), seed=1, most_pictures=20_000).run()
+    observed = Simulation.of(replace(capacity, service=slower), seed=1, max_pictures=20_000).run()
     assert observed.busiest < 0.9 * capacity.throughput
 
 
 def test_the_same_seed_is_the_same_run() -> None:
     """D6: same input, same output."""
     capacity = SCENARIOS[1].capacity()
-    runs = [Simulation.of(capacity, seed=seed, most_pictures=5_000).run() for seed in (1, 1, 2)]
+    runs = [Simulation.of(capacity, seed=seed, max_pictures=5_000).run() for seed in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
 
 
 def test_every_message_ends() -> None:
     """R2: in the end each is done or dead, none is lost in the simulation itself."""
-    capacity = replace(plan().capacity, demand=Demand(rate=5, failures=0.4, outage_seconds=300))
+    capacity = replace(
+        estimate().capacity, demand=Demand(rate=5, failure_rate=0.4, outage_seconds=300)
+    )
     simulation = Simulation.of(capacity, seed=3)
     observed = simulation.run()
     open_at_the_end = observed.arrived - observed.done - observed.dead
@@ -47,8 +47,10 @@ def test_every_message_ends() -> None:
 
 def test_what_is_too_large_is_made_smaller() -> None:
     """D6: a milliard pictures a month are simulated in seconds, and said to be."""
-    capacity = plan("--rate", "1G/month", "--burst", "10x2min", "--concurrency", "1000").capacity
-    simulation = Simulation.of(capacity, seed=1, most_pictures=20_000)
+    capacity = estimate(
+        "--rate", "1G/month", "--burst", "10x2min", "--concurrency", "1000"
+    ).capacity
+    simulation = Simulation.of(capacity, seed=1, max_pictures=20_000)
     assert simulation.scale > 10
     observed = simulation.run()
     assert observed.arrived < 100_000

@@ -6,13 +6,13 @@ import pytest
 
 from darkroom.capacity import stack
 from darkroom.errors import UsageError
-from tests.unit.darkroom.capacity.conftest import plan
+from tests.unit.darkroom.capacity.conftest import estimate
 from tests.unit.templates.conftest import generate
 
 PARAMS = Path(__file__).parents[4] / "params"
 
 
-def read(*files: str, **overrides: int | str) -> stack.Stack:
+def read(*files: str, **overrides: int | str) -> stack.StackFigures:
     return stack.read(PARAMS / "pipeline.toml", [PARAMS / name for name in files], overrides)
 
 
@@ -67,14 +67,14 @@ def test_a_sources_lane_and_variants_are_its_own(tmp_path: Path) -> None:
     assert other.pollers
     assert one.queues == other.queues == 2
     assert one.alarms == other.alarms
-    found = plan("--pipeline", str(path), "--source", "scans")
+    found = estimate("--pipeline", str(path), "--source", "scans")
     assert "MaximumConcurrency" not in [quota.name for quota in found.quotas]
     with pytest.raises(UsageError, match="no source 'scan'; allowed: default, scans"):
         stack.read(path, [], {}, source="scan")
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("[]", "holds no parameters"),
         ('["MaximumConcurrency=1"]', "below 2"),
@@ -82,30 +82,30 @@ def test_a_sources_lane_and_variants_are_its_own(tmp_path: Path) -> None:
         ("{", "not JSON"),
     ],
 )
-def test_a_wrong_parameter_file_is_told(content: str, told: str, tmp_path: Path) -> None:
+def test_a_wrong_parameter_file_is_told(content: str, message: str, tmp_path: Path) -> None:
     """D4: with the file's name, and what is allowed."""
     path = tmp_path / "mine.json"
     path.write_text(content)
-    with pytest.raises(UsageError, match=told) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         stack.read(PARAMS / "pipeline.toml", [path], {})
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("profile", ["phone", "camera", "web", "mixed"])
+@pytest.mark.parametrize("workload", ["phone", "camera", "web", "mixed"])
 @pytest.mark.parametrize("memory", ["512", "1792", "10240"])
-def test_the_defaults_fit_a_batch_of_slow_pictures(profile: str, memory: str) -> None:
+def test_the_defaults_fit_a_batch_of_slow_pictures(workload: str, memory: str) -> None:
     """R4: at a third of the bench's speed, with S3 at its slower end, half the timeout is enough.
 
     The worker begins no message for which twice the longest so far is not left.
     """
-    slow = ("--speed", "0.33", "--s3-latency", "0.2", "--memory", memory)
-    service = plan("--profile", profile, *slow).capacity.service
+    slow = ("--cpu-factor", "0.33", "--s3-latency", "0.2", "--memory", memory)
+    service = estimate("--workload", workload, *slow).capacity.service
     assert service.slow_batch() * 2 < service.stack.timeout
 
 
 def test_the_default_retries_end_before_the_queue_forgets() -> None:
     """R1: a message becomes a dead letter, it does not expire."""
     for parameters in ("dev.json", "prod.json"):
-        found = plan("--parameters", str(PARAMS / parameters)).capacity
+        found = estimate("--parameters", str(PARAMS / parameters)).capacity
         retries, deployed = found.retries, found.service.stack
         assert sum(retries.ceilings()) + deployed.visibility < deployed.retention / 10
