@@ -67,7 +67,7 @@ def main() -> int:
             lambda count: progress.update(f"{count:,} of {len(done):,} thumbnails written"),
         )
         left = len(names) - len(done)
-        missing += left - _run(emulator, stack, "those not done", ("--skip-done",))
+        missing += left - _run(emulator, stack, "those not done", ("--skip-processed",))
     print("nothing is missing" if not missing else f"{missing:,} are missing")
     return 1 if missing else 0
 
@@ -135,7 +135,7 @@ def _run(
     answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     count = int(answer["Attributes"][name])
     print(
-        f"{title}: {count:,} announced in {seconds:.0f} s, {count / seconds:,.0f} a second;"
+        f"{title}: {count:,} sent in {seconds:.0f} s, {count / seconds:,.0f} per second;"
         f" at most {peak:.0f} MiB",
         flush=True,
     )

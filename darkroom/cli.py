@@ -117,6 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f" {sys.executable}; in the project's folder: python -m pip install -e '.{extra}'",
             1,
         )
+    except Exception as error:
+        if not type(error).__module__.startswith("botocore."):
+            raise
+        from darkroom.aws.errors import sentence
+
+        return _failed(f"error: {sentence(error)}", 1)
     finally:
         progress.clear()
     return int(status or 0)

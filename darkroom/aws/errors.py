@@ -76,10 +76,11 @@ def explained() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise UserError(_sentence(error)) from error
+        raise UserError(sentence(error)) from error
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """Return an error of AWS or botocore as a sentence for people."""
     match error:
         case exceptions.NoRegionError():
             return "no region is given: use --region, AWS_REGION, or the profile's `region`"

@@ -1,304 +1,162 @@
-"""Uploads that gave no thumbnails: why, and tried again after a repair."""
+"""`darkroom rejections`: list rejected uploads, and process them again after a repair."""
 
-import argparse
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+import click
 
-from darkroom.aws import notifications, queues
-from darkroom.aws.concurrency import each
-from darkroom.aws.queues import DeployedSource
-from darkroom.aws.errors import explained, is_not_found
-from darkroom.aws.stack import Stack, open_stack
-from darkroom.aws.stack import add_arguments as add_stack_arguments
-from darkroom.console import confirm, option_types, tables
-from darkroom.console.output import add_output, report
+from darkroom.console.command import Group, StackOptions, format_option, stack_options, yes_option
+from darkroom.console.confirm import confirm
+from darkroom.console.option_types import TIMESTAMP, Timestamp
+from darkroom.console.output import print_result
 from darkroom.console.progress import Progress
-from darkroom.errors import UsageError, UserError
-from worker import storage
-from worker.events import SourceObject
-from worker.keys import rejection_key
-from worker.results import LONGEST_REASON, REASON
+from darkroom.console.tables import table
+from darkroom.console.text import plural
+from darkroom.errors import UsageError
 
-HOPELESS = "deleted"
-"""The reason that no repair changes: tried again only when it is asked for by name."""
+if TYPE_CHECKING:
+    from darkroom.operations.rejections import Filter
 
-NO_SOURCE = "not of any source that the stack has now"
-
-_RECORDED = tuple(one.name for one in fields(SourceObject) if one.name != "deleted")
-
-
-@dataclass(frozen=True)
-class Record:
-    """A rejection: which version, why, and the object that says so."""
-
-    source: SourceObject
-    reason: str
-    detail: str
-    rejected: datetime
-    stored: storage.Stored
-
-    def facts(self) -> dict[str, Any]:
-        """Return what it says, for JSON."""
-        about = {name: value for name, value in asdict(self.source).items() if name in _RECORDED}
-        when = self.rejected.isoformat()
-        return {**about, "reason": self.reason, "detail": self.detail, "rejected": when}
+EXAMPLES = """
+  darkroom rejections list --stack-name darkroom-prod --summary
+  darkroom rejections list --stack-name darkroom-prod --reason too_large --since 7d
+  darkroom rejections list --stack-name darkroom-prod --format jsonl > rejections.jsonl
+  darkroom rejections retry --stack-name darkroom-prod --reason too_large --dry-run
+"""
 
 
-def _reason(text: str) -> str:
-    if len(text) > LONGEST_REASON or not REASON.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a reason: lower_snake_case of at most {LONGEST_REASON} characters"
+@click.group(cls=Group, examples=EXAMPLES)
+def command() -> None:
+    """List rejected uploads, or process them again after a repair."""
+
+
+def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --reason, --key, --prefix and --since; the command gets them as `wanted: Filter`."""
+
+    def collect(
+        *,
+        reason: tuple[str, ...],
+        key: tuple[str, ...],
+        prefix: str,
+        since: Timestamp | None,
+        **rest: Any,
+    ) -> Any:
+        from darkroom.operations.rejections import Filter
+
+        if key and prefix:
+            raise UsageError("--key and --prefix exclude each other")
+        time = since.time if since else None
+        wanted = Filter(reasons=reason, keys=key, prefix=prefix, since=time)
+        return function(wanted=wanted, **rest)
+
+    collect.__name__, collect.__doc__ = function.__name__, function.__doc__
+    collect.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(
+        (
+            click.option(
+                "--reason",
+                metavar="TEXT",
+                multiple=True,
+                help="Reason, such as too_large; may be repeated.",
+            ),
+            click.option(
+                "--key", metavar="KEY", multiple=True, help="Key of an upload; may be repeated."
+            ),
+            click.option("--prefix", metavar="TEXT", default="", help="Prefix of the keys."),
+            click.option(
+                "--since",
+                type=TIMESTAMP,
+                help="Rejected then or later: 36h, 7d, 2026-11-01, 2026-11-01T12:00 (UTC).",
+            ),
         )
-    return text
+    ):
+        collect = option(collect)
+    return collect
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's actions and their options."""
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-
-    def add(name: str, act: Callable[..., int], summary: str) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, help=summary, description=f"{summary}.")
-        action.set_defaults(act=act)
-        add_stack_arguments(action)
-        which = action.add_argument_group("which")
-        which.add_argument(
-            "--reason",
-            metavar="REASON",
-            type=_reason,
-            action="append",
-            help="like not_an_image; may be given several times",
-        )
-        which.add_argument(
-            "--key", metavar="KEY", action="append", help="of an upload; several times likewise"
-        )
-        which.add_argument("--prefix", metavar="TEXT", default="", help="of the uploads' keys")
-        which.add_argument(
-            "--since",
-            metavar="TIME",
-            type=option_types.moment,
-            help="rejected then or later: 2026-11-01, 2026-11-01T12:00 (UTC), 36h or 7d ago",
-        )
-        add_output(action)
-        return action
-
-    listing = add("list", _list, "what was rejected and why; as JSON, a line for each")
-    listing.add_argument("--summary", action="store_true", help="the reasons with counts only")
-    listing.add_argument("--exit-code", action="store_true", help="end with 1 if there are any")
-    retry = add("retry", _retry, "try rejected versions again")
-    retry.add_argument("--dry-run", action="store_true", help="say what would be tried")
-    confirm.add_yes(retry)
-
-
-@explained()
-def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked; 0 when it is done."""
-    if arguments.key and arguments.prefix:
-        raise UsageError("--key and --prefix: either names keys or what they begin with")
-    stack = open_stack(arguments)
-    status: int = arguments.act(arguments, stack, queues.find_sources(stack), Progress())
-    return status
-
-
-def records(
-    stack: Stack, sources: Mapping[str, DeployedSource], arguments: argparse.Namespace
-) -> Iterator[Record]:
-    """Yield the rejections that the options name, in the order of keys; few at a time in memory."""
-    s3, bucket = stack.client("s3"), stack.output("ThumbnailBucketName")
-    folders = sorted({source.settings.output_prefix for source in sources.values()})
-    if arguments.key:
-        names: Iterable[str] = (
-            rejection_key(key, folder) for key in dict.fromkeys(arguments.key) for folder in folders
-        )
-    else:
-        names = _listed(s3, bucket, _places(folders, arguments.prefix), arguments.since)
-    for record in each(lambda name: _read(s3, bucket, name), names):
-        if (
-            record is not None
-            and (not arguments.reason or record.reason in arguments.reason)
-            and (not arguments.since or record.rejected >= arguments.since.at)
-            and (not arguments.key or record.source.key in arguments.key)
-            and record.source.key.startswith(arguments.prefix)
-        ):
-            yield record
-
-
-def _places(folders: Iterable[str], prefix: str) -> list[str]:
-    """Return what the records' keys begin with, without what another one includes."""
-    found = sorted(f"rejected/{folder}{prefix}" for folder in folders)
-    return [
-        place
-        for place in found
-        if not any(place != other and place.startswith(other) for other in found)
-    ]
-
-
-def _listed(
-    s3: Any, bucket: str, places: Iterable[str], since: option_types.Moment | None
-) -> Iterator[str]:
-    for place in places:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=place):
-            for item in page.get("Contents", ()):
-                if since is None or item["LastModified"] >= since.at:
-                    yield item["Key"]
-
-
-def _read(s3: Any, bucket: str, name: str) -> Record | None:
-    try:
-        answer = s3.get_object(Bucket=bucket, Key=name)
-    except ClientError as error:
-        if not is_not_found(error):
-            raise
-        return None  # swept since it was listed
-    try:
-        told = json.loads(answer["Body"].read())
-        source = SourceObject(**{name: told[name] for name in _RECORDED})
-        reason, detail = told["reason"], told["detail"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"s3://{bucket}/{name}: is no record of the worker's: {error!r}") from None
-    stored = storage.Stored(name, answer["ETag"], answer["Metadata"])
-    return Record(source, reason, detail, answer["LastModified"], stored)
-
-
-def _list(
-    arguments: argparse.Namespace,
-    stack: Stack,
-    sources: Mapping[str, DeployedSource],
-    progress: Progress,
+@command.command("list")
+@filter_options
+@click.option("--summary", is_flag=True, help="Show only how many there are of each reason.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if there are rejections.")
+@format_option("jsonl")
+@stack_options
+def list_(
+    stack: StackOptions, wanted: "Filter", summary: bool, exit_code: bool, format_: str
 ) -> int:
-    counts: Counter[str] = Counter()
-    for record in records(stack, sources, arguments):
+    """List rejected uploads and why they were rejected.
+
+    jsonl prints a line of JSON per rejection as it is found; json is one document.
+    """
+    from darkroom.aws.queues import find_sources
+    from darkroom.aws.stack import open_stack
+    from darkroom.operations.rejections import find
+
+    deployed, progress = open_stack(stack), Progress()
+    counts, records = Counter[str](), []
+    for record in find(deployed, find_sources(deployed), wanted):
         counts[record.reason] += 1
-        if arguments.summary:
-            progress.update(f"{counts.total():,} read")
-        elif arguments.output == "json":
-            print(json.dumps(record.facts(), ensure_ascii=False))
-        else:
-            key = f"s3://{record.source.bucket}/{record.source.key}"
-            told = tables.printable(f"{key}  {record.detail}")
-            print(f"{record.rejected:%Y-%m-%d %H:%M}  {record.reason:18}  {told}")
-    progress.clear()
+        if not summary and format_ == "jsonl":
+            print(json.dumps(record.data(), ensure_ascii=False))
+            continue
+        progress.update(f"{plural(counts.total(), 'rejection')} read")
+        if not summary:
+            records.append(record)
     ranked = counts.most_common()
-    if arguments.output == "table":
-        rows = [("rejected", "reason"), *((f"{count:,}", reason) for reason, count in ranked)]
-        gap = "" if arguments.summary else "\n"
-        print(gap + tables.table(rows, right=(0,)) if counts else "No rejections.")
-    elif arguments.summary:
-        report({"rejected": counts.total(), "reasons": dict(ranked)}, "", "json")
-    return 1 if counts and arguments.exit_code else 0
+    if format_ == "jsonl" and not summary:
+        return 1 if counts and exit_code else 0
+    data: dict[str, Any] = {"total": counts.total(), "reasons": dict(ranked)}
+    if not summary:
+        data["rejections"] = [record.data() for record in records]
+    tables = [table([("rejections", "reason"), *((f"{n:,}", r) for r, n in ranked)], right=(0,))]
+    if records:
+        rows = [("rejected (UTC)", "reason", "object", "detail")]
+        rows += [
+            (
+                f"{record.rejected:%Y-%m-%d %H:%M}",
+                record.reason,
+                f"s3://{record.source.bucket}/{record.source.key}",
+                record.detail,
+            )
+            for record in records
+        ]
+        tables.insert(0, table(rows))
+    text = "\n\n".join(tables) if counts else "0 rejections."
+    print_result(data, text, "table" if format_ == "table" else "json")
+    return 1 if counts and exit_code else 0
 
 
-def _retry(
-    arguments: argparse.Namespace,
-    stack: Stack,
-    sources: Mapping[str, DeployedSource],
-    progress: Progress,
-) -> int:
-    """Try again what the options name; what was under way in an interrupted run goes first."""
-    journal = Journal(Path(f"build/rejections-{stack.name}-{stack.region}.json"))
-    if arguments.dry_run or not arguments.yes:
-        meant = Counter[str]()
-        for record in _worth(records(stack, sources, arguments), sources, arguments, Counter()):
-            meant[record.reason] += 1
-            progress.update(f"{meant.total():,} found")
-        progress.clear()
-        told = ", ".join(f"{count:,} {reason}" for reason, count in meant.most_common())
-        if arguments.dry_run:
-            facts = {"would_retry": meant.total(), "reasons": dict(meant)}
-            report(facts, f"Would try again: {told or 'nothing'}.", arguments.output)
-            return 0
-        confirm.confirm(
-            f"Rejections of {stack.name} whose record is deleted, to try them again:"
-            f" {told or 'none'}.",
-            word="yes",
-            yes=False,
-        )
-    sqs = stack.client("sqs")
-    left: Counter[str] = Counter()
-    resumed = journal.finish(sqs)
-    sent = 0
-    waiting: dict[str, list[Record]] = {}
-    try:
-        for record in _worth(records(stack, sources, arguments), sources, arguments, left):
-            url = sources[record.source.bucket].queue.work_queue_url
-            batch = waiting.setdefault(url, [])
-            batch.append(record)
-            if len(batch) == notifications.BATCH:
-                _again(stack, url, waiting.pop(url), journal)
-                sent += notifications.BATCH
-                progress.update(f"{sent:,} tried again")
-        for url, batch in waiting.items():
-            _again(stack, url, batch, journal)
-            sent += len(batch)
-    except KeyboardInterrupt:
-        progress.clear()
-        raise KeyboardInterrupt(
-            f"{sent:,} are tried again; the same command goes on"
-            + (f", also with what is in {journal.path}" if journal.path.exists() else "")
-        ) from None
-    progress.clear()
-    facts = {"retried": sent, "of_an_interrupted_run": resumed, "left": dict(left)}
-    told = f"{sent:,} are tried again."
-    told += f" {resumed:,} of an interrupted run as well." if resumed else ""
-    told += "".join(f" Left: {count:,} {reason}." for reason, count in left.items())
-    report(facts, told, arguments.output)
-    return 0
+@command.command()
+@filter_options
+@click.option("--dry-run", is_flag=True, help="Only report what would be retried.")
+@yes_option
+@format_option()
+@stack_options
+def retry(stack: StackOptions, wanted: "Filter", dry_run: bool, yes: bool, format_: str) -> None:
+    """Process rejected versions again.
 
+    Deletes their records and sends the same versions to their queues.
+    """
+    from darkroom.aws.queues import find_sources
+    from darkroom.aws.stack import open_stack
+    from darkroom.operations.rejections import Retry
 
-def _worth(
-    found: Iterable[Record],
-    sources: Mapping[str, DeployedSource],
-    arguments: argparse.Namespace,
-    left: Counter[str],
-) -> Iterator[Record]:
-    """Yield those that can be tried again; counts the others in `left`."""
-    for record in found:
-        if record.source.bucket not in sources:
-            left[NO_SOURCE] += 1
-        elif record.reason == HOPELESS and HOPELESS not in (arguments.reason or ()):
-            left[f"{HOPELESS} (--reason {HOPELESS} tries them as well)"] += 1
-        else:
-            yield record
-
-
-@dataclass(frozen=True)
-class Journal:
-    """What is between the end of its record and its announcement: on the disk, so never lost."""
-
-    path: Path
-
-    def begin(self, queue_url: str, bodies: Sequence[str]) -> None:
-        """Note a batch; return when it is on the disk."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(self.path.name + ".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump({"queue": queue_url, "bodies": bodies}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
-
-    def finish(self, sqs: Any) -> int:
-        """Announce what is noted, and forget it; return how many that were."""
-        try:
-            noted = json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return 0
-        notifications.send(sqs, noted["queue"], noted["bodies"])
-        self.path.unlink()
-        return len(noted["bodies"])
-
-
-def _again(stack: Stack, queue_url: str, batch: Sequence[Record], journal: Journal) -> None:
-    """Delete the records, then announce the versions: with its record, a version stays rejected."""
-    journal.begin(queue_url, [notifications.notification(record.source) for record in batch])
-    s3, bucket = stack.client("s3"), stack.output("ThumbnailBucketName")
-    for _ in each(lambda record: storage.delete(s3, bucket, record.stored), batch):
-        pass
-    journal.finish(stack.client("sqs"))
+    deployed = open_stack(stack)
+    run = Retry(deployed, find_sources(deployed), wanted, Progress())
+    if dry_run or not yes:
+        counts = run.count()
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in counts.most_common())
+        number = plural(counts.total(), "rejection") + (f": {reasons}" if counts else "")
+        if dry_run:
+            data = {"would_retry": counts.total(), "reasons": dict(counts)}
+            print_result(data, f"Would retry {number}.", format_)
+            return
+        confirm(f"Retry {number}. Their records are deleted.", word="yes", yes=False)
+    run.run()
+    text = f"{plural(run.retried, 'rejection')} retried."
+    if run.resumed:
+        text += f" {plural(run.resumed, 'message')} of an interrupted run sent."
+    text += "".join(f" Skipped: {number:,} {reason}." for reason, number in run.skipped.items())
+    data = {"retried": run.retried, "resumed": run.resumed, "skipped": dict(run.skipped)}
+    print_result(data, text, format_)

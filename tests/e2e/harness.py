@@ -40,21 +40,22 @@ class Stored:
 
 @dataclass
 class Operator:
-    """A person at a terminal, in a directory of his own, with a stack to look after."""
+    """A person in a directory of their own, with a stack to operate."""
 
     stack_name: str
     capture: pytest.CaptureFixture[str]
     patch: pytest.MonkeyPatch
 
     def does(self, command: str, *arguments: str, status: int = 0) -> str:
-        """Run a command on the stack; return what it printed."""
+        """Run a command on the stack; return its standard output."""
         name, *action = command.split()
         self.capture.readouterr()
         assert cli.main([name, *action, "--stack-name", self.stack_name, *arguments]) == status
         return self.capture.readouterr().out
 
     def reads(self, command: str, *arguments: str, status: int = 0) -> Any:
-        return json.loads(self.does(command, "--output", "json", *arguments, status=status))
+        """Run a command on the stack; return its result as JSON."""
+        return json.loads(self.does(command, "--format", "json", *arguments, status=status))
 
 
 @dataclass
@@ -75,12 +76,12 @@ class Pipeline:
 
     @property
     def uploads(self) -> str:
-        """The source's bucket, the stack's own or somebody's."""
+        """The source's bucket, of the stack or external."""
         return self.stack.outputs[naming.logical_id(self.source, "UploadBucketName")]
 
     @property
-    def told(self) -> Source:
-        """What the worker is told of this source."""
+    def settings(self) -> Source:
+        """The worker's settings for this source."""
         return self.stack.sources[self.uploads]
 
     @property
@@ -89,7 +90,7 @@ class Pipeline:
 
     @property
     def variant_names(self) -> list[str]:
-        variants = self.told.variants
+        variants = self.settings.variants
         return [
             f"w{width}" + ("" if name == "jpeg" else f".{name}")
             for width in variants.widths
@@ -116,7 +117,7 @@ class Pipeline:
         def complete() -> dict[str, Stored] | None:
             found = {}
             for name in self.variant_names:
-                stored = self.stored(keys.output_key(key, name, self.told.output_prefix))
+                stored = self.stored(keys.output_key(key, name, self.settings.output_prefix))
                 if stored is None or stored.metadata["source-version"] != version:
                     return None
                 found[name] = stored
@@ -127,7 +128,8 @@ class Pipeline:
     def rejection(self, key: str) -> dict[str, Any]:
         """Wait for the record that says why an upload gave no thumbnails."""
         stored = self.until(
-            lambda: self.stored(keys.rejection_key(key, self.told.output_prefix)), f"rejection of {key}"
+            lambda: self.stored(keys.rejection_key(key, self.settings.output_prefix)),
+            f"rejection of {key}",
         )
         record: dict[str, Any] = json.loads(stored.body)
         return record
@@ -136,7 +138,7 @@ class Pipeline:
         """Put a message into the work queue, as a second delivery or a faulty producer would."""
         self.sqs.send_message(QueueUrl=self.stack.outputs["WorkQueueUrl"], MessageBody=body)
 
-    def announcement(self, key: str, metadata: Mapping[str, str]) -> str:
+    def notification(self, key: str, metadata: Mapping[str, str]) -> str:
         """The S3 notification of the version that an output's metadata name, once more."""
         return notifications.notification(
             SourceObject(

@@ -1,4 +1,4 @@
-"""A stack is taken away: in what order, what stops it, what stays; and once more."""
+"""A stack is deleted: in which order, what stops it, what is retained; and run again."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,9 +8,9 @@ import pytest
 from darkroom.aws.objects import delete_versions
 from darkroom.aws.session import Account
 from darkroom.commands import delete
-from darkroom.console import confirm as asking
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
+from darkroom.operations import deletion
 from templates import specification
 from tests.e2e import pictures
 from tests.e2e.conftest import template
@@ -39,7 +39,7 @@ def leaving(emulator: Emulator, package_parameters: dict[str, str]) -> Iterator[
     cloudformation.get_waiter("stack_delete_complete").wait(
         StackName=NAME, WaiterConfig={"Delay": 1}
     )
-    for bucket in there(pipeline):  # kept, and in the way of the next one (trap 29)
+    for bucket in there(pipeline):  # kept, and in the way of the next one (pitfall 29)
         list(delete_versions(pipeline.s3, bucket))
         pipeline.s3.delete_bucket(Bucket=bucket)
 
@@ -48,7 +48,7 @@ def leaving(emulator: Emulator, package_parameters: dict[str, str]) -> Iterator[
 def operator(leaving: Pipeline, terminal: Callable[[str], Operator]) -> Operator:
     assert leaving
     operator = terminal(NAME)
-    operator.patch.setattr(delete, "PAUSE_SECONDS", 0.1)
+    operator.patch.setattr(deletion, "POLL_SECONDS", 0.1)
     return operator
 
 
@@ -80,20 +80,20 @@ def there(pipeline: Pipeline) -> set[str]:
 def test_work_is_never_lost_by_the_way(
     leaving: Pipeline, operator: Operator, calls: list[str]
 ) -> None:
-    """D6, R2, trap 28: refused while something is left, then stop, delete, tell what stays."""
+    """D6, R2, pitfall 28: refused while something is left, then stop, delete, tell what stays."""
     both = there(leaving)
     assert len(both) == 2
-    operator.does("teardown", status=2)  # nobody to ask
-    steps = operator.reads("teardown", "--dry-run", "--delete-data")["steps"]
-    order = ["wait until", "disable WorkerEventSourceMapping", "empty", "empty", "delete the stack"]
-    order += ["delete the bucket", "delete the bucket", "keep EncryptionKey"]
-    assert [step.startswith(begin) for step, begin in zip(steps, order, strict=True)] == [True] * 8
+    operator.does("delete", status=2)  # no terminal
+    steps = operator.reads("delete", "--dry-run", "--delete-data")["steps"]
+    order = ["disable WorkerEventSourceMapping", "empty", "empty", "delete the stack"]
+    order += ["delete the bucket", "delete the bucket", "retain EncryptionKey"]
+    assert [step.startswith(begin) for step, begin in zip(steps, order, strict=True)] == [True] * 7
 
     leaving.sqs.send_message(
         QueueUrl=leaving.stack.outputs["DeadLetterQueueUrl"], MessageBody="lost"
     )
-    operator.does("teardown", "--yes", status=1)
-    assert "refuse" in operator.reads("teardown", "--dry-run")["steps"][0]
+    operator.does("delete", "--yes", status=1)
+    assert "refuse" in operator.reads("delete", "--dry-run")["steps"][0]
     assert calls == []
     leaving.sqs.purge_queue(QueueUrl=leaving.stack.outputs["DeadLetterQueueUrl"])
 
@@ -102,39 +102,39 @@ def test_work_is_never_lost_by_the_way(
     client.update_event_source_mapping(UUID=mapping(leaving), Enabled=False)
     version = leaving.upload("uploads/last.jpg", pictures.jpeg())
     leaving.until(lambda: leaving.waiting() or None, "a message that waits")
-    told = operator.reads("teardown", "--yes")
+    result = operator.reads("delete", "--yes")
     assert calls == ["UpdateEventSourceMapping", "DeleteStack"]
     assert leaving.thumbnails("uploads/last.jpg", version)
     assert there(leaving) == both
-    assert {one["resource"] for one in told["retained"]} == {
+    assert {one["resource"] for one in result["retained"]} == {
         "EncryptionKey",
         "UploadBucket",
         "ThumbnailBucket",
     }
-    assert sum(one["objects"] for one in told["retained"]) == 14  # two uploads, six outputs each
-    assert told["usd_a_month"] == 1.0  # the key; a few kilobytes cost nothing
+    assert sum(one["versions"] for one in result["retained"]) == 14  # two uploads, six outputs each
+    assert result["usd_per_month"] == 1.0  # the key; a few kilobytes cost nothing
 
     # Gone already: it tells the same once more, and with consent removes the data.
     calls.clear()
-    assert operator.reads("teardown")["retained"] == told["retained"]
+    assert operator.reads("delete")["retained"] == result["retained"]
     assert calls == []
-    operator.does("teardown", "--delete-data", status=2)
+    operator.does("delete", "--delete-data", status=2)
     assert there(leaving) == both
-    left = operator.reads("teardown", "--delete-data", "--yes")["retained"]
+    left = operator.reads("delete", "--delete-data", "--yes")["retained"]
     assert [one["resource"] for one in left] == ["EncryptionKey"]
     assert there(leaving) == set()
-    assert "schedule-key-deletion" in operator.does("teardown", "--delete-data")
+    assert "schedule-key-deletion" in operator.does("delete", "--delete-data")
 
 
 def test_interrupted_it_goes_on(leaving: Pipeline, operator: Operator, calls: list[str]) -> None:
     """D6: each step looks at what is there; data goes before the stack that knows where it is."""
-    everything = ("teardown", "--delete-data", "--abandon", "--yes")
+    everything = ("delete", "--delete-data", "--discard-messages", "--yes")
     with operator.patch.context() as patch:
         patch.setattr(delete, "deleted", interrupted)
         operator.does(*everything, status=130)
     assert calls == ["UpdateEventSourceMapping", "DeleteObjects"]
     with operator.patch.context() as patch:
-        patch.setattr(delete.Teardown, "remove_buckets", interrupt)
+        patch.setattr(deletion.Deletion, "delete_buckets", interrupt)
         operator.does(*everything, status=130)
     assert calls[2:] == ["DeleteStack"]  # both steps together: the second bucket's objects went on
     operator.does(*everything)
@@ -158,19 +158,19 @@ def test_only_the_stacks_own_name_is_consent(
     """D6: what is typed is the name, and the question says that data goes."""
     asked = []
 
-    def confirm(question: str, *, word: str, given: bool) -> None:
-        asked.append((question, word, given))
+    def confirm(question: str, *, word: str, yes: bool) -> None:
+        asked.append((question, word, yes))
         raise KeyboardInterrupt
 
-    operator.patch.setattr(asking, "confirm", confirm)
-    operator.does("teardown", "--delete-data", status=130)
-    ((question, word, given),) = asked
-    assert (word, given) == (NAME, False)
+    operator.patch.setattr(delete, "confirm", confirm)
+    operator.does("delete", "--delete-data", status=130)
+    ((question, word, yes),) = asked
+    assert (word, yes) == (NAME, False)
     assert "ALL DATA" in question
     assert calls == []
     assert len(there(leaving)) == 2
 
 
-def test_what_never_was_is_told(operator: Operator) -> None:
+def test_what_never_was_is_result(operator: Operator) -> None:
     operator.stack_name = "never"
-    operator.does("teardown", status=1)
+    operator.does("delete", status=1)

@@ -58,7 +58,7 @@ def test_thumbnails_stay_where_nobody_asked(running: Pipeline) -> None:
     before = running.thumbnails(key, version)
     running.s3.delete_object(Bucket=running.uploads, Key=key)
     metadata = next(iter(before.values())).metadata
-    running.send(running.announcement(key, metadata))
+    running.send(running.notification(key, metadata))
     running.drained()
     after = running.thumbnails(key, version)
     assert {name: stored.body for name, stored in after.items()} == {

@@ -1,4 +1,4 @@
-"""What operators do with a stack that runs: back-fill, dead letters, rejections."""
+"""What operators do with a running stack: backfill, dead letters, rejections."""
 
 import gzip
 import json
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from darkroom.aws import notifications
-from darkroom.commands import backfill
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
+from darkroom.operations import backfill
 from templates import specification
 from tests.e2e import pictures
 from tests.e2e.conftest import template
@@ -53,8 +53,8 @@ def operator(operated: Pipeline, terminal: Callable[[str], Operator]) -> Operato
 
 
 @contextmanager
-def unannounced(pipeline: Pipeline) -> Iterator[None]:
-    """What is uploaded now, nobody hears of: as before there was a pipeline."""
+def without_notifications(pipeline: Pipeline) -> Iterator[None]:
+    """Uploads are not notified, as before there was a pipeline."""
     s3, bucket = pipeline.s3, pipeline.uploads
     before = s3.get_bucket_notification_configuration(Bucket=bucket)
     del before["ResponseMetadata"]
@@ -80,7 +80,7 @@ def paused(pipeline: Pipeline) -> Iterator[None]:
 
 
 def queued(pipeline: Pipeline) -> list[str]:
-    """The keys that the messages in the work queue announce."""
+    """The keys that the messages in the work queue are about."""
     found: list[str] = []
     url = pipeline.stack.outputs["WorkQueueUrl"]
     while messages := pipeline.sqs.receive_message(
@@ -103,7 +103,7 @@ def test_what_was_there_before_gets_thumbnails(operated: Pipeline, operator: Ope
     """D6: the source's own objects and no others; a later upload wins over what this made."""
     odd = "uploads/old/a b+c%2B ü.JPG"
     before = {odd, "uploads/old/plain.png"}
-    with unannounced(operated):
+    with without_notifications(operated):
         versions = {key: operated.upload(key, pictures.jpeg()) for key in before}
         operated.upload("uploads/old/notes.txt", b"no picture")
         operated.upload("uploads/Old.Jpg", pictures.jpeg())
@@ -113,11 +113,11 @@ def test_what_was_there_before_gets_thumbnails(operated: Pipeline, operator: Ope
     operated.drained()
     estimate = operator.reads("backfill", "--dry-run")
     assert estimate["objects"] == 2
-    assert estimate["left_out"] == {"the source does not pick it up": 2}
+    assert estimate["skipped"] == {"not matched by the source": 2}
     assert operated.waiting() == 0
 
     done = operator.reads("backfill", "--yes")
-    assert done["announced"] == 2
+    assert done["sent"] == 2
     for key, version in versions.items():
         made = operated.thumbnails(key, version)
         assert all("source-sequencer" not in stored.metadata for stored in made.values())
@@ -128,7 +128,7 @@ def test_what_was_there_before_gets_thumbnails(operated: Pipeline, operator: Ope
 
 
 def test_what_is_done_is_left_alone(operated: Pipeline, operator: Operator) -> None:
-    """P6: announced again, the worker leaves the newer one's outputs; or nothing is announced."""
+    """P6: sent again, the worker keeps the outputs of the newer one; or nothing is sent."""
     key = "uploads/done/one.jpg"
     version = operated.upload(key, pictures.jpeg())
     operated.thumbnails(key, version)
@@ -138,17 +138,17 @@ def test_what_is_done_is_left_alone(operated: Pipeline, operator: Operator) -> N
     assert outputs(operated, key) == written
     assert operated.thumbnails(key, version)["w128"].metadata["source-sequencer"]
 
-    only = ("--prefix", "uploads/done/", "--skip-done", "--check-versions")
-    assert operator.reads("backfill", "--dry-run", *only)["left_out"] == {"done already": 1}
-    with unannounced(operated):
+    only = ("--prefix", "uploads/done/", "--skip-processed", "--verify-versions")
+    assert operator.reads("backfill", "--dry-run", *only)["skipped"] == {"processed already": 1}
+    with without_notifications(operated):
         operated.upload(key, pictures.jpeg())
     assert operator.reads("backfill", "--dry-run", *only)["objects"] == 1
 
 
 def test_an_interrupted_run_goes_on(operated: Pipeline, operator: Operator) -> None:
-    """D6: nothing is left out, and what is announced twice is one batch at most."""
+    """D6: nothing is left out, and one batch at most is sent twice."""
     names = [f"uploads/many/{number:03}.jpg" for number in range(35)]
-    with unannounced(operated):
+    with without_notifications(operated):
         for key in names:
             operated.upload(key, b"x")
     only = ("--yes", "--prefix", "uploads/many/")
@@ -163,13 +163,13 @@ def test_an_interrupted_run_goes_on(operated: Pipeline, operator: Operator) -> N
         with operator.patch.context() as patch:
             patch.setattr(backfill.Checkpoint, "save", interrupted(print, after=0))
             operator.does("backfill", *only, status=130)
-        assert operator.reads("backfill", *only)["announced"] == 15
+        assert operator.reads("backfill", *only)["sent"] == 15
         assert sorted(queued(operated)) == sorted(names[20:] + names[20:30])
     assert not list(Path("build").iterdir())
 
 
 def test_an_inventory_stands_for_the_listing(operated: Pipeline, operator: Operator) -> None:
-    """D6: rows in no order; filtered, and gone on with in the midst of a file."""
+    """D6: rows in no order; filtered, and continued in the middle of a file."""
     names = [f"uploads/inventory/{number:02}.jpg" for number in range(12)]
     row = '"{0}","{1}","v","true","false","1","2026-11-01T00:00:00.000Z","e"'
     rows = [row.format(operated.uploads, key) for key in [*reversed(names), "uploads/in.txt"]]
@@ -188,13 +188,13 @@ def test_an_inventory_stands_for_the_listing(operated: Pipeline, operator: Opera
         operated.s3.put_object(Bucket=operated.thumbnail_bucket, Key=key, Body=body)
     url = f"s3://{operated.thumbnail_bucket}/inventory/manifest.json"
     only = ("--inventory", url, "--until", "2026-11-02")
-    operator.does("backfill", "--dry-run", "--skip-done", *only, status=2)
+    operator.does("backfill", "--dry-run", "--skip-processed", *only, status=2)
     assert operator.reads("backfill", "--dry-run", *only)["objects"] == 12
     with paused(operated):
         with operator.patch.context() as patch:
             patch.setattr(notifications, "send", interrupted(notifications.send, after=1))
             operator.does("backfill", "--yes", *only, status=130)
-        assert operator.reads("backfill", "--yes", *only)["announced"] == 2
+        assert operator.reads("backfill", "--yes", *only)["sent"] == 2
         assert sorted(queued(operated)) == names
 
 
@@ -216,76 +216,83 @@ FAILED = ("uploads/dead letter.jpg", "uploads/another.jpg")
 
 
 @pytest.fixture(scope="module")
-def letters(operated: Pipeline) -> dict[str, str]:
-    """Dead letters by the worker's doing: uploads that it could not write for, and junk.
+def dead_letters(operated: Pipeline) -> dict[str, str]:
+    """Dead letters of the worker: uploads whose outputs it could not write, and junk.
 
     Key or `junk` to message id.
     """
     operated.drained()
+    # What an earlier test received and did not delete may have come here.
+    operated.sqs.purge_queue(QueueUrl=operated.stack.outputs["DeadLetterQueueUrl"])
     with operated.without("s3:PutObject"):
         for key in FAILED:
             operated.upload(key, pictures.jpeg())
         operated.send("junk")
-        operated.until(
-            lambda: operated.waiting("DeadLetterQueueUrl") >= 3 or None, "three dead letters"
-        )
-    found = operated.sqs.receive_message(
-        QueueUrl=operated.stack.outputs["DeadLetterQueueUrl"],
-        MaxNumberOfMessages=10,
-        VisibilityTimeout=0,
-    )["Messages"]
-    return {
-        "junk" if one["Body"] == "junk" else events.parse(one["Body"]).objects[0].key: one[
-            "MessageId"
-        ]
-        for one in found
-    }
+
+        def failed() -> dict[str, str] | None:
+            found = {}
+            for message in operated.sqs.receive_message(
+                QueueUrl=operated.stack.outputs["DeadLetterQueueUrl"],
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=0,
+            ).get("Messages", []):
+                if message["Body"] == "junk":
+                    found["junk"] = message["MessageId"]
+                # A test event has no object: S3 sends one with each new configuration.
+                elif objects := events.parse(message["Body"]).objects:
+                    found[objects[0].key] = message["MessageId"]
+            return found if found.keys() >= {*FAILED, "junk"} else None
+
+        return operated.until(failed, "three dead letters")
 
 
-def test_dead_letters_tell_their_cause(
-    operated: Pipeline, operator: Operator, letters: dict[str, str]
+def test_dead_letters_are_listed_by_error(
+    operated: Pipeline, operator: Operator, dead_letters: dict[str, str]
 ) -> None:
-    """D6, trap 19: what failed, why, since when; looking takes nothing away."""
+    """D6, pitfall 19: what failed, why, since when; looking takes nothing away."""
     before = operated.waiting("DeadLetterQueueUrl")
-    found = operator.reads("dead-letters list", "--exit-code", status=1)
+    found = operator.reads("dlq list", "--exit-code", status=1)
     causes = {
-        letter["id"]: cause["cause"] for cause in found["causes"] for letter in cause["letters"]
+        letter["id"]: group["error"] for group in found["errors"] for letter in group["messages"]
     }
     key = FAILED[0]
-    assert "(AccessDenied)" in causes[letters[key]]
-    assert "PutObject" in causes[letters[key]]
-    assert "UnreadableMessageError" in causes[letters["junk"]]
+    assert "(AccessDenied)" in causes[dead_letters[key]]
+    assert "PutObject" in causes[dead_letters[key]]
+    assert "UnreadableMessageError" in causes[dead_letters["junk"]]
 
-    table = operator.does("dead-letters list")
+    table = operator.does("dlq list")
     assert f"s3://{operated.uploads}/{key}" in table
-    assert "nothing that the worker can read" in table
+    assert "the worker cannot read it" in table
 
-    shown = operator.reads("dead-letters show", letters[key])
+    shown = operator.reads("dlq show", dead_letters[key])
     (about,) = shown["objects"]
-    assert about["state"].startswith("there: ")
-    tries = [line["exception"] for line in shown["log"] if "exception" in line]
+    assert about["state"].startswith("exists: ")
+    lines = [line["text"] for line in shown["log"] if isinstance(line["text"], dict)]
+    tries = [line["exception"] for line in lines if "exception" in line]
     assert len(tries) >= 2
-    assert all("AccessDenied" in told for told in tries)
-    operated.s3.delete_object(Bucket=operated.uploads, Key=key, VersionId=about["version"])
-    assert "gone" in operator.does("dead-letters show", letters[key])
-    operator.does("dead-letters show", "no-such-id", status=1)
+    assert all("AccessDenied" in one for one in tries)
+    operated.s3.delete_object(Bucket=operated.uploads, Key=key, VersionId=about["version_id"])
+    assert "deleted" in operator.does("dlq show", dead_letters[key])
+    operator.does("dlq show", "no-such-id", status=1)
     assert operated.waiting("DeadLetterQueueUrl") == before
 
 
-def test_chosen_letters_are_sent_to_work_again(
-    operated: Pipeline, operator: Operator, letters: dict[str, str]
+def test_selected_dead_letters_are_sent_to_work_again(
+    operated: Pipeline, operator: Operator, dead_letters: dict[str, str]
 ) -> None:
     """D6, R2: those, and no others; nothing by a dry run."""
     key = FAILED[1]
     before = operated.waiting("DeadLetterQueueUrl")
-    choice = ("--cause", "AccessDenied", letters[key])
-    assert operator.reads("dead-letters redrive", "--dry-run", *choice)["sent"] == [letters[key]]
+    choice = ("--error", "AccessDenied", dead_letters[key])
+    assert operator.reads("dlq redrive", "--dry-run", *choice)["would_redrive"] == [
+        dead_letters[key]
+    ]
     assert operated.waiting("DeadLetterQueueUrl") == before
-    assert operator.reads("dead-letters redrive", *choice)["sent"] == [letters[key]]
+    assert operator.reads("dlq redrive", *choice)["redriven"] == [dead_letters[key]]
     assert operated.waiting("DeadLetterQueueUrl") == before - 1
     operated.until(lambda: operated.stored(keys.output_key(key, "w128")), "thumbnails")
-    operator.does("dead-letters redrive", letters[key], status=1)
-    operator.does("dead-letters redrive", letters[key], "--velocity", "9", status=2)
+    operator.does("dlq redrive", dead_letters[key], status=1)
+    operator.does("dlq redrive", dead_letters[key], "--rate", "9", status=2)
 
 
 def undelivered(pipeline: Pipeline, *bodies: str) -> list[str]:
@@ -300,21 +307,23 @@ def undelivered(pipeline: Pipeline, *bodies: str) -> list[str]:
     ]
 
 
-def test_letters_are_saved_before_they_are_deleted(operated: Pipeline, operator: Operator) -> None:
+def test_dead_letters_are_saved_before_they_are_deleted(
+    operated: Pipeline, operator: Operator
+) -> None:
     """D6: not without consent, never over another file, and with a copy to send again."""
     ids = undelivered(operated, "one", "two")
     before = operated.waiting("DeadLetterQueueUrl")
-    operator.does("dead-letters purge", status=2)  # nobody to ask
+    operator.does("dlq purge", status=2)  # no terminal
     Path("taken").write_text("mine")
-    operator.does("dead-letters purge", "--yes", "--save", "taken", status=2)
-    assert operator.reads("dead-letters purge", "--dry-run", ids[0])["deleted"] == ids[:1]
+    operator.does("dlq purge", "--yes", "--save", "taken", status=2)
+    assert operator.reads("dlq purge", "--dry-run", ids[0])["would_purge"] == ids[:1]
     # The disk is full, so to speak: nothing that is not saved is deleted.
     with operator.patch.context() as patch:
         patch.setattr(os, "fsync", full)
-        operator.does("dead-letters purge", "--yes", status=1)
+        operator.does("dlq purge", "--yes", status=1)
     assert operated.waiting("DeadLetterQueueUrl") == before
 
-    operator.does("dead-letters purge", "--yes", "--save", "saved.jsonl", *ids)
+    operator.does("dlq purge", "--yes", "--save", "saved.jsonl", *ids)
     saved = [json.loads(line) for line in Path("saved.jsonl").read_text().splitlines()]
     assert {one["id"]: one["body"] for one in saved} == dict(zip(ids, ["one", "two"], strict=True))
     assert operated.waiting("DeadLetterQueueUrl") == before - 2
@@ -325,18 +334,18 @@ def full(_: int) -> None:
 
 
 def test_the_printed_policy_is_enough_and_needed(operated: Pipeline, operator: Operator) -> None:
-    """Trap 21, S5: an operator with these rights and no others can do all of it."""
-    policy = operator.reads("dead-letters policy")
+    """Pitfall 21, S5: an operator with these rights and no others can do all of it."""
+    policy = json.loads(operator.does("dlq policy"))
     documented = Path(__file__).parents[2].joinpath("docs/operations.md").read_text("utf-8")
     for statement in policy["Statement"]:
-        if statement["Sid"] in ("TakeDeadLetters", "SendThemToWork", "UseKey"):
+        if statement["Sid"] in ("ManageDeadLetters", "SendToWorkQueues", "UseKey"):
             assert all(f"`{action}`" in documented for action in statement["Action"])
     iam = operated.emulator.client("iam")
     iam.create_user(UserName="operator")
     key = iam.create_access_key(UserName="operator")["AccessKey"]
     operator.patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     operator.patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-    operator.does("dead-letters list", status=1)
+    operator.does("dlq list", status=1)
 
     def allow(*, without: str = "") -> None:
         """Attach the policy; to the emulator, batches are actions of their own."""
@@ -347,41 +356,45 @@ def test_the_printed_policy_is_enough_and_needed(operated: Pipeline, operator: O
                 f"{action}Batch" for action in kept if action.startswith("sqs:")
             ]
         iam.put_user_policy(
-            UserName="operator", PolicyName="letters", PolicyDocument=json.dumps(rights)
+            UserName="operator", PolicyName="dead-letters", PolicyDocument=json.dumps(rights)
         )
 
     allow()
     first, second = undelivered(operated, "{}", "[]")
-    assert "NO_PERMISSIONS" in operator.reads("dead-letters show", first)["cause"]
-    operator.does("dead-letters purge", first, "--yes")
+    assert "NO_PERMISSIONS" in operator.reads("dlq show", first)["error"]
+    operator.does("dlq purge", first, "--yes")
     allow(without="sqs:SendMessage")
-    operator.does("dead-letters redrive", second, status=1)
+    operator.does("dlq redrive", second, status=1)
     before = operated.waiting("DeadLetterQueueUrl")
     allow()
-    operator.does("dead-letters redrive", second)
+    operator.does("dlq redrive", second)
     assert operated.waiting("DeadLetterQueueUrl") == before - 1
 
 
-def test_rejections_are_told_with_their_reasons(operated: Pipeline, operator: Operator) -> None:
+def test_rejections_are_listed_with_their_reasons(operated: Pipeline, operator: Operator) -> None:
     """D6: filtered by reason, key, prefix and time; a line each, and how many of each reason."""
-    for key, body in (("told/a b.jpg", b""), ("told/c+d.png", b"junk" * 50), ("told/e.jpg", b"")):
+    for key, body in (
+        ("listed/a b.jpg", b""),
+        ("listed/c+d.png", b"junk" * 50),
+        ("listed/e.jpg", b""),
+    ):
         operated.upload(f"uploads/{key}", body)
         operated.rejection(f"uploads/{key}")
-    here = ("--prefix", "uploads/told/")
-    told = operator.reads("rejections list", "--summary", *here)
-    assert told == {"rejected": 3, "reasons": {"empty": 2, "not_an_image": 1}}
+    here = ("--prefix", "uploads/listed/")
+    summary = operator.reads("rejections list", "--summary", *here)
+    assert summary == {"total": 3, "reasons": {"empty": 2, "not_an_image": 1}}
 
-    lines = operator.does("rejections list", "--output", "json", "--reason", "empty", *here)
+    lines = operator.does("rejections list", "--format", "jsonl", "--reason", "empty", *here)
     found = [json.loads(line) for line in lines.splitlines()]
-    assert [one["key"] for one in found] == ["uploads/told/a b.jpg", "uploads/told/e.jpg"]
+    assert [one["key"] for one in found] == ["uploads/listed/a b.jpg", "uploads/listed/e.jpg"]
     assert {one["reason"] for one in found} == {"empty"}
-    only = ("--key", "uploads/told/c+d.png", "--exit-code")
+    only = ("--key", "uploads/listed/c+d.png", "--exit-code")
     assert "not_an_image" in operator.does("rejections list", *only, status=1)
-    assert operator.does("rejections list", "--since", "2099-01-01") == "No rejections.\n"
+    assert operator.does("rejections list", "--since", "2099-01-01") == "0 rejections.\n"
 
 
 def test_a_rejected_version_is_tried_again(operated: Pipeline, operator: Operator) -> None:
-    """R2: it and no other ends as thumbnails once the cause is mended; nothing by a dry run."""
+    """R2: it and no other ends as thumbnails once the cause is fixed; nothing by a dry run."""
     function = operated.stack.outputs["FunctionName"]
     client = operated.emulator.client("lambda")
     environment = client.get_function_configuration(FunctionName=function)["Environment"]
@@ -394,7 +407,7 @@ def test_a_rejected_version_is_tried_again(operated: Pipeline, operator: Operato
 
     choice = ("--reason", "too_large")
     assert operator.reads("rejections retry", "--dry-run", *choice)["would_retry"] == 2
-    operator.does("rejections retry", *choice, status=2)  # nobody to ask
+    operator.does("rejections retry", *choice, status=2)  # no terminal
     assert all(operated.stored(keys.rejection_key(key)) for key in names)
     one = ("--key", names[0], "--yes")
     assert operator.reads("rejections retry", *one)["retried"] == 1
@@ -404,10 +417,10 @@ def test_a_rejected_version_is_tried_again(operated: Pipeline, operator: Operato
     assert operated.stored(keys.rejection_key(names[0])) is None
     assert operated.stored(keys.rejection_key(names[1]))
 
-    # Killed between the end of the record and the announcement: nothing is lost.
+    # Killed between the deletion of the record and its message: nothing is lost.
     with operator.patch.context() as patch:
         patch.setattr(notifications, "send", interrupted(print, after=0))
         operator.does("rejections retry", "--yes", *choice, status=130)
     assert operated.stored(keys.rejection_key(names[1])) is None
-    assert operator.reads("rejections retry", "--yes", *choice)["of_an_interrupted_run"] == 1
+    assert operator.reads("rejections retry", "--yes", *choice)["resumed"] == 1
     operated.thumbnails(names[1], versions[names[1]])

@@ -101,7 +101,7 @@ def test_late_and_repeated_deliveries_change_nothing(running: Pipeline) -> None:
     assert order(old_metadata["source-sequencer"]) < order(new_metadata["source-sequencer"])
 
     for metadata in (old_metadata, new_metadata, old_metadata):
-        running.send(running.announcement(key, metadata))
+        running.send(running.notification(key, metadata))
     running.until(
         lambda: _outcomes(running, key).count("superseded") >= 2 or None, "two superseded"
     )
@@ -135,7 +135,7 @@ def test_a_deleted_upload_is_a_rejection(impatient: Pipeline) -> None:
     key = "uploads/gone.jpg"
     version = "0123456789abcdef"
     metadata = {"source-version": version, "source-etag": "0", "source-sequencer": "00A1"}
-    impatient.send(impatient.announcement(key, metadata))
+    impatient.send(impatient.notification(key, metadata))
     assert impatient.rejection(key)["reason"] == "deleted"
 
 
@@ -159,7 +159,7 @@ def test_one_bad_record_does_not_hide_the_others(impatient: Pipeline) -> None:
         impatient.s3.delete_object(
             Bucket=impatient.thumbnail_bucket, Key=keys.output_key(key, name)
         )
-    good = json.loads(impatient.announcement(key, metadata))["Records"]
+    good = json.loads(impatient.notification(key, metadata))["Records"]
     impatient.send(json.dumps({"Records": [{"eventName": "?"}, *good]}))
     impatient.thumbnails(key, version)
 

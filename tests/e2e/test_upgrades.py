@@ -15,11 +15,11 @@ from tests.e2e.conftest import template
 from tests.e2e.harness import Pipeline
 
 # Short, so that what an update interrupts comes back within the test.
-LANE = {"timeout_seconds": 10}
+QUEUE = {"timeout_seconds": 10}
 SMALLEST: dict[str, Any] = {
     "sources": {"default": {"suffixes": [".jpg"]}},
     "variants": {"default": {"widths": [64], "formats": {"jpeg": 80}}},
-    "queues": {"default": LANE},
+    "queues": {"default": QUEUE},
     "logs": {"archive": False},
 }
 LARGEST: dict[str, Any] = {
@@ -32,14 +32,14 @@ LARGEST: dict[str, Any] = {
         "default": {"widths": [96, 64], "formats": {"jpeg": 80, "webp": 70}},
         "small": {"widths": [32]},
     },
-    "queues": {"default": {**LANE, "batch_size": 2}, "bulk": LANE},
+    "queues": {"default": {**QUEUE, "batch_size": 2}, "bulk": QUEUE},
     "logs": {"archive": True, "s3_access_logs": True},
     "cdn": {},
 }
 
 
 class Uploads:
-    """Pictures that come in, one after the other, whatever else happens."""
+    """Pictures that are uploaded one after the other, whatever else happens."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.versions: dict[str, str] = {}
@@ -47,7 +47,7 @@ class Uploads:
         self._over = threading.Event()
 
     @contextmanager
-    def coming(self, lead: str) -> Iterator[None]:
+    def arriving(self, lead: str) -> Iterator[None]:
         thread = threading.Thread(target=self._upload, args=(lead,))
         self._over.clear()
         thread.start()
@@ -68,7 +68,7 @@ class Uploads:
 def test_the_smallest_stack_becomes_the_largest_and_back(
     emulator: Emulator, package_parameters: dict[str, str]
 ) -> None:
-    """R2, D6: with pictures in flight, none is lost, and what `darkroom diff` says is what happens."""
+    """R2, D6: with pictures in flight, none is lost, and `darkroom diff` is right about it all."""
 
     def deployed(content: dict[str, Any]) -> tuple[Pipeline, dict[str, Any], Specification]:
         plan = specification.parse(content, origin="test")
@@ -88,7 +88,7 @@ def test_the_smallest_stack_becomes_the_largest_and_back(
 
     small, smallest, plan = deployed(SMALLEST)
     uploads = Uploads(small)
-    with uploads.coming("growing"):
+    with uploads.arriving("growing"):
         large, largest, _ = deployed(LARGEST)
     assert uploads.versions
     for key, version in uploads.versions.items():  # under either specification's variants
@@ -104,7 +104,7 @@ def test_the_smallest_stack_becomes_the_largest_and_back(
     other.drained(queue="bulk")
 
     uploads.versions.clear()
-    with uploads.coming("shrinking"):
+    with uploads.arriving("shrinking"):
         small, _, _ = deployed(SMALLEST)
     assert uploads.versions
     for key, version in uploads.versions.items():

@@ -1,12 +1,13 @@
-"""Back-fill: where an interrupted run goes on, and what it says that all will cost."""
+"""Backfill: where an interrupted run continues, which filters exclude each other, and the cost."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from darkroom.commands.backfill import OUTPUT_USD, PICTURE_USD, Checkpoint
+from darkroom.console.option_types import timestamp
 from darkroom.errors import UsageError
+from darkroom.operations.backfill import Checkpoint, Filters, usd_per_object
 
 RUN = {"stack": "darkroom-prod", "source": "default", "since": "7d"}
 
@@ -17,27 +18,27 @@ def test_a_checkpoint_is_found_again(tmp_path: Path, position: str | list[int]) 
     path = tmp_path / "not" / "there yet.json"
     Checkpoint.open(path, RUN).save(position, 10)
     again = Checkpoint.open(path, RUN)
-    assert (again.position, again.announced) == (position, 10)
+    assert (again.position, again.sent) == (position, 10)
     again.save(position, 5)
-    assert Checkpoint.open(path, RUN).announced == 15
+    assert Checkpoint.open(path, RUN).sent == 15
     again.remove()
     assert Checkpoint.open(path, RUN).position is None
     assert not list(path.parent.iterdir())
 
 
 def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
-    """D6: it would leave out what that run had done, and this one has not."""
+    """D6: it would skip what that run has sent and this one has not."""
     path = tmp_path / "checkpoint.json"
     Checkpoint.open(path, RUN).save("a", 10)
-    with pytest.raises(UsageError, match="of another run, with another stack, since"):
+    with pytest.raises(UsageError, match="of a run with another stack, since"):
         Checkpoint.open(path, {**RUN, "stack": "darkroom-dev", "since": None})
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "nonsense", '{"position": "a"}'])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "checkpoint.json"
     path.write_text(content)
-    with pytest.raises(UsageError, match="is no checkpoint of a backfill"):
+    with pytest.raises(UsageError, match="not a checkpoint of a backfill"):
         Checkpoint.open(path, RUN)
 
 
@@ -48,5 +49,20 @@ def test_the_estimate_is_the_readmes() -> None:
         r"per million pictures.*?\*\*together\*\* \| \*\*([\d.]+)", readme, re.S
     )
     uploads, metrics, outputs = 5.00, 3.00, 6
-    ours = 1e6 * (PICTURE_USD + outputs * OUTPUT_USD)
+    ours = 1e6 * usd_per_object(outputs)
     assert ours == pytest.approx(float(million) - uploads - metrics, abs=0.5)
+
+
+def test_filters_that_exclude_each_other_are_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="--verify-versions needs --skip-processed"):
+        Filters(verify_versions=True)
+    with pytest.raises(UsageError, match="--skip-processed and --inventory exclude"):
+        Filters(skip_processed=True, inventory="s3://b/manifest.json")
+
+
+def test_a_checkpoint_holds_times_as_they_were_written() -> None:
+    """D6: `7d` is another moment with each run, and the same filter."""
+    first, second = (Filters(since=timestamp("7d")).data() for _ in range(2))
+    assert first == second
+    assert first["since"] == "7d"
+    assert first["until"] is None

@@ -1,4 +1,4 @@
-"""What only a slow or unwilling AWS does: interfaces that stay, failures, locks, protection."""
+"""What only a slow or refusing AWS does: interfaces that stay, failures, locks, protection."""
 
 import json
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from botocore.stub import Stubber
 from darkroom.aws.stack import Stack
 from darkroom.cloudformation.identifiers import deployed
 from darkroom.cloudformation.resolver import ResolvedTemplate
-from darkroom.commands import delete
 from darkroom.console.progress import Progress
 from darkroom.errors import UserError
+from darkroom.operations import deletion
 from templates import pipeline, specification
 
 ID = "arn:aws:cloudformation:eu-west-1:111122223333:stack/leaving/1"
@@ -31,25 +31,25 @@ Answer = tuple[str, dict[str, Any]] | tuple[str, dict[str, Any], dict[str, Any]]
 
 
 class Lines(Progress):
-    """Keeps what is said."""
+    """Keeps what is reported."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[str] = []
+        self.reported: list[str] = []
 
     def update(self, text: str) -> None:
-        self.said.append(text)
+        self.reported.append(text)
 
 
 @dataclass
 class Stubbed:
-    """A teardown whose AWS gives these answers, in this order and no others."""
+    """A deletion whose AWS gives these answers, in this order and no others."""
 
-    work: delete.Teardown
+    work: deletion.Deletion
     lines: Lines
 
     def answers(self, service: str, *answers: Answer) -> Stubber:
-        stubber = Stubber(self.work.stack.client(service))
+        stubber = Stubber(self.work.stack.client(service))  # type: ignore[call-overload]
         for operation, answer, *expected in answers:
             stubber.add_response(operation, answer, *expected)
         stubber.activate()
@@ -60,7 +60,7 @@ class Stubbed:
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    monkeypatch.setattr(delete, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(deletion, "POLL_SECONDS", 0)
 
     def make(status: str = "CREATE_COMPLETE") -> Stubbed:
         session = botocore.session.Session()
@@ -84,7 +84,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
         )
         lines = Lines()
         live = ResolvedTemplate(template, pseudo, deployed(PHYSICAL))
-        return Stubbed(delete.Teardown(stack, live, lines, timeout=0.0), lines)
+        return Stubbed(deletion.Deletion(stack, live, lines, timeout=0.0), lines)
 
     return make
 
@@ -114,7 +114,7 @@ def interfaces(*kinds: str) -> Answer:
 
 
 def test_slow_interfaces_are_followed(stubbed: Callable[..., Stubbed]) -> None:
-    """Trap 22: it says what it waits for, until CloudFormation is done."""
+    """Pitfall 22: it says what it waits for, until CloudFormation is done."""
     one = stubbed()
     answers = one.answers(
         "cloudformation",
@@ -126,11 +126,11 @@ def test_slow_interfaces_are_followed(stubbed: Callable[..., Stubbed]) -> None:
         described("DELETE_COMPLETE"),
     )
     one.answers("ec2", interfaces("lambda", "lambda", "vpc_endpoint"), interfaces())
-    one.work.delete()
+    one.work.delete_stack()
     answers.assert_no_pending_responses()
-    assert "2 of 3 resources are left; Lambda holds 2 network interfaces" in one.lines.said[0]
-    assert "0 of 3 resources are left" in one.lines.said[1]
-    assert "interfaces" not in one.lines.said[1]
+    assert "2 of 3 resources left; Lambda holds 2 network interfaces" in one.lines.reported[0]
+    assert "0 of 3 resources left" in one.lines.reported[1]
+    assert "interfaces" not in one.lines.reported[1]
 
 
 def test_a_deletion_that_runs_is_only_followed(stubbed: Callable[..., Stubbed]) -> None:
@@ -141,11 +141,11 @@ def test_a_deletion_that_runs_is_only_followed(stubbed: Callable[..., Stubbed]) 
     for _ in range(2):
         sqs.add_client_error("get_queue_attributes", "AWS.SimpleQueueService.NonExistentQueue")
     sqs.activate()
-    assert one.work.stop(abandon=False) == 0
-    one.work.delete()
+    assert one.work.stop() == 0
+    one.work.delete_stack()
 
 
-def test_a_failure_is_told_with_its_reason(stubbed: Callable[..., Stubbed]) -> None:
+def test_a_failure_is_reported_with_its_reason(stubbed: Callable[..., Stubbed]) -> None:
     """D6: the newest reason of each resource; the same command then begins the deletion anew."""
     one = stubbed("DELETE_FAILED")
 
@@ -170,16 +170,16 @@ def test_a_failure_is_told_with_its_reason(stubbed: Callable[..., Stubbed]) -> N
         ),
     )
     with pytest.raises(UserError, match="Vpc: has dependencies") as caught:
-        one.work.delete()
+        one.work.delete_stack()
     assert "older" not in str(caught.value)
 
 
 def test_a_protected_stack_is_left_alone(stubbed: Callable[..., Stubbed]) -> None:
-    """D6: told before anything is stopped."""
+    """D6: refused before anything is stopped."""
     one = stubbed()
     one.answers("cloudformation", described("CREATE_COMPLETE", EnableTerminationProtection=True))
-    with pytest.raises(UserError, match="protected against deletion"):
-        one.work.check(abandon=True)
+    with pytest.raises(UserError, match="has termination protection"):
+        one.work.check()
 
 
 def test_work_that_does_not_end_stops_it(stubbed: Callable[..., Stubbed]) -> None:
@@ -195,11 +195,11 @@ def test_work_that_does_not_end_stops_it(stubbed: Callable[..., Stubbed]) -> Non
     enabled = ("get_event_source_mapping", {"State": "Enabled"}, {"UUID": UUID})
     one.answers("lambda", enabled, enabled)
     with pytest.raises(UserError, match=r"waiting for the worker \(3 messages\)"):
-        one.work.stop(abandon=False)
+        one.work.stop()
 
 
 def test_what_is_locked_is_not_passed_over(stubbed: Callable[..., Stubbed]) -> None:
-    """O6: versions under an object lock stay; the stack is not deleted before that is told."""
+    """O6: versions under an object lock stay; the stack is not deleted before that is reported."""
     one = stubbed()
     version = {"Key": "worker/1", "VersionId": "v", "Size": 1}
     one.answers(
@@ -216,8 +216,10 @@ def test_what_is_locked_is_not_passed_over(stubbed: Callable[..., Stubbed]) -> N
             },
         ),
     )
-    with pytest.raises(UserError, match="S3 keeps 1 versions in uploads: worker/1: under lock"):
-        one.work.empty()
+    with pytest.raises(
+        UserError, match="S3 refuses to delete 1 version in uploads: worker/1: under lock"
+    ):
+        one.work.empty_buckets()
 
 
 @pytest.mark.parametrize(("state", "key"), [("Enabled", 1.0), ("PendingDeletion", 0.0)])
@@ -237,8 +239,8 @@ def test_what_is_kept_has_its_price(
         ("list_object_versions", {"IsTruncated": False}),
     )
     one.answers("kms", ("describe_key", {"KeyMetadata": {"KeyId": "k", "KeyState": state}}))
-    kept = {found.resource: found for found in one.work.kept()}
-    assert kept["UploadBucket"].objects == 2
-    assert kept["UploadBucket"].usd_a_month == pytest.approx(100 * 0.023)
+    kept = {found.resource: found for found in one.work.retained()}
+    assert kept["UploadBucket"].versions == 2
+    assert kept["UploadBucket"].usd_per_month == pytest.approx(100 * 0.023)
     assert ("EncryptionKey" in kept) == bool(key)
-    assert sum(found.usd_a_month for found in kept.values()) == pytest.approx(2.3 + key)
+    assert sum(found.usd_per_month for found in kept.values()) == pytest.approx(2.3 + key)

@@ -1,34 +1,37 @@
-"""How a picture's lines are told from others'; tests/e2e shows both places."""
+"""Which lines of the log are about one object; tests/e2e shows both places."""
 
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from darkroom.commands import logs
-from darkroom.commands.logs import Archive, Line
+import pytest
+
 from darkroom.console.progress import Progress
+from darkroom.errors import UsageError
+from darkroom.operations import log_search
+from darkroom.operations.log_search import Archive, Line
 
 NOON = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 REQUEST = "6f0a3c1e-0000-4000-8000-000000000000"
 
 
 class Log:
-    """Lines that are there, searched as CloudWatch Logs does: by a part of their text."""
+    """Lines that are searched as CloudWatch Logs does: by a part of their text."""
 
     def __init__(self, *lines: dict[str, Any] | str) -> None:
         texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-        self._lines = [logs._line(text, NOON) for text in texts]
+        self._lines = [log_search.parse_line(text, NOON) for text in texts]
 
     def search(self, terms: Iterable[str]) -> Iterator[Line]:
         return (line for term in terms for line in self._lines if term in line.text)
 
 
-def told(log: Any, wanted: str) -> list[str]:
-    return [line.text for line in logs.story(log, wanted)]
+def found(log: Log, wanted: str) -> list[str]:
+    return [line.text for line in log_search.find_lines(log, wanted)]
 
 
-def test_a_story_is_one_pictures_and_its_invocations() -> None:
+def test_the_lines_of_an_object_and_of_its_invocation() -> None:
     """O1: of a batch its own message alone, and Lambda's lines in both of its formats."""
     start = f"START RequestId: {REQUEST} Version: $LATEST"
     report = {"type": "platform.report", "record": {"requestId": REQUEST}}
@@ -37,14 +40,52 @@ def test_a_story_is_one_pictures_and_its_invocations() -> None:
     longer = {"function_request_id": "r-2", "message_id": "m-3", "key": "uploads/a b ü.jpg.jpg"}
     log = Log(start, mine, other, longer, report)
     texts = [start, json.dumps(mine), json.dumps(report)]
-    assert told(log, "uploads/a b ü.jpg") == texts
-    assert told(log, "m-1") == texts
-    assert told(log, REQUEST) == [*texts[:2], json.dumps(other), texts[2]]
-    assert told(log, "uploads/a") == []
+    assert found(log, "uploads/a b ü.jpg") == texts
+    assert found(log, "m-1") == texts
+    assert found(log, REQUEST) == [*texts[:2], json.dumps(other), texts[2]]
+    assert found(log, "uploads/a") == []
+
+
+def test_what_no_pattern_can_hold_is_refused() -> None:
+    with pytest.raises(UsageError, match="no ASCII letter or digit"):
+        found(Log(), "…")
 
 
 def test_only_the_hours_asked_for_are_listed() -> None:
-    """O6: and one before and after, for an object is named by its first line's arrival."""
+    """O6: and one before and after, for an object is named by the arrival of its first line."""
     nothing: Any = None  # no stack is asked
     archive = Archive(nothing, NOON, NOON.replace(hour=13), Progress())
     assert list(archive.prefixes()) == [f"worker/2026/05/01/{hour}/" for hour in (11, 12, 13, 14)]
+
+
+def test_a_line_of_json_is_an_object_for_programs() -> None:
+    line = {"timestamp": "2026-05-01T12:29:59.5Z", "level": "INFO", "message": "done", "key": "a"}
+    assert log_search.parse_line(json.dumps(line) + "\n", NOON).data() == {
+        "time": "2026-05-01 12:29:59.500",
+        "text": line,
+    }
+    for text in ("START", "[1]", '"a"'):
+        assert log_search.parse_line(text, NOON).data()["text"] == text
+
+
+def test_people_see_no_control_characters_and_whole_tracebacks() -> None:
+    """Lambda's report has tabs; an exception has lines of its own; a key may hold anything."""
+    log: list[dict[str, Any] | str] = [
+        f"REPORT RequestId: {REQUEST}\tDuration: 14 ms\tBilled Duration: 15 ms\t",
+        {
+            "level": "ERROR",
+            "message": "processing failed",
+            "key": "a\x1b[2J",
+            "exception_name": "ValueError",
+            "exception": "Traceback:\n  File x\nValueError: a",
+        },
+        {"type": "platform.report", "record": {"requestId": REQUEST, "status": "timeout"}},
+    ]
+    text = log_search.render(Log(*log).search([""]))
+    header, report, failure, *rest = text.splitlines()
+    assert header.split() == ["time", "(UTC)", "level", "message"]
+    assert "�" not in report
+    assert report.endswith("Duration: 14 ms  Billed Duration: 15 ms")
+    assert failure.endswith("ERROR  processing failed  key=a�[2J")
+    assert [line.strip() for line in rest[:3]] == ["Traceback:", "File x", "ValueError: a"]
+    assert rest[3].endswith(f"platform.report  requestId={REQUEST} status=timeout")

@@ -1,0 +1,364 @@
+"""Send a source's existing objects to its queue: counted, filtered, limited and resumable."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darkroom.aws import notifications, objects
+from darkroom.aws.errors import explained
+from darkroom.aws.objects import Existing, Position
+from darkroom.aws.outputs import Finished, variant_names
+from darkroom.aws.queues import DeployedSource
+from darkroom.aws.stack import Stack
+from darkroom.capacity import prices
+from darkroom.console.option_types import Timestamp
+from darkroom.console.progress import Progress
+from darkroom.console.text import plural
+from darkroom.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+PRICES_OF = "us-east-1"
+
+# What one picture of the default variants takes, as in the README's table of costs.
+GB_SECONDS = 0.61 * 1.75
+KMS_REQUESTS = 0.11
+LOG_BYTES = 2000
+READS = 2  # GET and HEAD
+QUEUE_REQUESTS = 3  # send, receive and delete
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which of the source's objects are meant: all by default."""
+
+    prefix: str = ""
+    suffix: str = ""
+    since: Timestamp | None = None
+    """Uploaded then or later."""
+
+    until: Timestamp | None = None
+    """Uploaded before."""
+
+    min_size: int | None = None
+    """Bytes."""
+
+    max_size: int | None = None
+    """Bytes."""
+
+    skip_processed: bool = False
+    """Leave out what has outputs or a rejection that is younger than the object."""
+
+    verify_versions: bool = False
+    """With `skip_processed`: read from one of the outputs which version it is of."""
+
+    inventory: str | None = None
+    """URL of an S3 Inventory's manifest, instead of a listing."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for filters that exclude each other."""
+        if self.verify_versions and not self.skip_processed:
+            raise UsageError("--verify-versions needs --skip-processed")
+        if self.skip_processed and self.inventory:
+            raise UsageError(
+                "--skip-processed and --inventory exclude each other: an inventory is not sorted."
+                " Leave out either: the worker skips what it has processed already"
+            )
+
+    def data(self) -> dict[str, Any]:
+        """Return the filters as a checkpoint stores them: times as they were written."""
+        values = asdict(self) | {"since": None, "until": None}
+        for name in ("since", "until"):
+            if found := getattr(self, name):
+                values[name] = found.text
+        return values
+
+
+@dataclass
+class Checkpoint:
+    """How far a run has come, in a file, so that the next run continues after the last batch."""
+
+    path: Path
+    run: dict[str, Any]
+    position: Position | None = None
+    sent: int = 0
+
+    @classmethod
+    def open(cls, path: Path, run: dict[str, Any]) -> "Checkpoint":
+        """Return the checkpoint at `path`, or a new one where there is no file.
+
+        Raises:
+            UsageError: the file belongs to a run with another stack, source or filter.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            position, sent, of = found["position"], found["sent"], found["run"]
+        except FileNotFoundError:
+            return cls(path, run)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path}: not a checkpoint of a backfill: {error!r}") from None
+        if others := [name for name in run if of.get(name) != run[name]]:
+            raise UsageError(
+                f"{path}: the checkpoint of a run with another {', '.join(others)}; finish that"
+                " run, remove the file, or give another --checkpoint"
+            )
+        return cls(path, run, position, sent)
+
+    def save(self, position: Position, count: int) -> None:
+        """Note that `count` more objects are sent, all up to `position`."""
+        self.position, self.sent = position, self.sent + count
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_name(self.path.name + ".new")
+        content = {"run": self.run, "position": position, "sent": self.sent}
+        new.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        new.replace(self.path)
+
+    def remove(self) -> None:
+        """Delete the file: everything is sent."""
+        self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would send."""
+
+    source: DeployedSource
+    objects: int
+    bytes: int
+    skipped: Counter[str]
+    usd: float
+
+    def __str__(self) -> str:
+        """Return the estimate for people."""
+        return (
+            f"{plural(self.objects, 'object')} of {self.source.bucket}, {self.bytes / 1e9:,.3f} GB,"
+            f" to the queue {self.source.queue.name}; about {self.usd:,.2f} USD"
+            f" (list prices of {PRICES_OF}).{skipped_text(self.skipped)}"
+        )
+
+    def data(self) -> dict[str, Any]:
+        """Return the estimate for JSON."""
+        return {
+            "source": self.source.name,
+            "queue": self.source.queue.work_queue_url,
+            "objects": self.objects,
+            "bytes": self.bytes,
+            "skipped": dict(self.skipped),
+            "estimated_usd": self.usd,
+        }
+
+
+@dataclass
+class Backfill:
+    """A run; the objects are listed anew by each method.
+
+    Raises:
+        UsageError: the prefix is not of the source, or the inventory cannot be used.
+    """
+
+    stack: Stack
+    source: DeployedSource
+    filters: Filters
+    progress: Progress
+    checkpoint_path: Path | None = None
+    checkpoint: Checkpoint = field(init=False)
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Objects that are not sent, by reason."""
+
+    _inventory: objects.Inventory | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Check the filters, and open the checkpoint."""
+        if not self._prefixes:
+            raise UsageError(
+                f"--prefix {self.filters.prefix}: the source notifies only of keys under"
+                f" {', '.join(self.source.prefixes)}"
+            )
+        if self.filters.inventory:
+            self._inventory = objects.inventory(
+                self._s3, self.filters.inventory, bucket=self.source.bucket
+            )
+        self.checkpoint = Checkpoint.open(
+            self.checkpoint_path
+            or Path(f"build/backfill-{self.stack.name}-{self.source.name}.json"),
+            {
+                "stack": self.stack.name,
+                "region": self.stack.region,
+                "source": self.source.name,
+                "bucket": self.source.bucket,
+                **self.filters.data(),
+            },
+        )
+        if self.checkpoint.position is not None:
+            self.progress.step(
+                f"{self.checkpoint.path}: continuing after {_place(self.checkpoint.position)},"
+                f" {plural(self.checkpoint.sent, 'object')} sent before"
+            )
+
+    def estimate(self) -> Estimate:
+        """Count what would be sent, and estimate its cost."""
+        count = size = 0
+        for found in self._objects():
+            count += 1
+            size += found.source.size or 0
+            if count % 100 == 0:
+                self.progress.update(
+                    f"Counting: {plural(count, 'object')}, at {_place(found.position)}"
+                )
+        outputs = len(variant_names(self.source.settings.variants))
+        usd = round(count * usd_per_object(outputs), 2)
+        return Estimate(self.source, count, size, Counter(self.skipped), usd)
+
+    def run(self, *, rate: float | None) -> int:
+        """Send the objects, at most `rate` per second; return how many.
+
+        Each batch is in the checkpoint before the next is sent, so one at most is sent twice.
+
+        Raises:
+            UserError: AWS failed; with a sentence about what was sent.
+            KeyboardInterrupt: likewise.
+        """
+        before = self.checkpoint.sent
+        try:
+            with explained():
+                self._send(rate)
+        except (KeyboardInterrupt, UserError) as stop:
+            done = (
+                f"{plural(self.checkpoint.sent, 'object')} sent; the same command continues"
+                f" after them ({self.checkpoint.path})"
+            )
+            if isinstance(stop, UserError):
+                raise UserError(f"{stop}\n{done}") from stop
+            raise KeyboardInterrupt(done) from None
+        self.checkpoint.remove()
+        return self.checkpoint.sent - before
+
+    def _send(self, rate: float | None) -> None:
+        sqs, queue_url = self.stack.client("sqs"), self.source.queue.work_queue_url
+        began, sent = time.monotonic(), 0
+        batch: list[Existing] = []
+
+        def flush() -> None:
+            nonlocal sent
+            bodies = [notifications.notification(found.source) for found in batch]
+            notifications.send(sqs, queue_url, bodies)
+            self.checkpoint.save(batch[-1].position, len(batch))
+            sent += len(batch)
+            batch.clear()
+            seconds = time.monotonic() - began
+            self.progress.update(
+                f"{plural(self.checkpoint.sent, 'object')} sent,"
+                f" {sent / max(seconds, 0.001):,.0f} per second,"
+                f" at {_place(self.checkpoint.position)}"
+            )
+            if rate:
+                time.sleep(max(0.0, sent / rate - seconds))
+
+        for found in self._objects():
+            batch.append(found)
+            if len(batch) == notifications.BATCH:
+                flush()
+        if batch:
+            flush()
+
+    @property
+    def _s3(self) -> "S3Client":
+        return self.stack.client("s3")
+
+    @property
+    def _prefixes(self) -> list[str]:
+        """The longer of the filter's prefix and each of the source's, where they overlap."""
+        given = self.filters.prefix
+        return [
+            max(given, prefix, key=len)
+            for prefix in self.source.prefixes
+            if given.startswith(prefix) or prefix.startswith(given)
+        ]
+
+    def _objects(self) -> Iterator[Existing]:
+        """Yield what is to be sent after the checkpoint; count what is skipped."""
+        self.skipped.clear()
+        wanted = self._matching()
+        return self._unprocessed(wanted) if self.filters.skip_processed else wanted
+
+    def _matching(self) -> Iterator[Existing]:
+        for found in self._listed():
+            if reason := self._mismatch(found):
+                self.skipped[reason] += 1
+            else:
+                yield found
+
+    def _listed(self) -> Iterator[Existing]:
+        after = self.checkpoint.position
+        if self._inventory:
+            place = after if isinstance(after, list) else (0, -1)
+            return self._inventory.objects(self._s3, self.source.bucket, place)
+        key = after if isinstance(after, str) else ""
+        return objects.listed(self._s3, self.source.bucket, self._prefixes, key)
+
+    def _mismatch(self, found: Existing) -> str | None:
+        """Return the first filter that the object does not match."""
+        filters, key, size = self.filters, found.source.key, found.source.size or 0
+        since, until = filters.since, filters.until
+        matches = {
+            "not matched by the source": self.source.matches(key),
+            "--prefix": key.startswith(filters.prefix),
+            "--suffix": key.endswith(filters.suffix),
+            "--since": since is None or found.modified >= since.time,
+            "--until": until is None or found.modified < until.time,
+            "--min-size": filters.min_size is None or size >= filters.min_size,
+            "--max-size": filters.max_size is None or size <= filters.max_size,
+        }
+        return next((name for name, does_match in matches.items() if not does_match), None)
+
+    def _unprocessed(self, wanted: Iterator[Existing]) -> Iterator[Existing]:
+        finished = Finished(
+            self._s3,
+            self.stack.output("ThumbnailBucketName"),
+            self.source.settings,
+            checked=self.filters.verify_versions,
+        )
+        found = next(wanted, None)
+        while found:
+            following = next(wanted, None)
+            if finished.has(found, following.source.key if following else None):
+                self.skipped["processed already"] += 1
+            else:
+                yield found
+            found = following
+
+
+def usd_per_object(outputs: int) -> float:
+    """Return the cost of one object with this many outputs, in US dollars.
+
+    That is the README's table without the upload's own request and the monthly metrics: requests to
+    S3 (writes, a LIST, reads), the function, the queue, the key and the log, by the list prices in
+    darkroom/capacity/prices.toml.
+    """
+    price = {name: one.usd for name, one in prices.prices(PRICES_OF, []).items()}
+    return (
+        (outputs + 1) * price["s3_thousand_writes"] / 1e3
+        + READS * price["s3_thousand_reads"] / 1e3
+        + GB_SECONDS * price["lambda_gb_second_arm64"]
+        + price["lambda_million_requests"] / 1e6
+        + QUEUE_REQUESTS * price["sqs_million_requests"] / 1e6
+        + KMS_REQUESTS * price["kms_ten_thousand_requests"] / 1e4
+        + LOG_BYTES * price["cloudwatch_logs_gb"] / 1e9
+    )
+
+
+def skipped_text(reasons: Counter[str]) -> str:
+    """Return a sentence about the skipped objects, or nothing where there are none."""
+    text = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+    return f" Skipped: {text}." if text else ""
+
+
+def _place(position: Position | None) -> str:
+    if isinstance(position, list):
+        return f"file {position[0] + 1}, row {position[1] + 1}"
+    return position or "the beginning"

@@ -1,0 +1,465 @@
+"""Delete a stack without losing messages, and report what is retained and what that costs."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from darkroom.aws import deployed_template
+from darkroom.aws.errors import is_not_found
+from darkroom.aws.objects import delete_versions
+from darkroom.aws.session import Account
+from darkroom.aws.stack import Stack, find_stack
+from darkroom.capacity import prices
+from darkroom.cloudformation.resolver import ResolvedTemplate
+from darkroom.console.progress import Progress
+from darkroom.console.tables import table
+from darkroom.console.text import elapsed, plural
+from darkroom.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+POLL_SECONDS = 3.0
+RETAINED = {"Retain", "RetainExceptOnCreate"}
+"""Deletion policies: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html"""
+
+GB = 1e9
+PRICES_OF = "us-east-1"
+
+
+def find_stack_or_deleted(account: Account, name: str) -> Stack:
+    """Return the stack of this name, or else the latest deleted one.
+
+    Raises:
+        UserError: there is neither; CloudFormation lists deleted stacks for 90 days.
+    """
+    if stack := find_stack(account, name):
+        return stack
+    pages = account.client("cloudformation").get_paginator("list_stacks")
+    deleted = [
+        summary
+        for page in pages.paginate(StackStatusFilter=["DELETE_COMPLETE"])
+        for summary in page["StackSummaries"]
+        if summary["StackName"] == name
+    ]
+    latest = max(deleted, key=lambda summary: summary["CreationTime"], default=None)
+    stack = find_stack(account, latest["StackId"]) if latest else None
+    if not stack:
+        raise UserError(
+            f"there is no stack {name!r} in {account.region}, and none was deleted in the last"
+            " 90 days: check --stack-name, --region and --profile"
+        )
+    return stack
+
+
+@dataclass(frozen=True)
+class Retained:
+    """A resource that outlives the stack."""
+
+    resource: str
+    """Logical id."""
+
+    type: str
+    name: str
+    versions: int
+    bytes: int
+    """Of all versions."""
+
+    usd_per_month: float
+    """By the list prices of PRICES_OF."""
+
+    @property
+    def is_bucket(self) -> bool:
+        """Whether it is a bucket: --delete-data deletes it."""
+        return self.type == "AWS::S3::Bucket"
+
+
+@dataclass
+class Deletion:
+    """The deletion of a stack. Each step looks at what exists, so any run can be repeated."""
+
+    stack: Stack
+    template: ResolvedTemplate
+    progress: Progress
+    timeout: float
+    """Seconds to wait for the messages in the queues."""
+
+    discard_messages: bool = False
+    """Do not wait for the queues."""
+
+    delete_data: bool = False
+    """Empty and delete the buckets as well."""
+
+    @classmethod
+    def of(
+        cls,
+        account: Account,
+        stack_name: str,
+        *,
+        timeout: float,
+        discard_messages: bool,
+        delete_data: bool,
+        progress: Progress,
+    ) -> "Deletion":
+        """Return the deletion of the stack of this name.
+
+        Raises:
+            UserError: as `find_stack_or_deleted`, or its template cannot be read.
+        """
+        stack = find_stack_or_deleted(account, stack_name)
+        template = deployed_template.read(stack)
+        return cls(stack, template, progress, timeout, discard_messages, delete_data)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether CloudFormation has deleted the stack."""
+        return self.stack.status == "DELETE_COMPLETE"
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether `run` would delete anything."""
+        return not self.is_deleted or (self.delete_data and bool(self.buckets()))
+
+    def steps(self) -> Iterator[str]:
+        """Yield what `run` would do, as things stand."""
+        if not self.is_deleted:
+            waiting, dead = self.waiting(), self.dead_letters()
+            if self.discard_messages:
+                if waiting or dead:
+                    yield f"discard {plural(waiting, 'message')} and {plural(dead, 'dead letter')}"
+            elif dead:
+                yield (
+                    f"refuse: there are {plural(dead, 'dead letter')}; redrive or purge them, or"
+                    " pass --discard-messages"
+                )
+            if waiting and not self.discard_messages:
+                yield f"wait until the work queues are empty ({plural(waiting, 'message')})"
+            for title, _ in self._of_type("Lambda::EventSourceMapping"):
+                yield f"disable {title}, and wait for the messages in flight"
+            if self.delete_data:
+                yield from (f"empty {name}, all versions" for name in self.buckets())
+            yield f"delete the stack {self.stack.name}, and follow it (20 to 45 minutes)"
+        if self.delete_data:
+            yield from (f"delete the bucket {name}" for name in self.buckets())
+        for title, name in self._retained():
+            if not (self.delete_data and self._is_bucket(title)):
+                yield f"retain {title} ({name})"
+
+    def check(self) -> None:
+        """Raise UserError, before anything is changed, where the stack must not be deleted."""
+        if self.is_deleted:
+            return
+        client = self.stack.client("cloudformation")
+        (found,) = client.describe_stacks(StackName=self.stack.id)["Stacks"]
+        if found.get("EnableTerminationProtection"):
+            raise UserError(
+                f"{self.stack.name} has termination protection; to remove it:"
+                f" aws cloudformation update-termination-protection --stack-name {self.stack.name}"
+                " --no-enable-termination-protection"
+            )
+        if (dead := self.dead_letters()) and not self.discard_messages:
+            raise UserError(
+                f"{plural(dead, 'dead letter')} would be lost, each the only trace of an upload:"
+                f" darkroom dlq redrive --stack-name {self.stack.name}"
+                " (or purge, which saves them), or pass --discard-messages"
+            )
+
+    def run(self) -> int:
+        """Delete the stack, and with `delete_data` the buckets; return how many messages were lost.
+
+        Raises:
+            UserError: the messages were not processed in time, versions are locked, or
+                CloudFormation failed.
+            KeyboardInterrupt: with a sentence about how to continue.
+        """
+        discarded = 0
+        if not self.is_deleted:
+            discarded = self.stop()
+            if self.delete_data:
+                self.empty_buckets()
+            self.delete_stack()
+        if self.delete_data:
+            self.delete_buckets()
+        return discarded
+
+    def stop(self) -> int:
+        """Wait for the work queues, then disable the functions' triggers.
+
+        Returns:
+            How many messages are left, and lost with the stack.
+
+        Raises:
+            UserError: the messages were not processed in time, or became dead letters.
+        """
+        if self.stack.status.startswith("DELETE_"):
+            self.progress.step("The stack is being deleted already")
+            return self.waiting() + self.dead_letters()
+        while not self.discard_messages:
+            if self.waiting():
+                self._switch(on=True)  # an earlier run may have disabled them
+                self._wait(lambda: not self.waiting(), "waiting for the worker")
+            self._switch(on=False)
+            if not self.waiting():
+                break
+        if self.discard_messages:
+            self._switch(on=False)
+        self.check()  # the last messages may have become dead letters
+        left = self.waiting() + self.dead_letters()
+        self.progress.step(f"The triggers are disabled; {plural(left, 'message')} discarded")
+        return left
+
+    def empty_buckets(self) -> None:
+        """Delete all versions in all of the stack's buckets.
+
+        Raises:
+            UserError: some are locked.
+        """
+        for bucket in self.buckets():
+            count, refused = 0, list[str]()
+            try:
+                for deleted, left in delete_versions(self.stack.client("s3"), bucket):
+                    count += deleted
+                    refused += left
+                    self.progress.update(f"Emptying {bucket}: {plural(count, 'version')} deleted")
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"{plural(count, 'version')} of {bucket} deleted; the same command continues"
+                ) from None
+            if refused:
+                raise UserError(
+                    f"S3 refuses to delete {plural(len(refused), 'version')} in {bucket}:"
+                    f" {refused[0]}; an object lock has to expire first"
+                )
+            self.progress.step(f"Emptied {bucket}: {plural(count, 'version')}")
+
+    def delete_stack(self) -> None:
+        """Have CloudFormation delete the stack, and follow that until it ends.
+
+        Raises:
+            UserError: it failed; with CloudFormation's reasons.
+        """
+        client = self.stack.client("cloudformation")
+        if self.stack.status != "DELETE_IN_PROGRESS":
+            client.delete_stack(StackName=self.stack.id)
+        began = time.monotonic()
+        try:
+            while True:
+                (found,) = client.describe_stacks(StackName=self.stack.id)["Stacks"]
+                if found["StackStatus"] in ("DELETE_COMPLETE", "DELETE_FAILED"):
+                    break
+                self.progress.update(self._deletion_progress(time.monotonic() - began))
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "CloudFormation continues to delete; the same command follows it again"
+            ) from None
+        if found["StackStatus"] != "DELETE_COMPLETE":
+            raise UserError(
+                f"the stack is in {found['StackStatus']}:\n{self._reasons()}\n"
+                "Fix that; the same command continues."
+            )
+        self.progress.step(f"The stack is deleted, after {elapsed(time.monotonic() - began)}")
+
+    def delete_buckets(self) -> None:
+        """Empty and delete the buckets that outlived the stack."""
+        self.empty_buckets()
+        for bucket in self.buckets():
+            self.stack.client("s3").delete_bucket(Bucket=bucket)
+            self.progress.step(f"Deleted the bucket {bucket}")
+
+    def buckets(self) -> list[str]:
+        """Return the stack's buckets that exist."""
+        s3 = self.stack.client("s3")
+        return [name for _, name in self._of_type("S3::Bucket") if _exists(s3, name)]
+
+    def retained(self) -> list[Retained]:
+        """Return what outlives the stack, with what it costs."""
+        price = {name: one.usd for name, one in prices.prices(PRICES_OF, []).items()}
+        existing = set(self.buckets())
+        found = []
+        for title, name in self._retained():
+            kind = self.template.resources[title]["Type"]
+            count = size = 0
+            usd = 0.0
+            if self._is_bucket(title):
+                if name not in existing:
+                    continue
+                count, size = self._size(name)
+                usd = size / GB * price["s3_gb_month"]
+            elif kind == "AWS::KMS::Key":
+                key = self.stack.client("kms").describe_key(KeyId=name)["KeyMetadata"]
+                if key.get("KeyState") == "PendingDeletion":
+                    continue
+                usd = price["kms_key_month"]
+            found.append(Retained(title, kind, name, count, size, round(usd, 4)))
+        return found
+
+    def waiting(self) -> int:
+        """Return how many messages are in the work queues, in flight included."""
+        return self._count("WorkQueueUrl")
+
+    def dead_letters(self) -> int:
+        """Return how many messages are in the dead-letter queues, in flight included."""
+        return self._count("DeadLetterQueueUrl")
+
+    def _count(self, output: str) -> int:
+        sqs, total = self.stack.client("sqs"), 0
+        for name, url in self.stack.outputs.items():
+            if name.endswith(output):
+                try:
+                    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+                except ClientError as error:
+                    if not is_not_found(error):
+                        raise
+                    continue  # deleted by now
+                total += int(found["Attributes"]["ApproximateNumberOfMessages"])
+                total += int(found["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
+        return total
+
+    def _switch(self, *, on: bool) -> None:
+        """Enable or disable all event source mappings, and wait until they are."""
+        for title, uuid in self._of_type("Lambda::EventSourceMapping"):
+            self._switch_one(title, uuid, "Enabled" if on else "Disabled")
+
+    def _switch_one(self, title: str, uuid: str, wanted: str) -> None:
+        client = self.stack.client("lambda")
+
+        def state() -> str:
+            return client.get_event_source_mapping(UUID=uuid)["State"]
+
+        # In a state such as Updating, Lambda accepts no change.
+        self._wait(lambda: not state().endswith("ing"), f"{title} is changing")
+        if state() != wanted:
+            client.update_event_source_mapping(UUID=uuid, Enabled=wanted == "Enabled")
+            self._wait(lambda: state() == wanted, f"{title} is not yet {wanted}")
+            self.progress.step(f"{title} is {wanted}")
+
+    def _wait(self, done: Callable[[], bool], what: str) -> None:
+        began = time.monotonic()
+        while not done():
+            seconds = time.monotonic() - began
+            messages = plural(self.waiting(), "message")
+            if seconds > self.timeout:
+                raise UserError(
+                    f"not done after {elapsed(seconds)}: {what} ({messages}); pass a longer"
+                    " --timeout, or --discard-messages"
+                )
+            self.progress.update(f"{messages}; {what}, for {elapsed(seconds)}")
+            time.sleep(min(POLL_SECONDS, 1.0))
+
+    def _deletion_progress(self, seconds: float) -> str:
+        """Return how many resources are left, and what they wait for (pitfall 22)."""
+        client = self.stack.client("cloudformation")
+        pages = client.get_paginator("list_stack_resources").paginate(StackName=self.stack.id)
+        states = [one["ResourceStatus"] for page in pages for one in page["StackResourceSummaries"]]
+        left = sum(state not in ("DELETE_COMPLETE", "DELETE_SKIPPED") for state in states)
+        text = f"{elapsed(seconds)}: {left} of {plural(len(states), 'resource')} left"
+        if held := self._lambda_interfaces():
+            interfaces = plural(held, "network interface")
+            text += f"; Lambda holds {interfaces}, usually for 20 to 45 minutes"
+        return text
+
+    def _lambda_interfaces(self) -> int:
+        groups = [name for _, name in self._of_type("EC2::SecurityGroup") if name.startswith("sg-")]
+        if not groups:
+            return 0
+        found = self.stack.client("ec2").describe_network_interfaces(
+            Filters=[{"Name": "group-id", "Values": groups}]
+        )
+        return sum(one.get("InterfaceType") == "lambda" for one in found["NetworkInterfaces"])
+
+    def _reasons(self) -> str:
+        client = self.stack.client("cloudformation")
+        pages = client.get_paginator("describe_stack_events").paginate(StackName=self.stack.id)
+        reasons: dict[str, str] = {}
+        for page in pages:
+            for event in page["StackEvents"]:  # the latest come first
+                if event.get("ResourceStatus") == "DELETE_FAILED" and (
+                    reason := event.get("ResourceStatusReason")
+                ):
+                    reasons.setdefault(event.get("LogicalResourceId", "?"), reason)
+        return "\n".join(f"  {title}: {reason}" for title, reason in reasons.items())
+
+    def _size(self, bucket: str) -> tuple[int, int]:
+        pages = (
+            self.stack.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket)
+        )
+        count = size = 0
+        for page in pages:
+            count += len(page.get("Versions", []))
+            size += sum(one["Size"] for one in page.get("Versions", []))
+            self.progress.update(
+                f"Measuring {bucket}: {plural(count, 'version')}, {size / GB:,.3f} GB"
+            )
+        return count, size
+
+    def _of_type(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Yield logical and physical ids of the resources of a type."""
+        for title in self.template.resources_of_type(kind):
+            yield title, str(self.template.resolve({"Ref": title}))
+
+    def _retained(self) -> Iterator[tuple[str, str]]:
+        outputs = self.stack.outputs
+        for title, resource in self.template.resources.items():
+            if resource.get("DeletionPolicy") in RETAINED:
+                name = str(self.template.resolve({"Ref": title}))
+                is_key = resource["Type"] == "AWS::KMS::Key"
+                yield title, outputs.get("EncryptionKeyArn", name) if is_key else name
+
+    def _is_bucket(self, title: str) -> bool:
+        return bool(self.template.resources[title]["Type"] == "AWS::S3::Bucket")
+
+
+def _exists(s3: "S3Client", bucket: str) -> bool:
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if is_not_found(error):
+            return False
+        raise
+    return True
+
+
+def report(stack_name: str, discarded: int, retained: list[Retained]) -> dict[str, Any]:
+    """Return the result for JSON."""
+    return {
+        "stack": stack_name,
+        "status": "DELETE_COMPLETE",
+        "discarded_messages": discarded,
+        "retained": [asdict(one) for one in retained],
+        "usd_per_month": round(sum(one.usd_per_month for one in retained), 2),
+    }
+
+
+def render(stack_name: str, retained: list[Retained]) -> str:
+    """Return the result for people: what is retained, its cost, and how to delete that too."""
+    if not retained:
+        return f"The stack {stack_name} is deleted; nothing is retained."
+    rows = [("retained", "name", "versions", "GB", "USD per month")]
+    rows += [
+        (
+            one.resource,
+            one.name,
+            f"{one.versions:,}" if one.is_bucket else "",
+            f"{one.bytes / GB:,.3f}" if one.is_bucket else "",
+            f"{one.usd_per_month:,.2f}",
+        )
+        for one in retained
+    ]
+    usd = sum(one.usd_per_month for one in retained)
+    text = (
+        f"The stack {stack_name} is deleted. What is retained costs about {usd:,.2f} USD per month"
+        f" (list prices of {PRICES_OF}, darkroom/capacity/prices.toml):\n"
+        f"{table(rows, right=(2, 3, 4))}\n"
+    )
+    if any(one.is_bucket for one in retained):
+        return text + "The same command with --delete-data deletes the buckets."
+    commands = "\n".join(
+        f"aws kms schedule-key-deletion --pending-window-in-days 30 --key-id {one.name}"
+        for one in retained
+        if one.type == "AWS::KMS::Key"
+    )
+    return f"{text}When nothing that it encrypts is needed, copies and logs included:\n{commands}"

@@ -1,0 +1,235 @@
+"""Search the worker's log, in CloudWatch Logs or in the archive, for one object or invocation."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from darkroom.aws.stack import Stack
+from darkroom.console.progress import Progress
+from darkroom.console.tables import table
+from darkroom.errors import UsageError, UserError
+
+HOUR = timedelta(hours=1)
+
+# A term without quotes, escapes and blanks is spelled the same in a filter pattern and in JSON.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
+
+# How Lambda names the invocation in a line that is not JSON.
+REQUEST_IN_TEXT = re.compile(r"RequestId: ([0-9a-f-]{36})")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the log."""
+
+    time: datetime
+    """UTC."""
+
+    text: str
+    fields: dict[str, Any]
+    """Empty unless the text is a JSON object."""
+
+    @property
+    def request_id(self) -> str:
+        """The invocation that wrote it, or an empty string."""
+        record = self.fields.get("record")  # of Lambda's own lines
+        inside = record.get("requestId") if isinstance(record, dict) else None
+        found = self.fields.get("function_request_id") or self.fields.get("requestId") or inside
+        in_text = REQUEST_IN_TEXT.search(self.text)
+        return str(found or (in_text[1] if in_text else ""))
+
+    @property
+    def message_id(self) -> str:
+        """The SQS message that it is about, or an empty string."""
+        return str(self.fields.get("message_id", ""))
+
+    def is_about(self, wanted: str) -> bool:
+        """Return whether `wanted` is its object key, its message id or its request id."""
+        return wanted in (self.fields.get("key"), self.message_id, self.request_id)
+
+    def data(self) -> dict[str, Any]:
+        """Return the line for JSON; `text` is an object where the line itself is JSON."""
+        return {"time": _stamp(self), "text": self.fields or self.text}
+
+
+class Log(Protocol):
+    """Where lines are searched."""
+
+    def search(self, terms: Iterable[str]) -> Iterator[Line]:
+        """Yield the lines that contain one of `terms`."""
+
+
+@dataclass(frozen=True)
+class LogGroup:
+    """The worker's log group in CloudWatch Logs, between two times."""
+
+    stack: Stack
+    since: datetime
+    until: datetime
+
+    def search(self, terms: Iterable[str]) -> Iterator[Line]:
+        """Yield the lines that contain one of `terms`."""
+        pages = self.stack.client("logs").get_paginator("filter_log_events")
+        for term in terms:  # one by one: a pattern of many may be longer than is allowed
+            for page in pages.paginate(
+                logGroupName=self.stack.output("LogGroupName"),
+                startTime=int(self.since.timestamp() * 1000),
+                endTime=int(self.until.timestamp() * 1000),
+                filterPattern=f'"{term}"',
+            ):
+                for event in page["events"]:
+                    time = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                    yield parse_line(event["message"], time)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The log archive's bucket, of which only the hours between two times are listed and read."""
+
+    stack: Stack
+    since: datetime
+    until: datetime
+    progress: Progress
+
+    def search(self, terms: Iterable[str]) -> Iterator[Line]:
+        """Yield the lines that contain one of `terms`."""
+        s3, bucket = self.stack.client("s3"), self.stack.output("LogArchiveBucketName")
+        wanted = list(terms)
+        for prefix in self.prefixes():
+            self.progress.update(f"Reading s3://{bucket}/{prefix}")
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            for item in (item for page in pages for item in page.get("Contents", [])):
+                body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+                time = item["LastModified"]
+                for text in _unpack(body, f"s3://{bucket}/{item['Key']}").splitlines():
+                    line = parse_line(text, time)
+                    time = line.time  # a line without a time of its own follows the one before it
+                    in_time = self.since <= line.time <= self.until
+                    if in_time and any(term in text for term in wanted):
+                        yield line
+
+    def prefixes(self) -> Iterator[str]:
+        """Yield the prefix of each hour, and of one hour before and after.
+
+        Firehose names an object by the arrival of its first line: that may be in the hour before,
+        and a line that arrives late is in the hour after.
+        """
+        hour = (self.since - HOUR).replace(minute=0, second=0, microsecond=0)
+        while hour <= self.until + HOUR:
+            yield f"worker/{hour:%Y/%m/%d/%H}/"
+            hour += HOUR
+
+
+def find_lines(log: Log, wanted: str) -> list[Line]:
+    """Return the lines about an object key, message id or request id, ordered by time.
+
+    They include Lambda's lines about the invocations. Of a batch with other messages only the lines
+    about this one are returned, unless `wanted` is the request id.
+
+    Raises:
+        UsageError: `wanted` has no letter or digit that a filter pattern can contain.
+    """
+    named = [line for line in log.search([_term(wanted)]) if line.is_about(wanted)]
+    requests = {line.request_id for line in named} - {""}
+    messages = {line.message_id for line in named} - {""}
+    lines = (
+        [
+            line
+            for line in log.search(sorted(requests))
+            if line.request_id in requests
+            and (wanted in requests or not line.message_id or line.message_id in messages)
+            and (line.fields.get("key") in (None, wanted) or wanted in requests | messages)
+        ]
+        if requests
+        else named
+    )
+    unique = {(line.time, line.text): line for line in lines}
+    return sorted(unique.values(), key=lambda line: line.time)
+
+
+def search(
+    stack: Stack, wanted: str, *, since: datetime, until: datetime, archive: bool
+) -> list[Line]:
+    """Return what the log, or the archive, has about `wanted` between two times.
+
+    Raises:
+        UsageError: as `find_lines`.
+        UserError: there is no such line.
+    """
+    log: Log = LogGroup(stack, since, until)
+    if archive:
+        log = Archive(stack, since, until, Progress())
+    found = find_lines(log, wanted)
+    if not found:
+        raise UserError(
+            f"{wanted!r} not found in the {'archive' if archive else 'worker log'} of {stack.name}"
+            f" between {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC; try an earlier"
+            f" --since{'' if archive else ', or --archive'}"
+        )
+    return found
+
+
+def render(lines: Iterable[Line]) -> str:
+    """Return lines for people: the time, the level, and the message with its other fields."""
+    rows = [("time (UTC)", "level", "message")]
+    for line in lines:
+        level, first, *rest = _cells(line)
+        rows += [(_stamp(line), level, first), *(("", "", text) for text in rest)]
+    return table(rows)
+
+
+def parse_line(text: str, time: datetime) -> Line:
+    """Return the line; `time` holds unless the text is JSON with a timestamp of its own."""
+    text = text.rstrip("\n")
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return Line(time, text, {})
+    if not isinstance(fields, dict):
+        return Line(time, text, {})
+    stamp = fields.get("timestamp") or fields.get("time")
+    if isinstance(stamp, str):
+        with suppress(ValueError):  # the time of its arrival is near enough
+            time = datetime.fromisoformat(stamp)
+    return Line(time if time.tzinfo else time.replace(tzinfo=UTC), text, fields)
+
+
+def _term(wanted: str) -> str:
+    """Return the longest part of `wanted` that is spelled the same in a pattern and in the log."""
+    parts = PLAIN.findall(wanted)
+    if not parts:
+        raise UsageError(f"{wanted!r} has no ASCII letter or digit to search for")
+    return str(max(parts, key=len))
+
+
+def _unpack(body: bytes, where: str) -> str:
+    try:
+        return gzip.decompress(body).decode("utf-8", errors="replace")
+    except (OSError, EOFError) as error:
+        raise UserError(f"{where} is not a file that Firehose writes: {error}") from None
+
+
+def _stamp(line: Line) -> str:
+    return line.time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _cells(line: Line) -> list[str]:
+    """Return the level, the message with its fields, and the lines of an exception."""
+    fields = dict(line.fields)
+    if not fields:  # Lambda separates the parts of its report by tabs
+        return ["", *(line.text.replace("\t", "  ").splitlines() or [""])]
+    message = fields.pop("message", None) or fields.pop("type", "")
+    if isinstance(fields.get("record"), dict):
+        fields |= fields.pop("record")
+    level = str(fields.pop("level", ""))
+    exception = str(fields.pop("exception", ""))
+    for name in ("timestamp", "time", "exception_name"):
+        fields.pop(name, None)
+    rest = " ".join(f"{name}={value}" for name, value in fields.items())
+    return [level, f"{message}  {rest}".rstrip(), *exception.splitlines()]
