@@ -1,4 +1,4 @@
-"""Many requests at once, few in memory."""
+"""Concurrent requests with a bounded number of results in memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +14,10 @@ AT_ONCE = 16
 def each(
     function: Callable[[Item], Result], items: Iterable[Item], *, at_once: int = AT_ONCE
 ) -> Iterator[Result]:
-    """Yield what `function` returns for each item, in order; reads ahead a few items only.
+    """Yield what `function` returns for each item, in order; reads only a few items ahead.
 
-    The first failure is raised in its place; what has not begun by then is not begun.
+    The first exception is raised in its place, and items that have not started are dropped.
+    `Executor.map(..., buffersize=)` does this from Python 3.14 on.
     """
     pool = ThreadPoolExecutor(at_once)
     waiting: deque[Future[Result]] = deque()

@@ -1,30 +1,35 @@
-"""Objects announced to the worker once more, as S3 itself announces them."""
+"""S3 event notifications that the commands send for existing objects."""
 
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from darkroom.errors import UserError
 from worker.events import SourceObject
 
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
+
 BATCH = 10
-"""Messages that one request may send.
+"""Messages per request.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 """
 
-_TRIES = 5
-_FIRST_WAIT = 0.2
-"""Seconds; doubles with each try."""
+_ATTEMPTS = 5
+_FIRST_DELAY = 0.2
+"""Seconds; doubles with each attempt."""
 
 
 def notification(source: SourceObject) -> str:
-    """Return the body of the message that announces this version; `worker.events.parse` undoes it.
+    """Return the message body of an ObjectCreated event; `worker.events.parse` reads it.
 
-    What the source lacks, the message lacks. One without a sequencer has no place in the order of
-    its key's versions: it brings outputs where there are none, and loses to whatever has one.
+    Fields that are None are left out. Without a sequencer the event has no place in the order of
+    its key's versions: the worker writes outputs where there are none, and keeps those of an event
+    that has one.
     """
     details = {
         "key": quote_plus(source.key, safe="/"),
@@ -37,31 +42,35 @@ def notification(source: SourceObject) -> str:
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
         "eventTime": source.time,
-        "s3": {"bucket": {"name": source.bucket}, "object": _told(details)},
+        "s3": {"bucket": {"name": source.bucket}, "object": _without_none(details)},
     }
-    return json.dumps({"Records": [_told(record)]}, separators=(",", ":"))
+    return json.dumps({"Records": [_without_none(record)]}, separators=(",", ":"))
 
 
-def send(sqs: Any, queue_url: str, bodies: Sequence[str]) -> None:
-    """Send at most BATCH messages; return when the queue has confirmed each of them.
+def send(sqs: "SQSClient", queue_url: str, bodies: Sequence[str]) -> None:
+    """Send at most BATCH messages and return when SQS has confirmed all of them.
 
-    Those that fail are sent again. Raises UserError when some still fail after that.
+    Failed ones are sent again.
+
+    Raises:
+        UserError: some fail in every attempt, or for a reason that another attempt cannot change.
     """
+    failed: list[BatchResultErrorEntryTypeDef] = []
     waiting = {str(number): body for number, body in enumerate(bodies)}
-    for attempt in range(_TRIES):
-        answer = sqs.send_message_batch(
+    for attempt in range(_ATTEMPTS):
+        response = sqs.send_message_batch(
             QueueUrl=queue_url,
             Entries=[{"Id": name, "MessageBody": body} for name, body in waiting.items()],
         )
-        # Only what is confirmed is done: an answer that leaves one out is no confirmation.
-        for done in answer.get("Successful", []):
-            del waiting[done["Id"]]
+        # A response that leaves a message out does not confirm it.
+        for confirmed in response.get("Successful", []):
+            del waiting[confirmed["Id"]]
         if not waiting:
             return
-        failed = answer.get("Failed", [])
+        failed = response.get("Failed", [])
         if any(one["SenderFault"] for one in failed):
             break
-        time.sleep(_FIRST_WAIT * 2**attempt)
+        time.sleep(_FIRST_DELAY * 2**attempt)
     reasons = sorted({f"{one['Code']}: {one.get('Message', '')}" for one in failed})
     raise UserError(
         f"{len(waiting)} of {len(bodies)} messages could not be sent to {queue_url}:"
@@ -69,5 +78,5 @@ def send(sqs: Any, queue_url: str, bodies: Sequence[str]) -> None:
     )
 
 
-def _told(values: dict[str, Any]) -> dict[str, Any]:
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

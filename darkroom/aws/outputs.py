@@ -1,34 +1,37 @@
-"""What the thumbnail bucket has already, found beside a source's listing in one pass over both."""
+"""Which objects have outputs already, found in one pass over the listings of both buckets."""
 
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from darkroom.aws.objects import Existing
 from worker import keys, storage, versions
 from worker.settings import Source, Variants
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
-def variant_names(made: Variants) -> dict[str, int]:
-    """Return the names of the outputs that these variants give, and the width each is named for."""
+
+def variant_names(variants: Variants) -> dict[str, int]:
+    """Return the names of the outputs of these variants, with the width in each name."""
     return {
         f"w{width}" + ("" if name == "jpeg" else f".{name}"): width
-        for width in made.widths
-        for name in made.formats
+        for width in variants.widths
+        for name in variants.formats
     }
 
 
 @dataclass
 class Finished:
-    """Tells of each object, in the order of keys, whether its thumbnails or rejection are there.
+    """Finds, for objects in the order of their keys, whether thumbnails or a rejection exist.
 
-    A listing tells names and times only: what is younger than the upload counts as made from it.
-    With `checked`, one HEAD request for each makes sure. In doubt the answer is no: then the
-    object is announced, and the worker leaves alone what is there.
+    A listing has names and times only: outputs younger than the upload count as its own. With
+    `checked`, a HEAD request per object verifies that. In doubt the response is no: the object is
+    sent again, and the worker keeps existing outputs.
     """
 
-    s3: Any
+    s3: "S3Client"
     bucket: str
     source: Source
     checked: bool = False
@@ -36,22 +39,22 @@ class Finished:
     _records: "_Cursor" = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin both listings; nothing is asked before it is needed."""
+        """Create both listings; they send no request before the first use."""
         self._outputs = _Cursor(self.s3, self.bucket, f"thumbnails/{self.source.output_prefix}")
         self._records = _Cursor(self.s3, self.bucket, f"rejected/{self.source.output_prefix}")
 
     def has(self, existing: Existing, following: str | None) -> bool:
-        """Tell it of `existing`, where `following` is the next key of the source's listing.
+        """Return whether `existing` has outputs; `following` is the next key of the listing.
 
-        It is needed because `a/w400` sorts behind `a b/w400`, though `a` comes before `a b`. Who
-        looks for the first has passed the second; so nothing is looked for behind the next key.
+        `a/w400` sorts after `a b/w400`, though `a` sorts before `a b`: a cursor that looked for the
+        first would pass the second. So no cursor goes beyond the outputs of the next key.
         """
         key = existing.source.key
         record = keys.rejection_key(key, self.source.output_prefix)
         if self._records.is_younger(record, existing.modified, following):
             return self._is_of(record, existing)
-        made = sorted(variant_names(self.source.variants))
-        names = [keys.output_key(key, name, self.source.output_prefix) for name in made]
+        outputs = sorted(variant_names(self.source.variants))
+        names = [keys.output_key(key, name, self.source.output_prefix) for name in outputs]
         return all(
             self._outputs.is_younger(name, existing.modified, following) for name in names
         ) and self._is_of(names[0], existing)
@@ -69,9 +72,9 @@ class Finished:
 
 @dataclass
 class _Cursor:
-    """A listing that is only read forwards, and jumps ahead where nothing is wanted."""
+    """A listing that is read forwards only, and skips pages without wanted keys."""
 
-    s3: Any
+    s3: "S3Client"
     bucket: str
     base: str
     _page: deque[tuple[str, datetime]] = field(default_factory=deque)
@@ -79,25 +82,25 @@ class _Cursor:
     _ended: bool = False
 
     def is_younger(self, key: str, moment: datetime, following: str | None) -> bool:
-        """Tell whether there is an object at `key`, written after `moment`."""
+        """Return whether there is an object at `key` that was written after `moment`."""
         if following is not None and key > self.base + following:
             return False
         while not self._ended and key > self._last:
             self._page.clear()
-            self._turn(key)
+            self._read_page(key)
         while self._page and self._page[0][0] < key:
             self._page.popleft()
-        # Times are whole seconds: within the same one, either may have been first.
+        # Times have a resolution of one second: within the same one, either may have been first.
         return bool(self._page) and self._page[0][0] == key and self._page[0][1] > moment
 
-    def _turn(self, key: str) -> None:
-        """Read the page with `key` in it, or with what would be after it."""
-        # Without its last character it is before itself, and nearly nothing is in between.
+    def _read_page(self, key: str) -> None:
+        """Read the page that contains `key`, or the place where it would be."""
+        # The key without its last character sorts just before it.
         after = max(self._last, key[:-1])
-        answer = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=self.base, StartAfter=after)
+        response = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=self.base, StartAfter=after)
         self._page.extend(
-            (item["Key"], item["LastModified"]) for item in answer.get("Contents", ())
+            (item["Key"], item["LastModified"]) for item in response.get("Contents", ())
         )
-        self._ended = not answer["IsTruncated"]
+        self._ended = not response["IsTruncated"]
         if self._page:
             self._last = self._page[-1][0]

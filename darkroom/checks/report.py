@@ -10,7 +10,7 @@ from darkroom.checks.framework import VERDICTS, CheckResult, Finding, overall
 from darkroom.console.tables import table
 from darkroom.console.text import printable
 
-STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+STYLES: dict[str, str] = dict(zip(VERDICTS, ("green", "yellow", "bold red", "dim"), strict=True))
 
 
 def render(

@@ -184,7 +184,7 @@ def leftovers(pipeline: Pipeline) -> list[str]:
 
 
 def test_an_endpoint_without_its_policy_fails(operator: Operator) -> None:
-    """S6, trap 26: an endpoint that allows everything is noticed."""
+    """S6, pitfall 26: an endpoint that allows everything is noticed."""
     report = verified(operator, "--skip", "canary", "--skip", "drift", status=1)
     found = [one for one in report["checks"] if one["check"] == "network"]
     assert {one["message"].split(" ")[0] for one in found if one["verdict"] == "fail"} == {

@@ -110,7 +110,7 @@ def operator(
 
 
 def test_discovered_values_are_written_for_deploy(operator: Operator) -> None:
-    """D4, trap 36: all passes, and the file holds the given and the discovered values."""
+    """D4, pitfall 36: all passes, and the file holds the given and the discovered values."""
     found = operator.findings(*GIVEN, "--output", "params/prod.json")
     # The embedded AWS makes up its prefix list; what the template knows is another.
     assert {one["verdict"] for name in found for one in found[name] if name != "prefix-list"} == {
@@ -192,7 +192,7 @@ def test_a_check_without_permission_fails(operator: Operator, emulator: Emulator
 
 
 def test_names_that_are_taken_are_found(operator: Operator, emulator: Emulator) -> None:
-    """Traps 29, 52: of another stack, or left by an earlier one; the stack's own are no problem."""
+    """Pitfalls 29, 52: of another stack, or left by an earlier one; the stack's own may exist."""
     prefix, account = "taken", "000000000000"
     here = {"LocationConstraint": emulator.region}
     bucket = f"{prefix}-uploads-{account}-{emulator.region}"
@@ -236,7 +236,7 @@ def test_names_that_are_taken_are_found(operator: Operator, emulator: Emulator) 
 
 
 def test_every_name_that_a_template_gives_is_looked_for() -> None:
-    """Trap 52: a new kind of resource with a name cannot be forgotten."""
+    """Pitfall 52: a new kind of resource with a name cannot be forgotten."""
     template = built(
         {
             "sources": {
@@ -305,7 +305,7 @@ def given(values: dict[str, str]) -> list[str]:
 def test_an_existing_network_is_checked(
     operator: Operator, emulator: Emulator, network: dict[str, str]
 ) -> None:
-    """Trap 45, S6: names resolve, subnets are in two zones, and their routes lead to S3."""
+    """Pitfall 45, S6: names resolve, subnets are in two zones, and their routes lead to S3."""
     operator.generates({"network": {"vpc": "existing", "endpoints": "existing"}})
     found = operator.findings(*given(network), only="vpc")["vpc"]
     assert {one["verdict"] for one in found} == {"pass"}
@@ -354,7 +354,7 @@ def test_endpoints_that_would_be_added_twice_are_found(
 
 
 def test_existing_sources_are_checked(operator: Operator, emulator: Emulator) -> None:
-    """Trap 46, T5: in this region, with notifications, and with a key that the worker may use."""
+    """Pitfall 46, T5: in this region, with notifications, with a key that the worker may use."""
     operator.generates(
         {
             "sources": {
@@ -488,7 +488,7 @@ def zones_of_us_east_1(stubbed: Stubbed, served: str, default: str = "") -> list
 
 
 def test_zones_without_the_endpoint_are_passed_over(stubbed: Callable[..., Stubbed]) -> None:
-    """Trap 24: numbers count zones by name; where nobody chose, usable ones are taken."""
+    """Pitfall 24: numbers count zones by name; where nobody chose, usable ones are taken."""
     one = stubbed()
     (found,) = zones_of_us_east_1(one, served="bdf")
     assert found.verdict == "pass"
@@ -496,7 +496,7 @@ def test_zones_without_the_endpoint_are_passed_over(stubbed: Callable[..., Stubb
 
 
 def test_chosen_zones_are_not_changed(stubbed: Callable[..., Stubbed]) -> None:
-    """Trap 24: a chosen zone that is not usable is reported, with those that are."""
+    """Pitfall 24: a chosen zone that is not usable is reported, with those that are."""
     one = stubbed(AvailabilityZoneIndexA="0", AvailabilityZoneIndexB="1")
     (found,) = zones_of_us_east_1(one, served="bdf")
     assert found.verdict == "fail"
@@ -506,7 +506,7 @@ def test_chosen_zones_are_not_changed(stubbed: Callable[..., Stubbed]) -> None:
 
 
 def test_zones_are_those_with_a_default_subnet(stubbed: Callable[..., Stubbed]) -> None:
-    """Trap 24: Fn::GetAZs leaves out the others, so that the numbers mean other zones."""
+    """Pitfall 24: Fn::GetAZs leaves out the others, so that the numbers mean other zones."""
     one = stubbed()
     (found,) = zones_of_us_east_1(one, served="abcdef", default="df")
     assert (
@@ -534,7 +534,7 @@ def test_zones_are_those_with_a_default_subnet(stubbed: Callable[..., Stubbed]) 
 def test_the_accounts_quota_bounds_concurrency(
     stubbed: Callable[..., Stubbed], quota: int, left: int, values: dict[str, str], verdict: str
 ) -> None:
-    """Trap 18: Lambda keeps 100 unreserved, or all of a new account's 10."""
+    """Pitfall 18: Lambda keeps 100 unreserved, or all of a new account's 10."""
     one = stubbed(**values)
     limit = {"ConcurrentExecutions": quota, "UnreservedConcurrentExecutions": left}
     one.answers("lambda", ("get_account_settings", {"AccountLimit": limit}))
@@ -543,7 +543,7 @@ def test_the_accounts_quota_bounds_concurrency(
 
 
 def test_a_region_without_the_prefix_list_fails(stubbed: Callable[..., Stubbed]) -> None:
-    """Trap 25: never a guess."""
+    """Pitfall 25: never a guess."""
     one = stubbed()
     one.answers("ec2", ("describe_managed_prefix_lists", {"PrefixLists": []}))
     (found,) = prerequisites.check_prefix_list(one.plan)
@@ -573,7 +573,7 @@ def test_another_accounts_topic_may_hide(stubbed: Callable[..., Stubbed]) -> Non
 def test_the_networks_endpoint_for_sqs_is_the_one_that_is_meant(
     stubbed: Callable[..., Stubbed], endpoints: str, private: bool, group: str, verdict: str
 ) -> None:
-    """Trap 45, S6: with private DNS and the named group; or none that conflicts with a new one."""
+    """Pitfall 45, S6: with private DNS and the named group, or none that prevents a new one."""
     one = stubbed(
         {"network": {"vpc": "existing", "endpoints": endpoints}}, SqsEndpointSecurityGroupId=group
     )

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.aws.errors import is_not_found
 from darkroom.aws.stack import Stack
 from darkroom.checks.framework import Finding, failed, passed
 from darkroom.checks.stack_inputs import StackInputs, with_defaults
 from darkroom.cloudformation.policy_documents import documents, normal
+from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.console.progress import Progress
 from darkroom.emulator.limitations import Limitation
 

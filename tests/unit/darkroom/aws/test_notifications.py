@@ -29,7 +29,7 @@ URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/work"
     )
 )
 def test_the_worker_reads_what_was_meant(source: SourceObject) -> None:
-    """Trap 13: whatever is in a key, it is encoded once as S3 does, and decoded once."""
+    """Pitfall 13: whatever is in a key, it is encoded once as S3 does, and decoded once."""
     found = events.parse(notifications.notification(source))
     assert found.objects == (source,)
     assert not found.problems
@@ -37,7 +37,7 @@ def test_the_worker_reads_what_was_meant(source: SourceObject) -> None:
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Stubber]:
-    monkeypatch.setattr(notifications, "_FIRST_WAIT", 0.0)
+    monkeypatch.setattr(notifications, "_FIRST_DELAY", 0.0)
     client = botocore.session.Session().create_client(
         "sqs", "eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
     )

@@ -56,11 +56,13 @@ def publish(s3: Any, **changed: Any) -> None:
 
 
 def test_current_versions_are_read_from_an_inventory(s3: Any) -> None:
-    """Trap 13: keys are encoded there; noncurrent versions and delete markers are not meant."""
+    """Pitfall 13: keys are encoded there; noncurrent versions and delete markers are not meant."""
     publish(s3)
     found = list(objects.inventory(s3, URL, bucket="pictures").objects(s3, "pictures"))
     assert [one.source for one in found] == [
-        SourceObject(bucket="pictures", key="uploads/a b+cü.jpg", version_id="v2", etag="e2", size=7),
+        SourceObject(
+            bucket="pictures", key="uploads/a b+cü.jpg", version_id="v2", etag="e2", size=7
+        ),
         # Put before there were versions: an event names none, and the worker reads it by its ETag.
         SourceObject(bucket="pictures", key="uploads/old.jpg", etag="e5", size=5),
     ]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +43,7 @@ def existing(key: str) -> Existing:
 
 
 def told(listing: Listing, uploads: list[str]) -> dict[str, bool]:
-    finished = Finished(listing, "thumbnails", SOURCE)
+    finished = Finished(cast(Any, listing), "thumbnails", SOURCE)
     return {
         key: finished.has(existing(key), after) for key, after in zip_longest(uploads, uploads[1:])
     }

@@ -109,9 +109,13 @@ def test_an_unknown_queue_is_a_usage_error(two: Stack) -> None:
 
 
 def test_a_source_has_its_queue_and_matches_keys(two: Stack) -> None:
-    """Trap 11: suffixes in lower and in upper case, and no mixture of them."""
+    """Pitfall 11: suffixes in lower and in upper case, and no mixture of them."""
     found = queues.find_source(two, "scans")
-    assert (found.bucket, found.queue.name, found.settings.output_prefix) == ("scans", "big-1", "s/")
+    assert (found.bucket, found.queue.name, found.settings.output_prefix) == (
+        "scans",
+        "big-1",
+        "s/",
+    )
     keys = ["a/x.jpg", "b/x.PNG", "a/x.Jpg", "c/x.jpg", "a/x.gif"]
     assert [key for key in keys if found.matches(key)] == ["a/x.jpg", "b/x.PNG"]
 

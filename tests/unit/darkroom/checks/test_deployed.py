@@ -173,7 +173,7 @@ OPEN = {"Statement": [{"Action": "*", "Effect": "Allow", "Principal": "*", "Reso
 def test_each_change_of_the_network_is_reported(
     stubbed: Callable[..., Stubbed], changed: dict[str, Any], message: str
 ) -> None:
-    """S6, traps 25, 26, 45: whatever was opened or moved."""
+    """S6, pitfalls 25, 26, 45: whatever was opened or moved."""
     found = network(stubbed(), **changed)
     assert message in " ".join(one.message for one in found if one.verdict == "fail")
 
@@ -212,7 +212,7 @@ def test_arns_are_those_that_aws_makes(stubbed: Callable[..., Stubbed]) -> None:
 
 
 def test_unconfirmed_subscriptions_fail(stubbed: Callable[..., Stubbed]) -> None:
-    """Trap 35: each topic has its own sentence, and its own parameter."""
+    """Pitfall 35: each topic has its own sentence, and its own parameter."""
     one = stubbed()
 
     def page(*arns: str) -> tuple[str, dict[str, Any]]:

@@ -1,5 +1,7 @@
 """What `darkroom verify` does not show on the embedded AWS, and that nothing else is excused."""
 
+from typing import Any
+
 import botocore.session
 import pytest
 
@@ -11,8 +13,8 @@ from darkroom.emulator.limitations import LIMITATIONS, Limitation
 
 
 def target(found: dict[tuple[str, str], Limitation]) -> Target:
-    unused: dict[str, object] = {"stack": None, "template": None, "progress": None}
-    return Target(**unused, timeout=1.0, limitations=found)  # type: ignore[arg-type]
+    unused: Any = None
+    return Target(stack=unused, template=unused, progress=unused, timeout=1.0, limitations=found)
 
 
 def verdicts(found: Target, *differences: Difference) -> list[str]:
