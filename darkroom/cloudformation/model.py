@@ -14,7 +14,7 @@ from darkroom.cloudformation.resource_types import RESOURCE_TYPES, resource_type
 
 @dataclass(frozen=True)
 class EventSourceMapping:
-    """A mapping of a queue to a function; a logical id is empty if the end is not in the template."""
+    """A mapping of a queue to a function, by logical ids; empty for what is not in the template."""
 
     title: str
     properties: dict[str, Any]

@@ -81,6 +81,12 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
         dimension="FunctionName",
         kms_key="KmsKeyArn",
     ),
+    "Logs::DeliveryDestination": ResourceType(
+        name="Name", arn="logs:{region}:{account}:delivery-destination:{name}"
+    ),
+    "Logs::DeliverySource": ResourceType(
+        name="Name", arn="logs:{region}:{account}:delivery-source:{name}"
+    ),
     "Logs::LogGroup": ResourceType(
         name="LogGroupName",
         arn="logs:{region}:{account}:log-group:{name}:*",
