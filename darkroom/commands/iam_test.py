@@ -1,42 +1,68 @@
-"""`darkroom privilege`: the proof of least privilege, counted for people."""
+"""`darkroom iam-test`: test that a specification's policies grant least privilege."""
 
-import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
+
+from darkroom.console.command import Command, format_option
+from darkroom.console.tables import table
 from darkroom.errors import UsageError
-from darkroom.iam.model import model_of
-from darkroom.iam.proof import prove
-from templates import specification
+
+if TYPE_CHECKING:
+    from darkroom.iam.least_privilege import Result
 
 PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
+EXAMPLES = """
+  darkroom iam-test
+  darkroom iam-test --pipeline mine.toml --format json
+"""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument(
-        "--pipeline",
-        type=Path,
-        default=PIPELINE,
-        metavar="FILE.toml",
-        help="the specification whose stack is proven (default: params/pipeline.toml)",
-    )
+@click.command(cls=Command, examples=EXAMPLES)
+@click.option(
+    "--pipeline",
+    type=click.Path(path_type=Path),
+    default=PIPELINE,
+    metavar="FILE",
+    help="Specification of the stack to test; default: params/pipeline.toml.",
+)
+@format_option()
+def command(pipeline: Path, format_: str) -> int:
+    """Test the policies of a specification's stack for least privilege, without AWS.
 
+    The requests that the stack needs must be allowed, and wider ones denied. Then each permission
+    is removed or widened, one at a time: a mutant that no request detects fails the test. The exit
+    status is 1 if the test fails.
+    """
+    from darkroom.iam.least_privilege import verify
+    from darkroom.iam.model import model_of
+    from templates import specification
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print what was claimed and what was found; return 0 when all holds, else 1."""
     try:
-        stack = model_of(specification.load(arguments.pipeline))
+        stack = model_of(specification.load(pipeline))
     except specification.SpecificationError as error:
         raise UsageError(str(error)) from None
-    proof = prove(stack)
-    noticed = proof.mutations - len(proof.survivors)
-    print(f"{proof.required:5} requests that must be allowed")
-    print(f"{proof.forbidden:5} requests that must be refused, each at the gate that has to")
-    print(f"{len(proof.broken):5} of these are not")
-    for line in proof.broken:
-        print(f"      {line}")
-    print(f"{proof.mutations:5} single changes to the policies: a right less, a right more")
-    print(f"{noticed:5} of these break one of the above")
-    for line in proof.survivors:
-        print(f"      not noticed: {line}")
-    return 1 if proof.broken or proof.survivors else 0
+    result = verify(stack)
+    if format_ == "json":
+        print(json.dumps({"passed": result.is_passed, **asdict(result)}, indent=2))
+    else:
+        print(_render_text(result))
+    return 0 if result.is_passed else 1
+
+
+def _render_text(result: "Result") -> str:
+    failed = [one.expected for one in result.failures]
+    rows = [("test", "total", "passed")]
+    for name, total, failures in (
+        ("requests allowed", result.allowed, failed.count("allowed")),
+        ("requests denied", result.denied, failed.count("denied")),
+        ("mutants detected", result.mutants, len(result.surviving_mutants)),
+    ):
+        rows.append((name, str(total), str(total - failures)))
+    lines = [table(rows, right=(1, 2))]
+    lines += [f"FAILED: {one}" for one in result.failures]
+    lines += [f"SURVIVED: {one}" for one in result.surviving_mutants]
+    return "\n".join(lines)

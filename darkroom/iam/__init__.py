@@ -1,1 +1,1 @@
-"""Least privilege, proven on a template: what must work works, and nothing else does."""
+"""Tests that a stack's policies grant least privilege: what must be allowed is, nothing else is."""

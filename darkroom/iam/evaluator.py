@@ -1,4 +1,4 @@
-"""Decides a request as IAM would, over the policies of one template."""
+"""Decides requests as IAM does, by the policies of one template."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,17 +11,17 @@ from darkroom.cloudformation.policy_documents import as_list
 
 Statement = Mapping[str, Any]
 Policies = Mapping[str, Sequence[Statement]]
-"""Logical id of the resource that carries a policy → its statements, resolved."""
+"""Logical id of the resource that has a policy → its resolved statements."""
 
-Kind = Literal["identity", "resource", "guard"]
+Kind = Literal["identity-based", "resource-based", "deny-only"]
 
 
 @dataclass(frozen=True)
 class PolicyCheck:
-    """One policy that a request must pass.
+    """One policy that takes part in the decision on a request.
 
-    An `identity` policy and a `resource` policy must allow it; a `guard` must only not refuse it,
-    because what is asked for is allowed elsewhere.
+    An `identity-based` and a `resource-based` policy must allow the request. A `deny-only` policy
+    must only not deny it, because another policy allows it.
     """
 
     title: str
@@ -30,14 +30,17 @@ class PolicyCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Who asks for what, with the condition keys that AWS would send along, in any case."""
+    """A request with the condition keys that AWS sends with it.
+
+    Attributes:
+        principal: The ARN of a role or user, the name of a service, `*` for an anonymous caller,
+            or empty for the identity that holds the policy.
+        context: Condition keys in any case, and their values.
+    """
 
     action: str
     resource: str = "*"
     principal: str = ""
-    """A role's or user's ARN, a service's name, `*` for somebody unknown, or empty for the
-    identity that holds the policy."""
-
     context: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -46,20 +49,20 @@ class Request:
         return {key.lower(): value for key, value in self.context.items()}
 
 
-def is_allowed(policies: Policies, request: Request, gates: Sequence[PolicyCheck]) -> bool:
-    """Return whether `request` passes every gate: none refuses it, each that must allows it.
+def is_allowed(policies: Policies, request: Request, checks: Sequence[PolicyCheck]) -> bool:
+    """Return whether every policy of `checks` lets the request pass.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
     """
-    for gate in gates:
-        # A role's trust policy stands beside its rights in the template: it names a principal.
+    for check in checks:
+        # A role's trust policy is in the same resource as its own policies: it names a principal.
         effects = {
             statement["Effect"]
-            for statement in policies[gate.title]
-            if ("Principal" in statement) is (gate.kind != "identity")
+            for statement in policies[check.title]
+            if ("Principal" in statement) is (check.kind != "identity-based")
             and applies(statement, request)
         }
-        if "Deny" in effects or (gate.kind != "guard" and "Allow" not in effects):
+        if "Deny" in effects or (check.kind != "deny-only" and "Allow" not in effects):
             return False
     return True
 
@@ -71,13 +74,13 @@ def allowed(statements: Iterable[Statement], request: Request) -> bool:
 
 
 def applies(statement: Statement, request: Request) -> bool:
-    """Return whether a statement speaks of the request, whatever its effect.
+    """Return whether a statement applies to the request, whatever its effect.
 
-    A condition with an operator that is not known here, on numbers or dates, holds for nothing.
+    A condition with an unknown operator (numbers, dates) never holds.
     """
     return (
-        _speaks_of(statement, "Action", request.action, ignore_case=True)
-        and _speaks_of(statement, "Resource", request.resource)
+        _matches(statement, "Action", request.action, ignore_case=True)
+        and _matches(statement, "Resource", request.resource)
         and _is_named(statement, request)
         and all(
             holds(operator, request.sent.get(key.lower()), expected)
@@ -87,7 +90,7 @@ def applies(statement: Statement, request: Request) -> bool:
     )
 
 
-def _speaks_of(statement: Statement, part: str, value: str, *, ignore_case: bool = False) -> bool:
+def _matches(statement: Statement, part: str, value: str, *, ignore_case: bool = False) -> bool:
     negated = f"Not{part}" in statement
     patterns = as_list(statement.get(f"Not{part}" if negated else part, "*"))
     return any(like(str(one), value, ignore_case=ignore_case) for one in patterns) is not negated
@@ -134,7 +137,7 @@ OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
 
 
 def holds(operator: str, actual: str | None, expected: Any) -> bool:
-    """Return whether a condition's operator holds for a key's value, None when it is not sent."""
+    """Return whether a condition's operator holds for a key's value, None if it is not sent."""
     values = [str(one).lower() if isinstance(one, bool) else str(one) for one in as_list(expected)]
     operator = operator.rpartition(":")[2]  # without ForAnyValue: and ForAllValues:
     if operator == "Null":
@@ -143,6 +146,6 @@ def holds(operator: str, actual: str | None, expected: Any) -> bool:
     positive = name.replace("Not", "")
     if positive not in OPERATORS:
         return False
-    if actual is None:  # only a negation, and what is optional, holds for a key that is not sent
+    if actual is None:  # only negations and ...IfExists hold for a key that is not sent
         return bool(optional) or positive != name
     return any(OPERATORS[positive](value, actual) for value in values) is (positive == name)

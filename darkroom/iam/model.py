@@ -1,4 +1,4 @@
-"""A stack with what its specification says of it: the sources and queues that claims are about."""
+"""A stack's template with the sources and queues of its specification."""
 
 import json
 from dataclasses import dataclass, field
@@ -11,163 +11,174 @@ from templates.specification import Specification
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
 OTHER_ACCOUNT = "999999999999"
-OFFICE = "198.51.100.0/24"
-"""A documentation address: where uploads come from, in the reading that the proof is over."""
+UPLOAD_CIDR = "198.51.100.0/24"
+"""The addresses that uploads may come from; reserved for documentation by RFC 5737."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queue:
+class QueueModel:
     """A work queue with its dead-letter queue and its function.
 
-    The queues are named as policies refer to them, and `…_named` as services send their ARN.
+    `work_queue` and `dead_letter_queue` are as policies refer to them, e.g. `<WorkQueue.Arn>`;
+    names that end in `_arn` are ARNs as services send them, and `..._policy` are logical ids.
     """
 
-    work: str
-    work_named: str
-    work_policy: str
-    dead_letters: str
-    dead_letters_named: str
-    dead_letter_policy: str
-    function: str
+    work_queue: str
+    work_queue_arn: str
+    work_queue_policy: str
+    dead_letter_queue: str
+    dead_letter_queue_arn: str
+    dead_letter_queue_policy: str
+    function_arn: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A bucket that uploads lie in, who announces them, and in which queue.
+class SourceModel:
+    """A bucket of uploads, the service that sends its events, and the queue they go to.
 
-    `policy` is empty for a bucket that is not the stack's own, `key` for one that is.
+    Attributes:
+        bucket: As policies refer to it.
+        bucket_policy: The policy's logical id; empty for an external bucket.
+        kms_key: The ARN of an external bucket's key; empty for a managed bucket.
+        reads_current: Whether the worker also reads objects without a version id.
+        service: The producer's service principal.
+        producer_arn: What the service sends as `aws:SourceArn`.
+        producer_account: What it sends as `aws:SourceAccount`; a topic may be in another account.
     """
 
     bucket: str
-    policy: str
-    key: str
+    bucket_policy: str
+    kms_key: str
     prefixes: tuple[str, ...]
     output_prefix: str
     reads_current: bool
-    queue: Queue
+    queue: QueueModel
     service: str
-    announcer: str
-    account: str
-    """That the announcer acts for; a topic may be another account's."""
+    producer_arn: str
+    producer_account: str
 
     @property
-    def guards(self) -> tuple[PolicyCheck, ...]:
-        """The policy of an own bucket; what somebody's own says is theirs."""
-        return (PolicyCheck(self.policy, "guard"),) if self.policy else ()
+    def bucket_checks(self) -> tuple[PolicyCheck, ...]:
+        """The check of a managed bucket's policy; none for an external bucket."""
+        return (PolicyCheck(self.bucket_policy, "deny-only"),) if self.bucket_policy else ()
 
 
 @dataclass(frozen=True)
 class StackModel(ResolvedTemplate):
-    """A reading of a template together with its sources and queues."""
+    """A resolved template with its sources and queues."""
 
-    plan: Specification = field(default_factory=Specification)
-    sources: tuple[Source, ...] = ()
-    queues: tuple[Queue, ...] = ()
-
-    @property
-    def elsewhere(self) -> frozenset[str]:
-        """Logical ids of what an existing network has in the stack's place."""
-        network = self.plan.network
-        doors = {"S3Endpoint", "SqsEndpoint"} if network.endpoints == "existing" else ()
-        return frozenset({*doors, *(["FlowLogRole"] if network.vpc == "existing" else [])})
+    specification: Specification = field(default_factory=Specification)
+    sources: tuple[SourceModel, ...] = ()
+    queues: tuple[QueueModel, ...] = ()
 
     @property
-    def endpoint(self) -> str:
-        """The id of the door to S3, as policies name it."""
-        own = "S3Endpoint" not in self.elsewhere
-        return "<S3Endpoint>" if own else str(self.parameter("S3EndpointId"))
+    def external_resources(self) -> frozenset[str]:
+        """Logical ids of the resources that the stack lacks because an existing VPC has them."""
+        network = self.specification.network
+        endpoints = {"S3Endpoint", "SqsEndpoint"} if network.endpoints == "existing" else ()
+        return frozenset({*endpoints, *(["FlowLogRole"] if network.vpc == "existing" else [])})
 
     @property
-    def own(self) -> tuple[Source, ...]:
-        """The sources whose bucket is the stack's own."""
-        return tuple(source for source in self.sources if source.policy)
+    def s3_endpoint(self) -> str:
+        """The id of the VPC endpoint for S3, as policies refer to it."""
+        is_managed = "S3Endpoint" not in self.external_resources
+        return "<S3Endpoint>" if is_managed else str(self.parameter("S3EndpointId"))
+
+    @property
+    def managed_sources(self) -> tuple[SourceModel, ...]:
+        """The sources whose bucket is in the stack."""
+        return tuple(source for source in self.sources if source.bucket_policy)
 
 
-def model_of(plan: Specification) -> StackModel:
-    """Return the stack of `plan`, read so that every optional right and refusal is there."""
-    return model_of_template(json.loads(pipeline.render(pipeline.build(plan))), plan)
+def model_of(specification: Specification) -> StackModel:
+    """Return the stack of a specification, with every optional permission and denial."""
+    template = json.loads(pipeline.render(pipeline.build(specification)))
+    return model_of_template(template, specification)
 
 
-def model_of_template(template: dict[str, Any], plan: Specification) -> StackModel:
-    """Return `template`, which is that of `plan` or a variation of it, as `described` does."""
-    values: dict[str, Any] = {"AllowedUploadCidrs": [OFFICE], "Tracing": "Active"}
-    for name, source in plan.sources.items():
+def model_of_template(template: dict[str, Any], specification: Specification) -> StackModel:
+    """Return the model of `template`: the specification's own, or a mutant of that."""
+    values: dict[str, Any] = {"AllowedUploadCidrs": [UPLOAD_CIDR], "Tracing": "Active"}
+    for name, source in specification.sources.items():
         if source.type != "s3":
-            values[naming.logical_id(name, "KmsKeyArn")] = _somebodys_key(name)
+            values[naming.logical_id(name, "KmsKeyArn")] = _external_key(name)
         if source.type == "sns":
-            values[naming.logical_id(name, "TopicArn")] = _somebodys_topic(name)
-    stack = ResolvedTemplate(template, values)
-    queues = {name: _queue(stack, name) for name in plan.queues}
+            values[naming.logical_id(name, "TopicArn")] = _external_topic(name)
+    resolved = ResolvedTemplate(template, values)
+    queues = {name: _queue(resolved, name) for name in specification.queues}
     sources = tuple(
-        _source(stack, plan, name, queues[source.queue]) for name, source in plan.sources.items()
+        _source(resolved, specification, name, queues[source.queue])
+        for name, source in specification.sources.items()
     )
-    return StackModel(template, values, plan=plan, sources=sources, queues=tuple(queues.values()))
-
-
-def _queue(stack: ResolvedTemplate, name: str) -> Queue:
-    work, dead = (naming.logical_id(name, noun) for noun in ("WorkQueue", "DeadLetterQueue"))
-    return Queue(
-        work=f"<{work}.Arn>",
-        work_named=_arn("sqs", stack.properties(work)["QueueName"]),
-        work_policy=f"{work}Policy",
-        dead_letters=f"<{dead}.Arn>",
-        dead_letters_named=_arn("sqs", stack.properties(dead)["QueueName"]),
-        dead_letter_policy=f"{dead}Policy",
-        function=_arn(
-            "lambda",
-            f"function:{stack.properties(naming.logical_id(name, 'Worker'))['FunctionName']}",
-        ),
+    return StackModel(
+        template,
+        values,
+        specification=specification,
+        sources=sources,
+        queues=tuple(queues.values()),
     )
 
 
-def _source(stack: ResolvedTemplate, plan: Specification, name: str, queue: Queue) -> Source:
-    settings = plan.sources[name]
+def _queue(template: ResolvedTemplate, name: str) -> QueueModel:
+    work, dead_letter, worker = (
+        naming.logical_id(name, noun) for noun in ("WorkQueue", "DeadLetterQueue", "Worker")
+    )
+    return QueueModel(
+        work_queue=f"<{work}.Arn>",
+        work_queue_arn=template.arn(work),
+        work_queue_policy=f"{work}Policy",
+        dead_letter_queue=f"<{dead_letter}.Arn>",
+        dead_letter_queue_arn=template.arn(dead_letter),
+        dead_letter_queue_policy=f"{dead_letter}Policy",
+        function_arn=template.arn(worker),
+    )
+
+
+def _source(
+    template: ResolvedTemplate, specification: Specification, name: str, queue: QueueModel
+) -> SourceModel:
+    settings = specification.sources[name]
     common: dict[str, Any] = {
         "prefixes": settings.prefixes,
-        "output_prefix": plan.output_prefix(name),
+        "output_prefix": specification.output_prefix(name),
         "queue": queue,
     }
     if settings.type == "s3":
         title = naming.logical_id(name, "UploadBucket")
-        return Source(
+        return SourceModel(
             bucket=f"<{title}.Arn>",
-            policy=f"{title}Policy",
-            key="",
+            bucket_policy=f"{title}Policy",
+            kms_key="",
             reads_current=settings.propagate_deletes,
             service="s3.amazonaws.com",
-            announcer=f"arn:aws:s3:::{stack.properties(title)['BucketName']}",
-            account=ACCOUNT,
+            producer_arn=template.arn(title),
+            producer_account=ACCOUNT,
             **common,
         )
     common |= {
-        "bucket": f"arn:aws:s3:::{stack.parameter(naming.logical_id(name, 'BucketName'))}",
-        "policy": "",
-        "key": _somebodys_key(name),
-        "reads_current": True,  # it may keep no versions
+        "bucket": f"arn:aws:s3:::{template.parameter(naming.logical_id(name, 'BucketName'))}",
+        "bucket_policy": "",
+        "kms_key": _external_key(name),
+        "reads_current": True,  # an external bucket may not be versioned
     }
     if settings.type == "sns":
-        return Source(
+        return SourceModel(
             service="sns.amazonaws.com",
-            announcer=_somebodys_topic(name),
-            account=OTHER_ACCOUNT,
+            producer_arn=_external_topic(name),
+            producer_account=OTHER_ACCOUNT,
             **common,
         )
-    rule = stack.properties(naming.logical_id(name, "NotificationRule"))["Name"]
-    return Source(
+    return SourceModel(
         service="events.amazonaws.com",
-        announcer=_arn("events", f"rule/{rule}"),
-        account=ACCOUNT,
+        producer_arn=template.arn(naming.logical_id(name, "NotificationRule")),
+        producer_account=ACCOUNT,
         **common,
     )
 
 
-def _arn(service: str, resource: str) -> str:
-    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
-
-
-def _somebodys_key(source: str) -> str:
+def _external_key(source: str) -> str:
     return f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{source}"
 
 
-def _somebodys_topic(source: str) -> str:
+def _external_topic(source: str) -> str:
     return f"arn:aws:sns:{REGION}:{OTHER_ACCOUNT}:{source}"

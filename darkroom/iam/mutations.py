@@ -1,4 +1,4 @@
-"""Every single change to a policy that takes something away or gives something more."""
+"""Makes the mutants of policies: one change each, which grants less or more."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from darkroom.iam.evaluator import Policies, Statement
 
 
 @dataclass(frozen=True)
-class Mutation:
-    """One change, by what it does, and the policies with it."""
+class Mutant:
+    """The policies with one statement changed, and a description of the change."""
 
     title: str
     sid: str
@@ -17,21 +17,21 @@ class Mutation:
     policies: Policies
 
     def __str__(self) -> str:
-        """Name the statement and the change."""
+        """Return the statement's name and the change."""
         return f"{self.title}.{self.sid}: {self.change}"
 
 
-def mutations(policies: Policies) -> Iterator[Mutation]:
-    """Yield each policy with one statement changed, one change at a time."""
+def mutants(policies: Policies) -> Iterator[Mutant]:
+    """Yield the policies with one change, for every possible change."""
     for title, statements in policies.items():
         for index, statement in enumerate(statements):
             for change, changed in _changes(statement):
                 others = [*statements[:index], *changed, *statements[index + 1 :]]
-                yield Mutation(title, statement["Sid"], change, {**policies, title: others})
+                yield Mutant(title, statement["Sid"], change, {**policies, title: others})
 
 
 def _changes(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
-    yield "gone", []
+    yield "removed", []
     for part in ("Action", "Resource"):
         values = statement.get(part, [])
         for value in values if len(values) > 1 else []:
@@ -59,7 +59,7 @@ def _wider(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
     for arn in statement.get("Resource", []):
         name, slash, path = arn.partition("/")
         if arn != "*" and not name.endswith("*"):
-            resources = [*statement["Resource"], f"{name}-of-others{slash}{path}"]
+            resources = [*statement["Resource"], f"{name}-other{slash}{path}"]
             yield f"with Resource {resources[-1]}", [{**statement, "Resource": resources}]
         if slash and path != "*":
             resources = [*statement["Resource"], f"{name}/*"]

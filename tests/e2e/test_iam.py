@@ -1,4 +1,4 @@
-"""What the worker's code really calls, against what it is granted."""
+"""The calls that the worker's code makes are the calls that the least-privilege test expects."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,36 +9,36 @@ import botocore.session
 import pytest
 
 from darkroom.commands.iam_test import PIPELINE
-from darkroom.iam.expectations import worker as claims
+from darkroom.iam.expectations import worker
 from darkroom.iam.model import model_of
 from templates import specification
 from tests.e2e import pictures
 from tests.e2e.harness import Pipeline
 from worker import handler
 
-KEY = "uploads/recorded.dat"  # no suffix that is announced: only this test's worker sees it
+KEY = "uploads/recorded.dat"  # no notification for this suffix: only this test's worker gets it
 
-Right = tuple[str, str]
+Permission = tuple[str, str]
 """An IAM action, and the bucket with the key's first folder, or the queue."""
 
 
 class Recorder:
-    """Notes the rights that each call of a botocore session needs."""
+    """Records the permissions that each call of a botocore session needs."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self.names = names
-        self.rights: set[Right] = set()
+        self.permissions: set[Permission] = set()
 
     def before(self, params: Mapping[str, Any], model: Any, context: Any, **_: Any) -> None:
         context["called"] = (model.name, dict(params))
         for action in self.actions(model.name, params):
-            self.rights.add((action, self.resource(action, params)))
+            self.permissions.add((action, self.resource(action, params)))
 
     def after(self, http_response: Any, context: Any, **_: Any) -> None:
         operation, params = context["called"]
         if http_response.status_code == 404 and operation in {"GetObject", "HeadObject"}:
-            # S3 says so only to those who may list the bucket; to others it says 403.
-            self.rights.add(("s3:ListBucket", self.names[params["Bucket"]]))
+            # S3 answers 404 only to callers that may list the bucket, and 403 to others.
+            self.permissions.add(("s3:ListBucket", self.names[params["Bucket"]]))
 
     @staticmethod
     def actions(operation: str, params: Mapping[str, Any]) -> Iterator[str]:
@@ -67,47 +67,47 @@ class Recorder:
 
 @pytest.fixture
 def recorder(running: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    """The worker's own handler in this process, on the deployed stack, every call noted."""
+    """Run the worker's handler in this process, on the deployed stack, and record its calls."""
     emulator = running.emulator
     function = emulator.client("lambda").get_function_configuration(
         FunctionName=running.stack.outputs["FunctionName"]
     )
     for name, value in (emulator.environment | function["Environment"]["Variables"]).items():
         monkeypatch.setenv(name, value)
-    noted = Recorder(
+    recorded = Recorder(
         {running.uploads: "<UploadBucket.Arn>", running.thumbnail_bucket: "<ThumbnailBucket.Arn>"}
     )
     session = botocore.session.Session()
-    session.register("provide-client-params.*.*", noted.before)
-    session.register("after-call.*.*", noted.after)
+    session.register("provide-client-params.*.*", recorded.before)
+    session.register("after-call.*.*", recorded.after)
     monkeypatch.setattr(botocore.session, "get_session", lambda: session)
     handler._worker.cache_clear()
-    yield noted
+    yield recorded
     handler._worker.cache_clear()
 
 
 def test_what_is_called_is_what_is_granted(running: Pipeline, recorder: Recorder) -> None:
-    """S5, S6: every right of the worker's code in role and endpoint policies has its call."""
+    """S5, S6: every permission of the worker's code in role and endpoint policies has its call."""
     good, other, junk = pictures.jpeg(), pictures.turned(6), b"no picture"
     sequencer = iter(range(16, 256, 16))
 
     def deliver(body: bytes, *, receives: int = 1, **changes: str) -> dict[str, Any]:
         what = {"bucket": running.uploads, "version": running.upload(KEY, body), **changes}
-        announced = _message(next(sequencer), receives, **what)
-        handler.handle({"Records": [announced]}, CONTEXT)
-        return announced
+        message = _message(next(sequencer), receives, **what)
+        handler.handle({"Records": [message]}, CONTEXT)
+        return message
 
     first = deliver(good)
     deliver(other)  # replaces it
     handler.handle({"Records": [first]}, CONTEXT)  # late: superseded
-    deliver(junk)  # a rejection, and the thumbnails go
-    deliver(good, receives=2)  # the rejection goes; settled by the worker itself
+    deliver(junk)  # rejected; its thumbnails are deleted
+    deliver(good, receives=2)  # deletes the rejection, and the message itself
     deliver(good, version="00000000000000000000000000000000")  # deleted before it was read
-    deliver(good, bucket="another")  # put off
+    deliver(good, bucket="another")  # delayed
 
-    granted = claims.calls(model_of(specification.load(PIPELINE)))
-    assert recorder.rights == {
-        (claim.request.action, _folder(claim.request.resource)) for claim in granted
+    expected = worker.calls(model_of(specification.load(PIPELINE)))
+    assert recorder.permissions == {
+        (one.request.action, _folder(one.request.resource)) for one in expected
     }
 
 

@@ -122,7 +122,7 @@ def _end(operation: Callable[..., Any], **arguments: object) -> str:
 def test_other_encryption_is_refused(running: Pipeline, administrator: dict[str, str]) -> None:
     """S2, S4: nothing is stored under S3's own keys, whoever puts it.
 
-    The emulator does not know which key a request names; the proof of least privilege has that.
+    The emulator does not know which key a request names; the least-privilege test checks that.
     """
     s3 = running.emulator.client("s3", credentials=administrator)
     put = {"Bucket": running.uploads, "Key": "uploads/x", "Body": b""}

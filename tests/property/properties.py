@@ -1,4 +1,4 @@
-"""What holds for every specification: its template resolves, fits, and breaks no rule or proof."""
+"""What holds for every specification: its template resolves, fits, and passes every check."""
 
 import json
 from collections import Counter
@@ -8,8 +8,8 @@ from typing import Any
 from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.references import references
 from darkroom.cloudformation.resource_types import resource_type
+from darkroom.iam.least_privilege import failures, verify
 from darkroom.iam.model import model_of_template
-from darkroom.iam.proof import broken, prove
 from darkroom.lint import engine, suppressions
 from darkroom.lint.finding import Finding
 from templates import naming, pipeline
@@ -45,7 +45,7 @@ def faults(plan: Specification, text: str) -> list[str]:
     stack = TemplateModel(content, dict(longest))
     found = [*_references(stack), *_names(stack), *_limits(stack, text)]
     found += _environments(plan, stack)
-    found += broken(model_of_template(content, plan))
+    found += map(str, failures(model_of_template(content, plan)))
     return found + unsuppressed(content, list(engine.check(content, {})), ("rules",))
 
 
@@ -58,8 +58,8 @@ def unsuppressed(
 
 
 def unnoticed(plan: Specification, text: str) -> list[str]:
-    """Return the single changes to a template's policies that no claim of the proof notices."""
-    return list(prove(model_of_template(json.loads(text), plan)).survivors)
+    """Return the mutants of a template's policies that the least-privilege test does not detect."""
+    return list(verify(model_of_template(json.loads(text), plan)).surviving_mutants)
 
 
 def _references(stack: TemplateModel) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`python -m tests.property.random_specifications`: specifications at random, through every linter, rule and proof.
+"""`python -m tests.property.random_specifications`: check random specifications with every tool.
 
 The same count and seed give the same specifications.
 """
@@ -66,7 +66,7 @@ def drawn(count: int, chosen: int) -> list[Tables]:
 def examine(
     chunk: Sequence[Tables], *, linters: Sequence[str], regions: Sequence[str]
 ) -> list[Result]:
-    """Return what our own rules and proofs say about each, and the external ones of `linters`."""
+    """Return what our rules and the IAM test find in each, and the external ones of `linters`."""
     plans = [parsed(one) for one in chunk]
     texts = [rendered(plan) for plan in plans]
     contents: list[dict[str, Any]] = [json.loads(text) for text in texts]

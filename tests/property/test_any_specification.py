@@ -1,4 +1,4 @@
-"""Every combination holds: specifications at random, each through our rules and proofs."""
+"""Random specifications, each through our rules and the least-privilege test."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ def test_any_specification_makes_a_stack_that_holds(plan: Specification) -> None
 @settings(max_examples=3)
 @given(specifications())
 def test_no_right_of_any_specification_goes_unnoticed(plan: Specification) -> None:
-    """S5: a right less or a right more breaks a claim of the proof, whatever the shape."""
+    """S5: the test detects every mutant of the policies, whatever the specification."""
     assert unnoticed(plan, rendered(plan)) == []
 
 

@@ -1,1 +1,1 @@
-"""What must be allowed and what must be refused, a module for each subject."""
+"""The requests to allow and to deny, a module for each subject."""

@@ -1,58 +1,61 @@
-"""Who raises alarms: CloudWatch, on the two topics."""
+"""The alarm topics: CloudWatch publishes to them, under the KMS key."""
 
 from collections.abc import Iterator
 
 from darkroom.iam.evaluator import PolicyCheck
 from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
-from darkroom.iam.expectations.requests import KEY, of_service, of_user
+from darkroom.iam.expectations.requests import KEY, by_service, by_user
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
+_POLICY = PolicyCheck("AlarmTopicPolicy", "resource-based")
+_DENIALS = PolicyCheck("AlarmTopicPolicy", "deny-only")
+_CLOUDWATCH = "cloudwatch.amazonaws.com"
 
-def required(stack: StackModel) -> Iterator[Expectation]:
-    """Yield how CloudWatch raises an alarm, and a person tries a topic."""
+
+def allowed(stack: StackModel) -> Iterator[Expectation]:
+    """Yield how CloudWatch notifies of an alarm, and a user tests a topic."""
     alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-dead-letters"
     for topic in _topics(stack):
-        publish = of_service(
-            "cloudwatch.amazonaws.com", "sns:Publish", topic, **{"aws:SourceArn": alarm}
-        )
-        yield Expectation("raise an alarm", publish, (PolicyCheck("AlarmTopicPolicy", "resource"),))
+        publish = by_service(_CLOUDWATCH, "sns:Publish", topic, **{"aws:SourceArn": alarm})
+        yield Expectation("notify of an alarm", publish, (_POLICY,))
     for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-        use = of_service("cloudwatch.amazonaws.com", action, KEY)
-        yield Expectation("raise an alarm", use, (KEY_POLICY,))
+        use = by_service(_CLOUDWATCH, action, KEY)
+        yield Expectation("notify of an alarm", use, (KEY_POLICY,))
     for topic in ("<CriticalAlarmTopic>", "<WarningAlarmTopic>"):
-        publish = of_user("sns:Publish", topic)
-        yield Expectation(
-            "try an alarm topic", publish, (PolicyCheck("AlarmTopicPolicy", "guard"),)
-        )
+        publish = by_user("sns:Publish", topic)
+        yield Expectation("test an alarm topic", publish, (_DENIALS,))
 
 
-def forbidden(stack: StackModel) -> Iterator[Expectation]:
-    """Yield what no topic takes, and the key is not for."""
-    alarms = "cloudwatch.amazonaws.com"
-    others = {"aws:SourceAccount": OTHER_ACCOUNT}
-    gate = (PolicyCheck("AlarmTopicPolicy", "resource"),)
-    mine = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-x"
-    foreign = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:other-x"
-    for why, principal, action, context in (
-        ("another alarm", alarms, "sns:Publish", {"aws:SourceArn": foreign}),
-        ("another account", alarms, "sns:Publish", {"aws:SourceArn": mine, **others}),
-        ("another service", "s3.amazonaws.com", "sns:Publish", {"aws:SourceArn": mine}),
-        ("another action", alarms, "sns:Subscribe", {"aws:SourceArn": mine}),
+def denied(stack: StackModel) -> Iterator[Expectation]:
+    """Yield publishing by other alarms, accounts and services, and other uses of the key."""
+    other_account = {"aws:SourceAccount": OTHER_ACCOUNT}
+    own_alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-x"
+    other_alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:other-x"
+    for reason, principal, action, context in (
+        ("another alarm", _CLOUDWATCH, "sns:Publish", {"aws:SourceArn": other_alarm}),
+        (
+            "another account",
+            _CLOUDWATCH,
+            "sns:Publish",
+            {"aws:SourceArn": own_alarm, **other_account},
+        ),
+        ("another service", "s3.amazonaws.com", "sns:Publish", {"aws:SourceArn": own_alarm}),
+        ("another action", _CLOUDWATCH, "sns:Subscribe", {"aws:SourceArn": own_alarm}),
     ):
         for topic in _topics(stack):
-            yield Expectation(why, of_service(principal, action, topic, **context), gate)
-    other = of_service(alarms, "sns:Publish", "arn:x", **{"aws:SourceArn": mine})
-    yield Expectation("another topic", other, gate)
+            yield Expectation(reason, by_service(principal, action, topic, **context), (_POLICY,))
+    other = by_service(_CLOUDWATCH, "sns:Publish", "arn:x", **{"aws:SourceArn": own_alarm})
+    yield Expectation("another topic", other, (_POLICY,))
 
     for action in ("kms:Decrypt", "kms:GenerateDataKey"):
         yield Expectation(
-            "another account", of_service(alarms, action, KEY, **others), (KEY_POLICY,)
+            "another account", by_service(_CLOUDWATCH, action, KEY, **other_account), (KEY_POLICY,)
         )
     for action in ("kms:Encrypt", "kms:CreateGrant"):
-        yield Expectation("another action", of_service(alarms, action, KEY), (KEY_POLICY,))
+        yield Expectation("another action", by_service(_CLOUDWATCH, action, KEY), (KEY_POLICY,))
     for topic in _topics(stack):
-        publish = of_user("sns:Publish", topic, **{"aws:SecureTransport": "false"})
-        yield Expectation("plain HTTP", publish, (PolicyCheck("AlarmTopicPolicy", "guard"),))
+        publish = by_user("sns:Publish", topic, **{"aws:SecureTransport": "false"})
+        yield Expectation("plain HTTP", publish, (_DENIALS,))
 
 
 def _topics(stack: StackModel) -> list[str]:

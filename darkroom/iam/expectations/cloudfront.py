@@ -1,75 +1,81 @@
-"""CloudFront: what it fetches of the thumbnails, and notes of it in the archive."""
+"""CloudFront: it reads thumbnails, and its access logs are delivered to the archive."""
 
 from collections.abc import Iterator
 
 from darkroom.iam.evaluator import PolicyCheck, Request
 from darkroom.iam.expectations.expectation import KEY_POLICY, LOG_ENCRYPTION, Expectation
-from darkroom.iam.expectations.requests import ARCHIVE, KEY, THUMBNAILS, of_service, of_stranger
+from darkroom.iam.expectations.requests import (
+    ARCHIVE,
+    KEY,
+    THUMBNAILS,
+    by_external_user,
+    by_service,
+)
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
-_PUBLISHED = PolicyCheck("ThumbnailBucketPolicy", "resource")
-_DELIVERED = f"{ARCHIVE}/AWSLogs/{ACCOUNT}/CloudFront/a.gz"
-_ARCHIVE = PolicyCheck("LogArchiveBucketPolicy", "resource")
+_THUMBNAILS_POLICY = PolicyCheck("ThumbnailBucketPolicy", "resource-based")
+_ACCESS_LOG = f"{ARCHIVE}/AWSLogs/{ACCOUNT}/CloudFront/a.gz"
+_ARCHIVE = PolicyCheck("LogArchiveBucketPolicy", "resource-based")
 
 
-def required(stack: StackModel) -> Iterator[Expectation]:
-    """Yield the delivery of a thumbnail, and its note where there is an archive."""
-    if not stack.plan.cdn:
+def allowed(stack: StackModel) -> Iterator[Expectation]:
+    """Yield how a thumbnail is delivered, and its access log where logs are archived."""
+    if not stack.specification.cdn:
         return
-    yield Expectation("deliver a thumbnail", _delivering(), (_PUBLISHED,))
-    use = _delivering(action="kms:Decrypt", resource=KEY, distribution="any")
+    yield Expectation("deliver a thumbnail", _by_cloudfront(), (_THUMBNAILS_POLICY,))
+    use = _by_cloudfront(action="kms:Decrypt", resource=KEY, distribution="any")
     yield Expectation("deliver a thumbnail", use, (KEY_POLICY,))
-    if stack.plan.logs.archive:
-        yield from _noted()
+    if stack.specification.logs.archive:
+        yield from _access_log_delivery()
 
 
-def forbidden(stack: StackModel) -> Iterator[Expectation]:
-    """Yield what is not delivered, and not noted."""
-    if not stack.plan.cdn:
+def denied(stack: StackModel) -> Iterator[Expectation]:
+    """Yield other reads of the thumbnails, and other log deliveries."""
+    if not stack.specification.cdn:
         return
     for request in (
-        _delivering(distribution="<Distribution>2"),
-        _delivering(principal="s3.amazonaws.com"),
-        _delivering(action="s3:GetObjectVersion"),
-        _delivering(action="s3:PutObject"),
-        _delivering(resource=f"{THUMBNAILS}/rejected/uploads/a.jpg.json"),
-        _delivering(resource=f"{THUMBNAILS}-of-others/thumbnails/uploads/a.jpg/w400"),
-        _delivering(action="s3:ListBucket", resource=THUMBNAILS),
-        of_stranger("s3:GetObject", f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400"),
+        _by_cloudfront(distribution="<Distribution>2"),
+        _by_cloudfront(principal="s3.amazonaws.com"),
+        _by_cloudfront(action="s3:GetObjectVersion"),
+        _by_cloudfront(action="s3:PutObject"),
+        _by_cloudfront(resource=f"{THUMBNAILS}/rejected/uploads/a.jpg.json"),
+        _by_cloudfront(resource=f"{THUMBNAILS}-other/thumbnails/uploads/a.jpg/w400"),
+        _by_cloudfront(action="s3:ListBucket", resource=THUMBNAILS),
+        by_external_user("s3:GetObject", f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400"),
     ):
-        yield Expectation("nothing else is delivered, to nobody else", request, (_PUBLISHED,))
+        yield Expectation("another object, action or caller", request, (_THUMBNAILS_POLICY,))
     used = {"action": "kms:Decrypt", "resource": KEY}
     for request in (
-        _delivering(**used, account=OTHER_ACCOUNT),
-        _delivering(**used, principal="apigateway.amazonaws.com"),
-        _delivering(action="kms:GenerateDataKey", resource=KEY),
-        _delivering(action="kms:Encrypt", resource=KEY),
+        _by_cloudfront(**used, account=OTHER_ACCOUNT),
+        _by_cloudfront(**used, principal="apigateway.amazonaws.com"),
+        _by_cloudfront(action="kms:GenerateDataKey", resource=KEY),
+        _by_cloudfront(action="kms:Encrypt", resource=KEY),
     ):
-        yield Expectation("a distribution only reads, and of this account", request, (KEY_POLICY,))
-    if stack.plan.logs.archive:
-        yield from _past_the_notes()
+        yield Expectation("more than a distribution of this account needs", request, (KEY_POLICY,))
+    if stack.specification.logs.archive:
+        yield from _denied_access_log_deliveries()
 
 
-def _noted() -> Iterator[Expectation]:
-    yield Expectation("note a request to the web", _noting_for_the_web(), (_ARCHIVE,))
+def _access_log_delivery() -> Iterator[Expectation]:
+    yield Expectation("deliver a CloudFront access log", _by_log_delivery(), (_ARCHIVE,))
     for action in LOG_ENCRYPTION:
-        use = _noting_for_the_web(action=action, resource=KEY)
-        yield Expectation("note a request to the web", use, (KEY_POLICY,))
+        use = _by_log_delivery(action=action, resource=KEY)
+        yield Expectation("deliver a CloudFront access log", use, (KEY_POLICY,))
 
 
-def _past_the_notes() -> Iterator[Expectation]:
+def _denied_access_log_deliveries() -> Iterator[Expectation]:
     for changes in (
         {"action": "s3:GetObject"},
         {"action": "s3:DeleteObject"},
         {"resource": f"{ARCHIVE}/worker/a.gz"},
-        {"resource": f"{ARCHIVE}-of-others/AWSLogs/a"},
+        {"resource": f"{ARCHIVE}-other/AWSLogs/a"},
         {"principal": "logging.s3.amazonaws.com"},
         {"account": OTHER_ACCOUNT},
         {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
         {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
     ):
-        request = _noting_for_the_web(**changes)
-        yield Expectation("nothing else is delivered here", request, (_ARCHIVE,))
+        request = _by_log_delivery(**changes)
+        yield Expectation("another delivery", request, (_ARCHIVE,))
     for changes in (
         {"action": "kms:CreateGrant"},
         {"principal": "logging.s3.amazonaws.com"},
@@ -77,11 +83,11 @@ def _past_the_notes() -> Iterator[Expectation]:
         {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
         {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
     ):
-        request = _noting_for_the_web(**{"action": "kms:GenerateDataKey", **changes}, resource=KEY)
-        yield Expectation("the key for no other delivery", request, (KEY_POLICY,))
+        request = _by_log_delivery(**{"action": "kms:GenerateDataKey", **changes}, resource=KEY)
+        yield Expectation("the key for another delivery", request, (KEY_POLICY,))
 
 
-def _delivering(
+def _by_cloudfront(
     *,
     principal: str = "cloudfront.amazonaws.com",
     action: str = "s3:GetObject",
@@ -89,19 +95,19 @@ def _delivering(
     distribution: str = "<Distribution>",
     account: str = ACCOUNT,
 ) -> Request:
-    """Return what CloudFront sends when it fetches what it does not hold."""
+    """Return the request of CloudFront for an object that is not in its cache."""
     arn = f"arn:aws:cloudfront::{account}:distribution/{distribution}"
-    return of_service(principal, action, resource, **{"aws:SourceArn": arn})
+    return by_service(principal, action, resource, **{"aws:SourceArn": arn})
 
 
-def _noting_for_the_web(
+def _by_log_delivery(
     *,
     principal: str = "delivery.logs.amazonaws.com",
     action: str = "s3:PutObject",
-    resource: str = _DELIVERED,
+    resource: str = _ACCESS_LOG,
     account: str = ACCOUNT,
     source: str = f"arn:aws:logs:us-east-1:{ACCOUNT}:delivery-source:darkroom-cdn-{REGION}",
 ) -> Request:
-    """Return what CloudWatch Logs sends when it delivers what CloudFront has noted."""
+    """Return the request of CloudWatch Logs that delivers CloudFront's access log."""
     context = {"aws:SourceArn": source, "aws:SourceAccount": account}
-    return of_service(principal, action, resource, **context)
+    return by_service(principal, action, resource, **context)

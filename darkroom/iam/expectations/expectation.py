@@ -1,24 +1,24 @@
-"""What a claim is, with the gates and the refusals that several subjects share."""
+"""An expectation: a request with the decision that policies must come to; and shared ones."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from darkroom.iam.evaluator import PolicyCheck, Request
 from darkroom.iam.expectations.requests import (
-    INSIDE_OFFICE,
     KEY,
     SSE,
-    of_service,
-    of_stranger,
-    of_user,
+    UPLOAD_IP,
+    by_external_user,
+    by_service,
+    by_user,
 )
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION
 
-RIGHTS = PolicyCheck("WorkerRole", "identity")
-THUMBNAIL_GUARD = PolicyCheck("ThumbnailBucketPolicy", "guard")
-KEY_POLICY = PolicyCheck("EncryptionKey", "resource")
+WORKER_ROLE = PolicyCheck("WorkerRole", "identity-based")
+THUMBNAIL_BUCKET_POLICY = PolicyCheck("ThumbnailBucketPolicy", "deny-only")
+KEY_POLICY = PolicyCheck("EncryptionKey", "resource-based")
 
-# CloudWatch Logs' documentation of encryption lists what it calls.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 LOG_ENCRYPTION = (
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -32,24 +32,24 @@ LOG_ENCRYPTION = (
 
 @dataclass(frozen=True)
 class Expectation:
-    """A request, the gates it meets, and why it must pass or must not."""
+    """A request, the reason that it must be allowed or denied, and the policies that decide."""
 
-    why: str
+    reason: str
     request: Request
-    gates: Sequence[PolicyCheck]
+    checks: Sequence[PolicyCheck]
 
 
-def past_a_bucket(guard: PolicyCheck, arn: str) -> Iterator[Expectation]:
-    """Yield who is refused at every bucket of the stack."""
+def denied_by_bucket_policy(check: PolicyCheck, arn: str) -> Iterator[Expectation]:
+    """Yield the requests that every bucket policy denies."""
     for action, resource in (
         ("s3:PutObject", f"{arn}/any"),
         ("s3:GetObject", f"{arn}/any"),
         ("s3:ListBucket", arn),
     ):
         yield Expectation(
-            "plain HTTP", of_user(action, resource, **{"aws:SecureTransport": "false"}), (guard,)
+            "plain HTTP", by_user(action, resource, **{"aws:SecureTransport": "false"}), (check,)
         )
-        yield Expectation("a stranger", of_stranger(action, resource), (guard,))
+        yield Expectation("a user of another account", by_external_user(action, resource), (check,))
         anonymous = Request(
             principal="*",
             action=action,
@@ -58,33 +58,36 @@ def past_a_bucket(guard: PolicyCheck, arn: str) -> Iterator[Expectation]:
                 "aws:securetransport": "true",
                 "aws:principalisawsservice": "false",
                 "aws:viaawsservice": "false",
-                "aws:sourceip": INSIDE_OFFICE,
+                "aws:sourceip": UPLOAD_IP,
             },
         )
-        yield Expectation("nobody", anonymous, (guard,))
+        yield Expectation("an anonymous caller", anonymous, (check,))
 
 
-def past_the_key(guard: PolicyCheck, arn: str) -> Iterator[Expectation]:
-    """Yield what is refused at every bucket under the key: an object under another."""
+def denied_with_other_keys(check: PolicyCheck, arn: str) -> Iterator[Expectation]:
+    """Yield uploads under another key, which the policy of every encrypted bucket denies."""
     for headers in (
-        {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": f"{KEY}-of-others"},
+        {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": f"{KEY}-other"},
         {SSE: "AES256"},
         {f"{SSE}-customer-algorithm": "AES256"},
     ):
-        put = of_user("s3:PutObject", f"{arn}/any", **headers)
-        yield Expectation("another encryption", put, (guard,))
+        put = by_user("s3:PutObject", f"{arn}/any", **headers)
+        yield Expectation("another encryption key", put, (check,))
 
 
-def past_a_trust(role: str) -> Iterator[Expectation]:
-    """Yield who may not take a role, whichever of the two services it is for."""
-    gates, name = (PolicyCheck(role, "resource"),), f"<{role}>"
-    mine = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-flow-log/fl-1"}
+def denied_by_trust_policy(role: str) -> Iterator[Expectation]:
+    """Yield the requests to assume a role that its trust policy denies.
+
+    They fit roles of Lambda and of VPC flow logs.
+    """
+    checks, arn = (PolicyCheck(role, "resource-based"),), f"<{role}>"
+    context = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-flow-log/fl-1"}
     for principal in ("lambda.amazonaws.com", "vpc-flow-logs.amazonaws.com"):
-        foreign = {**mine, "aws:SourceAccount": OTHER_ACCOUNT}
-        other = of_service(principal, "sts:AssumeRole", name, **foreign)
-        yield Expectation("another account", other, gates)
-        tag = of_service(principal, "sts:TagSession", name, **mine)
-        yield Expectation("another action", tag, gates)
-    other = of_service("ec2.amazonaws.com", "sts:AssumeRole", name, **mine)
-    yield Expectation("another service", other, gates)
-    yield Expectation("a user", of_user("sts:AssumeRole", name), gates)
+        other_account = {**context, "aws:SourceAccount": OTHER_ACCOUNT}
+        other = by_service(principal, "sts:AssumeRole", arn, **other_account)
+        yield Expectation("another account", other, checks)
+        tag = by_service(principal, "sts:TagSession", arn, **context)
+        yield Expectation("another action", tag, checks)
+    other = by_service("ec2.amazonaws.com", "sts:AssumeRole", arn, **context)
+    yield Expectation("another service", other, checks)
+    yield Expectation("a user", by_user("sts:AssumeRole", arn), checks)

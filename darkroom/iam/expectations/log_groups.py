@@ -1,4 +1,4 @@
-"""The log groups under the key, and the record of the network's traffic."""
+"""The log groups under the KMS key, and the VPC flow log."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,65 +8,69 @@ from darkroom.iam.expectations.expectation import (
     KEY_POLICY,
     LOG_ENCRYPTION,
     Expectation,
-    past_a_trust,
+    denied_by_trust_policy,
 )
-from darkroom.iam.expectations.requests import KEY, STRANGER, by, of_service, request
+from darkroom.iam.expectations.requests import EXTERNAL_USER, KEY, by, by_service, request
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
 FLOW_LOG = "<FlowLogRole.Arn>"
 
 
-def required(stack: StackModel) -> Iterator[Expectation]:
+def allowed(stack: StackModel) -> Iterator[Expectation]:
     """Yield how CloudWatch Logs uses the key, and how the flow log is written."""
     for group in stack.resources_of_type("Logs::LogGroup").values():
         for action in LOG_ENCRYPTION:
             yield Expectation(
-                "keep the log", _of_logs(action, group["LogGroupName"]), (KEY_POLICY,)
+                "keep the log", _by_logs(action, group["LogGroupName"]), (KEY_POLICY,)
             )
 
-    trust = PolicyCheck("FlowLogRole", "resource")
-    of_log = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-flow-log/fl-1"}
-    assume = of_service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **of_log)
+    trust = PolicyCheck("FlowLogRole", "resource-based")
+    context = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-flow-log/fl-1"}
+    assume = by_service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **context)
     yield Expectation("write the flow log", assume, (trust,))
-    rights = (PolicyCheck("FlowLogRole", "identity"),)
+    checks = (PolicyCheck("FlowLogRole", "identity-based"),)
     for action in ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"):
-        yield Expectation("write the flow log", _of_flow_log(action, "<FlowLogGroup.Arn>"), rights)
+        yield Expectation("write the flow log", _by_flow_log(action, "<FlowLogGroup.Arn>"), checks)
     groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:any"
-    yield Expectation("write the flow log", _of_flow_log("logs:DescribeLogGroups", groups), rights)
+    yield Expectation("write the flow log", _by_flow_log("logs:DescribeLogGroups", groups), checks)
 
 
-def forbidden(stack: StackModel) -> Iterator[Expectation]:
-    """Yield other logs, and other callers."""
+def denied(stack: StackModel) -> Iterator[Expectation]:
+    """Yield the same for other log groups, and by other callers."""
     for action in (*LOG_ENCRYPTION, "kms:CreateGrant"):
-        yield Expectation("another log", _of_logs(action, "/others/log"), (KEY_POLICY,))
+        yield Expectation("another log", _by_logs(action, "/others/log"), (KEY_POLICY,))
     group = stack.properties("WorkerLogGroup")["LogGroupName"]
-    yield Expectation("another action", _of_logs("kms:CreateGrant", group), (KEY_POLICY,))
-    posing = replace(_of_logs("kms:Decrypt", group), principal=STRANGER)
-    yield Expectation("a stranger with the log's name", posing, (KEY_POLICY,))
-    rights = (PolicyCheck("FlowLogRole", "identity"),)
+    yield Expectation("another action", _by_logs("kms:CreateGrant", group), (KEY_POLICY,))
+    other_user = replace(_by_logs("kms:Decrypt", group), principal=EXTERNAL_USER)
+    yield Expectation(
+        "a user of another account, with the log group as context", other_user, (KEY_POLICY,)
+    )
+    checks = (PolicyCheck("FlowLogRole", "identity-based"),)
     for action in ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"):
-        yield Expectation("another log", _of_flow_log(action, "<WorkerLogGroup.Arn>"), rights)
+        yield Expectation("another log", _by_flow_log(action, "<WorkerLogGroup.Arn>"), checks)
     any_group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:any"
     for action in ("logs:CreateLogGroup", "logs:DeleteLogGroup", "ec2:DescribeVpcs"):
         for group in ("<FlowLogGroup.Arn>", any_group):
-            yield Expectation("beyond its log", _of_flow_log(action, group), rights)
-    elsewhere = f"arn:aws:logs:{REGION}:{OTHER_ACCOUNT}:log-group:any"
-    yield Expectation("another account", _of_flow_log("logs:DescribeLogGroups", elsewhere), rights)
+            yield Expectation("more than writing its log", _by_flow_log(action, group), checks)
+    other_group = f"arn:aws:logs:{REGION}:{OTHER_ACCOUNT}:log-group:any"
     yield Expectation(
-        "another account", _of_flow_log("logs:DescribeLogGroups", "arn:aws:logs:x"), rights
+        "another account", _by_flow_log("logs:DescribeLogGroups", other_group), checks
     )
-    yield from past_a_trust("FlowLogRole")
+    yield Expectation(
+        "another account", _by_flow_log("logs:DescribeLogGroups", "arn:aws:logs:x"), checks
+    )
+    yield from denied_by_trust_policy("FlowLogRole")
     wrong = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:vpc-flow-log/fl-1"}
-    assume = of_service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **wrong)
-    yield Expectation("another flow log", assume, (PolicyCheck("FlowLogRole", "resource"),))
+    assume = by_service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **wrong)
+    yield Expectation("another flow log", assume, (PolicyCheck("FlowLogRole", "resource-based"),))
 
 
-def _of_flow_log(action: str, resource: str) -> Request:
+def _by_flow_log(action: str, resource: str) -> Request:
     return by(FLOW_LOG, action, resource)
 
 
-def _of_logs(action: str, log_group: str) -> Request:
-    """Return what CloudWatch Logs sends: the group as encryption context, and no account."""
+def _by_logs(action: str, log_group: str) -> Request:
+    """Return the request of CloudWatch Logs: it sends the log group as encryption context."""
     arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{log_group}"
     return request(
         f"logs.{REGION}.amazonaws.com",

@@ -1,102 +1,119 @@
-"""Who puts announcements on the queues, and uses the key for it."""
+"""The event producers: S3, EventBridge and SNS send to the queues, under the KMS key."""
 
 from collections.abc import Iterator, Mapping
 
 from darkroom.iam.evaluator import PolicyCheck, Request
 from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
-from darkroom.iam.expectations.requests import KEY, STRANGER, USER, by, of_service, request
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, Source, StackModel
+from darkroom.iam.expectations.requests import EXTERNAL_USER, KEY, USER, by, by_service, request
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, SourceModel, StackModel
 
-_ANNOUNCERS = ("s3.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com")
+_PRODUCERS = ("s3.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com")
 _QUEUE_CONTEXT = "kms:EncryptionContext:aws:sqs:arn"
 
 
-def required(stack: StackModel) -> Iterator[Expectation]:
-    """Yield how each source's announcer sends, and uses the key."""
+def allowed(stack: StackModel) -> Iterator[Expectation]:
+    """Yield how the producer of each source sends messages and uses the key."""
     for source in stack.sources:
-        for why, queue, named, policy in _ways(source):
-            send = of_service(source.service, "sqs:SendMessage", queue, **_acts_for(source))
-            yield Expectation(why, send, (PolicyCheck(policy, "resource"),))
+        for reason, queue, queue_arn, policy in _deliveries(source):
+            send = by_service(source.service, "sqs:SendMessage", queue, **_on_behalf_of(source))
+            yield Expectation(reason, send, (PolicyCheck(policy, "resource-based"),))
             for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-                # What S3 sends, and what SQS itself adds for whoever it is that sends.
-                told = {"aws:SourceAccount": source.account, _QUEUE_CONTEXT: named}
-                use = _by_sender(source.service, action, told)
-                yield Expectation(why, use, (KEY_POLICY,))
+                # S3 sends the account; SQS adds the queue as encryption context.
+                context = {"aws:SourceAccount": source.producer_account, _QUEUE_CONTEXT: queue_arn}
+                use = _key_use(source.service, action, context)
+                yield Expectation(reason, use, (KEY_POLICY,))
 
 
-def forbidden(stack: StackModel) -> Iterator[Expectation]:
-    """Yield who may put nothing on a queue, and may not use the key for it."""
+def denied(stack: StackModel) -> Iterator[Expectation]:
+    """Yield sending by other callers, and other uses of the key."""
     queues = [
         (arn, policy)
         for queue in stack.queues
         for arn, policy in (
-            (queue.work, queue.work_policy),
-            (queue.dead_letters, queue.dead_letter_policy),
+            (queue.work_queue, queue.work_queue_policy),
+            (queue.dead_letter_queue, queue.dead_letter_queue_policy),
         )
     ]
     for queue, policy in queues:
-        gates = (PolicyCheck(policy, "resource"),)
-        for who in (USER, STRANGER):
-            yield Expectation("not a producer", by(who, "sqs:SendMessage", queue), gates)
+        checks = (PolicyCheck(policy, "resource-based"),)
+        for principal in (USER, EXTERNAL_USER):
+            yield Expectation("not a producer", by(principal, "sqs:SendMessage", queue), checks)
         for source in stack.sources:
-            mine = _acts_for(source)
-            if queue in [arn for _, arn, _, _ in _ways(source)]:
-                far = of_service(source.service, "sqs:SendMessage", "arn:x", **mine)
-                yield Expectation("another queue", far, gates)
-                more = of_service(source.service, "sqs:ReceiveMessage", queue, **mine)
-                yield Expectation("another action", more, gates)
-                namesake = {**mine, "aws:SourceArn": f"{source.announcer}-of-others"}
-                other = of_service(source.service, "sqs:SendMessage", queue, **namesake)
-                yield Expectation("another bucket, rule or topic", other, gates)
-                posing = of_service("ec2.amazonaws.com", "sqs:SendMessage", queue, **mine)
-                yield Expectation("another service", posing, gates)
-                if source.account == ACCOUNT:
-                    taken = {**mine, "aws:SourceAccount": OTHER_ACCOUNT}
-                    moved = of_service(source.service, "sqs:SendMessage", queue, **taken)
-                    yield Expectation("the name in another account", moved, gates)
-            else:
-                stray = of_service(source.service, "sqs:SendMessage", queue, **mine)
-                yield Expectation("another queue's, or no dead letter of its own", stray, gates)
-
-    at_work = {source.service for source in stack.sources}
-    named = stack.queues[0].work_named
-    for announcer in _ANNOUNCERS:
-        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-            # S3 is held to the account, the others to the queues; who announces nothing, to both.
-            for why, told in (
-                ("for another account", {_QUEUE_CONTEXT: named, "aws:SourceAccount": OTHER_ACCOUNT})
-                if announcer == "s3.amazonaws.com"
-                else ("for another queue", {_QUEUE_CONTEXT: f"{named.rpartition(':')[0]}:other"}),
-                ("for something else", {}),
+            context = _on_behalf_of(source)
+            if queue not in [arn for _, arn, _, _ in _deliveries(source)]:
+                send = by_service(source.service, "sqs:SendMessage", queue, **context)
+                yield Expectation("a producer of another queue", send, checks)
+                continue
+            other_source = {**context, "aws:SourceArn": f"{source.producer_arn}-other"}
+            for reason, service, action, resource, changed in (
+                ("another queue", source.service, "SendMessage", "arn:x", context),
+                ("another action", source.service, "ReceiveMessage", queue, context),
+                (
+                    "another bucket, rule or topic",
+                    source.service,
+                    "SendMessage",
+                    queue,
+                    other_source,
+                ),
+                ("another service", "ec2.amazonaws.com", "SendMessage", queue, context),
             ):
-                yield Expectation(why, _by_sender(announcer, action, told), (KEY_POLICY,))
-        told = {_QUEUE_CONTEXT: named, "aws:SourceAccount": ACCOUNT}
+                call = by_service(service, f"sqs:{action}", resource, **changed)
+                yield Expectation(reason, call, checks)
+            if source.producer_account == ACCOUNT:
+                other_account = {**context, "aws:SourceAccount": OTHER_ACCOUNT}
+                send = by_service(source.service, "sqs:SendMessage", queue, **other_account)
+                yield Expectation("another account", send, checks)
+
+    services = {source.service for source in stack.sources}
+    queue_arn = stack.queues[0].work_queue_arn
+    for service in _PRODUCERS:
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            # S3 is limited to the account, the others to the queues, and a service without a source
+            # to both.
+            for reason, context in (
+                (
+                    "the key for another account",
+                    {_QUEUE_CONTEXT: queue_arn, "aws:SourceAccount": OTHER_ACCOUNT},
+                )
+                if service == "s3.amazonaws.com"
+                else (
+                    "the key for another queue",
+                    {_QUEUE_CONTEXT: f"{queue_arn.rpartition(':')[0]}:other"},
+                ),
+                ("the key without encryption context", {}),
+            ):
+                yield Expectation(reason, _key_use(service, action, context), (KEY_POLICY,))
+        context = {_QUEUE_CONTEXT: queue_arn, "aws:SourceAccount": ACCOUNT}
         wrong = ("kms:Encrypt", "kms:CreateGrant")
-        for action in wrong if announcer in at_work else (*wrong, "kms:Decrypt"):
-            yield Expectation("another action", _by_sender(announcer, action, told), (KEY_POLICY,))
-    told = {_QUEUE_CONTEXT: named, "aws:SourceAccount": ACCOUNT}
-    other = _by_sender("ec2.amazonaws.com", "kms:Decrypt", told)
+        for action in wrong if service in services else (*wrong, "kms:Decrypt"):
+            yield Expectation("another action", _key_use(service, action, context), (KEY_POLICY,))
+    context = {_QUEUE_CONTEXT: queue_arn, "aws:SourceAccount": ACCOUNT}
+    other = _key_use("ec2.amazonaws.com", "kms:Decrypt", context)
     yield Expectation("another service", other, (KEY_POLICY,))
 
 
-def _ways(source: Source) -> Iterator[tuple[str, str, str, str]]:
-    """Yield why a source's announcer sends, the queue by reference and by name, and its policy."""
+def _deliveries(source: SourceModel) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what a source's producer sends to each queue.
+
+    Yields:
+        The reason, the queue as policies refer to it, its ARN, and its policy's logical id.
+    """
     queue = source.queue
-    yield "announce an upload", queue.work, queue.work_named, queue.work_policy
-    if source.service != "s3.amazonaws.com":  # S3 gives nothing up
+    yield "send a notification", queue.work_queue, queue.work_queue_arn, queue.work_queue_policy
+    if source.service != "s3.amazonaws.com":  # S3 has no dead-letter queue
         yield (
-            "keep what cannot be delivered",
-            queue.dead_letters,
-            queue.dead_letters_named,
-            queue.dead_letter_policy,
+            "keep an undelivered event",
+            queue.dead_letter_queue,
+            queue.dead_letter_queue_arn,
+            queue.dead_letter_queue_policy,
         )
 
 
-def _acts_for(source: Source) -> dict[str, str]:
-    return {"aws:SourceArn": source.announcer, "aws:SourceAccount": source.account}
+def _on_behalf_of(source: SourceModel) -> dict[str, str]:
+    return {"aws:SourceArn": source.producer_arn, "aws:SourceAccount": source.producer_account}
 
 
-def _by_sender(service: str, action: str, told: Mapping[str, str]) -> Request:
-    """Return a service's use of the key for a queue, with nothing but what is told."""
+def _key_use(service: str, action: str, context: Mapping[str, str]) -> Request:
+    """Return a service's use of the key, with no condition keys but `context`."""
     fixed = {"aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "true"}
-    return request(service, action, KEY, {**fixed, **told})
+    return request(service, action, KEY, {**fixed, **context})

@@ -1,4 +1,4 @@
-"""Requests as each caller sends them, with the condition keys that AWS adds."""
+"""Builds requests as each caller sends them, with the condition keys that AWS adds."""
 
 from collections.abc import Mapping
 
@@ -10,29 +10,29 @@ SSE = "s3:x-amz-server-side-encryption"
 THUMBNAILS = "<ThumbnailBucket.Arn>"
 ARCHIVE = "<LogArchiveBucket.Arn>"
 KEY = "<EncryptionKey.Arn>"
-INSIDE_OFFICE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+UPLOAD_IP, OTHER_IP = "198.51.100.7", "203.0.113.9"
 WORKER = "<WorkerRole.Arn>"
-USER = f"arn:aws:iam::{ACCOUNT}:user/somebody"
-STRANGER = f"arn:aws:iam::{OTHER_ACCOUNT}:user/stranger"
+USER = f"arn:aws:iam::{ACCOUNT}:user/user"
+EXTERNAL_USER = f"arn:aws:iam::{OTHER_ACCOUNT}:user/external"
 
 
-def of_worker(action: str, resource: str, **context: str) -> Request:
-    """Return a request with the worker's role: of its code, or of Lambda from outside."""
+def by_worker(action: str, resource: str, **context: str) -> Request:
+    """Return a request with the worker's role, by its code or by Lambda."""
     return by(WORKER, action, resource, **context)
 
 
-def of_user(action: str, resource: str, **context: str) -> Request:
-    """Return a request of somebody of this account."""
+def by_user(action: str, resource: str, **context: str) -> Request:
+    """Return a request by a user of this account."""
     return by(USER, action, resource, **context)
 
 
-def of_stranger(action: str, resource: str) -> Request:
-    """Return a request of somebody of another account."""
-    return by(STRANGER, action, resource, **{"aws:PrincipalAccount": OTHER_ACCOUNT})
+def by_external_user(action: str, resource: str) -> Request:
+    """Return a request by a user of another account."""
+    return by(EXTERNAL_USER, action, resource, **{"aws:PrincipalAccount": OTHER_ACCOUNT})
 
 
 def by(principal: str, action: str, resource: str, **context: str) -> Request:
-    """Return a request of an identity of this account, over TLS from the office."""
+    """Return a request by an identity of this account, over TLS, from an allowed address."""
     return request(
         principal,
         action,
@@ -43,14 +43,14 @@ def by(principal: str, action: str, resource: str, **context: str) -> Request:
             "aws:PrincipalArn": principal,
             "aws:PrincipalIsAWSService": "false",
             "aws:ViaAWSService": "false",
-            "aws:SourceIp": INSIDE_OFFICE,
+            "aws:SourceIp": UPLOAD_IP,
             **context,
         },
     )
 
 
-def of_service(name: str, action: str, resource: str, **context: str) -> Request:
-    """Return a request of a service that acts for this account."""
+def by_service(name: str, action: str, resource: str, **context: str) -> Request:
+    """Return a request by an AWS service that acts for this account."""
     return request(
         name,
         action,
@@ -66,6 +66,6 @@ def of_service(name: str, action: str, resource: str, **context: str) -> Request
 
 
 def request(principal: str, action: str, resource: str, context: Mapping[str, str]) -> Request:
-    """Return a request that brings nothing but `context`."""
+    """Return a request with no condition keys but `context`."""
     lowered = {key.lower(): value for key, value in context.items()}
     return Request(principal=principal, action=action, resource=resource, context=lowered)

@@ -1,4 +1,4 @@
-"""All claims on one stack: what must be allowed, and what must be refused."""
+"""All expectations of one stack: the requests to allow, and the requests to deny."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -30,35 +30,40 @@ SUBJECTS = (
 )
 
 
-def required(stack: StackModel) -> list[Expectation]:
-    """Return all that must be allowed, for every identity and service of the stack."""
-    return _of_this_stack(stack, [one for each in SUBJECTS for one in each.required(stack)])
-
-
-def forbidden(stack: StackModel) -> list[Expectation]:
-    """Return all that must be refused, each at the one gate that has to refuse it."""
-    claims = [other for claim in required(stack) for other in _of_others(claim)]
-    claims += [one for each in SUBJECTS for one in each.forbidden(stack)]
-    return _of_this_stack(stack, claims)
-
-
-def _of_this_stack(stack: StackModel, claims: Sequence[Expectation]) -> list[Expectation]:
-    """Return the claims without the gates that an existing network has, and not the stack."""
-    kept = (
-        replace(claim, gates=[gate for gate in claim.gates if gate.title not in stack.elsewhere])
-        for claim in claims
+def allowed(stack: StackModel) -> list[Expectation]:
+    """Return the requests to allow, for every identity and service of the stack."""
+    return _without_external_checks(
+        stack, [one for each in SUBJECTS for one in each.allowed(stack)]
     )
-    return [claim for claim in kept if claim.gates]
 
 
-def _of_others(claim: Expectation) -> Iterator[Expectation]:
-    """Yield what is allowed on a resource of the stack, on one whose name begins with its name."""
-    name, slash, path = claim.request.resource.partition("/")
-    if name in ("*", "any") or claim.request.action == "sts:AssumeRole":
-        return  # nothing of a name; a trust policy knows no resource
+def denied(stack: StackModel) -> list[Expectation]:
+    """Return the requests to deny, each with the one policy that has to deny it."""
+    found = [other for one in allowed(stack) for other in _on_other_resources(one)]
+    found += [one for each in SUBJECTS for one in each.denied(stack)]
+    return _without_external_checks(stack, found)
+
+
+def _without_external_checks(
+    stack: StackModel, expectations: Sequence[Expectation]
+) -> list[Expectation]:
+    """Return the expectations without the checks of policies that are not in the stack."""
+    external = stack.external_resources
+    kept = (
+        replace(one, checks=[check for check in one.checks if check.title not in external])
+        for one in expectations
+    )
+    return [one for one in kept if one.checks]
+
+
+def _on_other_resources(expectation: Expectation) -> Iterator[Expectation]:
+    """Yield an allowed request on a resource whose name begins with the allowed one's name."""
+    name, slash, path = expectation.request.resource.partition("/")
+    if name in ("*", "any") or expectation.request.action == "sts:AssumeRole":
+        return  # no name to extend; a trust policy has no resource
     if name.startswith(("arn:aws:ec2:", "arn:aws:logs:")):
-        return  # of these the account's are allowed
-    request = replace(claim.request, resource=f"{name}-of-others{slash}{path}")
-    for gate in claim.gates:
-        if gate.kind != "guard" and gate != KEY_POLICY:  # a key's policy is for that key alone
-            yield Expectation("another of its kind", request, (gate,))
+        return  # allowed for the whole account
+    request = replace(expectation.request, resource=f"{name}-other{slash}{path}")
+    for check in expectation.checks:
+        if check.kind != "deny-only" and check != KEY_POLICY:  # a key policy has no other key
+            yield Expectation("another resource of the same type", request, (check,))

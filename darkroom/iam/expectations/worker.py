@@ -1,4 +1,4 @@
-"""The function: what its code calls, what Lambda does with its role, and nothing beyond."""
+"""The worker's role: what its code calls, and what Lambda does with the role."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,33 +6,33 @@ from dataclasses import replace
 from darkroom.iam.evaluator import PolicyCheck
 from darkroom.iam.expectations.expectation import (
     KEY_POLICY,
-    RIGHTS,
-    THUMBNAIL_GUARD,
+    THUMBNAIL_BUCKET_POLICY,
+    WORKER_ROLE,
     Expectation,
-    past_a_trust,
+    denied_by_trust_policy,
 )
 from darkroom.iam.expectations.requests import (
+    EXTERNAL_USER,
     KEY,
     SSE,
-    STRANGER,
     THUMBNAILS,
     USER,
     WORKER,
-    of_service,
-    of_worker,
+    by_service,
+    by_worker,
 )
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, Source, StackModel
+from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, SourceModel, StackModel
 
-STORAGE_DOOR = PolicyCheck("S3Endpoint", "resource")
-QUEUE_DOOR = PolicyCheck("SqsEndpoint", "resource")
+S3_ENDPOINT = PolicyCheck("S3Endpoint", "resource-based")
+SQS_ENDPOINT = PolicyCheck("SqsEndpoint", "resource-based")
 
-PLACE_INTERFACES = (
+MANAGE_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
     "ec2:UnassignPrivateIpAddresses",
 )
-FIND_INTERFACES = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
+DESCRIBE_INTERFACES = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 SEND_TRACES = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
 S3_ACTIONS = (
     "s3:DeleteBucket",
@@ -57,179 +57,194 @@ SQS_ACTIONS = (
 
 
 def calls(stack: StackModel) -> list[Expectation]:
-    """Return the calls of the worker's own code; the end-to-end run records the same set."""
-    storage = (RIGHTS, STORAGE_DOOR)
-    inside = {"aws:SourceVpce": stack.endpoint}
+    """Return the calls of the worker's own code; tests/e2e/test_iam.py records the same set."""
+    s3_checks = (WORKER_ROLE, S3_ENDPOINT)
+    inside = {"aws:SourceVpce": stack.s3_endpoint}
     written = {**inside, SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY}
-    claims: list[Expectation] = []
+    expectations: list[Expectation] = []
     outputs: list[str] = []
     for source in stack.sources:
-        gates = (*storage, *source.guards)
+        checks = (*s3_checks, *source.bucket_checks)
         for prefix in source.prefixes:
             for action in _reads(source):
-                read = of_worker(action, f"{source.bucket}/{prefix}a.jpg", **inside)
-                claims.append(Expectation("read an upload", read, gates))
-        tell = of_worker("s3:ListBucket", source.bucket, **inside)
-        claims.append(Expectation("tell a deleted upload", tell, gates))
-        made = f"{source.output_prefix}{source.prefixes[0]}a.jpg"
-        outputs += [f"{THUMBNAILS}/thumbnails/{made}/w400", f"{THUMBNAILS}/rejected/{made}.json"]
-    gates = (*storage, THUMBNAIL_GUARD)
+                read = by_worker(action, f"{source.bucket}/{prefix}a.jpg", **inside)
+                expectations.append(Expectation("read an upload", read, checks))
+        listing = by_worker("s3:ListBucket", source.bucket, **inside)
+        expectations.append(Expectation("detect a deleted upload", listing, checks))
+        key = f"{source.output_prefix}{source.prefixes[0]}a.jpg"
+        outputs += [f"{THUMBNAILS}/thumbnails/{key}/w400", f"{THUMBNAILS}/rejected/{key}.json"]
+    checks = (*s3_checks, THUMBNAIL_BUCKET_POLICY)
     for key in outputs:
-        put = of_worker("s3:PutObject", key, **written)
-        claims.append(Expectation("write an output", put, gates))
-        claims.append(
-            Expectation("compare versions", of_worker("s3:GetObject", key, **inside), gates)
+        put = by_worker("s3:PutObject", key, **written)
+        expectations.append(Expectation("write an output", put, checks))
+        expectations.append(
+            Expectation("compare versions", by_worker("s3:GetObject", key, **inside), checks)
         )
-        claims.append(
-            Expectation("remove an older one", of_worker("s3:DeleteObject", key, **inside), gates)
+        expectations.append(
+            Expectation("delete an old output", by_worker("s3:DeleteObject", key, **inside), checks)
         )
-    find = of_worker("s3:ListBucket", THUMBNAILS, **inside)
-    claims.append(Expectation("find a key's outputs", find, gates))
-    claims += [
+    listing = by_worker("s3:ListBucket", THUMBNAILS, **inside)
+    expectations.append(Expectation("list the outputs of a key", listing, checks))
+    expectations += [
         Expectation(
-            "settle a message",
-            of_worker(action, queue.work),
-            (RIGHTS, QUEUE_DOOR, PolicyCheck(queue.work_policy, "guard")),
+            "delete or delay a message",
+            by_worker(action, queue.work_queue),
+            (WORKER_ROLE, SQS_ENDPOINT, PolicyCheck(queue.work_queue_policy, "deny-only")),
         )
         for queue in stack.queues
         for action in ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage")
     ]
-    return claims
+    return expectations
 
 
-def required(stack: StackModel) -> Iterator[Expectation]:
-    """Yield what the code calls, and what Lambda does with the role outside the network."""
+def allowed(stack: StackModel) -> Iterator[Expectation]:
+    """Yield what the code calls, and what Lambda does with the role from outside the VPC."""
     yield from calls(stack)
     for queue in stack.queues:
-        guard = PolicyCheck(queue.work_policy, "guard")
+        check = PolicyCheck(queue.work_queue_policy, "deny-only")
         for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
-            yield Expectation("poll the queue", of_worker(action, queue.work), (RIGHTS, guard))
-    for why, action, context, value in (
+            yield Expectation(
+                "poll the queue", by_worker(action, queue.work_queue), (WORKER_ROLE, check)
+            )
+    for reason, action, context, value in (
         *(
-            claim
+            use
             for queue in stack.queues
-            for claim in (
-                ("read a message", "kms:Decrypt", "aws:sqs:arn", queue.work),
-                ("start", "kms:Decrypt", "aws:lambda:FunctionArn", queue.function),
+            for use in (
+                ("read a message", "kms:Decrypt", "aws:sqs:arn", queue.work_queue),
+                ("start", "kms:Decrypt", "aws:lambda:FunctionArn", queue.function_arn),
             )
         ),
         *(
-            ("read an upload, stored with bucket key or without", "kms:Decrypt", "aws:s3:arn", arn)
-            for source in stack.own
+            ("read an upload, with or without a bucket key", "kms:Decrypt", "aws:s3:arn", arn)
+            for source in stack.managed_sources
             for arn in (source.bucket, f"{source.bucket}/u/a.jpg")
         ),
         ("write an output", "kms:GenerateDataKey", "aws:s3:arn", THUMBNAILS),
         ("compare versions", "kms:Decrypt", "aws:s3:arn", THUMBNAILS),
     ):
-        request = of_worker(action, KEY, **{f"kms:EncryptionContext:{context}": value})
-        yield Expectation(why, request, (RIGHTS, KEY_POLICY))
+        request = by_worker(action, KEY, **{f"kms:EncryptionContext:{context}": value})
+        yield Expectation(reason, request, (WORKER_ROLE, KEY_POLICY))
     for source in stack.sources:
-        if source.key:  # whose policy is somebody's
-            yield Expectation("read an upload", of_worker("kms:Decrypt", source.key), (RIGHTS,))
+        if source.kms_key:  # the key policy is in the other account
+            yield Expectation(
+                "read an upload", by_worker("kms:Decrypt", source.kms_key), (WORKER_ROLE,)
+            )
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-        yield Expectation("ship the log", of_worker(action, "<WorkerLogGroup.Arn>"), (RIGHTS,))
+        yield Expectation(
+            "write the log", by_worker(action, "<WorkerLogGroup.Arn>"), (WORKER_ROLE,)
+        )
     interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
-    for action in PLACE_INTERFACES:
-        yield Expectation("join the network", of_worker(action, interface), (RIGHTS,))
-    for action in FIND_INTERFACES:
-        yield Expectation("join the network", of_worker(action, "*"), (RIGHTS,))
+    for action in MANAGE_INTERFACES:
+        yield Expectation("attach to the VPC", by_worker(action, interface), (WORKER_ROLE,))
+    for action in DESCRIBE_INTERFACES:
+        yield Expectation("attach to the VPC", by_worker(action, "*"), (WORKER_ROLE,))
     if _traces(stack):
         for action in SEND_TRACES:
-            yield Expectation("send traces", of_worker(action, "*"), (RIGHTS,))
-    lambda_itself = of_service("lambda.amazonaws.com", "sts:AssumeRole", "<WorkerRole>")
-    yield Expectation("run the worker", lambda_itself, (PolicyCheck("WorkerRole", "resource"),))
+            yield Expectation("send traces", by_worker(action, "*"), (WORKER_ROLE,))
+    assume_role = by_service("lambda.amazonaws.com", "sts:AssumeRole", "<WorkerRole>")
+    yield Expectation("run the worker", assume_role, (PolicyCheck("WorkerRole", "resource-based"),))
 
 
-def forbidden(stack: StackModel) -> Iterator[Expectation]:
-    """Yield the same by others and elsewhere, and what neither code nor role may."""
-    for claim in calls(stack):
-        yield from _widened(claim)
+def denied(stack: StackModel) -> Iterator[Expectation]:
+    """Yield the code's calls by other principals, and actions that the role must not have."""
+    for expectation in calls(stack):
+        yield from _by_other_principals(expectation)
     yield from _other_actions(stack)
     yield from _beyond_the_role(stack)
 
 
 def _other_actions(stack: StackModel) -> Iterator[Expectation]:
-    """Yield what the code does not do, on what it works on and elsewhere."""
-    made = calls(stack)
-    granted = {(claim.request.action, claim.request.resource) for claim in made}
-    resources = {claim.request.resource for claim in made if claim.gates[1] == STORAGE_DOOR}
-    everywhere = (*sorted(resources), *_s3_elsewhere(stack))
-    queues = [arn for queue in stack.queues for arn in (queue.work, queue.dead_letters)]
-    for gate, actions, arns in (
-        (STORAGE_DOOR, S3_ACTIONS, everywhere),
-        (RIGHTS, S3_ACTIONS, everywhere),
-        (QUEUE_DOOR, SQS_ACTIONS, queues),
+    """Yield actions that the code does not call, on its own resources and on others."""
+    expected = calls(stack)
+    called = {(one.request.action, one.request.resource) for one in expected}
+    resources = {one.request.resource for one in expected if one.checks[1] == S3_ENDPOINT}
+    arns_of_s3 = (*sorted(resources), *_other_objects(stack))
+    queues = [arn for queue in stack.queues for arn in (queue.work_queue, queue.dead_letter_queue)]
+    for check, actions, arns in (
+        (S3_ENDPOINT, S3_ACTIONS, arns_of_s3),
+        (WORKER_ROLE, S3_ACTIONS, arns_of_s3),
+        (SQS_ENDPOINT, SQS_ACTIONS, queues),
     ):
         for action in actions:
             for resource in arns:
-                if (action, resource) not in granted:
-                    yield Expectation("another action", of_worker(action, resource), (gate,))
+                if (action, resource) not in called:
+                    yield Expectation("another action", by_worker(action, resource), (check,))
 
 
 def _beyond_the_role(stack: StackModel) -> Iterator[Expectation]:
-    only = (RIGHTS,)
+    """Yield what the role's own policy must not allow."""
+    only = (WORKER_ROLE,)
     for queue in stack.queues:
         for action in SQS_ACTIONS:
-            yield Expectation("another queue", of_worker(action, queue.dead_letters), only)
+            yield Expectation("another queue", by_worker(action, queue.dead_letter_queue), only)
         for action in ("sqs:PurgeQueue", "sqs:SendMessage", "sqs:SetQueueAttributes"):
-            yield Expectation("another action on the queue", of_worker(action, queue.work), only)
-    reads_with = [
-        *(("aws:s3:arn", source.bucket) for source in stack.own),
-        *(("aws:sqs:arn", queue.work) for queue in stack.queues),
-        *(("aws:lambda:FunctionArn", queue.function) for queue in stack.queues),
+            yield Expectation(
+                "another action on the queue", by_worker(action, queue.work_queue), only
+            )
+    read_contexts = [
+        *(("aws:s3:arn", source.bucket) for source in stack.managed_sources),
+        *(("aws:sqs:arn", queue.work_queue) for queue in stack.queues),
+        *(("aws:lambda:FunctionArn", queue.function_arn) for queue in stack.queues),
     ]
-    contexts = [*reads_with, ("aws:s3:arn", THUMBNAILS)]
+    contexts = [*read_contexts, ("aws:s3:arn", THUMBNAILS)]
     for action, context, value in (
-        *(("kms:GenerateDataKey", context, value) for context, value in reads_with),
+        *(("kms:GenerateDataKey", context, value) for context, value in read_contexts),
         *(("kms:Encrypt", context, value) for context, value in contexts),
         *(
-            (action, context, f"{value}-of-others")
+            (action, context, f"{value}-other")
             for action in ("kms:Decrypt", "kms:GenerateDataKey")
             for context, value in contexts
         ),
     ):
-        request = of_worker(action, KEY, **{f"kms:EncryptionContext:{context}": value})
-        yield Expectation("the key for something else", request, only)
+        request = by_worker(action, KEY, **{f"kms:EncryptionContext:{context}": value})
+        yield Expectation("the key for another resource", request, only)
     for action in ("kms:Decrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion"):
-        yield Expectation("the key for anything", of_worker(action, KEY), only)
-    other_key = f"{KEY}-of-others"
+        yield Expectation("the key without encryption context", by_worker(action, KEY), only)
+    other_key = f"{KEY}-other"
     for context, value in contexts:
-        request = of_worker("kms:Decrypt", other_key, **{f"kms:EncryptionContext:{context}": value})
+        request = by_worker("kms:Decrypt", other_key, **{f"kms:EncryptionContext:{context}": value})
         yield Expectation("another key", request, only)
     for source in stack.sources:
-        if source.key:
+        if source.kms_key:
             for action in ("kms:Encrypt", "kms:GenerateDataKey", "kms:CreateGrant"):
-                yield Expectation("write under somebody's key", of_worker(action, source.key), only)
-            other = of_worker("kms:Decrypt", f"{source.key}-of-others")
+                yield Expectation(
+                    "encrypt under an external key", by_worker(action, source.kms_key), only
+                )
+            other = by_worker("kms:Decrypt", f"{source.kms_key}-other")
             yield Expectation("another key", other, only)
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-        yield Expectation("another log", of_worker(action, "<FlowLogGroup.Arn>"), only)
-    yield Expectation("a log group", of_worker("logs:CreateLogGroup", "<WorkerLogGroup.Arn>"), only)
-    yield Expectation("drop logs", of_worker("logs:DeleteLogStream", "<WorkerLogGroup.Arn>"), only)
+        yield Expectation("another log", by_worker(action, "<FlowLogGroup.Arn>"), only)
+    yield Expectation(
+        "create a log group", by_worker("logs:CreateLogGroup", "<WorkerLogGroup.Arn>"), only
+    )
+    yield Expectation(
+        "delete logs", by_worker("logs:DeleteLogStream", "<WorkerLogGroup.Arn>"), only
+    )
     for action in ("xray:GetTraceSummaries", *(() if _traces(stack) else SEND_TRACES)):
-        yield Expectation("traces beyond what is asked for", of_worker(action, "*"), only)
+        yield Expectation("more than sending traces", by_worker(action, "*"), only)
     for account, region in ((OTHER_ACCOUNT, REGION), (ACCOUNT, "us-east-1")):
         interface = f"arn:aws:ec2:{region}:{account}:network-interface/eni-1"
-        for action in PLACE_INTERFACES:
-            yield Expectation("another network", of_worker(action, interface), only)
+        for action in MANAGE_INTERFACES:
+            yield Expectation("another network", by_worker(action, interface), only)
     for action in ("ec2:RunInstances", "ec2:CreateRoute", "ec2:ModifyNetworkInterfaceAttribute"):
         interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
-        yield Expectation("change the network", of_worker(action, interface), only)
+        yield Expectation("change the network", by_worker(action, interface), only)
     interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
     for queue in stack.queues:
-        inside = {"lambda:SourceFunctionArn": queue.function}
-        for action in PLACE_INTERFACES:
-            posed = of_worker(action, interface, **inside)
-            yield Expectation("interfaces are not for code", posed, only)
-        for action in FIND_INTERFACES:
-            posed = of_worker(action, "*", **inside)
-            yield Expectation("interfaces are not for code", posed, only)
+        inside = {"lambda:SourceFunctionArn": queue.function_arn}
+        for action in MANAGE_INTERFACES:
+            from_code = by_worker(action, interface, **inside)
+            yield Expectation("manage network interfaces from the code", from_code, only)
+        for action in DESCRIBE_INTERFACES:
+            from_code = by_worker(action, "*", **inside)
+            yield Expectation("manage network interfaces from the code", from_code, only)
     for action in ("iam:PassRole", "sts:AssumeRole", "lambda:InvokeFunction", "ec2:DescribeVpcs"):
-        yield Expectation("another service", of_worker(action, "*"), only)
-    yield from past_a_trust("WorkerRole")
+        yield Expectation("another service", by_worker(action, "*"), only)
+    yield from denied_by_trust_policy("WorkerRole")
 
 
-def _reads(source: Source) -> tuple[str, ...]:
+def _reads(source: SourceModel) -> tuple[str, ...]:
     return ("s3:GetObjectVersion", *(("s3:GetObject",) if source.reads_current else ()))
 
 
@@ -240,20 +255,20 @@ def _traces(stack: StackModel) -> bool:
     )
 
 
-def _s3_elsewhere(stack: StackModel) -> Iterator[str]:
-    yield f"{THUMBNAILS}/elsewhere/a.jpg"
-    yield f"{THUMBNAILS}-of-others/thumbnails/a.jpg/w400"
+def _other_objects(stack: StackModel) -> Iterator[str]:
+    yield f"{THUMBNAILS}/other/a.jpg"
+    yield f"{THUMBNAILS}-other/thumbnails/a.jpg/w400"
     for source in stack.sources:
-        yield f"{source.bucket}/elsewhere/a.jpg"
-        yield f"{source.bucket}-of-others"
-        yield f"{source.bucket}-of-others/{source.prefixes[0]}a.jpg"
+        yield f"{source.bucket}/other/a.jpg"
+        yield f"{source.bucket}-other"
+        yield f"{source.bucket}-other/{source.prefixes[0]}a.jpg"
 
 
-def _widened(claim: Expectation) -> Iterator[Expectation]:
-    """Yield one of the worker's calls as somebody else makes it, at the doors."""
-    for gate in claim.gates:
-        if gate.kind == "resource":
-            for who in (USER, STRANGER, f"{WORKER}-of-others"):
-                context = {**claim.request.context, "aws:principalarn": who}
-                request = replace(claim.request, principal=who, context=context)
-                yield Expectation("the door is the worker's alone", request, (gate,))
+def _by_other_principals(expectation: Expectation) -> Iterator[Expectation]:
+    """Yield one of the worker's calls as other principals make it, through the endpoints."""
+    for check in expectation.checks:
+        if check.kind == "resource-based":
+            for principal in (USER, EXTERNAL_USER, f"{WORKER}-other"):
+                context = {**expectation.request.context, "aws:principalarn": principal}
+                request = replace(expectation.request, principal=principal, context=context)
+                yield Expectation("another principal through the endpoint", request, (check,))

@@ -134,7 +134,7 @@ def test_what_a_writer_may_say_of_encryption(
             **{f"s3:x-amz-server-side-encryption{name}": value for name, value in headers.items()},
         },
     )
-    assert is_allowed(policies, request, [PolicyCheck("Policy", "guard")]) is allowed
+    assert is_allowed(policies, request, [PolicyCheck("Policy", "deny-only")]) is allowed
 
 
 def test_requests_are_noted_when_asked_for() -> None:

@@ -67,9 +67,9 @@ def test_this_distribution_alone_reads_thumbnails_alone(
             "aws:PrincipalIsAWSService": "true",
         },
     )
-    gates = [PolicyCheck("ThumbnailBucketPolicy", "resource")]
+    checks = [PolicyCheck("ThumbnailBucketPolicy", "resource-based")]
     policies = {"ThumbnailBucketPolicy": web.statements("ThumbnailBucketPolicy")}
-    assert is_allowed(policies, request, gates) is allowed
+    assert is_allowed(policies, request, checks) is allowed
 
 
 def test_the_key_admits_distributions_of_this_account(web: ResolvedTemplate) -> None:
@@ -142,7 +142,7 @@ def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: Resolve
     (destination,) = home.resources_of_type("Logs::DeliveryDestination").values()
     assert destination["DestinationResourceArn"] == "<LogArchiveBucket.Arn>"
     (delivery,) = home.resources_of_type("Logs::Delivery").values()
-    assert delivery["DeliverySourceName"] == "<DistributionLogSource>"
+    assert delivery["DeliverySourceName"] == source["Name"]
 
 
 def test_without_an_archive_nothing_is_noted(web: ResolvedTemplate) -> None:

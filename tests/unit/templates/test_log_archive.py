@@ -138,7 +138,7 @@ def test_the_streams_of_a_stack_are_not_anothers(
     arn = f"arn:aws:firehose:eu-west-1:{ACCOUNT}:deliverystream/{other}"
     policies = {"Role": stack.statements("LogSubscriptionRole")}
     request = Request(principal="any", action="firehose:PutRecord", resource=arn)
-    assert is_allowed(policies, request, [PolicyCheck("Role", "identity")]) is mine
+    assert is_allowed(policies, request, [PolicyCheck("Role", "identity-based")]) is mine
     streams = stack.resources_of_type("KinesisFirehose::DeliveryStream").values()
     assert (other in {stream["DeliveryStreamName"] for stream in streams}) is mine
     pattern = stack.template["Parameters"]["NamePrefix"]["AllowedPattern"]

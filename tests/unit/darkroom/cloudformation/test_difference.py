@@ -20,7 +20,7 @@ LASTING = {"AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::KMS::Key"}
 
 @pytest.fixture
 def old() -> dict[str, Any]:
-    return copy.deepcopy(generate().template)
+    return dict(copy.deepcopy(generate().template))
 
 
 def changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Change]:

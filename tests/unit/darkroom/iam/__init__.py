@@ -1,1 +1,1 @@
-"""Tests of the proof of least privilege."""
+"""Tests of the least-privilege test."""

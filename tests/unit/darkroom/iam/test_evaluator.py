@@ -4,12 +4,12 @@ import pytest
 from ministack.core import iam_evaluator
 
 from darkroom.iam.evaluator import PolicyCheck, Request, applies, is_allowed
-from darkroom.iam.expectations.suite import forbidden, required
+from darkroom.iam.expectations.suite import allowed, denied
 from darkroom.iam.model import model_of
-from darkroom.iam.mutations import mutations
+from darkroom.iam.mutations import mutants
 from templates import specification
 
-GATE = PolicyCheck("Policy", "identity")
+CHECK = PolicyCheck("Policy", "identity-based")
 
 
 def decide(condition: dict[str, Any], context: dict[str, str]) -> bool:
@@ -23,7 +23,7 @@ def decide(condition: dict[str, Any], context: dict[str, str]) -> bool:
     request = Request(
         principal="arn:role", action="s3:GetObject", resource="arn:b/k", context=context
     )
-    return is_allowed({"Policy": [statement]}, request, [GATE])
+    return is_allowed({"Policy": [statement]}, request, [CHECK])
 
 
 @pytest.mark.parametrize(
@@ -54,29 +54,29 @@ def decide(condition: dict[str, Any], context: dict[str, str]) -> bool:
         ({"NumericLessThan": {"K": "2"}}, {"k": "1"}, False),  # not known here, so it never holds
     ],
 )
-def test_conditions_hold_as_iam_says(
+def test_conditions_hold_as_in_iam(
     condition: dict[str, Any], context: dict[str, str], holds: bool
 ) -> None:
-    """S5: the rules for keys that are not sent are where policies go wrong."""
+    """S5: most mistakes in policies concern keys that are not sent."""
     assert decide(condition, context) is holds
 
 
-def test_a_refusal_wins_and_silence_refuses() -> None:
+def test_deny_overrides_allow_and_the_default_is_deny() -> None:
     """S5: explicit deny, then allow, then implicit deny."""
     allow = {"Sid": "A", "Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}
     deny = {**allow, "Sid": "D", "Effect": "Deny", "Action": ["s3:Put*"]}
     put = Request(principal="r", action="s3:PutObject", resource="b")
     get = Request(principal="r", action="S3:getobject", resource="b")
-    assert is_allowed({"Policy": [allow, deny]}, get, [GATE])
-    assert not is_allowed({"Policy": [allow, deny]}, put, [GATE])
-    assert not is_allowed({"Policy": []}, get, [GATE])
-    assert is_allowed({"Policy": []}, get, [PolicyCheck("Policy", "guard")])
+    assert is_allowed({"Policy": [allow, deny]}, get, [CHECK])
+    assert not is_allowed({"Policy": [allow, deny]}, put, [CHECK])
+    assert not is_allowed({"Policy": []}, get, [CHECK])
+    assert is_allowed({"Policy": []}, get, [PolicyCheck("Policy", "deny-only")])
 
 
-def test_what_is_excepted_is_not_meant() -> None:
-    """S5: NotAction, NotResource and NotPrincipal speak of everything else."""
+def test_not_elements_match_everything_else() -> None:
+    """S5: NotAction, NotResource and NotPrincipal match what they do not list."""
     request = Request(principal="arn:r", action="s3:GetObject", resource="arn:b/k")
-    for part, patterns, meant in (
+    for part, patterns, is_match in (
         ("Action", ["s3:Put*"], True),
         ("Action", "s3:Get*", False),
         ("Resource", ["arn:c/*"], True),
@@ -87,13 +87,13 @@ def test_what_is_excepted_is_not_meant() -> None:
         whole = {"Action": "*", "Resource": "*", "Principal": "*"}
         statement = {"Effect": "Deny", **whole, f"Not{part}": patterns}
         del statement[part]
-        assert applies(statement, request) is meant
+        assert applies(statement, request) is is_match
 
 
-def test_a_resource_policy_names_who_it_is_for() -> None:
-    """S5: a role by ARN, an account by its root, a service by name; a right names nobody."""
+def test_a_resource_based_policy_matches_its_principals() -> None:
+    """S5: a role by ARN, an account by its root, a service by name."""
     allow = {"Sid": "A", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["*"]}
-    gate = [PolicyCheck("Policy", "resource")]
+    check = [PolicyCheck("Policy", "resource-based")]
     request = Request(
         principal="arn:aws:iam::111:role/r",
         action="kms:Decrypt",
@@ -108,31 +108,26 @@ def test_a_resource_policy_names_who_it_is_for() -> None:
         ({"AWS": ["arn:aws:iam::111:role/other"]}, False),
         ({"Service": ["s3.amazonaws.com"]}, False),
     ):
-        assert is_allowed({"Policy": [{**allow, "Principal": principal}]}, request, gate) is passes
-    assert not is_allowed({"Policy": [allow]}, request, gate)
+        assert is_allowed({"Policy": [{**allow, "Principal": principal}]}, request, check) is passes
+    assert not is_allowed({"Policy": [allow]}, request, check)
 
 
 def test_a_second_evaluator_agrees() -> None:
-    """S5: on every claim over the worker's rights, and over every change to them."""
+    """S5: on every request with the worker's role, with its policy and every mutant of it."""
     stack = model_of(specification.parse({}, origin="test"))
     policies = {"WorkerRole": stack.statements("WorkerRole")}
-    gate = PolicyCheck("WorkerRole", "identity")
-    claims = [
-        claim
-        for claims in (required(stack), forbidden(stack))
-        for claim in claims
-        if gate in claim.gates
-    ]
-    assert len(claims) > 100
-    for mutation in mutations(policies):
-        rights = [s for s in mutation.policies["WorkerRole"] if "Principal" not in s]
-        parsed = [iam_evaluator.parse_policy_document({"Statement": rights})]
-        for claim in claims:
-            other = iam_evaluator.evaluate(_their(claim.request), parsed).decision == "Allow"
-            assert is_allowed(mutation.policies, claim.request, [gate]) is other, claim
+    check = PolicyCheck("WorkerRole", "identity-based")
+    expectations = [one for one in (*allowed(stack), *denied(stack)) if check in one.checks]
+    assert len(expectations) > 100
+    for mutant in mutants(policies):
+        statements = [s for s in mutant.policies["WorkerRole"] if "Principal" not in s]
+        parsed = [iam_evaluator.parse_policy_document({"Statement": statements})]
+        for one in expectations:
+            other = iam_evaluator.evaluate(_context(one.request), parsed).decision == "Allow"
+            assert is_allowed(mutant.policies, one.request, [check]) is other, one
 
 
-def _their(request: Request) -> iam_evaluator.EvalContext:
+def _context(request: Request) -> iam_evaluator.EvalContext:
     return iam_evaluator.EvalContext(
         principal_arn=request.principal,
         principal_type="AssumedRole",

@@ -1,0 +1,276 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from darkroom.cli import main
+from darkroom.commands.iam_test import command
+from darkroom.iam import least_privilege
+from darkroom.iam.expectations import suite
+from darkroom.iam.expectations.expectation import Expectation
+from darkroom.iam.least_privilege import Failure, failures, verify
+from darkroom.iam.least_privilege import Result as LeastPrivilege
+from darkroom.iam.model import StackModel, model_of
+from darkroom.iam.mutations import mutants
+from templates import specification
+from tests.unit.templates.conftest import generate
+from tests.unit.templates.test_sources import EVERY_KIND
+
+
+def stack_of(**tables: Any) -> StackModel:
+    return model_of(specification.parse(tables, origin="test"))
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {},
+        {"sources": {"default": {"propagate_deletes": True}}},
+        {"sources": {"default": {"prefixes": ["in/", "raw/pictures/"]}}},
+        {
+            "sources": {"default": {}, "scans": {"queue": "bulk"}},
+            "queues": {"default": {}, "bulk": {}},
+        },
+        {"sources": {"old": {"type": "eventbridge"}}},
+        {"sources": {"partner": {"type": "sns"}}},
+        {
+            "sources": {
+                "partner": {"type": "sns", "raw_message_delivery": True, "propagate_deletes": True}
+            }
+        },
+        {"network": {"vpc": "existing"}},
+        {"network": {"vpc": "existing", "endpoints": "existing"}},
+        {"network": {"interface_endpoints": {"kms": ["kms:Decrypt"]}}},
+        EVERY_KIND,
+    ],
+    ids=[
+        "default",
+        "deletes",
+        "prefixes",
+        "queues",
+        "existing bucket",
+        "sns",
+        "raw topic",
+        "existing network",
+        "existing endpoints",
+        "interface endpoints",
+        "every kind",
+    ],
+)
+def test_policies_grant_exactly_what_is_needed(tables: dict[str, Any]) -> None:
+    """S5, T5: every permission is needed, and no wider one goes unnoticed."""
+    result = verify(stack_of(**tables))
+    assert result.failures == ()
+    assert result.surviving_mutants == ()
+    assert result.allowed > 80
+    assert result.denied > 250
+    assert result.mutants > 180
+
+
+def test_traces_may_be_sent_only_with_tracing() -> None:
+    """S5: allowed when tracing is on, denied when it is off; the opposite fails."""
+    on = stack_of()
+    off = replace(on, values={**on.values, "Tracing": "PassThrough"})
+    result = verify(off)
+    assert result.is_passed
+    conditions = on.template["Conditions"]
+    swapped = {"TracingActive": {"Fn::Not": [conditions["TracingActive"]]}}
+    for stack in (on, off):
+        wrong = {**on.template, "Conditions": {**conditions, **swapped}}
+        assert any("xray:Put" in one.action for one in failures(replace(stack, template=wrong)))
+
+
+def test_every_source_and_queue_is_tested() -> None:
+    """S5: each permission for each source, an external key included, has its request."""
+    stack = stack_of(**EVERY_KIND)
+    assert [source.service.partition(".")[0] for source in stack.sources] == [
+        "s3",
+        "s3",
+        "events",
+        "sns",
+        "sns",
+    ]
+    assert len(stack.queues) == 2
+    tested = {(one.request.action, one.request.resource) for one in suite.allowed(stack)}
+    for statement in stack.statements("WorkerRole"):
+        if statement.get("Sid", "").endswith(
+            ("ReadUploads", "DecryptUploads", "DeleteOrDelayMessages")
+        ):
+            for action in statement["Action"]:
+                for resource in statement["Resource"]:
+                    named = resource.replace("/*", "/a.jpg")
+                    assert (action, named) in tested, statement["Sid"]
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        {"archive": True},
+        {"archive": True, "s3_access_logs": True, "archive_flow_logs": True},
+        {"s3_access_logs": True},
+    ],
+    ids=["archive", "all", "access"],
+)
+def test_log_delivery_is_allowed_where_logs_are_kept(logs: dict[str, bool]) -> None:
+    """S5, O6: with each log bucket that the specification can enable."""
+    result = verify(stack_of(logs=logs))
+    assert result.failures == ()
+    assert result.surviving_mutants == ()
+
+
+def failures_with(title: str, sid: str, **changes: Any) -> tuple[str, ...]:
+    """Return the failures of a stack in which that statement is changed."""
+    stack = stack_of(**EVERY_KIND, logs={"archive": True})
+    resource = stack.resources[title]
+    for statement in _statements(resource):
+        if statement.get("Sid") == sid:
+            for part, value in changes.items():
+                statement[part] = value
+    return tuple(str(one) for one in failures(stack))
+
+
+def _statements(value: Any) -> list[dict[str, Any]]:
+    """Return the statements anywhere in `value`, the conditional ones as well."""
+    if isinstance(value, list):
+        return [found for item in value for found in _statements(item)]
+    if isinstance(value, dict):
+        own = [value] if "Sid" in value else []
+        return own + [found for item in value.values() for found in _statements(item)]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("title", "sid", "changes", "failure"),
+    [
+        ("WorkerRole", "WriteOutputs", {"Action": ["s3:PutObject"]}, "denied, but must be allowed"),
+        ("WorkerRole", "ReadUploads", {"Action": ["s3:*"]}, "allowed, but must be denied"),
+        ("WorkQueuePolicy", "SendNotifications", {"Condition": {}}, "another bucket"),
+        ("S3Endpoint", "ReadUploads", {"Condition": {}}, "another principal through the endpoint"),
+        (
+            "UploadBucketPolicy",
+            "DenyOtherAccounts",
+            {"Effect": "Allow"},
+            "a user of another account",
+        ),
+        ("EncryptionKey", "PublishAlarms", {"Condition": {}}, "another account"),
+        ("EncryptionKey", "SendRuleEvents", {"Condition": {}}, "another queue"),
+        ("EncryptionKey", "SendTopicMessages", {"Action": ["kms:Decrypt"]}, "send a notification"),
+        ("BulkWorkQueuePolicy", "OldSendNotifications", {"Condition": {}}, "rule or topic"),
+        (
+            "DeadLetterQueuePolicy",
+            "WireSendUndelivered",
+            {"Effect": "Deny"},
+            "an undelivered event",
+        ),
+        ("WorkerRole", "OldReadUploads", {"Resource": ["arn:aws:s3:::*"]}, "another action"),
+        ("WorkerRole", "WireDecryptUploads", {"Action": ["kms:*"]}, "under an external key"),
+        ("LogDeliveryRole", "Assume", {"Condition": {}}, "another stream or account"),
+        ("LogDeliveryRole", "EncryptLogs", {"Condition": {}}, "the key for another resource"),
+        (
+            "LogDeliveryRole",
+            "WriteLogs",
+            {"Action": ["s3:PutObject"]},
+            "denied, but must be allowed",
+        ),
+        ("LogSubscriptionRole", "Assume", {"Condition": {}}, "another log"),
+        ("LogSubscriptionRole", "SendLogs", {"Resource": ["*"]}, "another stream"),
+        ("LogArchiveBucketPolicy", "DenyOtherKeys", {"Effect": "Allow"}, "another encryption key"),
+    ],
+)
+def test_a_wrong_statement_is_reported(
+    title: str, sid: str, changes: dict[str, Any], failure: str
+) -> None:
+    """S5: the test can fail, and names the policy."""
+    found = "\n".join(failures_with(title, sid, **changes))
+    assert failure in found
+    assert title in found
+
+
+def test_an_unneeded_permission_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S5: if no request needs a permission, the mutant without it survives."""
+    allowed = suite.allowed
+
+    def fewer(stack: StackModel) -> list[Expectation]:
+        return [one for one in allowed(stack) if one.request.action != "sqs:ReceiveMessage"]
+
+    monkeypatch.setattr(suite, "allowed", fewer)
+    result = verify(stack_of())
+    survivor = "WorkerRole.ReceiveMessages: without Action sqs:ReceiveMessage"
+    assert survivor in result.surviving_mutants
+    assert not result.is_passed
+
+
+def test_every_policy_of_the_stack_has_mutants() -> None:
+    """S5: identity-based and resource-based policies, and the endpoints'."""
+    stack = generate()
+    policies = {title: found for title in stack.resources if (found := stack.statements(title))}
+    changed = {mutant.title for mutant in mutants(policies)}
+    assert changed == set(policies)
+    assert {"WorkerRole", "FlowLogRole", "EncryptionKey", "S3Endpoint"} <= changed
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command, arguments, standalone_mode=False)
+
+
+def test_the_command_counts() -> None:
+    """S5: a table that docs/security.md shows, and the same numbers as JSON."""
+    found = run()
+    assert found.return_value == 0
+    docs = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
+    assert found.stdout.strip() in docs
+    counts = {words[0]: words[-2:] for words in map(str.split, found.stdout.splitlines()[1:])}
+    assert set(counts) == {"requests", "mutants"}
+    assert all(total == passed for total, passed in counts.values())
+    facts = json.loads(run("--format", "json").stdout)
+    assert facts["passed"]
+    assert facts["failures"] == facts["surviving_mutants"] == []
+    assert f" {facts['allowed']} " in found.stdout
+    assert f" {facts['denied']} " in found.stdout
+    assert f" {facts['mutants']} " in found.stdout
+
+
+def test_a_failure_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S5, D6: what failed is a line of the table and an object of the JSON."""
+    failure = Failure(
+        expected="denied",
+        action="s3:PutObject",
+        resource="<UploadBucket.Arn>",
+        principal="<WorkerRole.Arn>",
+        reason="another action",
+        policies=("WorkerRole", "S3Endpoint"),
+    )
+    bad = LeastPrivilege(
+        allowed=2,
+        denied=3,
+        mutants=4,
+        failures=(failure,),
+        surviving_mutants=("WorkerRole.X: removed",),
+    )
+    monkeypatch.setattr(least_privilege, "verify", lambda _: bad)
+    found = run()
+    assert found.return_value == 1
+    assert [line.split() for line in found.stdout.splitlines()[1:4]] == [
+        ["requests", "allowed", "2", "2"],
+        ["requests", "denied", "3", "2"],
+        ["mutants", "detected", "4", "3"],
+    ]
+    assert (
+        "FAILED: allowed, but must be denied: s3:PutObject on <UploadBucket.Arn> by"
+        " <WorkerRole.Arn> (another action); decided by WorkerRole, S3Endpoint"
+    ) in found.stdout
+    assert "SURVIVED: WorkerRole.X: removed" in found.stdout
+    facts = json.loads(run("--format", "json").stdout)
+    assert not facts["passed"]
+    assert facts["failures"][0]["reason"] == "another action"
+
+
+def test_a_wrong_specification_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D6: status 2, with the file's name."""
+    assert main(["iam-test", "--pipeline", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml: there is no such file" in capsys.readouterr().err
