@@ -1,15 +1,9 @@
 """Consent before a command deletes, moves or pays for something."""
 
-import argparse
 import sys
 
 from darkroom.console import progress
 from darkroom.errors import UsageError, UserError
-
-
-def add_yes(parser: argparse.ArgumentParser) -> None:
-    """Add the option that gives consent beforehand."""
-    parser.add_argument("--yes", action="store_true", help="do not ask first")
 
 
 def confirm(question: str, *, word: str, yes: bool) -> None:

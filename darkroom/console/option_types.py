@@ -4,7 +4,6 @@ A number may have a decimal part and end in k, M or G (thousand, million, billio
 are s, min, h, d and w; m is a minute as well, so that a million is always a capital M.
 """
 
-import argparse
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,27 +123,3 @@ TIMESTAMP = OptionType("TIME", timestamp)
 DURATION = OptionType("DURATION", duration)
 RATE = OptionType("RATE", rate)
 SIZE = OptionType("SIZE", size)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A time in UTC, and how it was written."""
-
-    text: str
-    at: datetime
-
-
-def moment(text: str) -> Moment:
-    """Return a time, for argparse."""
-    try:
-        found = timestamp(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return Moment(found.text, found.time)
-
-
-def positive(text: str) -> int:
-    """Return a whole number of at least 1."""
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: a whole number of at least 1 is allowed")
-    return int(text)
