@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of the image core and the event parser: see __main__.py."""
+"""Coverage-guided fuzzing of the imaging package and the event parser: see __main__.py."""

@@ -1,8 +1,8 @@
-"""Fuzzes the image core and the event parser, guided by coverage: `tox run -e fuzz`.
+"""Fuzz the imaging package and the event parser, guided by coverage: `tox run -e fuzz`.
 
 Atheris (libFuzzer) keeps each input that reaches new Python code: the worker's, and Pillow's
 plugins. Pillow's decoders in C and the libraries under them are run but not instrumented: they
-guide nothing, and what goes wrong in them shows only as a crash, a time-out or too much memory.
+do not guide it, and their errors show only as a crash, a time-out or too much memory.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from tests.fuzz.targets import TARGETS, Target
 BUILD = Path("build/fuzz")
 SECONDS_PER_INPUT = 10
 RESIDENT_MEGABYTES = 1_000
-"""What the system counts starts from what this process took to make the seeds, about half."""
+"""Includes what this process took to make the seeds, about half."""
 
 LONGEST_INPUT = 32_768
 
 
 @dataclass(frozen=True)
 class Report:
-    """How a run went: inputs tried, places covered, and the files that broke a promise."""
+    """How a run went: inputs tried, places covered, and the files that broke a requirement."""
 
     name: str
     executions: int
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def fuzz(name: str, seconds: int) -> Report:
-    """Fuzz one target in a process of its own, from its seeds and what earlier runs found out."""
+    """Fuzz one target in its own process, from its seeds and the corpus of earlier runs."""
     folder = BUILD / name
     found = folder / "findings"
     shutil.rmtree(found, ignore_errors=True)
@@ -90,7 +90,7 @@ def fuzz(name: str, seconds: int) -> Report:
         executions=max(map(int, executed), default=0),
         coverage=int(covered[-1]) if covered else 0,
         findings=sorted(found.iterdir()),
-        # A run in which nothing ran has shown nothing.
+        # A run without inputs has tested nothing.
         failed=ended.returncode != 0 or not executed,
     )
 

@@ -12,11 +12,11 @@ with atheris.instrument_imports(include=["PIL", "worker"]):
     from tests.fuzz.targets import TARGETS
 
 _MEMORY = 1 << 30
-"""Bytes; a picture of 250,000 pixels has no business with half of it."""
+"""Bytes; an image of 250,000 pixels needs less than half of it."""
 
 
 def main() -> None:
-    """Fuzz the target that is named first; what follows is libFuzzer's."""
+    """Fuzz the target that is named first; the other arguments are libFuzzer's."""
     name, *options = sys.argv[1:]
     target = TARGETS[name]
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))

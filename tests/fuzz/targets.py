@@ -1,4 +1,4 @@
-"""What is fuzzed: each takes any bytes, and raises only if the worker breaks a promise."""
+"""Fuzz targets: each takes any bytes, and raises only if the worker breaks a requirement."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from worker.versions import order
 
 VARIANTS = Variants(widths=(32, 8), formats={"jpeg": 80, "webp": 70}, max_pixels=250_000)
 LONGEST_SEED = 20_000
-"""Bytes: what is longer is changed where it does not matter, and slow."""
+"""Bytes: longer seeds are slow and mostly changed where it does not matter."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _EVENTS = Path(corpus.__file__).parents[1] / "events"
 
 
 def picture(data: bytes) -> None:
-    """Every variant, or a rejection with its sentence; never another exception."""
+    """Check for every variant, or a rejection with its sentence; never another exception."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about what is odd in a file
         try:
@@ -50,7 +50,7 @@ def picture(data: bytes) -> None:
 
 
 def event(data: bytes) -> None:
-    """Objects and problems, or the parser's own error; nothing passed over in silence."""
+    """Check for objects and problems, or the parser's own error; nothing is ignored."""
     body = data.decode(errors="replace")
     try:
         found = events.parse(body)
@@ -72,7 +72,7 @@ def _is_test_event(message: Any) -> bool:
 
 
 def resealed(data: bytes) -> bytes:
-    """Return a PNG whose check sums are right again, so that what is behind them is reached."""
+    """Return a PNG with correct checksums, so that decoders read past them."""
     if not data.startswith(_PNG_SIGNATURE):
         return data
     sealed, position = bytearray(data), len(_PNG_SIGNATURE)
@@ -99,9 +99,13 @@ def _messages() -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class Target:
-    """A function to be fuzzed, what to start from, and what to put in.
+    """A function to fuzz.
 
-    `repaired` is applied to what was changed; `words` are what no random change would come upon.
+    Attributes:
+        run: The function.
+        seeds: Returns the inputs to start from.
+        repaired: Applied to each changed input.
+        words: Byte strings to insert that no random change would produce.
     """
 
     run: Callable[[bytes], None]

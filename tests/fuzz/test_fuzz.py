@@ -17,7 +17,7 @@ ROUNDS = 200
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_few_hundred_inputs_break_no_promise(name: str) -> None:
+def test_a_few_hundred_inputs_break_no_requirement(name: str) -> None:
     """P5: seeds as they are and with some bytes changed, the same ones each time."""
     target, chance = TARGETS[name], random.Random(name)  # noqa: S311 -- repeatable
     seeds = list(target.seeds())
@@ -31,12 +31,12 @@ def test_a_few_hundred_inputs_break_no_promise(name: str) -> None:
 
 
 def test_a_test_event_that_only_looks_wrapped_is_one() -> None:
-    """Trap 8: the check is no stricter than the parser (found by fuzzing the harness)."""
+    """Pitfall 8: the check is no stricter than the parser (found by fuzzing the harness)."""
     TARGETS["event"].run(b'{"TopicArn": "t", "Event": "s3:TestEvent"}')
 
 
-def test_check_sums_are_mended() -> None:
-    """P5: else a PNG decoder would never see what was changed."""
+def test_checksums_are_corrected() -> None:
+    """P5: otherwise a PNG decoder would never read what was changed."""
     data = saved(quarters())
     assert resealed(data) == data
     broken = data[:29] + b"\x00\x00\x00\x00" + data[33:]
@@ -76,7 +76,7 @@ def test_what_was_found_fails_the_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """P5: and so does a run that did not take place."""
+    """P5: so does a run that did not start."""
     instead(f"import sys; {code}", monkeypatch)
     assert fuzzing.main(["event", "--seconds", "1"]) == status
     assert said in capsys.readouterr().out
@@ -93,7 +93,7 @@ def test_without_the_fuzzer_the_run_is_skipped_and_says_so(
 
 @pytest.mark.parametrize("arguments", [["nothing"], ["--seconds", "0"]])
 def test_what_cannot_be_fuzzed_is_a_usage_error(arguments: list[str]) -> None:
-    """The exit status is 2, and the allowed names are said."""
+    """The exit status is 2, and the message has the allowed names."""
     with pytest.raises(SystemExit) as ended:
         fuzzing.main(arguments)
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""What every test of the worker starts from."""
+"""Fixtures for all tests of the worker."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from PIL import Image
 
 @pytest.fixture(autouse=True)
 def _no_pixel_limit_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put back Pillow's limit, one for the process, which the worker sets to its own."""
+    """Restore Pillow's limit, which is global and which the worker sets."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)

@@ -1,4 +1,4 @@
-"""Deliveries on one S3 in memory, one call at a time, in the order that somebody else decides."""
+"""Deliveries on one S3 in memory, one call at a time, in an order that the test chooses."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 from tests.unit.worker.memory_s3 import MemoryS3
 
-_OWN = threading.local()
+_CURRENT = threading.local()
 
 
 class Crash(BaseException):
-    """The worker is gone: nothing that it had still to do is done."""
+    """The worker died: the rest of its work is not done."""
 
 
 class Task:
-    """A thread that halts ahead of each of its calls to S3, and while its children run."""
+    """A thread that stops before each of its calls to S3, and while its children run."""
 
     def __init__(self, delivery: Delivery, work: Callable[[], object], parent: Task | None) -> None:
         self.delivery = delivery
@@ -33,7 +33,7 @@ class Task:
         self._halted.get()
 
     def step(self) -> None:
-        """Let it make its call, and run until it halts again."""
+        """Let it make its call, and run until it stops again."""
         self._go.release()
         self._halted.get()
         if self.ended and self.parent:
@@ -49,7 +49,7 @@ class Task:
             raise Crash
 
     def _run(self, work: Callable[[], object]) -> None:
-        _OWN.task = self
+        _CURRENT.task = self
         try:
             work()
         except BaseException as error:  # noqa: BLE001 -- a crash is one as well
@@ -70,16 +70,16 @@ class Delivery:
 
     @property
     def running(self) -> list[Task]:
-        """Return the tasks that halt ahead of a call."""
+        """Return the tasks that wait before a call."""
         return [task for task in self._tasks if not task.ended and not task.children]
 
     @property
     def error(self) -> BaseException | None:
-        """Return what the delivery ended with."""
+        """Return the exception that the delivery ended with."""
         return self._main.error
 
     def crash(self) -> None:
-        """End it where it is."""
+        """Kill it where it is."""
         self.crashed = True
         while self.running:
             self.running[0].step()
@@ -87,9 +87,9 @@ class Delivery:
     def run_together(
         self, _requests: Executor, function: Callable[[Any], Any], items: Iterable[Any]
     ) -> list[Any]:
-        """Stand in for `reconcile._run_together`: a task for each item."""
+        """Replace `reconcile._run_together`: one task per item."""
         results: dict[int, Any] = {}
-        own: Task = _OWN.task
+        own: Task = _CURRENT.task
 
         def work(number: int, item: object) -> None:
             results[number] = function(item)
@@ -106,13 +106,13 @@ class Delivery:
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
-            _OWN.task.halt()
+            _CURRENT.task.halt()
             return getattr(self._s3, operation)(**arguments)
 
         return call
 
 
 def run_together(requests: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Put in the place of `reconcile._run_together`: the executor is the delivery."""
+    """Replace `reconcile._run_together`; the executor is the delivery."""
     results: list[Any] = requests.run_together(requests, function, items)
     return results

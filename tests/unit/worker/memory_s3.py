@@ -1,4 +1,4 @@
-"""S3 in memory: versions, conditional writes with S3's own answers, faults on request."""
+"""S3 in memory: versions, conditional writes with S3's error codes, injected faults."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def refusal(operation: str, code: str, status: int) -> ClientError:
 
 @dataclass
 class MemoryS3:
-    """The calls that the worker makes; `before` runs ahead of each and may raise.
+    """The calls that the worker makes; `before` runs before each and may raise.
 
-    A source's versions are in the order of their uploads, None is a delete marker.
+    A source's versions are in the order of their uploads; None is a delete marker.
     """
 
     versions: dict[tuple[str, str, str], bytes | None] = field(default_factory=dict)
@@ -48,15 +48,15 @@ class MemoryS3:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     before: Callable[[str, dict[str, Any]], None] = lambda _operation, _arguments: None
     page: int = 1000
-    """Entries in one answer to a list."""
+    """Entries in one page of a list."""
     sources: set[str] = field(default_factory=set)
     writes: int = 0
     hooks: list[Callable[..., None]] = field(default_factory=list)
-    """What `client.meta.events` would call ahead of each request."""
+    """What `client.meta.events` would call before each request."""
 
     @property
     def meta(self) -> Any:
-        """Return the part of botocore's that is used: hooks on requests."""
+        """Return the part of botocore's `meta` that is used: hooks on requests."""
         events = SimpleNamespace(
             register=lambda _name, hook: self.hooks.append(hook),
             unregister=lambda _name, hook: self.hooks.remove(hook),
@@ -64,12 +64,12 @@ class MemoryS3:
         return SimpleNamespace(events=events, service_model=SimpleNamespace(service_name="s3"))
 
     def upload(self, bucket: str, key: str, version: str, body: bytes | None) -> None:
-        """Put a version of a source there, or a delete marker."""
+        """Add a version of a source, or a delete marker."""
         self.versions[bucket, key, version] = body
         self.sources.add(bucket)
 
     def current(self, bucket: str, key: str) -> str | None:
-        """Tell the version that a source has now."""
+        """Return the current version of a source."""
         for (at_bucket, at_key, version), body in reversed(self.versions.items()):
             if (at_bucket, at_key) == (bucket, key):
                 return None if body is None else version
@@ -111,7 +111,7 @@ class MemoryS3:
         return {"ETag": etag}
 
     def head_object(self, **arguments: Any) -> dict[str, Any]:
-        """Look at an output, or at a source's current version."""
+        """Return the metadata of an output, or of a source's current version."""
         self._called("HeadObject", arguments)
         if arguments["Bucket"] in self.sources:
             place = arguments["Bucket"], arguments["Key"]
@@ -126,7 +126,7 @@ class MemoryS3:
         return {"ETag": present.etag, "Metadata": dict(present.metadata)}
 
     def list_objects_v2(self, **arguments: Any) -> dict[str, Any]:
-        """List what is under a prefix, what lies deeper rolled up, a page at a time."""
+        """List what is under a prefix, with common prefixes, a page at a time."""
         self._called("ListObjectsV2", arguments)
         prefix, delimiter = arguments["Prefix"], arguments.get("Delimiter", "")
         entries: dict[str, bool] = {}
@@ -152,7 +152,7 @@ class MemoryS3:
         return {}
 
     def count(self, operation: str) -> int:
-        """Tell how often an operation was called."""
+        """Return how often an operation was called."""
         return sum(called == operation for called, _ in self.calls)
 
     def _match(self, operation: str, key: str, etag: str) -> None:
@@ -170,7 +170,7 @@ class MemoryS3:
 
 
 class Stepped:
-    """Work on a MemoryS3 that goes from one call to the next only when it is told to."""
+    """A thread on a MemoryS3 that makes each call only when `step` is called."""
 
     def __init__(self, work: Callable[[Any], object], s3: MemoryS3) -> None:
         self._s3 = s3
@@ -181,7 +181,7 @@ class Stepped:
         self._alive = self._waiting.get()
 
     def step(self) -> bool:
-        """Let it make its next call and go on to the one after; False once it has ended."""
+        """Let it make its next call and run to the one after; return False once it has ended."""
         if self._alive:
             self._turns.release()
             self._alive = self._waiting.get()

@@ -24,23 +24,23 @@ DENIED = (
     b"HTTP/1.1 403 Forbidden\r\nContent-Length: 44\r\n\r\n"
     b"<Error><Code>AccessDenied</Code></Error>    "
 )
-BROKEN_OFF = b""
+INTERRUPTED = b""
 
 
 @pytest.fixture
-def answers() -> list[bytes | float]:
-    """What the server says to one request after the other; a number is seconds before it does."""
+def responses() -> list[bytes | float]:
+    """The server's responses in order; a number is the seconds before the next one."""
     return []
 
 
 @pytest.fixture
-def client(answers: list[bytes | float], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def client(responses: list[bytes | float], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The worker's own client, with a server instead of S3."""
 
     class Scripted(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            """Take the next answer."""
-            while isinstance(answer := answers.pop(0), float):
+            """Send the next response."""
+            while isinstance(answer := responses.pop(0), float):
                 time.sleep(answer)
             self.wfile.write(answer)
             self.close_connection = True
@@ -48,7 +48,7 @@ def client(answers: list[bytes | float], monkeypatch: pytest.MonkeyPatch) -> Ite
         do_GET = do_HEAD  # noqa: N815 -- the base class looks for this name
 
         def log_message(self, *_arguments: object) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
@@ -86,54 +86,54 @@ def client(answers: list[bytes | float], monkeypatch: pytest.MonkeyPatch) -> Ite
         server.server_close()
 
 
-@pytest.mark.parametrize("trouble", [SLOW_DOWN, BROKEN_OFF])
-def test_trouble_is_tried_again_here_first(
-    client: Any, answers: list[bytes | float], trouble: bytes
+@pytest.mark.parametrize("error", [SLOW_DOWN, INTERRUPTED])
+def test_errors_are_retried_in_the_invocation_first(
+    client: Any, responses: list[bytes | float], error: bytes
 ) -> None:
-    """R2: twice, before the message goes back to the queue."""
-    answers += [trouble, trouble, OK]
+    """R2: twice, before the message returns to the queue."""
+    responses += [error, error, OK]
     client.list_objects_v2(Bucket="b")
-    assert answers == []
+    assert responses == []
 
 
-def test_the_third_time_it_goes_back_to_the_queue(
-    client: Any, answers: list[bytes | float]
+def test_the_third_error_returns_the_message_to_the_queue(
+    client: Any, responses: list[bytes | float]
 ) -> None:
-    """R2: a service that is in trouble gets time, not more requests."""
-    answers += [SLOW_DOWN, SLOW_DOWN, SLOW_DOWN, OK]
+    """R2: a failing service gets time, not more requests."""
+    responses += [SLOW_DOWN, SLOW_DOWN, SLOW_DOWN, OK]
     with pytest.raises(ClientError, match="SlowDown"):
         client.list_objects_v2(Bucket="b")
-    assert answers == [OK]
+    assert responses == [OK]
 
 
-def test_a_refusal_is_not_tried_again(client: Any, answers: list[bytes | float]) -> None:
-    """R2: it would be refused again."""
-    answers += [DENIED, OK]
+def test_access_denied_is_not_retried(client: Any, responses: list[bytes | float]) -> None:
+    """R2: it would be denied again."""
+    responses += [DENIED, OK]
     with pytest.raises(ClientError, match="AccessDenied"):
         client.list_objects_v2(Bucket="b")
-    assert answers == [OK]
+    assert responses == [OK]
 
 
 def test_no_call_takes_half_of_the_shortest_usual_invocation(client: Any) -> None:
-    """R2: the worst of each try, and the waits between them, of a function with 60 seconds."""
+    """R2: the longest tries and the waits between them, against a timeout of 60 seconds."""
     config = client.meta.config
     tries = config.retries["total_max_attempts"]
     waits = sum(2**number for number in range(tries - 1))
     assert tries * (config.connect_timeout + config.read_timeout) + waits <= 30
 
 
-def test_near_the_end_no_request_is_begun(client: Any, answers: list[bytes | float]) -> None:
-    """R2: and after that invocation all is as before."""
-    answers += [OK]
+def test_near_the_end_no_request_is_sent(client: Any, responses: list[bytes | float]) -> None:
+    """R2: and the next invocation sends requests again."""
+    responses += [OK]
     with no_request_after(time.monotonic() - 1, client), pytest.raises(OutOfTimeError):
         client.head_object(Bucket="b", Key="k")
     client.head_object(Bucket="b", Key="k")
-    assert answers == []
+    assert responses == []
 
 
-def test_near_the_end_nothing_is_tried_again(client: Any, answers: list[bytes | float]) -> None:
-    """R2: what hung until then does not get to hang twice more."""
-    answers += [0.3, SLOW_DOWN, OK]
+def test_near_the_end_nothing_is_retried(client: Any, responses: list[bytes | float]) -> None:
+    """R2: a request that hung until then must not hang twice more."""
+    responses += [0.3, SLOW_DOWN, OK]
     with no_request_after(time.monotonic() + 0.2, client), pytest.raises(OutOfTimeError):
         client.list_objects_v2(Bucket="b")
-    assert answers == [OK]
+    assert responses == [OK]

@@ -65,7 +65,7 @@ def through_sns(body: dict[str, Any]) -> dict[str, Any]:
         ("sns-eventbridge-object-created", "2026-01-02T03:04:05Z"),
     ],
 )
-def test_every_envelope_announces_the_same_object(name: str, time: str) -> None:
+def test_every_envelope_names_the_same_object(name: str, time: str) -> None:
     """T5, pitfall 13: one object, however it was wrapped and its key encoded."""
     (found,) = parse(recorded(name)).objects
     assert found == SourceObject(**{**vars(THE_OBJECT), "time": time})
@@ -81,7 +81,7 @@ def test_every_record_is_read() -> None:
 
 
 @pytest.mark.parametrize("name", ["s3-test-event", "sns-s3-test-event"])
-def test_the_test_event_announces_nothing(name: str) -> None:
+def test_the_test_event_names_no_object(name: str) -> None:
     """Pitfall 8: S3 sends it when the notification is set up; it is understood, not an error."""
     assert parse(recorded(name)) == Notification()
 
@@ -105,8 +105,8 @@ def test_the_test_event_announces_nothing(name: str) -> None:
         "[" * 100_000,
     ],
 )
-def test_a_message_of_unknown_shape_is_an_error(body: str) -> None:
-    """Pitfalls 8, 10: what nobody can read must stay in the queue."""
+def test_a_message_of_unknown_format_is_an_error(body: str) -> None:
+    """Pitfalls 8, 10: what cannot be read must stay in the queue."""
     with pytest.raises(UnreadableMessageError):
         parse(body)
 
@@ -119,8 +119,8 @@ def test_a_subscription_to_confirm_is_an_error() -> None:
 
 @pytest.mark.parametrize("name", ["s3-object-removed", "eventbridge-object-deleted"])
 @pytest.mark.parametrize("wrap", [False, True])
-def test_a_removal_is_told_from_an_upload(name: str, wrap: bool) -> None:
-    """T5: in every envelope; which of the two it is decides between making and deleting."""
+def test_a_deletion_is_distinguished_from_an_upload(name: str, wrap: bool) -> None:
+    """T5: in every envelope."""
     body = json.loads(recorded(name))
     (found,) = parse(json.dumps(through_sns(body) if wrap else body)).objects
     assert found.deleted
@@ -138,8 +138,8 @@ def test_a_removal_is_told_from_an_upload(name: str, wrap: bool) -> None:
         "LifecycleExpiration:DeleteMarkerCreated",
     ],
 )
-def test_each_kind_of_removal_has_its_place(name: str) -> None:
-    """P6: all but one may change what the bucket has."""
+def test_each_kind_of_deletion_has_its_place(name: str) -> None:
+    """P6: all of these may change what the bucket has."""
     body = json.loads(recorded("s3-object-removed"))
     body["Records"][0]["eventName"] = name
     (found,) = parse(json.dumps(body)).objects
@@ -148,7 +148,7 @@ def test_each_kind_of_removal_has_its_place(name: str) -> None:
 
 @pytest.mark.parametrize("version", ["v1", None])
 def test_an_expired_version_was_not_the_current_one(version: str | None) -> None:
-    """P6: it changes nothing, unless there are no versions."""
+    """P6: it changes nothing, unless the bucket has no versioning."""
     body = json.loads(recorded("s3-object-removed"))
     body["Records"][0]["eventName"] = "LifecycleExpiration:Delete"
     body["Records"][0]["s3"]["object"]["versionId"] = version
@@ -164,7 +164,7 @@ def test_an_expired_version_was_not_the_current_one(version: str | None) -> None
     "name", ["ObjectTagging:Put", "ObjectRestore:Completed", "LifecycleTransition"]
 )
 def test_other_events_are_reported(name: str) -> None:
-    """Pitfall 10: nobody asked for them, so nobody knows what to do."""
+    """Pitfall 10: they are not subscribed to, so they are not processed."""
     body = json.loads(recorded("s3-object-removed"))
     body["Records"][0]["eventName"] = name
     assert parse(json.dumps(body)).objects == ()
@@ -216,8 +216,8 @@ def test_a_key_survives_each_envelope(key: str) -> None:
 
 
 @given(JSON)
-def test_any_json_is_read_or_refused_and_never_passed_over(value: Any) -> None:
-    """P5, pitfall 10: no other exception, and no silence but for the test event."""
+def test_any_json_is_read_or_rejected_and_never_ignored(value: Any) -> None:
+    """P5, pitfall 10: no other exception, and nothing ignored except the test event."""
     for body in (value, {"Records": value}, {"Records": [value]}, event() | {"detail": value}):
         try:
             found = parse(json.dumps(body))
@@ -230,7 +230,9 @@ def test_any_json_is_read_or_refused_and_never_passed_over(value: Any) -> None:
 @pytest.mark.parametrize("place", ["eventName", "bucket", "key", "versionId", "size", "Records"])
 @settings(max_examples=15)
 @given(depth=st.integers(1, 1_200) | st.integers(1_200, 30_000))
-def test_any_nesting_is_read_or_refused(depth: int, place: str, opening: str, closing: str) -> None:
+def test_any_nesting_is_read_or_rejected(
+    depth: int, place: str, opening: str, closing: str
+) -> None:
     """P5, pitfall 10: however deep, in whichever field; also where an error has to quote it."""
     nested = opening * depth + "1" + closing * depth
     marked = notification()
@@ -250,8 +252,8 @@ def test_any_nesting_is_read_or_refused(depth: int, place: str, opening: str, cl
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused(body: str) -> None:
-    """P5: whatever lands in the queue."""
+def test_any_text_is_read_or_rejected(body: str) -> None:
+    """P5: whatever is in the queue."""
     with suppress(UnreadableMessageError):
         parse(body)
 

@@ -186,7 +186,7 @@ def test_an_object_ends_as_its_outputs(worker: Worker, s3: MemoryS3, log: io.Str
 def test_what_the_processor_rejects_is_recorded(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
-    """P5, R2: what will never work is recorded with its reason and burns no retry."""
+    """P5, R2: what will never work is recorded with its reason and not retried."""
     s3.upload(UPLOADS, KEY, "v1", JUNK)
     assert failures(worker.handle_batch([message("m1", record())], Clock())) == []
     assert set(s3.objects) == {"rejected/uploads/a b.jpg.json"}
@@ -202,10 +202,10 @@ def test_what_the_processor_rejects_is_recorded(
     assert (line["outcome"], line["reason"]) == ("rejected", "not_text")
 
 
-def test_a_fault_goes_back_to_the_queue_with_its_exception(
+def test_a_failure_returns_to_the_queue_with_its_exception(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
-    """R2: what may work later is neither recorded nor lost, and the log says where it broke."""
+    """R2: what may work later is neither recorded nor lost, and the log says where it failed."""
     s3.upload(UPLOADS, KEY, "v1", TEXT)
 
     def deny(operation: str, _arguments: dict[str, Any]) -> None:
@@ -225,7 +225,7 @@ def test_a_fault_goes_back_to_the_queue_with_its_exception(
 
 
 def test_each_record_of_each_message_is_processed(worker: Worker, s3: MemoryS3) -> None:
-    """T4: not the first record alone, not the first message alone."""
+    """T4: not only the first record, not only the first message."""
     for name in "abc":
         s3.upload(UPLOADS, f"uploads/{name}.jpg", "v1", TEXT)
     batch = [
@@ -248,7 +248,7 @@ def test_a_bad_record_fails_its_message_and_no_other(worker: Worker, s3: MemoryS
 
 
 def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: MemoryS3) -> None:
-    """R2: a message with one object still to do must not be deleted."""
+    """R2: a message with one unfinished object must not be deleted."""
     s3.upload(UPLOADS, KEY, "v1", TEXT)
 
     def fail(operation: str, arguments: dict[str, Any]) -> None:
@@ -262,7 +262,7 @@ def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: Mem
 
 
 def test_the_test_event_is_done(worker: Worker, log: io.StringIO) -> None:
-    """Pitfall 8: it has no records and is no failure."""
+    """Pitfall 8: it has no records and is not a failure."""
     batch = [message("m1") | {"body": '{"Service":"Amazon S3","Event":"s3:TestEvent"}'}]
     assert failures(worker.handle_batch(batch, Clock())) == []
     (line,) = lines(log)
@@ -271,7 +271,7 @@ def test_the_test_event_is_done(worker: Worker, log: io.StringIO) -> None:
 
 @pytest.mark.parametrize("body", ["", "{}", "[]", "null", '{"Records": []}', "not JSON"])
 def test_an_unreadable_message_is_a_failure(worker: Worker, body: str) -> None:
-    """Pitfall 10: reporting no failure would delete what nobody has read."""
+    """Pitfall 10: reporting no failure would delete an unread message."""
     assert failures(worker.handle_batch([message("m1") | {"body": body}], Clock())) == ["m1"]
 
 
@@ -289,7 +289,7 @@ def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
 
 
 def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) -> None:
-    """R2: the other outputs are there by then; the next try finds them and adds the last."""
+    """R2: the other outputs are there already; the next try adds the last."""
     s3.upload(UPLOADS, KEY, "v1", TEXT)
     last = "thumbnails/uploads/a b.jpg/lower.txt"
 
@@ -307,7 +307,7 @@ def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) ->
 
 @pytest.mark.parametrize("queue_url", ["https://sqs.invalid/work", ""])
 def test_setting_up_calls_nothing(queue_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """S7: clients are made once, from the environment, and nobody is asked for anything.
+    """S7: clients are created once, from the environment, without a request.
 
     Pitfall 46: also in the one region that S3's endpoint name used to omit, it is the regional one.
     """
@@ -359,7 +359,7 @@ def test_what_is_not_a_batch_raises() -> None:
 
 
 def test_another_bucket_is_not_read(worker: Worker, s3: MemoryS3) -> None:
-    """R5: least of all the one that thumbnails are written to."""
+    """R5: in particular not the one that thumbnails are written to."""
     batch = [message("m1", record(bucket=SETTINGS.thumbnail_bucket))]
     assert failures(worker.handle_batch(batch, Clock())) == ["m1"]
     assert s3.calls == []
@@ -427,7 +427,7 @@ def test_waits_grow_with_the_tries_and_are_spread(worker: Worker, queue: Queue) 
 
 
 def test_the_first_wait_is_no_longer_than_the_queues_own(s3: MemoryS3, queue: Queue) -> None:
-    """R2: a queue that was told to be quick stays so."""
+    """R2: a short visibility timeout is respected."""
     worker = worker_for(s3, queue, replace(SETTINGS, visibility_timeout=3))
     for _ in range(50):
         worker.handle_batch([message("m1")], Clock())
@@ -437,7 +437,7 @@ def test_the_first_wait_is_no_longer_than_the_queues_own(s3: MemoryS3, queue: Qu
 def test_an_older_version_leaves_the_newer_ones_outputs(
     worker: Worker, s3: MemoryS3, log: io.StringIO
 ) -> None:
-    """P6: it is done, says so, and stops at the first output that is newer."""
+    """P6: it is superseded, and the log says so."""
     s3.upload(UPLOADS, KEY, "v1", b"red")
     s3.upload(UPLOADS, KEY, "v2", b"blue")
     newer, older = record(version="v2", sequencer="0B"), record(version="v1", sequencer="0A")
@@ -466,22 +466,22 @@ def test_an_older_versions_rejection_leaves_the_newer_ones(
 def test_a_wait_that_cannot_be_set_loses_nothing(
     worker: Worker, queue: Queue, log: io.StringIO
 ) -> None:
-    """R2: the message still comes back, after its visibility timeout."""
+    """R2: the message still returns, after its visibility timeout."""
     queue.error = TimeoutError("no way there")
     assert failures(worker.handle_batch([message("m1"), message("m2")], Clock())) == ["m1", "m2"]
     assert "no way there" in lines(log)[1]["exception"]
 
 
 def test_without_an_endpoint_nothing_is_called(s3: MemoryS3) -> None:
-    """R2: no SQS endpoint, no wait of our own, the same failures."""
+    """R2: no SQS endpoint, no back-off, the same failures."""
     worker = worker_for(s3, None, replace(SETTINGS, work_queue_url=None))
     assert failures(worker.handle_batch([message("m1")], Clock())) == ["m1"]
 
 
-def test_near_the_end_nothing_more_is_begun(
+def test_near_the_end_no_message_is_started(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
-    """R2: a message that would be cut off is handed back at once, untouched."""
+    """R2: a message that would be cut off returns to the queue at once."""
     s3.upload(UPLOADS, KEY, "v1", TEXT)
     batch = [message("m1", record()), message("m2", record()), message("m3", record())]
     assert failures(worker.handle_batch(batch, Clock([60_000, 60_000, 60_000, 0]))) == ["m3"]
@@ -489,10 +489,10 @@ def test_near_the_end_nothing_more_is_begun(
     assert lines(log)[-1]["outcome"] == "retried"
 
 
-def test_a_request_near_the_end_is_not_begun(
+def test_a_request_near_the_end_is_not_sent(
     worker: Worker, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R2: the message is handed back in time, and the next invocation starts afresh."""
+    """R2: the message returns in time, and the next invocation starts again."""
     s3.upload(UPLOADS, KEY, "v1", TEXT)
     now = time.monotonic()
 
@@ -506,14 +506,14 @@ def test_a_request_near_the_end_is_not_begun(
     assert failures(worker.handle_batch(batch, Clock())) == []
 
 
-def test_the_first_message_is_always_begun(worker: Worker, s3: MemoryS3) -> None:
-    """R2: a function with a short timeout still gets on."""
+def test_the_first_message_is_always_started(worker: Worker, s3: MemoryS3) -> None:
+    """R2: a function with a short timeout still makes progress."""
     s3.upload(UPLOADS, KEY, "v1", TEXT)
     assert failures(worker.handle_batch([message("m1", record())], Clock([2_000]))) == []
 
 
 def uploads(s3: MemoryS3, count: int) -> list[dict[str, Any]]:
-    """Return a batch of so many messages, each with its picture in place."""
+    """Return a batch of this many messages, each with its object uploaded."""
     for number in range(count):
         s3.upload(UPLOADS, f"uploads/{number}.jpg", "v1", TEXT)
     return [message(f"m{n}", record(key=f"uploads/{n}.jpg")) for n in range(count)]
@@ -556,16 +556,16 @@ def test_no_more_messages_at_once_than_threads(worker: Worker, s3: MemoryS3) -> 
 
 
 def test_one_bad_message_of_several_at_once_fails_alone(worker: Worker, s3: MemoryS3) -> None:
-    """T4: whichever thread it is in; what comes back is named in the batch's order."""
+    """T4: whichever thread it is in; failures are reported in the batch's order."""
     batch = uploads(s3, 6)
     batch[1]["body"] = batch[4]["body"] = "unreadable"
     assert failures(replace(worker, threads=3).handle_batch(batch, Clock())) == ["m1", "m4"]
 
 
-def test_what_several_threads_have_not_begun_near_the_end_comes_back(
+def test_what_several_threads_have_not_started_near_the_end_returns(
     worker: Worker, s3: MemoryS3, queue: Queue
 ) -> None:
-    """R2: as with one."""
+    """R2: as with one thread."""
     batch = uploads(s3, 5)
     clock = Clock([60_000, 60_000, 60_000, 0])  # one answer for the batch, two for messages
     failed = failures(replace(worker, threads=2).handle_batch(batch, clock))
@@ -574,7 +574,7 @@ def test_what_several_threads_have_not_begun_near_the_end_comes_back(
 
 
 def test_large_objects_take_turns(worker: Worker, s3: MemoryS3) -> None:
-    """P5: ten at once are decoded within the memory for one, and all get done."""
+    """P5: ten at once are processed within the memory for one, and all succeed."""
     batch = uploads(s3, 10)
     memory = Memory(10_000_000)
     at_once = 0
@@ -596,15 +596,15 @@ def test_large_objects_take_turns(worker: Worker, s3: MemoryS3) -> None:
 def test_a_batch_of_new_messages_is_left_to_lambda_to_delete(
     worker: Worker, s3: MemoryS3, queue: Queue
 ) -> None:
-    """R2: no call more than needed."""
+    """R2: no unnecessary call."""
     worker.handle_batch(uploads(s3, 2), Clock())
     assert queue.deleted == []
 
 
-def test_what_came_before_goes_last_and_each_is_deleted_when_done(
+def test_redelivered_messages_go_last_and_each_is_deleted_when_done(
     worker: Worker, s3: MemoryS3, queue: Queue
 ) -> None:
-    """R2: should it end the invocation, what is done already does not come back with it."""
+    """R2: if one ends the invocation, messages that are done do not return with it."""
     batch = uploads(s3, 4)
     batch[0]["attributes"]["ApproximateReceiveCount"] = "2"
     batch[2]["body"] = "unreadable"
@@ -612,10 +612,10 @@ def test_what_came_before_goes_last_and_each_is_deleted_when_done(
     assert queue.deleted == ["m1", "m3", "m0"]
 
 
-def test_a_message_that_cannot_be_deleted_is_done_all_the_same(
+def test_a_message_that_cannot_be_deleted_is_still_done(
     worker: Worker, s3: MemoryS3, queue: Queue
 ) -> None:
-    """R2: the response still says so to Lambda, which deletes it."""
+    """R2: the response reports no failure, and Lambda deletes it."""
     batch = uploads(s3, 1)
     batch[0]["attributes"]["ApproximateReceiveCount"] = "2"
     queue.error = TimeoutError("no way there")
@@ -625,7 +625,7 @@ def test_a_message_that_cannot_be_deleted_is_done_all_the_same(
 def test_metrics_are_one_line(
     worker: Worker, s3: MemoryS3, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """O3: of the whole invocation, with no call to CloudWatch."""
+    """O3: for the whole invocation, without a call to CloudWatch."""
     batch = uploads(s3, 2)
     s3.upload(UPLOADS, "uploads/2.jpg", "v1", JUNK)
     batch += [message("m2", record(key="uploads/2.jpg")), message("m3") | {"body": "unreadable"}]
@@ -647,10 +647,10 @@ def test_metrics_are_one_line(
     )  # milliseconds since the record's time, a fixed day
 
 
-def test_each_source_has_its_name_folder_and_metrics(
+def test_each_source_has_its_name_prefix_and_metrics(
     worker: Worker, s3: MemoryS3, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """T5, O3: a function of several sources tells them apart in what it writes and says."""
+    """T5, O3: a function with several sources separates them in keys, log and metrics."""
     scans = replace(SETTINGS.sources[UPLOADS], name="scans", output_prefix="scans/")
     both = replace(SETTINGS, sources={**SETTINGS.sources, "scans-bucket": scans})
     batch = [message("m1", record()), message("m2", record(bucket="scans-bucket"))]

@@ -1,4 +1,4 @@
-"""worker/keys.py: one place for each output, whatever the source is called."""
+"""worker/keys.py: one key for each output, whatever the source's key is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10
 NAMES = st.sampled_from(["w1200", "w400", "w1200.webp", "w400.avif"])
 
 
-def test_keys_say_what_they_are() -> None:
+def test_keys_name_source_and_output() -> None:
     """P2: prefix, source key, variant."""
     assert output_key("uploads/a b.jpg", "w400.webp") == "thumbnails/uploads/a b.jpg/w400.webp"
     assert rejection_key("uploads/a b.jpg") == "rejected/uploads/a b.jpg.json"
@@ -52,7 +52,7 @@ def test_a_key_that_is_too_long_is_cut_and_marked(letter: str) -> None:
     assert output_key(key[:-1] + "b", "w400") != made
 
 
-def test_nobody_can_upload_onto_a_cut_key() -> None:
+def test_an_upload_cannot_collide_with_a_shortened_key() -> None:
     """P2: a source named like the cut form of a long one does not overwrite its outputs."""
     long_key = "a" * LONGEST_KEY
     cut = output_key(long_key, "w400").removeprefix("thumbnails/").removesuffix("/w400")
@@ -60,7 +60,7 @@ def test_nobody_can_upload_onto_a_cut_key() -> None:
 
 
 @given(KEYS, st.text("abc.漢", min_size=1, max_size=LONGEST_NAME // 3))
-def test_all_outputs_of_a_source_lie_together(key: str, name: str) -> None:
+def test_all_outputs_of_a_source_share_a_prefix(key: str, name: str) -> None:
     """P6: where its key is cut does not depend on the output, or some would not be found."""
     assert output_key(key, name) == output_key_prefix(key) + name
 

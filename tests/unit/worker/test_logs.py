@@ -30,15 +30,15 @@ def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_a_traceback_is_part_of_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """O1: neither dropped nor spread over lines that belong to nobody."""
+def test_an_exception_is_part_of_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """O1: neither dropped nor spread over several lines."""
     logs.configure("INFO")
     try:
         int("here")
     except ValueError:
         LOGGER.exception("broken")
     (text,) = capsys.readouterr().out.splitlines()
-    assert "test_a_traceback_is_part" in json.loads(text)["exception"]
+    assert "test_an_exception_is_part" in json.loads(text)["exception"]
     assert "ValueError: " in json.loads(text)["exception"]
     assert json.loads(text)["exception_name"] == "ValueError"
 
@@ -57,7 +57,7 @@ def test_lambdas_own_handler_does_not_write_the_line_again() -> None:
 
 
 def test_a_second_set_up_does_not_double_the_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """O1: one event, one line."""
+    """O1: one line per event."""
     logs.configure("INFO")
     logs.configure("INFO")
     LOGGER.info("once")

@@ -1,4 +1,4 @@
-"""The protocol of worker/reconcile.py: whatever is delivered when, one right result."""
+"""worker/reconcile.py: one right result, whatever is delivered when."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def process(body: BinaryIO, _source: Source) -> Sequence[Output]:
 
 @dataclass
 class Model:
-    """A source key's history, happening while its events are worked on."""
+    """A source key's history, which happens while its events are processed."""
 
     random: Random
     key: str
@@ -66,29 +66,29 @@ class Model:
     s3: MemoryS3 = field(default_factory=lambda: MemoryS3(page=2))
     events: list[SourceObject] = field(default_factory=list)
     pending: list[SourceObject] = field(default_factory=list)
-    at_work: list[tuple[SourceObject, Delivery]] = field(default_factory=list)
+    in_progress: list[tuple[SourceObject, Delivery]] = field(default_factory=list)
     newest: tuple[str, bool] = ("", False)
     crashes: int = CRASHES
 
     def run(self, names: Sequence[str]) -> None:
-        """Let it all happen, then check what is there."""
+        """Run the whole history, then check what is there."""
         settings = settings_with(propagate_deletes=self.propagate)
         others = self._neighbours(settings)
         self.s3.before = self._watch
         left = list(names)
         last: Delivery | None = None
-        while left or self.pending or self.at_work:
+        while left or self.pending or self.in_progress:
             # Mostly on with the same one, or no worker would ever be far ahead of the others.
             if last and last.running and self.random.random() < 0.7:
                 self._step(last)
                 continue
             choice = self.random.randrange(
-                len(self.at_work) + 2 * bool(self.pending) + 2 * bool(left)
+                len(self.in_progress) + 2 * bool(self.pending) + 2 * bool(left)
             )
-            if choice < len(self.at_work):
-                last = self.at_work[choice][1]
+            if choice < len(self.in_progress):
+                last = self.in_progress[choice][1]
                 self._step(last)
-            elif self.pending and choice < len(self.at_work) + 2:
+            elif self.pending and choice < len(self.in_progress) + 2:
                 source = self.pending.pop(self.random.randrange(len(self.pending)))
                 self._start(source, settings)
             else:
@@ -97,7 +97,7 @@ class Model:
         assert {key: self.s3.objects.get(key) for key in others} == others, "others' objects"
 
     def _happen(self, name: str) -> None:
-        """Change the source, and announce it once to three times."""
+        """Change the source, and deliver its event once to three times."""
         number = len(self.events) + 1
         # Some digits, of different lengths: what S3 gives.
         sequencer: str | None = f"{number:02X}" + "0" * self.random.randrange(3)
@@ -136,16 +136,16 @@ class Model:
         self._note(source, Delivery(self.s3, work))
 
     def _note(self, source: SourceObject, delivery: Delivery) -> None:
-        self.at_work = [entry for entry in self.at_work if entry[1] is not delivery]
+        self.in_progress = [entry for entry in self.in_progress if entry[1] is not delivery]
         if delivery.running:
-            self.at_work.append((source, delivery))
+            self.in_progress.append((source, delivery))
         elif delivery.error is not None:
             if not isinstance(delivery.error, Crash | storage.ContentionError):
                 raise delivery.error
             self.pending.append(source)
 
     def _step(self, delivery: Delivery) -> None:
-        source = next(source for source, one in self.at_work if one is delivery)
+        source = next(source for source, one in self.in_progress if one is delivery)
         if self.crashes and self.random.random() < 0.03:
             self.crashes -= 1
             delivery.crash()
@@ -154,7 +154,7 @@ class Model:
         self._note(source, delivery)
 
     def _watch(self, operation: str, arguments: dict[str, Any]) -> None:
-        """Look at each change as it is made."""
+        """Check each write and deletion as it is made."""
         key = arguments.get("Key", "")
         present = self.s3.objects.get(key)
         if operation == "PutObject":
@@ -174,7 +174,7 @@ class Model:
         return order(metadata["source-sequencer"]), key == rejection_key(self.key)
 
     def _check(self) -> None:
-        """Compare what is there with what one worker, one event after the other, would leave."""
+        """Compare what is there with what one worker would leave that had the events in order."""
         prefix, record = output_key_prefix(self.key), rejection_key(self.key)
         outputs = {
             key.removeprefix(prefix): stored
@@ -199,7 +199,7 @@ class Model:
             (bytes_,) = {stored.body for stored in outputs.values()}
             assert sequencer == last.sequencer, "not of the newest event"
             assert outputs.keys() == {f"w{number}" for number in range(int(bytes_))}, "half a set"
-            # Erased since, nobody can know what it was: but once it was there.
+            # Its version may have been deleted permanently since.
             assert body in (None, bytes_) if not self.propagate else body == bytes_, (
                 "another version"
             )
@@ -208,7 +208,7 @@ class Model:
             assert body in (None, b"0"), "a record of what has outputs"
 
     def _neighbours(self, settings: Settings) -> dict[str, Stored]:
-        """Put results of sources there whose keys are alike, and a file of somebody else's."""
+        """Add results of sources with similar keys, which must stay."""
         for key in (f"{self.key}/a.jpg", f"{self.key}.jpg", self.key[:-1]):
             self.s3.upload(BUCKET, key, "n", b"2")
             source = SourceObject(BUCKET, key, "n", sequencer="00")
@@ -226,7 +226,7 @@ class Model:
 
 @contextmanager
 def stepwise() -> Iterator[None]:
-    """Have requests that go together wait for their turns like all others."""
+    """Make requests that run together wait for their turns like all others."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reconcile, "_run_together", interleavings.run_together)
         yield
@@ -246,16 +246,16 @@ def test_one_right_result(names: list[str], key: str, propagate: bool, seed: int
 
 
 class Unconditional(MemoryS3):
-    """An S3 that leaves conditions of one operation out of account."""
+    """An S3 that ignores a condition of one operation."""
 
     ignored: tuple[str, str] = ("", "")
 
     def put_object(self, **arguments: Any) -> dict[str, Any]:
-        """Store it, if the rest of the conditions holds."""
+        """Store it if the other conditions hold."""
         return super().put_object(**self._without("put", arguments))
 
     def delete_object(self, **arguments: Any) -> dict[str, Any]:
-        """Delete it, if the rest of the conditions holds."""
+        """Delete it if the other conditions hold."""
         return super().delete_object(**self._without("delete", arguments))
 
     def _without(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -299,7 +299,7 @@ BROKEN: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("step", BROKEN)
 def test_each_step_is_needed(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P6: without any one of them the model finds a history that ends wrong."""
+    """P6: without any one of them the model finds a history with a wrong result."""
     change = BROKEN[step]
     if len(change) == 3:
         monkeypatch.setattr(*change)

@@ -1,4 +1,4 @@
-"""worker/reconcile.py: each end by itself; test_ordering.py has them all at once."""
+"""worker/reconcile.py: each outcome on its own; test_ordering.py combines them."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def upload(s3: MemoryS3, number: int, outputs: int | None) -> SourceObject:
     return version(number, deleted=outputs is None)
 
 
-def test_a_new_picture_costs_no_question_but_two(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: its writes are conditional; then a list and the look for a record, and that is all."""
+def test_a_new_object_costs_two_reads_of_results(s3: MemoryS3, run: Reconcile) -> None:
+    """P6: its writes are conditional; then one list and one HEAD of the record."""
     result = run(upload(s3, 1, 2))
     assert result.outcome == "succeeded"
     assert result.output_count == 2
@@ -76,7 +76,7 @@ def test_a_new_picture_costs_no_question_but_two(s3: MemoryS3, run: Reconcile) -
 
 
 def test_a_rejection_replaces_older_outputs(s3: MemoryS3, run: Reconcile) -> None:
-    """P5, P6: thumbnails of what is not there any more are a wrong result."""
+    """P5, P6: thumbnails of an older version are a wrong result."""
     run(upload(s3, 1, 2))
     assert run(upload(s3, 2, 0)).outcome == "rejected"
     assert list(s3.objects) == [RECORD]
@@ -85,7 +85,7 @@ def test_a_rejection_replaces_older_outputs(s3: MemoryS3, run: Reconcile) -> Non
 
 
 def test_outputs_replace_an_older_rejection(s3: MemoryS3, run: Reconcile) -> None:
-    """P5, P6: and the other way round."""
+    """P5, P6: and the reverse."""
     run(upload(s3, 1, 0))
     assert run(upload(s3, 2, 2)).outcome == "succeeded"
     assert sorted(s3.objects) == OUTPUTS
@@ -93,15 +93,19 @@ def test_outputs_replace_an_older_rejection(s3: MemoryS3, run: Reconcile) -> Non
     assert sorted(s3.objects) == OUTPUTS
 
 
-def test_outputs_that_a_newer_version_does_not_have_go(s3: MemoryS3, run: Reconcile) -> None:
+def test_outputs_that_a_newer_version_does_not_have_are_deleted(
+    s3: MemoryS3, run: Reconcile
+) -> None:
     """P6: complete, and nothing else."""
     run(upload(s3, 1, 2))
     run(upload(s3, 2, 1))
     assert list(s3.objects) == OUTPUTS[:1]
 
 
-def test_a_duplicate_after_the_sources_end_takes_nothing_away(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: who deletes originals once they are worked on keeps the thumbnails."""
+def test_a_duplicate_after_the_sources_deletion_deletes_nothing(
+    s3: MemoryS3, run: Reconcile
+) -> None:
+    """P6: deleting originals after processing keeps the thumbnails."""
     run(upload(s3, 1, 2))
     del s3.versions[BUCKET, KEY, "v1"]
     before = dict(s3.objects)
@@ -109,8 +113,10 @@ def test_a_duplicate_after_the_sources_end_takes_nothing_away(s3: MemoryS3, run:
     assert s3.objects == before
 
 
-def test_half_a_set_that_cannot_become_whole_goes(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: all outputs or a record, never half: here a worker died and then the source was gone."""
+def test_an_incomplete_set_that_cannot_be_completed_is_deleted(
+    s3: MemoryS3, run: Reconcile
+) -> None:
+    """P6: all outputs or a record: here a worker died, and then the source was deleted."""
     run(upload(s3, 1, 2))
     del s3.objects[OUTPUTS[0]]
     del s3.versions[BUCKET, KEY, "v1"]
@@ -118,8 +124,10 @@ def test_half_a_set_that_cannot_become_whole_goes(s3: MemoryS3, run: Reconcile) 
     assert list(s3.objects) == [RECORD]
 
 
-def test_what_is_overwritten_without_versions_leaves_nothing(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: not even what a worker that died has left of it."""
+def test_what_is_overwritten_without_versioning_leaves_nothing(
+    s3: MemoryS3, run: Reconcile
+) -> None:
+    """P6: not even the outputs of a worker that died."""
     run(upload(s3, 2, 0))
     source = replace(version(1), version_id=None)
     left = Output("w0", b"1", "text/plain")
@@ -131,7 +139,7 @@ def test_what_is_overwritten_without_versions_leaves_nothing(s3: MemoryS3, run: 
 def test_a_version_without_a_sequencer_joins_its_own_results(
     s3: MemoryS3, run: Reconcile, requests: Executor
 ) -> None:
-    """P6: objects announced anew, for variants that are new, are as new as they were."""
+    """P6: objects that are sent again, for new variants, keep their place in the order."""
     run(upload(s3, 3, 1))
     again = replace(version(3), sequencer=None)
 
@@ -144,27 +152,27 @@ def test_a_version_without_a_sequencer_joins_its_own_results(
     assert s3.objects[OUTPUTS[0]].body == b"1"  # written once
 
 
-def test_somebody_elses_file_stays(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: what does not say which source it comes from was not made here."""
+def test_an_external_file_stays(s3: MemoryS3, run: Reconcile) -> None:
+    """P6: an object whose metadata name no source was not written by the worker."""
     s3.put_object(Bucket="thumbnails", Key="thumbnails/uploads/a.jpg/note", Body=b"", Metadata={})
     run(upload(s3, 1, 2))
     run(upload(s3, 2, 0))
     assert sorted(s3.objects) == [RECORD, "thumbnails/uploads/a.jpg/note"]
 
 
-def test_removals_are_not_followed_unless_asked(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: off by default, and then without a request."""
+def test_deletes_are_not_propagated_by_default(s3: MemoryS3, run: Reconcile) -> None:
+    """P6: and then no request is sent."""
     run(upload(s3, 1, 2))
     s3.calls.clear()
     assert run(upload(s3, 2, None)).outcome == "skipped"
     assert s3.calls == []
 
 
-def test_a_removal_takes_the_outputs_along(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: under the rules of any other version, whatever comes first."""
-    uploaded, removed = upload(s3, 1, 2), upload(s3, 2, None)
+def test_a_deletion_deletes_the_outputs(s3: MemoryS3, run: Reconcile) -> None:
+    """P6: by the rules of any other version, whichever event comes first."""
+    uploaded, deleted = upload(s3, 1, 2), upload(s3, 2, None)
     run(uploaded, PROPAGATING)
-    assert run(removed, PROPAGATING).outcome == "deleted"
+    assert run(deleted, PROPAGATING).outcome == "deleted"
     assert run(uploaded, PROPAGATING).outcome == "superseded"
     (stored,) = s3.objects.values()
     record = json.loads(stored.body)
@@ -185,7 +193,7 @@ def test_a_removal_takes_the_outputs_along(s3: MemoryS3, run: Reconcile) -> None
 
 
 @pytest.mark.parametrize("erased", [None, 1])
-def test_what_a_removal_uncovers_comes_back(
+def test_a_version_that_a_deletion_restores_is_processed(
     s3: MemoryS3, run: Reconcile, erased: int | None
 ) -> None:
     """P6: deleting a delete marker, or the newest version, makes an older one the current one."""
@@ -201,24 +209,24 @@ def test_what_a_removal_uncovers_comes_back(
     assert sorted(s3.objects) == OUTPUTS
 
 
-def test_a_removal_without_a_place_in_the_order(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: it counts if the object is gone, after all outputs there are; else it changes nothing."""
-    removed = version(9, deleted=True, sequencer=None)
-    assert run(removed, PROPAGATING).outcome == "skipped"
+def test_a_deletion_without_a_sequencer(s3: MemoryS3, run: Reconcile) -> None:
+    """P6: it counts if the object is gone, as the newest event; else it changes nothing."""
+    deleted = version(9, deleted=True, sequencer=None)
+    assert run(deleted, PROPAGATING).outcome == "skipped"
     run(upload(s3, 1, 2), PROPAGATING)
     before = dict(s3.objects)
-    assert run(removed, PROPAGATING).outcome == "skipped"
+    assert run(deleted, PROPAGATING).outcome == "skipped"
     assert s3.objects == before
     upload(s3, 2, None)
     for outcome in ("deleted", "skipped"):
-        assert run(removed, PROPAGATING).outcome == outcome
+        assert run(deleted, PROPAGATING).outcome == outcome
         assert list(s3.objects) == [RECORD]
     assert run(upload(s3, 2, 2), PROPAGATING).outcome == "succeeded"
     assert sorted(s3.objects) == OUTPUTS
 
 
 def test_another_bucket_is_not_touched(s3: MemoryS3, run: Reconcile) -> None:
-    """R5: not even where removals are followed."""
+    """R5: not even where deletes are propagated."""
     source = replace(version(1, deleted=True), bucket=SETTINGS.thumbnail_bucket)
     with pytest.raises(reconcile.UnknownBucketError):
         run(source, PROPAGATING)

@@ -1,4 +1,4 @@
-"""worker/settings.py: a wrong environment is refused with a sentence, at the first event."""
+"""worker/settings.py: a wrong environment fails with a sentence, at the first event."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def test_the_environment_becomes_settings() -> None:
 
 
 def test_source_and_destination_must_differ() -> None:
-    """R5, trap 16: one bucket for both would make thumbnails of thumbnails for ever."""
+    """R5, pitfall 16: one bucket for both would make thumbnails of thumbnails forever."""
     with pytest.raises(SettingsError, match="must be another bucket"):
         Settings.from_environment(ENVIRONMENT | {"THUMBNAIL_BUCKET": "uploads-bucket"})
 
 
 def test_only_the_queue_may_be_left_out() -> None:
-    """R2: no queue means no endpoint to reach it by; anything else missing is a mistake."""
+    """R2: without an endpoint for SQS there is no queue URL; everything else is required."""
     for absent in ({"WORK_QUEUE_URL": ""}, {}):
         rest = {name: value for name, value in ENVIRONMENT.items() if name != "WORK_QUEUE_URL"}
         assert Settings.from_environment(rest | absent).work_queue_url is None
@@ -59,8 +59,8 @@ def test_only_the_queue_may_be_left_out() -> None:
             Settings.from_environment(ENVIRONMENT | {name: ""})
 
 
-def test_the_functions_memory_is_lambdas_to_say() -> None:
-    """P5: outside of Lambda nobody says, and there is no bound."""
+def test_the_functions_memory_is_set_by_lambda() -> None:
+    """P5: outside of Lambda there is no bound."""
     assert Settings.from_environment(ENVIRONMENT).memory_megabytes is None
     assert Settings.from_environment(ENVIRONMENT | {MEMORY: "1792"}).memory_megabytes == 1792
 
@@ -68,13 +68,13 @@ def test_the_functions_memory_is_lambdas_to_say() -> None:
 @pytest.mark.parametrize("name", ["MAX_OBJECT_BYTES", "MAX_PIXELS", "VISIBILITY_TIMEOUT", MEMORY])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e6", "many", "²"])
 def test_limits_are_whole_numbers(name: str, value: str) -> None:
-    """Trap 43: a limit that cannot be read must not become no limit."""
+    """Pitfall 43: a limit that cannot be read must not become no limit."""
     with pytest.raises(SettingsError, match=name):
         Settings.from_environment(ENVIRONMENT | {name: value})
 
 
-def test_each_bucket_is_told_apart() -> None:
-    """T5: every source has its output_prefix, its variants and its own answer to removals."""
+def test_each_bucket_has_its_own_settings() -> None:
+    """T5: every source has its output prefix, its variants and its handling of deletions."""
     variants = json.loads(ENVIRONMENT["VARIANTS"])
     variants["small"] = {"widths": [64], "formats": {"avif": 50}, "cache_control": "no-cache"}
     scans = {
@@ -86,8 +86,8 @@ def test_each_bucket_is_told_apart() -> None:
         "suffixes": [".jpg"],
     }
     sources = {"uploads-bucket": {"name": "default"}, "scans-bucket": scans}
-    told = {"VARIANTS": json.dumps(variants), "SOURCES": json.dumps(sources)}
-    found = Settings.from_environment(ENVIRONMENT | told).sources
+    changed = {"VARIANTS": json.dumps(variants), "SOURCES": json.dumps(sources)}
+    found = Settings.from_environment(ENVIRONMENT | changed).sources
     assert found == {
         "uploads-bucket": SOURCE,
         "scans-bucket": Source(
@@ -120,7 +120,7 @@ def test_each_bucket_is_told_apart() -> None:
     ],
 )
 def test_sources_have_a_shape(value: str) -> None:
-    """T5: two parameters with one bucket's name, for one, are found before the first picture."""
+    """T5: for example, two parameters with one bucket's name fail before the first image."""
     with pytest.raises(SettingsError, match="SOURCES"):
         Settings.from_environment(ENVIRONMENT | {"SOURCES": value})
 
@@ -148,6 +148,6 @@ def test_sources_have_a_shape(value: str) -> None:
     ],
 )
 def test_variants_have_a_shape(value: str) -> None:
-    """P1: checked before the first picture, not by the encoder's exception in each."""
+    """P1: checked before the first image, not by the encoder's exception for each."""
     with pytest.raises(SettingsError, match="VARIANTS"):
         Settings.from_environment(ENVIRONMENT | {"VARIANTS": value})

@@ -57,14 +57,14 @@ def write(s3: Any, source: SourceObject, body: bytes = b"bytes", key: str = "out
 
 
 def test_the_named_version_is_read(s3: MemoryS3) -> None:
-    """Trap 14: the event's version, not whatever is newest when the message is worked on."""
+    """Pitfall 14: the event's version, not whatever is newest when the message is processed."""
     s3.upload("uploads", SOURCE.key, "v1", b"one")
     s3.upload("uploads", SOURCE.key, "v2", b"two")
     assert storage.read(s3, SOURCE, limit=3).read() == b"one"
 
 
-def test_too_large_is_refused_before_the_download(s3: MemoryS3) -> None:
-    """P5, trap 43: the limit is looked at before the bytes are."""
+def test_too_large_is_rejected_before_the_download(s3: MemoryS3) -> None:
+    """P5, pitfall 43: the limit is checked before any byte is downloaded."""
 
     class Unread(io.RawIOBase):
         def readinto(self, _buffer: Any) -> int:
@@ -83,7 +83,7 @@ def test_too_large_is_refused_before_the_download(s3: MemoryS3) -> None:
 
 
 @pytest.mark.parametrize("breaks", [1, 2])
-def test_a_download_that_breaks_off_is_tried_again_once(s3: MemoryS3, breaks: int) -> None:
+def test_an_interrupted_download_is_retried_once(s3: MemoryS3, breaks: int) -> None:
     """R2: inside the invocation first, then through the queue."""
     s3.upload("uploads", SOURCE.key, "v1", b"all of it")
     whole = s3.get_object
@@ -105,7 +105,7 @@ def test_a_download_that_breaks_off_is_tried_again_once(s3: MemoryS3, breaks: in
 
 
 def test_no_bytes_are_a_reason(s3: MemoryS3) -> None:
-    """P5: an empty object is told from a damaged one."""
+    """P5: an empty object has a reason of its own."""
     s3.upload("uploads", SOURCE.key, "v1", b"")
     with pytest.raises(Rejection) as rejected:
         storage.read(s3, SOURCE, limit=4)
@@ -124,7 +124,7 @@ def test_no_bytes_are_a_reason(s3: MemoryS3) -> None:
 def test_what_will_never_be_readable_is_rejected(
     s3: MemoryS3, code: str, status: int, reason: str
 ) -> None:
-    """R2: trying again would only burn retries."""
+    """R2: retries would not help."""
     s3.before = raising(code, status)
     with pytest.raises(Rejection) as rejected:
         storage.read(s3, SOURCE, limit=4)
@@ -143,22 +143,22 @@ def test_what_will_never_be_readable_is_rejected(
         ("SomethingNew", 400),
     ],
 )
-def test_everything_else_goes_back_to_the_queue(s3: MemoryS3, code: str, status: int) -> None:
-    """R2: a right or a key can be given back; what is not known to be final is not."""
+def test_everything_else_returns_to_the_queue(s3: MemoryS3, code: str, status: int) -> None:
+    """R2: a permission or a key can be restored; only known final errors are final."""
     s3.before = raising(code, status)
     with pytest.raises(ClientError):
         storage.read(s3, SOURCE, limit=4)
 
 
-def test_bytes_overwritten_without_versions_are_told(s3: MemoryS3) -> None:
-    """P6: without versions the event's own bytes may be gone; the newer event does the work."""
+def test_bytes_overwritten_without_versioning_are_superseded(s3: MemoryS3) -> None:
+    """P6: without versioning the event's own bytes may be gone; the newer event is processed."""
     unversioned = SourceObject(bucket="uploads", key="k", etag="not-it")
     s3.upload("uploads", "k", "null", b"newer")
     with pytest.raises(SupersededError):
         storage.read(s3, unversioned, limit=9)
 
 
-def test_the_identity_goes_along() -> None:
+def test_metadata_identify_the_source() -> None:
     """P3: ASCII, within S3's 2 KB, and only what is known."""
     assert storage.identity(SOURCE) == {
         "source-bucket": "uploads",
@@ -172,8 +172,8 @@ def test_the_identity_goes_along() -> None:
     assert len(json.dumps(metadata)) < 2_000
 
 
-def test_a_write_asks_for_everything_that_it_should() -> None:
-    """P3, S4, trap 39: exactly these arguments, no ACL among them, and S3's own model agrees."""
+def test_a_write_has_exactly_these_arguments() -> None:
+    """P3, S4, pitfall 39: no ACL among them, and S3's own model agrees."""
     client = botocore.session.Session().create_client(
         "s3",
         region_name="xx-test-1",
@@ -212,7 +212,7 @@ def test_a_write_asks_for_everything_that_it_should() -> None:
 
 
 def test_an_older_version_never_overwrites_a_newer_one(s3: MemoryS3) -> None:
-    """P6, trap 14: whichever comes first."""
+    """P6, pitfall 14: whichever comes first."""
     write(s3, version(2), b"new")
     assert write(s3, version(1), b"old") is None
     assert s3.objects["out"].body == b"new"
@@ -223,7 +223,7 @@ def test_an_older_version_never_overwrites_a_newer_one(s3: MemoryS3) -> None:
 
 
 def test_a_duplicate_leaves_what_is_there(s3: MemoryS3) -> None:
-    """P6, trap 51: at-least-once delivery must not pile up versions of one thumbnail."""
+    """P6, pitfall 51: at-least-once delivery must not pile up versions of one thumbnail."""
     written = write(s3, version(1))
     first = s3.objects["out"]
     assert write(s3, version(1)) == written
@@ -231,15 +231,15 @@ def test_a_duplicate_leaves_what_is_there(s3: MemoryS3) -> None:
 
 
 def test_one_version_has_several_events(s3: MemoryS3) -> None:
-    """P6: its removal for good comes after its upload, whatever they have in common."""
+    """P6: its permanent deletion comes after its upload, though the version is the same."""
     write(s3, version(1, sequencer="01"), b"uploaded")
-    write(s3, version(1, sequencer="02"), b"removed")
+    write(s3, version(1, sequencer="02"), b"deleted")
     assert write(s3, version(1, sequencer="01"), b"uploaded") is None
-    assert s3.objects["out"].body == b"removed"
+    assert s3.objects["out"].body == b"deleted"
 
 
 def test_without_sequencers_the_last_one_stays(s3: MemoryS3) -> None:
-    """P6: no order is known, and a known one wins over none."""
+    """P6: no order is known; a version with a sequencer wins over one without."""
     first, second = (SourceObject("uploads", "k", name, name) for name in ("x", "y"))
     write(s3, first)
     assert write(s3, second) == write(s3, second)
@@ -248,8 +248,8 @@ def test_without_sequencers_the_last_one_stays(s3: MemoryS3) -> None:
     assert write(s3, first) is None
 
 
-def test_a_write_that_is_overtaken_looks_again(s3: MemoryS3) -> None:
-    """P6: between looking and replacing, another worker may be faster."""
+def test_a_write_that_is_overtaken_compares_again(s3: MemoryS3) -> None:
+    """P6: between comparing and replacing, another worker may be faster."""
     write(s3, version(1))
     overtaking = iter([version(2), version(4)])
 
@@ -265,7 +265,7 @@ def test_a_write_that_is_overtaken_looks_again(s3: MemoryS3) -> None:
 
 
 def test_an_output_deleted_meanwhile_is_written_anew(s3: MemoryS3) -> None:
-    """P6: If-Match on nothing answers 404, which is no reason to give up."""
+    """P6: If-Match on nothing answers 404, which is not an error here."""
     write(s3, version(1))
 
     def delete(operation: str, arguments: Mapping[str, Any]) -> None:
@@ -277,7 +277,7 @@ def test_an_output_deleted_meanwhile_is_written_anew(s3: MemoryS3) -> None:
     assert s3.objects["out"].metadata["source-version"] == "v2"
 
 
-def test_endless_contention_goes_back_to_the_queue(s3: MemoryS3) -> None:
+def test_endless_contention_returns_to_the_queue(s3: MemoryS3) -> None:
     """R2: bounded, then another try later."""
     write(s3, version(1))
     s3.before = _conflict
@@ -286,8 +286,8 @@ def test_endless_contention_goes_back_to_the_queue(s3: MemoryS3) -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("SlowDown", 503)])
-def test_a_refused_write_is_an_error(s3: MemoryS3, code: str, status: int) -> None:
-    """R2: never taken for a conflict."""
+def test_a_denied_write_is_an_error(s3: MemoryS3, code: str, status: int) -> None:
+    """R2: it is not a conflict."""
     s3.before = raising(code, status)
     with pytest.raises(ClientError, match=code):
         write(s3, version(1))
@@ -295,7 +295,7 @@ def test_a_refused_write_is_an_error(s3: MemoryS3, code: str, status: int) -> No
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
 def test_one_level_is_listed_page_by_page(s3: MemoryS3, page: int) -> None:
-    """P6: what is missed would stay, what is another source's would be taken for this one's."""
+    """P6: no output is missed, and none of another source is included."""
     s3.page = page
     tags = {}
     for key in ("t/a/w1", "t/a/w2", "t/a/b/w1", "t/a/b/w2", "t/a.jpg/w1", "t/a", "t/a/x"):
@@ -305,8 +305,8 @@ def test_one_level_is_listed_page_by_page(s3: MemoryS3, page: int) -> None:
     assert sorted(found) == [(key, tags[key]) for key in ("t/a/w1", "t/a/w2", "t/a/x")]
 
 
-def test_only_what_was_looked_at_is_removed(s3: MemoryS3) -> None:
-    """P6: in between, a newer version may have come, or somebody else may have removed it."""
+def test_only_the_result_that_was_read_is_deleted(s3: MemoryS3) -> None:
+    """P6: meanwhile it may have been replaced by a newer version, or deleted."""
     old = write(s3, version(1))
     new = write(s3, version(2))
     assert old is not None
@@ -321,8 +321,8 @@ def test_only_what_was_looked_at_is_removed(s3: MemoryS3) -> None:
 @pytest.mark.parametrize(
     ("code", "status"), [("AccessDenied", 403), ("ConditionalRequestConflict", 409)]
 )
-def test_a_refused_removal_is_an_error(s3: MemoryS3, code: str, status: int) -> None:
-    """P6: it may still be there, and nobody else needs to come by."""
+def test_a_denied_deletion_is_an_error(s3: MemoryS3, code: str, status: int) -> None:
+    """P6: it may still be there, and no other delivery may follow."""
     old = write(s3, version(1))
     assert old is not None
     s3.before = raising(code, status)
@@ -330,8 +330,8 @@ def test_a_refused_removal_is_an_error(s3: MemoryS3, code: str, status: int) -> 
         storage.delete(s3, "thumbnails", old)
 
 
-def test_the_current_version_is_told(s3: MemoryS3) -> None:
-    """P6: whatever a removal left, with the names that its outputs will carry."""
+def test_the_current_version_is_returned(s3: MemoryS3) -> None:
+    """P6: what a deletion left, with the identity that its outputs will have."""
     gone = SourceObject("uploads", "k", "v2", sequencer="0B", deleted=True)
     assert storage.current_version(s3, gone) is None
     s3.upload("uploads", "k", "v1", b"one")
@@ -346,7 +346,7 @@ def test_the_current_version_is_told(s3: MemoryS3) -> None:
 
 @pytest.mark.parametrize("code", ["AccessDenied", "403", "SlowDown"])
 def test_not_knowing_is_not_gone(s3: MemoryS3, code: str) -> None:
-    """R2: an answer that says nothing of the object deletes nothing."""
+    """R2: a response that does not say whether the object exists deletes nothing."""
     s3.before = raising(code, 403)
     with pytest.raises(ClientError):
         storage.current_version(s3, SOURCE)

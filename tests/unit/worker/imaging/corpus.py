@@ -1,4 +1,4 @@
-"""Files made in code, each with what has to become of it: golden properties or a reason."""
+"""Files made in code, each with its expected outcome: golden properties or a reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (250, 250
 BLACK, YELLOW = (0, 0, 0), (255, 255, 0)
 SIZE = (200, 100)
 SECRET = b"SECRET"
-"""Stands in every polyglot's second half; no output may hold it."""
+"""In every polyglot's second half; no output may contain it."""
 
 VARIANTS = Variants(
     widths=(120, 40), formats={"jpeg": 85, "webp": 80, "avif": 70}, max_pixels=1_000_000
@@ -43,7 +43,7 @@ STORED_AS = {
 
 @dataclass(frozen=True)
 class Golden:
-    """What a picture looks like upright: its size and the middle of each of its quarters.
+    """What an image looks like upright: its size and the middle of each of its quarters.
 
     Four different `corners` (above left, above right, below left, below right) are its orientation
     marks, and as it is made of nothing else, their mean is its own. A `grey` one has a single
@@ -64,7 +64,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class Specimen:
-    """One file, what is expected of it, and within which bounds, in seconds and MiB of its own."""
+    """One file, its expected outcome, and its limits in seconds and MiB."""
 
     name: str
     make: Callable[[], bytes]
@@ -79,7 +79,7 @@ class Specimen:
 def quarters(
     size: Size = SIZE, corners: Sequence[Colour] = (RED, GREEN, BLUE, WHITE)
 ) -> Image.Image:
-    """Red and green above blue and white: each turn and mirroring shows."""
+    """Return red and green above blue and white: each rotation and mirroring shows."""
     width, height = size
     image = Image.new("RGB", size, corners[0])
     draw = ImageDraw.Draw(image)
@@ -105,7 +105,7 @@ def turned(format_name: str, orientation: int) -> bytes:
 
 
 def profile_with_red_and_blue_swapped() -> bytes:
-    """Return an sRGB profile whose primaries' tags are exchanged: what it means is plain to see."""
+    """Return an sRGB profile whose primaries' tags are exchanged, which is easy to see."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     profile = profile.replace("sRGB".encode("utf-16-be"), "test".encode("utf-16-be"))
     for tag, other in [(b"rXYZ", b"swap"), (b"bXYZ", b"rXYZ"), (b"swap", b"bXYZ")]:
@@ -114,7 +114,7 @@ def profile_with_red_and_blue_swapped() -> bytes:
 
 
 def _profile(kind: bytes, space: bytes, tags: Mapping[bytes, bytes]) -> bytes:
-    """Return an ICC profile that holds no more than it has to."""
+    """Return an ICC profile with the required parts only."""
 
     def text(signature: bytes, value: str) -> bytes:
         encoded = value.encode("utf-16-be")
@@ -176,12 +176,12 @@ def png_chunk(name: bytes, body: bytes = b"") -> bytes:
 
 
 def png_with(data: bytes, chunks: bytes) -> bytes:
-    """Insert chunks behind a PNG's header."""
+    """Insert chunks after a PNG's header."""
     return data[:33] + chunks + data[33:]
 
 
 def png(size: Size, rows: bytes, *, depth: int = 8, interlaced: bool = False) -> bytes:
-    """Return a PNG of three channels that claims this size and holds these rows."""
+    """Return a PNG of three channels with this size in its header and these rows."""
     head = struct.pack(">IIBBBBB", *size, depth, 2, 0, 0, interlaced)
     chunks = png_chunk(b"IHDR", head) + png_chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + chunks + png_chunk(b"IEND")
@@ -213,7 +213,7 @@ def tiff(*entries: TiffEntry) -> bytes:
 
 
 def tiled_tiff(tile: int) -> bytes:
-    """Return a picture of one pixel in a deflated tile of so many pixels each way."""
+    """Return an image of one pixel in a deflated tile of this width and height."""
     return tiff(
         *(short(256, 1), short(257, 1), short(258, 8), short(259, 8), short(262, 1)),
         *(short(277, 1), long(322, tile), long(323, tile), long(324, 8), long(325, 100)),
@@ -384,7 +384,7 @@ def _with_alpha(image: Image.Image, alpha: int = 128) -> Image.Image:
 
 
 def _png_with_text(count: int) -> bytes:
-    """Return a PNG with so many comments of a million zeros each, compressed to a thousandth."""
+    """Return a PNG with this many comments of a million zeros each, compressed to a thousandth."""
     body = zlib.compress(b"\x00" * 1_000_000)
     chunks = [png_chunk(b"zTXt", b"a%d\x00\x00" % number + body) for number in range(count)]
     return png_with(saved(quarters()), b"".join(chunks))
@@ -435,7 +435,7 @@ def _plain() -> list[Specimen]:
 
 
 def _broken() -> list[Specimen]:
-    """Return each format cut off in its header and in its pixels, and what is no picture."""
+    """Return each format cut off in its header and in its pixels, and files that are not images."""
     specimens = []
     for name, percent in product(KINDS, (10, 50, 90)):
         specimens.append(
@@ -455,7 +455,7 @@ def _cut(name: str, percent: int) -> bytes:
 
 
 LONG_NAMES = tuple("uploads/" + letter * (1016 // len(letter.encode())) for letter in "aé漢😀")
-"""Keys of S3's most bytes, 1,024, or as near as whole characters come."""
+"""Keys of 1,024 bytes, S3's limit, or as near as whole characters come."""
 
 SPECIMENS: Sequence[Specimen] = (
     *_plain(),

@@ -1,4 +1,4 @@
-"""A picture worked on in a process of its own that the system stops at its bounds."""
+"""Processes an image in its own process, which the system stops at its limits."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from worker.settings import Variants
 
 _MEBIBYTE = 1 << 20
 _SPARE_ADDRESSES = 512 * _MEBIBYTE
-"""Claimed and never used: stacks of encoders' threads, arenas. What is used is measured."""
+"""Reserved and never used: stacks of encoders' threads, arenas. What is used is measured."""
 
 
 @dataclass(frozen=True)
-class Ending:
-    """What became of a picture: outputs, or a rejection's reason and detail, or an error.
+class Outcome:
+    """What became of an image: outputs, or a rejection's reason, or an error.
 
     `mebibytes` is the most memory that it took beyond what the process had before.
     """
@@ -39,22 +39,22 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["pytest", __name__])
 
 
-def make(data: bytes, variants: Variants, *, seconds: int, mebibytes: int) -> Ending:
-    """Make thumbnails within so much processor time and memory."""
+def make(data: bytes, variants: Variants, *, seconds: int, mebibytes: int) -> Outcome:
+    """Make thumbnails within these limits of processor time and memory."""
     receiver, sender = _FORKS.Pipe(duplex=False)
     child = _FORKS.Process(target=_work, args=(sender, data, variants, seconds, mebibytes))
     child.start()
     sender.close()
     try:
-        ending = receiver.recv()
+        outcome = receiver.recv()
     except EOFError:
         child.join()
         code = child.exitcode or 0
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return Ending(error=f"stopped by {name}; allowed: {seconds} s, {mebibytes} MiB")
+        return Outcome(error=f"stopped by {name}; allowed: {seconds} s, {mebibytes} MiB")
     child.join()
-    assert isinstance(ending, Ending)
-    return ending
+    assert isinstance(outcome, Outcome)
+    return outcome
 
 
 def _work(
@@ -72,9 +72,9 @@ def _work(
         outputs = thumbnails.make(source, variants)
     except Rejection as rejection:
         reason = rejection.reason
-    except Exception as failure:  # noqa: BLE001 -- told to the test, which fails
+    except Exception as failure:  # noqa: BLE001 -- reported to the test, which fails
         error = repr(failure)
-    results.send(Ending(outputs, reason, error, (_kibibytes("VmHWM") - before) / 1024))
+    results.send(Outcome(outputs, reason, error, (_kibibytes("VmHWM") - before) / 1024))
 
 
 def _kibibytes(name: str) -> int:

@@ -37,7 +37,7 @@ def entry(identity: int, kind: bytes = b"av01") -> bytes:
 
 
 def within(*samples: bytes, extents: int = 1, kind: bytes = b"av01") -> bytes:
-    """Return a container with these items in its "idat", each in so many extents."""
+    """Return a container with these items in its "idat", each in this many extents."""
     numbers = range(1, len(samples) + 1)
     starts = accumulate(map(len, samples[:-1]), initial=0)
     places = b"".join(
@@ -145,7 +145,7 @@ def test_the_largest_of_several_headers_counts() -> None:
         b"\0\0\0\7free" + within(sequence(9, 9)),
     ],
 )
-def test_what_makes_no_sense_is_told(data: bytes) -> None:
+def test_an_invalid_file_is_an_error(data: bytes) -> None:
     """P5: ValueError, which becomes a rejection."""
     with pytest.raises(ValueError, match=r"."):
         avif.pixels_at_once(data)
@@ -162,7 +162,7 @@ def test_what_makes_no_sense_is_told(data: bytes) -> None:
     ids=["units", "extents", "boxes", "items"],
 )
 def test_files_that_ask_for_much(data: bytes) -> None:
-    """P5: a bound of steps, not of the file's making: some ten times what is allowed here."""
+    """P5: the number of steps is limited; these files ask for about ten times as many."""
     began = time.process_time()
     with pytest.raises(ValueError, match=r"more than 100000 parts|more than the file"):
         avif.pixels_at_once(data)
@@ -174,7 +174,7 @@ WHOLE = saved("RGBA", frames=2)
 
 @given(st.data())
 @example(None)
-def test_damage_is_told_and_nothing_else_raised(data: st.DataObject | None) -> None:
+def test_damage_is_a_value_error(data: st.DataObject | None) -> None:
     """P5: whatever a byte is changed to, or wherever the file ends."""
     whole = bytearray(WHOLE)
     if data is not None:

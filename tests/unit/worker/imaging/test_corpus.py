@@ -34,7 +34,7 @@ from worker.keys import LONGEST_KEY, output_key, rejection_key
 from worker.results import Output, Rejection
 from worker.settings import LONGEST_SIDE
 
-# Pillow warns of what is odd in a file; the worker only wants to know what to do with it.
+# Pillow warns of what is odd in a file, which does not matter here.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -94,22 +94,22 @@ def is_close(colour: object, wanted: Colour, tolerance: int) -> bool:
     [pytest.param(specimen, id=specimen.name) for specimen in SPECIMENS],
 )
 def test_every_file_ends_as_it_should(specimen: Specimen) -> None:
-    """P1, P5, traps 11, 43: right thumbnails, or the right reason, within time and memory."""
-    ending = limits.make(
+    """P1, P5, pitfalls 11, 43: right thumbnails, or the right reason, within time and memory."""
+    outcome = limits.make(
         specimen.make(), VARIANTS, seconds=specimen.seconds, mebibytes=specimen.mebibytes
     )
-    assert ending.error is None
+    assert outcome.error is None
     if isinstance(specimen.expected, Golden):
-        assert ending.reason is None
-        assert_golden(list(ending.outputs), specimen.expected)
+        assert outcome.reason is None
+        assert_golden(list(outcome.outputs), specimen.expected)
     else:
-        assert ending.reason == specimen.expected
-    assert ending.mebibytes <= specimen.mebibytes
+        assert outcome.reason == specimen.expected
+    assert outcome.mebibytes <= specimen.mebibytes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the bounds are Linux's")
 def test_the_bounds_hold() -> None:
-    """P5: that the corpus can fail: the system stops what takes too long, memory is counted."""
+    """P5: the corpus can fail: the system stops what takes too long, and memory is counted."""
     noise = saved(Image.effect_noise((3_000, 3_000), 90).convert("RGB"), "TIFF")
     large = replace(VARIANTS, max_pixels=9_000_000)
     assert limits.make(noise, large, seconds=9, mebibytes=64).mebibytes > 30
@@ -119,7 +119,7 @@ def test_the_bounds_hold() -> None:
 
 
 def test_a_row_longer_than_pillow_takes_is_rejected() -> None:
-    """P5: within the limit of pixels, and yet no other try would end otherwise."""
+    """P5: it is within the limit of pixels, but another try would not help."""
     row = png((100_000_000, 1), bytes(999), interlaced=True)
     with pytest.raises(Rejection):
         thumbnails.make(io.BytesIO(row), replace(VARIANTS, max_pixels=100_000_000))
@@ -127,7 +127,7 @@ def test_a_row_longer_than_pillow_takes_is_rejected() -> None:
 
 @pytest.mark.parametrize("name", ["tiff lab", "cmyk with profile", "png with a wide gamut"])
 def test_no_profile_comes_along_from_a_conversion(name: str) -> None:
-    """P1: what is sRGB needs none, and the same picture gives the same bytes at any time."""
+    """P1: sRGB needs none, and the same image gives the same bytes at any time."""
     (specimen,) = (specimen for specimen in SPECIMENS if specimen.name == name)
     for output in thumbnails.make(io.BytesIO(specimen.make()), VARIANTS):
         assert "icc_profile" not in Image.open(io.BytesIO(output.body)).info
@@ -135,7 +135,7 @@ def test_no_profile_comes_along_from_a_conversion(name: str) -> None:
 
 @pytest.mark.parametrize("source_key", LONG_NAMES)
 def test_names_of_1024_bytes(source_key: str) -> None:
-    """P2: each output and the rejection has a key of its own that S3 takes."""
+    """P2: each output and the rejection have different keys that S3 accepts."""
     assert LONGEST_KEY - 3 <= len(source_key.encode()) <= LONGEST_KEY
     outputs = thumbnails.make(io.BytesIO(saved(quarters())), VARIANTS)
     keys = {output_key(source_key, output.name) for output in outputs}
@@ -170,7 +170,7 @@ GREYS = ((0,) * 3, (255,) * 3, (255,) * 3, (0,) * 3)
 def test_any_mode_format_and_size_keeps_its_golden_properties(
     saved_as: tuple[str, str], width: int, height: int
 ) -> None:
-    """P1: colours in their places and a shape that is kept, whatever the file is like inside."""
+    """P1: colours in their places and the same shape, whatever the file's mode and format."""
     mode, format_name = saved_as
     colours = mode not in {"1", "L", "LA", "I;16", "I", "F"}
     corners = (RED, GREEN, BLUE, WHITE) if colours else GREYS

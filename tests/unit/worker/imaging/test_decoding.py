@@ -44,7 +44,7 @@ def opened(data: bytes) -> JpegImagePlugin.JpegImageFile:
 def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
     size: tuple[int, int], wanted: tuple[int, int], decoded: tuple[int, int]
 ) -> None:
-    """P1: decoding all of it would cost up to ten times as much, for nothing to see."""
+    """P1: decoding all of it would take up to ten times as long, with no visible gain."""
     picture = opened(saved(Image.new("RGB", size), "JPEG"))
     box = decoding._set_scale(picture, wanted)
     picture.load()
@@ -59,7 +59,7 @@ def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
     ("width", "denominator"),
     [(1_440, 2), (1_296, 2), (1_280, 1), (800, 1)],  # 1.07 times twice the thumbnail: 1284
 )
-def test_a_little_sharpness_goes_before_all_is_decoded(width: int, denominator: int) -> None:
+def test_half_the_size_is_enough_for_a_little_less_sharpness(width: int, denominator: int) -> None:
     """P1: half the size does where it is just larger than the thumbnail."""
     picture = opened(saved(Image.new("RGB", (width, width)), "JPEG"))
     assert decoding.decode(picture, (600, 600)).size == (600, 600)
@@ -76,10 +76,10 @@ def test_only_an_eighth_does_without_detail(wanted: tuple[int, int], shorter: bo
     assert (len(memory_estimate.file_content(picture)) < len(data)) == shorter
 
 
-def test_without_pillows_insides_there_is_still_a_thumbnail(
+def test_with_other_pillow_internals_there_is_still_a_thumbnail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """P5: should a new Pillow change them, 1/2 does what 3/8 did."""
+    """P5: if a new Pillow changes them, 1/2 replaces 3/8."""
 
     def gone(*_arguments: object) -> None:
         raise AttributeError("no such thing any more")
@@ -130,7 +130,7 @@ def test_rows_converted_apart_end_where_the_whole_picture_would() -> None:
 
 
 def test_one_transparent_row_far_down_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """P1: the whole picture decides whether it is a PNG, not its first or last rows."""
+    """P1: the whole image decides whether it is a PNG, not its first or last rows."""
     image = Image.new("RGBA", (800, 1_200), (9, 9, 9, 255))
     image.paste((9, 9, 9, 0), (0, 610, 800, 620))
     monkeypatch.setattr(decoding, "_BAND_PIXELS", 80_000)

@@ -43,7 +43,7 @@ def decoded(data: bytes, scale: int) -> bytes:
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-def test_an_eighth_is_the_same_to_the_bit(mode: str, subsampling: int) -> None:
+def test_an_eighth_is_bit_identical(mode: str, subsampling: int) -> None:
     """P1: the shortcut costs time, not colour."""
     data = saved(photograph(mode), subsampling=subsampling)
     shorter = without_fine_detail(data)
@@ -53,14 +53,14 @@ def test_an_eighth_is_the_same_to_the_bit(mode: str, subsampling: int) -> None:
     assert decoded(shorter, 4) != decoded(data, 4)
 
 
-def test_other_files_come_back_as_they_are() -> None:
+def test_other_files_are_returned_unchanged() -> None:
     """P1: in a file that is not progressive, each scan is needed."""
     for data in (saved(photograph(), progressive=False), b"", b"\xff\xd8", b"\xff\xd8\xff\xff\xff"):
         assert without_fine_detail(data) == data
 
 
 def test_what_follows_the_picture_stays() -> None:
-    """P1: other pictures, or whatever a camera hangs on."""
+    """P1: other images, or whatever a camera appends."""
     data = saved(photograph())
     assert without_fine_detail(data + data).endswith(b"\xff\xd9" + data)
 
@@ -86,7 +86,7 @@ def test_scans_that_are_kept_until_the_last_are_known() -> None:
 
 
 def test_what_is_stored_as_luma_and_chroma_is_known() -> None:
-    """P1: libjpeg cannot give them of others, so that in doubt the answer is no."""
+    """P1: libjpeg cannot return them for others, so in doubt the answer is no."""
     buffer = io.BytesIO()
     photograph().save(buffer, "JPEG", keep_rgb=True)
     rgb, ycbcr = buffer.getvalue(), saved(photograph(), progressive=False)

@@ -1,4 +1,4 @@
-"""worker/imaging/memory.py: pictures worked on together stay within the function's memory."""
+"""worker/imaging/memory.py: images processed together stay within the function's memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from worker.imaging.memory import Memory, divide_memory
 MEGABYTE = 1 << 20
 
 
-def test_whoever_finds_too_little_left_waits() -> None:
-    """P5: ten large pictures at once take no more than there is, and all get their turn."""
+def test_callers_wait_until_enough_is_free() -> None:
+    """P5: ten large images at once take no more than there is, and all are processed."""
     memory = Memory(100)
     lock = threading.Lock()
     together: list[int] = []
@@ -38,8 +38,8 @@ def test_whoever_finds_too_little_left_waits() -> None:
     assert together == []
 
 
-def test_what_never_fits_is_told_and_not_waited_for() -> None:
-    """P5: waiting for it would take the batch's time and end nowhere."""
+def test_what_never_fits_is_an_error() -> None:
+    """P5: waiting for it would never end."""
     memory = Memory(100)
     assert memory.holds(100)
     assert not memory.holds(101)
@@ -48,7 +48,7 @@ def test_what_never_fits_is_told_and_not_waited_for() -> None:
 
 
 def test_a_failure_gives_back_what_it_held() -> None:
-    """P5: or a few damaged pictures would leave nothing for the good ones."""
+    """P5: otherwise a few damaged images would leave nothing for the good ones."""
     memory = Memory(100)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), memory.reserved(60):
@@ -58,7 +58,7 @@ def test_a_failure_gives_back_what_it_held() -> None:
 
 
 def test_outside_of_lambda_there_is_no_bound() -> None:
-    """P5: nobody says how much there is."""
+    """P5: the memory is not known."""
     threads, memory = divide_memory(None, threads=4, file_bytes=10**9)
     assert threads == 4
     assert memory.holds(1 << 60)
@@ -71,7 +71,7 @@ def test_outside_of_lambda_there_is_no_bound() -> None:
 def test_files_do_not_crowd_out_pictures(
     megabytes: int, file_megabytes: int, expected: int
 ) -> None:
-    """P5: threads become fewer before the files that they hold take more than their part."""
+    """P5: threads become fewer before the files that they hold take more than their share."""
     threads, memory = divide_memory(megabytes, threads=4, file_bytes=file_megabytes * MEGABYTE)
     assert threads == expected
     assert memory.capacity is not None

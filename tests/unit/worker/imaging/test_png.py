@@ -129,11 +129,11 @@ def _animated() -> bytes:
     ids=["interlaced", "animated", "1 bit", "4 bits", "16 bits"],
 )
 def test_what_strips_cannot_hold_is_left_to_pillow(data: bytes) -> None:
-    """P1: rare, or small."""
+    """P1: such files are rare, or small."""
     assert not png.has_strips(opened(data))
 
 
-def test_other_formats_are_left_alone() -> None:
+def test_other_formats_have_no_strips() -> None:
     """P1: only a PNG has strips."""
     buffer = io.BytesIO()
     picture("L").save(buffer, "BMP")
@@ -176,7 +176,7 @@ def _with_a_length_beyond_the_file(data: bytes) -> bytes:
     ],
 )
 def test_damage_is_noticed(damage: Callable[[bytes], bytes]) -> None:
-    """P5: half a picture is never passed off as one."""
+    """P5: half an image is never taken for a whole one."""
     data = in_pieces(saved(picture("RGB")), 1_000)
     assert joined(data, 10)
     with pytest.raises((ValueError, zlib.error)):
@@ -184,7 +184,7 @@ def test_damage_is_noticed(damage: Callable[[bytes], bytes]) -> None:
 
 
 def test_a_bomb_expands_no_further_than_the_picture() -> None:
-    """P5, trap 43: megabytes of zeros behind the last row stay the kilobytes that they are."""
+    """P5, pitfall 43: megabytes of zeros after the last row are not inflated."""
     rows = bytes((WIDTH * 3 + 1) * HEIGHT)
     bomb = in_pieces(saved(Image.new("RGB", (WIDTH, HEIGHT))), 10**9)
     start = bomb.rindex(b"IDAT") - 4

@@ -39,7 +39,7 @@ from worker.imaging.thumbnails import make
 from worker.results import Output, Rejection
 from worker.settings import Variants
 
-# Pillow warns of what is odd in a file; the worker only wants to know what to do with it.
+# Pillow warns of what is odd in a file, which does not matter here.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 VARIANTS = Variants(
@@ -66,7 +66,7 @@ def one(data: bytes) -> Image.Image:
 
 
 def corners(image: Image.Image) -> list[Colour]:
-    """The middle of each quarter: above left, above right, below left, below right."""
+    """Return the middle of each quarter: top left, top right, bottom left, bottom right."""
     width, height = image.size
     rgb = image.convert("RGB")
     found = []
@@ -110,7 +110,7 @@ def test_each_width_in_each_format() -> None:
 
 
 def test_jpeg_is_progressive() -> None:
-    """P4: a picture that appears whole and sharpens."""
+    """P4: the image appears whole and then sharpens."""
     assert one(saved(quarters())).info.get("progressive") == 1
 
 
@@ -129,7 +129,7 @@ def test_decoding_at_a_scale_shows_what_decoding_all_shows(
     assert max(difference.mean) < 2.5
 
 
-def test_too_many_scans_are_refused() -> None:
+def test_too_many_scans_are_rejected() -> None:
     """P5: each scan of a progressive file is as much work as a whole picture."""
     data = saved(quarters(), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
@@ -206,7 +206,7 @@ def test_transparency_is_kept_as_png() -> None:
 
 
 def test_hidden_colours_do_not_bleed() -> None:
-    """P1: what is fully transparent has no say in the colour of its neighbours."""
+    """P1: fully transparent pixels do not change the colour of their neighbours."""
     image = Image.new("RGBA", (200, 100), (0, 255, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 99, 100))
     found = one(saved(image))
@@ -217,7 +217,7 @@ def test_hidden_colours_do_not_bleed() -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
 def test_an_alpha_channel_that_hides_nothing_costs_no_jpeg(mode: str) -> None:
-    """P1: screenshots come so, and as PNG they would weigh five times as much."""
+    """P1: screenshots have one, and as PNG they would be five times as large."""
     image = quarters().convert("RGBA").convert(mode)
     output = thumbnails(saved(image, "TIFF" if mode == "PA" else "PNG"))["w40"]
     assert output.content_type == "image/jpeg"
@@ -244,7 +244,7 @@ def _grey_with_transparent_value() -> bytes:
     ids=["palette", "grey", "colour key", "gif", "grey and alpha"],
 )
 def test_transparency_by_any_other_name(data: bytes) -> None:
-    """P1: palettes and single colours can be transparent as well."""
+    """P1: palettes and single colours can also be transparent."""
     assert thumbnails(data)["w40"].content_type == "image/png"
 
 
@@ -265,24 +265,24 @@ def test_a_grey_profile_is_applied_and_grey_stays_grey() -> None:
     assert abs(found.getpixel((5, 5)) - 128) < 4  # type: ignore[operator]  # one band
 
 
-def test_a_damaged_profile_does_not_cost_the_picture() -> None:
+def test_a_damaged_profile_does_not_reject_the_image() -> None:
     """P5: the pixels are good."""
     data = saved(quarters(), icc_profile=b"not a profile")
     assert close(corners(one(data)), [RED, GREEN, BLUE, WHITE], 16)
 
 
-def test_a_profile_for_another_kind_of_picture_is_left_alone() -> None:
-    """P5: a grey picture with a colour profile, seen in the wild."""
+def test_a_profile_for_another_mode_is_ignored() -> None:
+    """P5: a grey image with a colour profile, which does occur."""
     srgb = profile_with_red_and_blue_swapped()
     found = one(saved(Image.new("L", (200, 100), 99), icc_profile=srgb))
     assert found.mode == "L"
     assert abs(found.getpixel((5, 5)) - 99) < 5  # type: ignore[operator]  # one band
 
 
-def test_too_many_pixels_for_the_memory_are_refused_before_they_are_decoded(
+def test_too_many_pixels_for_the_memory_are_rejected_before_they_are_decoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """P5, trap 43: a limit that follows from the function's size and the format, and says so."""
+    """P5, pitfall 43: a limit that follows from the function's size and the format, and says so."""
     image = Image.new("RGB", (900, 1_000))
     memory = Memory(26_000_000)
     assert make(io.BytesIO(saved(image, "JPEG")), JPEG_ONLY, memory)
@@ -298,7 +298,7 @@ def test_too_many_pixels_for_the_memory_are_refused_before_they_are_decoded(
 
 
 def test_memory_is_held_while_decoding_and_while_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """P5: one after the other, and given back: also by a picture that turns out to be damaged."""
+    """P5: one after the other, and freed, also for an image that turns out to be damaged."""
     held: list[int] = []
     memory = Memory(100_000_000)
     reserved = memory.reserved
@@ -329,7 +329,7 @@ def test_memory_is_held_while_decoding_and_while_encoding(monkeypatch: pytest.Mo
     ],
 )
 def test_odd_shapes(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    """P5: no side becomes zero, none longer than an encoder takes."""
+    """P5: no side becomes zero or longer than an encoder accepts."""
     made = thumbnails(saved(Image.new("RGB", size, RED)))
     for name in ("w120", "w120.webp", "w120.avif"):
         assert pixels(made[name]).size == expected
@@ -348,10 +348,10 @@ def test_odd_shapes(size: tuple[int, int], expected: tuple[int, int]) -> None:
     ],
     ids=["png", "png bomb", "tiff", "jpeg", "webp", "gif"],
 )
-def test_too_many_pixels_are_refused_before_they_are_decoded(
+def test_too_many_pixels_are_rejected_before_they_are_decoded(
     data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P5, trap 43: a few kilobytes can claim gigabytes."""
+    """P5, pitfall 43: a few kilobytes can ask for gigabytes."""
 
     def decoded(_image: object) -> None:
         raise AssertionError("decoded although it is too large")
@@ -362,7 +362,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
 
 
 def test_a_decoder_that_allocates_early_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """P5, trap 43: WebP's takes memory for the whole canvas when it is made."""
+    """P5, pitfall 43: WebP's takes memory for the whole canvas when it is made."""
 
     def made(_data: bytes) -> None:
         raise AssertionError("a decoder for 268 million pixels")
@@ -374,7 +374,7 @@ def test_a_decoder_that_allocates_early_is_stopped_too(monkeypatch: pytest.Monke
 
 
 def test_the_limit_itself_is_allowed() -> None:
-    """P5: at most means at most."""
+    """P5: an image of exactly that many pixels."""
     assert one(saved(Image.new("1", (1_000, 1_000)))).size == (40, 40)
 
 
@@ -428,7 +428,7 @@ def test_any_size_keeps_its_shape(width: int, height: int) -> None:
     assert abs(image.height - max(1, height * image.width / width)) <= 0.5
 
 
-def test_the_core_imports_no_aws_and_no_more_of_pillow_than_it_uses() -> None:
+def test_imaging_imports_no_aws_and_no_more_of_pillow_than_it_uses() -> None:
     """C1: it runs anywhere, and starts fast."""
     code = """
 import sys, io
