@@ -45,9 +45,10 @@ class Data:
     total: float
     count: int = 1
 
-    def add(self, value: float) -> None:
+    def add(self, value: float, times: int) -> None:
+        """Add `times` equal values."""
         self.least, self.most = min(self.least, value), max(self.most, value)
-        self.total, self.count = self.total + value, self.count + 1
+        self.total, self.count = self.total + value * times, self.count + times
 
 
 @dataclass
@@ -58,12 +59,13 @@ class Metrics:
     series: dict[Key, dict[int, Data]] = field(default_factory=dict)
     _points: dict[tuple[Key, str, int], list[Value]] = field(default_factory=dict)
 
-    def put(self, key: Key, minute: int, value: float) -> None:
+    def put(self, key: Key, minute: int, value: float, times: int = 1) -> None:
+        """Add `times` equal values to a minute of a metric."""
         series = self.series.setdefault(key, {})
         if minute in series:
-            series[minute].add(value)
+            series[minute].add(value, times)
         else:
-            series[minute] = Data(value, value, value)
+            series[minute] = Data(value, value, value * times, times)
 
     def points(self, key: Key, statistic: str, period: int) -> list[Value]:
         """Return the statistic over the `period` seconds that end with each minute."""
@@ -110,12 +112,13 @@ def states(alarm: Mapping[str, Any], metrics: Metrics, *, aligned: bool = False)
     threshold = float(alarm["Threshold"])
     found: list[State] = []
     state: State = "INSUFFICIENT_DATA"
+    breaching = [None if value is None else breaches(value, threshold) for value in points]
+    if not aligned and alarm.get("TreatMissingData") == "notBreaching" and True not in breaching:
+        return ["OK"] * metrics.minutes
     for minute in range(metrics.minutes):
         if not aligned or (minute + 1) % step == 0:
-            ends = [minute - index * step for index in range(count + MORE_PERIODS)]
-            newest_first = [points[end] if end >= 0 else None for end in ends]
             state = decide(
-                [None if value is None else breaches(value, threshold) for value in newest_first],
+                tuple(breaching[minute::-step][: count + MORE_PERIODS]),
                 periods=count,
                 to_alarm=alarm.get("DatapointsToAlarm", count),
                 missing=alarm.get("TreatMissingData", "missing"),
@@ -125,8 +128,9 @@ def states(alarm: Mapping[str, Any], metrics: Metrics, *, aligned: bool = False)
     return found
 
 
+@cache  # most ranges are alike
 def decide(
-    newest_first: Sequence[bool | None],
+    newest_first: tuple[bool | None, ...],
     *,
     periods: int,
     to_alarm: int,
@@ -159,16 +163,21 @@ def _points(alarm: Mapping[str, Any], metrics: Metrics) -> tuple[int, list[Value
         name: metrics.points(_key(one["Metric"]), one["Stat"], period)
         for name, one in inputs.items()
     }
-    expression = _parsed(result["Expression"])
+    names = tuple(series)
     return period, [
-        _value(expression, {name: points[minute] for name, points in series.items()})
-        for minute in range(metrics.minutes)
+        _computed(result["Expression"], names, values)
+        for values in zip(*series.values(), strict=True)
     ]
 
 
 def _key(metric: Mapping[str, Any]) -> Key:
     dimensions = frozenset((one["Name"], str(one["Value"])) for one in metric["Dimensions"])
     return Key(metric["Namespace"], metric["MetricName"], dimensions)
+
+
+@cache  # most minutes are alike
+def _computed(expression: str, names: tuple[str, ...], values: tuple[Value, ...]) -> Value:
+    return _value(_parsed(expression), dict(zip(names, values, strict=True)))
 
 
 @cache

@@ -22,6 +22,8 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
 
 from benchmarks.alarms.evaluation import Key, Metrics
 from darkroom.cloudformation.resolver import ResolvedTemplate
@@ -106,9 +108,14 @@ class _Invocation:
 
 def play(scenario: Scenario, stack: ResolvedTemplate) -> Metrics:
     """Return every metric of the scenario, for the resources of the template read as `stack`."""
-    assert set(scenario.trouble) <= TROUBLES
-    assert scenario.special in SPECIAL
+    if not set(scenario.trouble) <= TROUBLES or scenario.special not in SPECIAL:
+        raise ValueError(f"{scenario.name}: allowed are {SPECIAL | TROUBLES}")
     return _Play(scenario, stack).run()
+
+
+@cache
+def _key(namespace: str, name: str, **dimensions: str) -> Key:
+    return Key(namespace, name, frozenset(dimensions.items()))
 
 
 class _Play:
@@ -160,51 +167,48 @@ class _Play:
     def wrong(self, trouble: str) -> bool:
         return self.minute in self.scenario.trouble.get(trouble, ())
 
-    def put(
-        self, namespace: str, name: str, value: float, at: int | None = None, **of: str
-    ) -> None:
-        key = Key(namespace, name, frozenset(of.items()))
-        self.metrics.put(key, self.minute if at is None else at // 60, value)
+    def put(self, key: Key, value: float, *, at: int | None = None, times: int = 1) -> None:
+        self.metrics.put(key, self.minute if at is None else at // 60, value, times)
 
     def of_function(self, name: str, value: float, at: int | None = None) -> None:
-        self.put("AWS/Lambda", name, value, at, FunctionName=self.names["Worker"])
+        self.put(_key("AWS/Lambda", name, FunctionName=self.names["Worker"]), value, at=at)
 
     def of_worker(self, name: str, value: float) -> None:
-        self.put(NAMESPACE, name, value, FunctionName=self.names["Worker"])
+        self.put(_key(NAMESPACE, name, FunctionName=self.names["Worker"]), value)
 
-    def of_queue(self, title: str, name: str, value: float) -> None:
-        self.put("AWS/SQS", name, value, QueueName=self.names[title])
+    def of_queue(self, title: str, name: str, value: float, times: int = 1) -> None:
+        self.put(_key("AWS/SQS", name, QueueName=self.names[title]), value, times=times)
 
     def _upload(self) -> None:
         self.owed += self.scenario.uploads(self.minute) * TICK / 60
-        for _ in range(int(self.owed)):
-            self._upload_one("")
-        self.owed -= int(self.owed)
+        uploads = [""] * int(self.owed)
+        self.owed -= len(uploads)
         if self.scenario.special and self.now == 600:
-            self._upload_one(self.scenario.special)
+            uploads.append(self.scenario.special)
+        if uploads and self.counts_requests:
+            of = {"BucketName": self.names["UploadBucket"], "FilterId": buckets.REQUEST_METRICS}
+            self.put(_key("AWS/S3", "PutRequests", **of), 1, times=len(uploads))
+        if not self.wrong("key disabled") and not self.wrong("notifications lost"):
+            for special in uploads:
+                self._notify(special)
+        sent = []
         while self.announced and self.announced[0].sent <= self.now:
-            self._send(self.announced.popleft())
+            sent.append(self.announced.popleft())
         if self.minute == self.scenario.redriven:
             while self.dead:
                 message = self.dead.pop()
-                # What is redriven is a new message, with a new age.
-                self._send(_Message(self.now, message.rejected, message.special))
+                # A redriven message is a new one, with a new age.
+                sent.append(_Message(self.now, message.rejected, message.special))
+        if sent:
+            self.visible.extend(sent)
+            self.last_call["WorkQueue"] = self.now
+            self.of_queue("WorkQueue", "NumberOfMessagesSent", 1, times=len(sent))
 
-    def _upload_one(self, special: str) -> None:
-        if self.counts_requests:
-            of = {"BucketName": self.names["UploadBucket"], "FilterId": buckets.REQUEST_METRICS}
-            self.put("AWS/S3", "PutRequests", 1, **of)
-        if self.wrong("key disabled") or self.wrong("notifications lost"):
-            return
+    def _notify(self, special: str) -> None:
         self.owed_rejections += self.scenario.rejected
         rejected = self.owed_rejections >= 1
         self.owed_rejections -= rejected
         self.announced.append(_Message(self.now + self.scenario.announced_after, rejected, special))
-
-    def _send(self, message: _Message) -> None:
-        self.visible.append(message)
-        self.last_call["WorkQueue"] = self.now
-        self.of_queue("WorkQueue", "NumberOfMessagesSent", 1)
 
     def _hide(self, message: _Message, seconds: int) -> None:
         self.number += 1
@@ -293,18 +297,24 @@ class _Play:
                 self.unwritten = self.now
         if self.unwritten is not None:
             age, of = self.now - self.unwritten, self.stream["DeliveryStreamName"]
-            self.put("AWS/Firehose", "DeliveryToS3.DataFreshness", age, DeliveryStreamName=of)
+            self.put(_key("AWS/Firehose", "DeliveryToS3.DataFreshness", DeliveryStreamName=of), age)
             if age >= BUFFER_SECONDS and not self.wrong("logs not delivered"):
                 self.unwritten = None
         self.busiest = 0
-        inside = [*self.visible, *(one for *_, one in self.hidden)]
-        inside += [message for one in self.running for message in one.batch]
-        if inside or self.now - self.last_call["WorkQueue"] < ACTIVE_SECONDS:
+        received = [message for one in self.running for message in one.batch]
+        received += [one for *_, one in self.hidden]
+        if received or self.visible or self.now - self.last_call["WorkQueue"] < ACTIVE_SECONDS:
             self.of_queue("WorkQueue", "ApproximateNumberOfMessagesVisible", len(self.visible))
             self.of_queue("WorkQueue", "NumberOfMessagesSent", 0)
-        counted = [one.sent for one in inside if one.receives < AGE_COUNTS_RECEIVES]
-        if counted:
-            age = self.now - min(counted)
-            self.of_queue("WorkQueue", "ApproximateAgeOfOldestMessage", age)
+        oldest = min(
+            (
+                one.sent
+                for one in chain(received, self.visible)
+                if one.receives < AGE_COUNTS_RECEIVES
+            ),
+            default=None,
+        )
+        if oldest is not None:
+            self.of_queue("WorkQueue", "ApproximateAgeOfOldestMessage", self.now - oldest)
         if self.dead or self.now - self.last_call["DeadLetterQueue"] < ACTIVE_SECONDS:
             self.of_queue("DeadLetterQueue", "ApproximateNumberOfMessagesVisible", len(self.dead))

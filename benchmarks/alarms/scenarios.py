@@ -12,7 +12,7 @@ from tests.unit.templates.conftest import generate
 
 # What the scenarios are played on: few slots, so that the model has little to count.
 PARAMETERS = {"MaximumConcurrency": 8}
-# Of that, in batches of five pictures that take a second each: 8 × 5 / 5 s = 480 a minute.
+# Of that, in batches of five pictures that take a second each: 8 × 5 / 5 s = 480 per minute.
 CAPACITY = 480
 
 LATER = range(30, 10**6)

@@ -28,7 +28,7 @@ def test_missing_points_are_filled_as_documented(
     oldest_first: str, to_alarm: int, breaching: str, not_breaching: str
 ) -> None:
     """Trap 33: the documentation's examples, for three evaluation periods."""
-    newest_first = [POINTS[point] for point in reversed(oldest_first.split())]
+    newest_first = tuple(POINTS[point] for point in reversed(oldest_first.split()))
     for missing, expected in (("breaching", breaching), ("notBreaching", not_breaching)):
         found = decide(newest_first, periods=3, to_alarm=to_alarm, missing=missing, before="OK")
         assert found == expected
@@ -36,7 +36,7 @@ def test_missing_points_are_filled_as_documented(
 
 def test_silence_is_a_choice() -> None:
     """Trap 33: what AWS does by default, and what ignoring does."""
-    silence = [None] * 5
+    silence = (None,) * 5
     found = decide(silence, periods=3, to_alarm=3, missing="missing", before="ALARM")
     assert found == "INSUFFICIENT_DATA"
     assert decide(silence, periods=3, to_alarm=3, missing="ignore", before="ALARM") == "ALARM"
