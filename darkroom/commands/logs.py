@@ -1,4 +1,4 @@
-"""`darkroom logs`: what the worker's log says about one object, message or invocation."""
+"""`darkroom logs`: the lines of the worker's log about one object, message or invocation."""
 
 import click
 
@@ -42,7 +42,7 @@ def command(
     archive: bool,
     format_: str,
 ) -> None:
-    """Show what the log says about an object key, message id or request id.
+    """Show the log lines about an object key, message id or request id.
 
     Prints the worker's lines and Lambda's own about the same invocations, oldest first.
     """

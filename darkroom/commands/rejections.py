@@ -87,7 +87,7 @@ def list_(
 ) -> int:
     """List rejected uploads and why they were rejected.
 
-    jsonl prints a line of JSON per rejection as it is found; json is one document.
+    With --format jsonl it prints a line of JSON per rejection as it is found.
     """
     from darkroom.aws.queues import find_sources
     from darkroom.aws.stack import open_stack

@@ -7,6 +7,7 @@ from io import StringIO
 
 from darkroom.console.text import printable as printable
 
+GAP = "  "
 UNLIMITED = 100_000
 """Columns of a file or a pipe: no cell is wrapped, so that `grep` and `cut` see whole rows."""
 
@@ -26,26 +27,60 @@ def table(
     a cell with exactly this text; a terminal alone shows styles. `width` is in columns; by default
     the terminal's, and UNLIMITED for a pipe or a file. Control characters are replaced.
     """
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
+    lines = [[printable(cell) for cell in row] for row in rows]
     is_terminal = width is None and sys.stdout is not None and sys.stdout.isatty()
     if width is None:
         width = shutil.get_terminal_size().columns if is_terminal else UNLIMITED
-    grid = Table.grid(padding=(0, 2, 0, 0))
+    indent = 2 if title else 0
+    # Rich takes a millisecond per row, which only wrapping and styles are worth.
+    text = None if is_terminal else _aligned(lines, right, width - indent)
+    if text is None:
+        text = _wrapped(lines, right, width - indent, styles or {}, is_terminal=is_terminal)
+    shifted = (f"{' ' * indent}{line}".rstrip() for line in text)
+    return "\n".join([*([title] if title else []), *shifted])
+
+
+def _aligned(
+    rows: Sequence[Sequence[str]], right: Sequence[int], width: int
+) -> Sequence[str] | None:
+    """Return each row as a line, or None where the longest one is wider than `width`."""
+    from rich.cells import cell_len
+
+    sizes = [[cell_len(cell) for cell in row] for row in rows]
+    widths = [max(column) for column in zip(*sizes, strict=True)]
+    if sum(widths) + len(GAP) * (len(widths) - 1) > width:
+        return None
+    lines = []
+    for row, size in zip(rows, sizes, strict=True):
+        spaces = [" " * (total - own) for total, own in zip(widths, size, strict=True)]
+        cells = [
+            space + cell if number in right else cell + space
+            for number, (cell, space) in enumerate(zip(row, spaces, strict=True))
+        ]
+        lines.append(GAP.join(cells))
+    return lines
+
+
+def _wrapped(
+    rows: Sequence[Sequence[str]],
+    right: Sequence[int],
+    width: int,
+    styles: Mapping[str, str],
+    *,
+    is_terminal: bool,
+) -> Sequence[str]:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, len(GAP), 0, 0))
     for number in range(len(rows[0])):
         is_right = number in right
         grid.add_column(justify="right" if is_right else "left", no_wrap=is_right, overflow="fold")
-    for row in rows:
-        cells = (printable(cell) for cell in row)
-        grid.add_row(
-            *(Text(cell, style=(styles or {}).get(cell, "")) for cell in cells),
-            style="bold" if row is rows[0] else None,
-        )
+    for number, row in enumerate(rows):
+        cells = (Text(cell, style=styles.get(cell, "")) for cell in row)
+        grid.add_row(*cells, style=None if number else "bold")
     console = Console(file=StringIO(), force_terminal=is_terminal, width=width, highlight=False)
     with console.capture() as captured:
-        console.print(Padding(grid, (0, 0, 0, 2 if title else 0), expand=False))
-    lines = (line.rstrip() for line in captured.get().splitlines())
-    return "\n".join([*([title] if title else []), *lines])
+        console.print(grid)
+    return captured.get().splitlines()

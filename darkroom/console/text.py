@@ -21,6 +21,4 @@ def elapsed(seconds: float) -> str:
 
 def printable(text: str) -> str:
     """Return `text` with its control characters replaced: an object key may hold any of them."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

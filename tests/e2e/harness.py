@@ -1,4 +1,4 @@
-"""A deployed pipeline and what tests do with it: upload, wait, look at what is stored."""
+"""A deployed pipeline and what tests do with it: upload, wait, read what is stored."""
 
 import json
 import time
@@ -27,7 +27,7 @@ PATIENCE = 60.0  # seconds; nearly everything takes two, a machine under load se
 
 @dataclass(frozen=True)
 class Stored:
-    """An object with its bytes and everything S3 says about it."""
+    """An object with its bytes and its headers."""
 
     body: bytes
     head: Mapping[str, Any]
@@ -126,7 +126,7 @@ class Pipeline:
         return self.until(complete, f"thumbnails of {key}")
 
     def rejection(self, key: str) -> dict[str, Any]:
-        """Wait for the record that says why an upload gave no thumbnails."""
+        """Wait for the record that explains why an upload has no thumbnails."""
         stored = self.until(
             lambda: self.stored(keys.rejection_key(key, self.settings.output_prefix)),
             f"rejection of {key}",
@@ -183,7 +183,7 @@ class Pipeline:
                 return found
             time.sleep(0.1)
         log = "\n".join(map(str, self.log_lines()[-10:])) or self.emulator.log_tail(about="ambda")
-        raise AssertionError(f"no {what} within {PATIENCE:.0f} s; the worker said:\n{log}")
+        raise AssertionError(f"no {what} within {PATIENCE:.0f} s; the worker logged:\n{log}")
 
     def role_policies(self) -> dict[str, Any]:
         """The worker role's own policies by name."""

@@ -80,7 +80,7 @@ def there(pipeline: Pipeline) -> set[str]:
 def test_work_is_never_lost_by_the_way(
     leaving: Pipeline, operator: Operator, calls: list[str]
 ) -> None:
-    """D6, R2, pitfall 28: refused while something is left, then stop, delete, tell what stays."""
+    """D6, R2, pitfall 28: refused while something is left, then stop, delete, report what is retained."""
     both = there(leaving)
     assert len(both) == 2
     operator.does("delete", status=2)  # no terminal
@@ -114,7 +114,7 @@ def test_work_is_never_lost_by_the_way(
     assert sum(one["versions"] for one in result["retained"]) == 14  # two uploads, six outputs each
     assert result["usd_per_month"] == 1.0  # the key; a few kilobytes cost nothing
 
-    # Gone already: it tells the same once more, and with consent removes the data.
+    # Deleted already: it reports the same again, and with consent deletes the data.
     calls.clear()
     assert operator.reads("delete")["retained"] == result["retained"]
     assert calls == []
@@ -127,10 +127,10 @@ def test_work_is_never_lost_by_the_way(
 
 
 def test_interrupted_it_goes_on(leaving: Pipeline, operator: Operator, calls: list[str]) -> None:
-    """D6: each step looks at what is there; data goes before the stack that knows where it is."""
+    """D6: each step checks what exists; data is deleted before the stack that names it."""
     everything = ("delete", "--delete-data", "--discard-messages", "--yes")
     with operator.patch.context() as patch:
-        patch.setattr(delete, "deleted", interrupted)
+        patch.setattr(deletion, "delete_versions", interrupted)
         operator.does(*everything, status=130)
     assert calls == ["UpdateEventSourceMapping", "DeleteObjects"]
     with operator.patch.context() as patch:
@@ -155,7 +155,7 @@ def interrupt(_: object) -> None:
 def test_only_the_stacks_own_name_is_consent(
     leaving: Pipeline, operator: Operator, calls: list[str]
 ) -> None:
-    """D6: what is typed is the name, and the question says that data goes."""
+    """D6: the stack's name is typed, and the question warns that data is deleted."""
     asked = []
 
     def confirm(question: str, *, word: str, yes: bool) -> None:

@@ -78,7 +78,7 @@ def test_subscription_and_stream_are_there(archived: Pipeline) -> None:
 
 
 def test_what_is_put_into_a_stream_lands_below_its_hour(archived: Pipeline) -> None:
-    """O6: as far as the embedded AWS goes: the record as it is, where the prefix says."""
+    """O6: as far as the embedded AWS goes: the record as it is, under the prefix."""
     record = gzip.compress(json.dumps({"messageType": "DATA_MESSAGE"}).encode())
     before = datetime.now(UTC)
     archived.emulator.client("firehose").put_record(
@@ -129,7 +129,7 @@ def test_a_picture_is_followed_through_the_archive(
     place = f"worker/{datetime.now(UTC):%Y/%m/%d/%H}/{NAME}.worker-1-x.gz"
     body = gzip.compress(("\n".join(events) + "\n").encode())
     archived.s3.put_object(Bucket=bucket, Key=place, Body=body)
-    # Not to be read: it is no gzip.
+    # Not to be read: it is not gzip.
     archived.s3.put_object(Bucket=bucket, Key="worker/2020/01/01/00/x.gz", Body=b"?")
     for line in lines:
         found = logged(capsys, line["key"], "--archive", "--since", "2h")
@@ -145,7 +145,7 @@ def test_a_picture_is_followed_through_the_archive(
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        (["uploads/nobody.jpg"], 1, "'uploads/nobody.jpg' not found in the worker log of"),
+        (["uploads/missing.jpg"], 1, "'uploads/missing.jpg' not found in the worker log of"),
         (["x", "--since", "1h", "--until", "2h"], 2, "--since 1h is not before --until 2h"),
         (["…"], 2, "has no ASCII letter"),
     ],

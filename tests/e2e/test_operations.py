@@ -108,8 +108,8 @@ def test_what_was_there_before_gets_thumbnails(operated: Pipeline, operator: Ope
         operated.upload("uploads/old/notes.txt", b"no picture")
         operated.upload("uploads/Old.Jpg", pictures.jpeg())
         operated.upload("elsewhere/old.jpg", pictures.jpeg())
-        operated.upload("uploads/gone.jpg", pictures.jpeg())
-        operated.s3.delete_object(Bucket=operated.uploads, Key="uploads/gone.jpg")
+        operated.upload("uploads/deleted.jpg", pictures.jpeg())
+        operated.s3.delete_object(Bucket=operated.uploads, Key="uploads/deleted.jpg")
     operated.drained()
     estimate = operator.reads("backfill", "--dry-run")
     assert estimate["objects"] == 2
@@ -252,9 +252,7 @@ def test_dead_letters_are_listed_by_error(
     """D6, pitfall 19: what failed, why, since when; looking takes nothing away."""
     before = operated.waiting("DeadLetterQueueUrl")
     found = operator.reads("dlq list", "--exit-code", status=1)
-    causes = {
-        letter["id"]: group["error"] for group in found["errors"] for letter in group["messages"]
-    }
+    causes = {one["id"]: group["error"] for group in found["errors"] for one in group["messages"]}
     key = FAILED[0]
     assert "(AccessDenied)" in causes[dead_letters[key]]
     assert "PutObject" in causes[dead_letters[key]]

@@ -19,7 +19,7 @@ from darkroom.errors import UsageError, UserError
 
 ROOT = Path(__file__).parents[3]
 
-# What an extra installs, and botocore, which takes a third of a second to import.
+# What an extra installs, and botocore, which takes 0.3 s to import.
 HEAVY = {"PIL", "awscli", "boto3", "botocore", "cfnlint", "checkov", "jinja2", "matplotlib"}
 HEAVY |= {"ministack", "pydantic", "rich", "simpy", "troposphere", "trustme"}
 
@@ -75,7 +75,7 @@ def fail(error: BaseException) -> Callable[[], int]:
 @pytest.mark.parametrize(
     ("error", "status", "sentence"),
     [
-        (UserError("the bucket is gone"), 1, "error: the bucket is gone\n"),
+        (UserError("the bucket does not exist"), 1, "error: the bucket does not exist\n"),
         (UsageError("no such picture: x"), 2, "error: no such picture: x\n"),
         (click.UsageError("--since and --key exclude each other"), 2, "Error: --since and"),
         (
@@ -147,7 +147,7 @@ def test_debug_shows_the_traceback_of_an_error_for_people(
     runs: Callable[..., int], caplog: pytest.LogCaptureFixture
 ) -> None:
     try:
-        assert runs(fail(UserError("the bucket is gone")), "--debug") == 1
+        assert runs(fail(UserError("the bucket does not exist")), "--debug") == 1
         assert LOGGER.level == logging.DEBUG
         assert "Traceback" in caplog.text
     finally:

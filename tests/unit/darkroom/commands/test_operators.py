@@ -40,7 +40,7 @@ def darkroom(
     return run
 
 
-def letter(number: int = 0, objects: int = 1) -> dead_letters.DeadLetter:
+def dead_letter(number: int = 0, objects: int = 1) -> dead_letters.DeadLetter:
     records = [
         {
             "eventSource": "aws:s3",
@@ -88,7 +88,10 @@ def test_dead_letters_are_listed_by_error(
     darkroom: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D6: the groups, then the messages, then how many more there are."""
-    groups = [("AccessDenied", [letter(number) for number in range(25)]), ("x", [letter(99, 0)])]
+    groups = [
+        ("AccessDenied", [dead_letter(number) for number in range(25)]),
+        ("x", [dead_letter(99, 0)]),
+    ]
     listing = dead_letters.Listing(groups, 40)
     monkeypatch.setattr(dead_letters, "list_messages", lambda *_, **__: listing)
     text = darkroom("dlq", "list", "--exit-code", status=1)
@@ -107,7 +110,9 @@ def test_one_dead_letter_is_shown_with_its_log(
     objects: int, line: str, darkroom: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = [log_search.parse_line('{"level": "ERROR", "message": "failed"}', datetime.now(UTC))]
-    details = dead_letters.Details(letter(0, objects), "AccessDenied", ["exists"] * objects, log)
+    details = dead_letters.Details(
+        dead_letter(0, objects), "AccessDenied", ["exists"] * objects, log
+    )
     monkeypatch.setattr(dead_letters, "show", lambda *_: details)
     text = darkroom("dlq", "show", "m-0")
     assert "6 receives, including those of this command; AccessDenied\n" in text

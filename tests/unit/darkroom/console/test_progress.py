@@ -1,4 +1,4 @@
-"""The status line: rewritten on a terminal, a line now and then in a file, gone before results."""
+"""The status line: rewritten on a terminal, a line now and then in a file, removed before results."""
 
 import io
 import os

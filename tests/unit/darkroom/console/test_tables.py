@@ -47,6 +47,14 @@ def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "".join(line[12:33].strip() for line in lines) == key
 
 
+def test_a_given_width_is_kept_without_styles() -> None:
+    rows = [("key", "n"), ("x" * 60, "12")]
+    lines = table(rows, right=(1,), width=40).splitlines()
+    assert all(len(line) <= 40 for line in lines)
+    assert "".join(lines).count("x") == 60
+    assert "\x1b" not in "".join(lines)
+
+
 def test_a_terminal_shows_styles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", Terminal())
     monkeypatch.setenv("TERM", "xterm")

@@ -114,7 +114,7 @@ def interfaces(*kinds: str) -> Answer:
 
 
 def test_slow_interfaces_are_followed(stubbed: Callable[..., Stubbed]) -> None:
-    """Pitfall 22: it says what it waits for, until CloudFormation is done."""
+    """Pitfall 22: it reports what it waits for, until CloudFormation is done."""
     one = stubbed()
     answers = one.answers(
         "cloudformation",
@@ -134,7 +134,7 @@ def test_slow_interfaces_are_followed(stubbed: Callable[..., Stubbed]) -> None:
 
 
 def test_a_deletion_that_runs_is_only_followed(stubbed: Callable[..., Stubbed]) -> None:
-    """D6: interrupted and run again, it neither drains what is gone nor deletes twice."""
+    """D6: interrupted and run again, it neither waits for deleted queues nor deletes twice."""
     one = stubbed("DELETE_IN_PROGRESS")
     one.answers("cloudformation", described("DELETE_COMPLETE"))
     sqs = Stubber(one.work.stack.client("sqs"))
@@ -226,7 +226,7 @@ def test_what_is_locked_is_not_passed_over(stubbed: Callable[..., Stubbed]) -> N
 def test_what_is_kept_has_its_price(
     stubbed: Callable[..., Stubbed], state: str, key: float
 ) -> None:
-    """D6: all versions count, page by page; a key that goes by itself does not."""
+    """D6: all versions count, page by page; a key that is scheduled for deletion does not."""
     one = stubbed("DELETE_COMPLETE")
     version = {"Key": "a", "VersionId": "v", "Size": int(50e9)}
     more = {"IsTruncated": True, "NextKeyMarker": "a", "NextVersionIdMarker": "v"}
