@@ -36,7 +36,7 @@ class JsonFormatter(logging.Formatter):
             kind = record.exc_info[0]
             line["exception_name"] = kind.__name__ if kind else None
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=str, separators=(",", ":"))
 
 
 def configure(level: str, service: str = "worker") -> None:

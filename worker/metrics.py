@@ -117,7 +117,7 @@ class Metrics:
             "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
         }
         header = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        return json.dumps({"_aws": header, **dimensions, **values})
+        return json.dumps({"_aws": header, **dimensions, **values}, separators=(",", ":"))
 
     def _reason_metric(self, reason: str | None) -> str:
         """Return the metric that counts rejections for this reason; their number is bounded."""
