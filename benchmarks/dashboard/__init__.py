@@ -1,1 +1,0 @@
-"""The dashboard's picture: the page that the template holds, over a made-up afternoon."""
