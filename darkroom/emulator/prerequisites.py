@@ -63,21 +63,30 @@ def create_network(emulator: Emulator, structure: Network) -> dict[str, str]:
     """Create an existing VPC; return the parameters that `vpc = "existing"` needs."""
     ec2 = emulator.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
+        ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{n}.0/24", AvailabilityZone=zones[n])
         for n in range(2)
     ]
-    given = {
-        "VpcId": vpc,
-        "SubnetIds": ",".join(subnet["Subnet"]["SubnetId"] for subnet in subnets),
-    }
+    ids = [subnet["Subnet"]["SubnetId"] for subnet in subnets]
+    for subnet in ids:
+        ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+    given = {"VpcId": vpc, "SubnetIds": ",".join(ids)}
     if structure.endpoints == "create":
-        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
         return {**given, "VpcCidr": "10.9.0.0/16", "RouteTableIds": table}
     group = ec2.create_security_group(
         GroupName="endpoints", Description="VPC endpoints", VpcId=vpc
     )["GroupId"]
     name = f"com.amazonaws.{emulator.region}.s3"
-    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=name)["VpcEndpoint"]["VpcEndpointId"]
-    return {**given, "S3EndpointId": endpoint, "SqsEndpointSecurityGroupId": group}
+    endpoint = ec2.create_vpc_endpoint(
+        VpcId=vpc, VpcEndpointType="Gateway", ServiceName=name, RouteTableIds=[table]
+    )["VpcEndpoint"]["VpcEndpointId"]
+    return {
+        **given,
+        "S3EndpointId": endpoint,
+        "SqsEndpointSecurityGroupId": group,
+        "CreateSqsEndpoint": "false",  # an interface endpoint loses its private DNS and its group
+    }

@@ -1,5 +1,6 @@
 """The example specifications, each deployed and put to work."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from darkroom.emulator.ministack import Emulator
 from templates import specification
 from tests.e2e import pictures
 from tests.e2e.conftest import template
-from tests.e2e.harness import Pipeline
+from tests.e2e.harness import Operator, Pipeline
 
 # Boundary and signing are refused where they name nothing: the template's tests have them.
 GIVEN = {"regulated": {"AllowedUploadCidrs": "127.0.0.0/8"}}
@@ -18,9 +19,12 @@ GIVEN = {"regulated": {"AllowedUploadCidrs": "127.0.0.0/8"}}
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(
-    path: Path, emulator: Emulator, package_parameters: dict[str, str]
+    path: Path,
+    emulator: Emulator,
+    package_parameters: dict[str, str],
+    terminal: Callable[[str], Operator],
 ) -> None:
-    """D5, T5: through the rights, events and settings of its own template, from each bucket."""
+    """D4, D5, T5: with its own template's permissions, events and settings; and verified."""
     plan = specification.load(path)
     name = path.stem
     parameters = prerequisites.create(emulator, plan, name)
@@ -42,3 +46,4 @@ def test_an_example_runs(
         if settings.propagate_deletes:
             one.s3.delete_object(Bucket=one.uploads, Key=key)
             assert one.rejection(key)["reason"] == "deleted"
+    terminal(name).does("verify", "--skip", "canary")
