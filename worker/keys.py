@@ -14,6 +14,11 @@ LONGEST_NAME = 64
 _LOOKS_SHORTENED = re.compile(r"~[0-9a-f]{64}\Z")
 
 
+def output_name(width: int, format_name: str) -> str:
+    """Return a thumbnail's name: `w400` for JPEG (or PNG), `w400.webp`, `w400.avif`."""
+    return f"w{width}" if format_name == "jpeg" else f"w{width}.{format_name}"
+
+
 def output_key(source_key: str, name: str, output_prefix: str = "") -> str:
     """Return the key of one output of the object at `source_key`.
 

@@ -28,7 +28,7 @@ DELETE_BATCH = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Delet
 
 
 @dataclass(frozen=True)
-class Existing:
+class ExistingObject:
     """The current version of an object, and its position in the listing or inventory.
 
     `source.size` is in bytes and never None; `modified` is UTC.
@@ -39,9 +39,9 @@ class Existing:
     position: Position
 
 
-def listed(
+def list_objects(
     s3: "S3Client", bucket: str, prefixes: Sequence[str], after: str = ""
-) -> Iterator[Existing]:
+) -> Iterator[ExistingObject]:
     """Yield the current versions under any of `prefixes`, ordered by key; holds one page in memory.
 
     Keys up to and including `after` are skipped. No prefix may begin with another one.
@@ -57,7 +57,7 @@ def listed(
         for page in pages:
             for item in page.get("Versions", ()):
                 if item["IsLatest"] and item["Key"] > after:
-                    yield Existing(
+                    yield ExistingObject(
                         source=SourceObject(
                             bucket=bucket,
                             key=item["Key"],
@@ -81,7 +81,7 @@ class Inventory:
 
     def objects(
         self, s3: "S3Client", bucket: str, after: Sequence[int] = (0, -1)
-    ) -> Iterator[Existing]:
+    ) -> Iterator[ExistingObject]:
         """Yield the current versions in `bucket`, row by row, after a file and row."""
         number, last = after
         for index, file in enumerate(self.files[number:], start=number):
@@ -101,7 +101,7 @@ class Inventory:
                         yield _from_row(bucket, record, [index, row])
 
 
-def inventory(s3: "S3Client", url: str, *, bucket: str) -> Inventory:
+def read_inventory(s3: "S3Client", url: str, *, bucket: str) -> Inventory:
     """Return the inventory of `bucket` that the manifest.json at an s3:// URL describes.
 
     Raises:
@@ -151,10 +151,10 @@ def inventory(s3: "S3Client", url: str, *, bucket: str) -> Inventory:
     return Inventory(destination, files, columns, f"the inventory {url}")
 
 
-def _from_row(bucket: str, record: dict[str, str], position: list[int]) -> Existing:
+def _from_row(bucket: str, record: dict[str, str], position: list[int]) -> ExistingObject:
     if record.get("Bucket", bucket) != bucket:
         raise UserError(f"the inventory lists {record['Bucket']}, not {bucket}: {position}")
-    return Existing(
+    return ExistingObject(
         source=SourceObject(
             bucket=bucket,
             key=unquote_plus(record["Key"]),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from darkroom.aws.objects import Existing
+from darkroom.aws.objects import ExistingObject
 from worker import keys, storage, versions
 from worker.settings import Source, Variants
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 
-def variant_names(variants: Variants) -> dict[str, int]:
+def output_names(variants: Variants) -> dict[str, int]:
     """Return the names of the outputs of these variants, with the width in each name."""
     return {
-        f"w{width}" + ("" if name == "jpeg" else f".{name}"): width
+        keys.output_name(width, format_name): width
         for width in variants.widths
-        for name in variants.formats
+        for format_name in variants.formats
     }
 
 
 @dataclass
-class Finished:
+class ProcessedObjects:
     """Finds, for objects in the order of their keys, whether thumbnails or a rejection exist.
 
     A listing has names and times only: outputs younger than the upload count as its own. With
-    `checked`, a HEAD request per object verifies that. In doubt the response is no: the object is
-    sent again, and the worker keeps existing outputs.
+    `verify_versions`, a HEAD request per object confirms it. In doubt the answer is no: the object
+    is sent again, and the worker keeps existing outputs.
     """
 
     s3: "S3Client"
     bucket: str
     source: Source
-    checked: bool = False
+    verify_versions: bool = False
     _outputs: "_Cursor" = field(init=False)
     _records: "_Cursor" = field(init=False)
 
@@ -43,7 +43,7 @@ class Finished:
         self._outputs = _Cursor(self.s3, self.bucket, f"thumbnails/{self.source.output_prefix}")
         self._records = _Cursor(self.s3, self.bucket, f"rejected/{self.source.output_prefix}")
 
-    def has(self, existing: Existing, following: str | None) -> bool:
+    def contains(self, existing: ExistingObject, following: str | None) -> bool:
         """Return whether `existing` has outputs; `following` is the next key of the listing.
 
         `a/w400` sorts after `a b/w400`, though `a` sorts before `a b`: a cursor that looked for the
@@ -53,14 +53,14 @@ class Finished:
         record = keys.rejection_key(key, self.source.output_prefix)
         if self._records.is_younger(record, existing.modified, following):
             return self._is_of(record, existing)
-        outputs = sorted(variant_names(self.source.variants))
+        outputs = sorted(output_names(self.source.variants))
         names = [keys.output_key(key, name, self.source.output_prefix) for name in outputs]
         return all(
             self._outputs.is_younger(name, existing.modified, following) for name in names
         ) and self._is_of(names[0], existing)
 
-    def _is_of(self, key: str, existing: Existing) -> bool:
-        if not self.checked:
+    def _is_of(self, key: str, existing: ExistingObject) -> bool:
+        if not self.verify_versions:
             return True
         stored = storage.head(self.s3, self.bucket, key)
         if stored is None:

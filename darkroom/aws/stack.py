@@ -1,6 +1,5 @@
 """The deployed stack that an operator's command works on."""
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,19 +51,18 @@ class Stack(Account):
             ) from None
 
 
-def open_stack(options: StackOptions | argparse.Namespace) -> Stack:
+def open_stack(options: StackOptions) -> Stack:
     """Return the stack of the options --stack-name, --region and --profile.
 
     Raises:
         UserError: it does not exist; credentials or the region are missing; AWS refuses the caller
             or cannot be reached.
     """
-    name = options.name if isinstance(options, StackOptions) else options.stack_name
     account = open_account(region=options.region, profile=options.profile)
-    stack = find_stack(account, name)
+    stack = find_stack(account, options.name)
     if not stack:
         raise UserError(
-            f"there is no stack {name!r} in {account.region}:"
+            f"there is no stack {options.name!r} in {account.region}:"
             " check --stack-name, --region and --profile"
         )
     return stack
@@ -102,14 +100,3 @@ def find_stack(account: Account, name: str) -> Stack | None:
             },
             session=account.session,
         )
-
-
-# For the commands that are still written for argparse.
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --stack-name, --region and --profile."""
-    group = parser.add_argument_group("the stack")
-    group.add_argument("--stack-name", metavar="NAME", required=True, help="its name")
-    group.add_argument("--region", metavar="REGION", help="(default: as the AWS CLI finds it)")
-    group.add_argument("--profile", metavar="NAME", help="of ~/.aws/config (default: AWS_PROFILE)")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from darkroom.aws.errors import error_code, is_not_found
 from darkroom.aws.objects import delete_versions
-from darkroom.aws.outputs import variant_names
+from darkroom.aws.outputs import output_names
 from darkroom.aws.queues import DeployedSource
 from darkroom.checks.framework import Finding, failed, passed, warned
 from darkroom.console.progress import Progress
@@ -63,7 +63,7 @@ class Canary:
         settings = self.source.settings
         expected = {
             keys.output_key(key, name, settings.output_prefix): width
-            for name, width in variant_names(settings.variants).items()
+            for name, width in output_names(settings.variants).items()
         }
         missing = set(expected)
         rejection = keys.rejection_key(key, settings.output_prefix)

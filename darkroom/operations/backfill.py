@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.aws import notifications, objects
 from darkroom.aws.errors import explained
-from darkroom.aws.objects import Existing, Position
-from darkroom.aws.outputs import Finished, variant_names
+from darkroom.aws.objects import ExistingObject, Position
+from darkroom.aws.outputs import ProcessedObjects, output_names
 from darkroom.aws.queues import DeployedSource
 from darkroom.aws.stack import Stack
 from darkroom.capacity import prices
@@ -180,7 +180,7 @@ class Backfill:
                 f" {', '.join(self.source.prefixes)}"
             )
         if self.filters.inventory:
-            self._inventory = objects.inventory(
+            self._inventory = objects.read_inventory(
                 self._s3, self.filters.inventory, bucket=self.source.bucket
             )
         self.checkpoint = Checkpoint.open(
@@ -210,7 +210,7 @@ class Backfill:
                 self.progress.update(
                     f"Counting: {plural(count, 'object')}, at {_place(found.position)}"
                 )
-        outputs = len(variant_names(self.source.settings.variants))
+        outputs = len(output_names(self.source.settings.variants))
         usd = round(count * usd_per_object(outputs), 2)
         return Estimate(self.source, count, size, Counter(self.skipped), usd)
 
@@ -241,7 +241,7 @@ class Backfill:
     def _send(self, rate: float | None) -> None:
         sqs, queue_url = self.stack.client("sqs"), self.source.queue.work_queue_url
         began, sent = time.monotonic(), 0
-        batch: list[Existing] = []
+        batch: list[ExistingObject] = []
 
         def flush() -> None:
             nonlocal sent
@@ -280,28 +280,28 @@ class Backfill:
             if given.startswith(prefix) or prefix.startswith(given)
         ]
 
-    def _objects(self) -> Iterator[Existing]:
+    def _objects(self) -> Iterator[ExistingObject]:
         """Yield what is to be sent after the checkpoint; count what is skipped."""
         self.skipped.clear()
         wanted = self._matching()
         return self._unprocessed(wanted) if self.filters.skip_processed else wanted
 
-    def _matching(self) -> Iterator[Existing]:
+    def _matching(self) -> Iterator[ExistingObject]:
         for found in self._listed():
             if reason := self._mismatch(found):
                 self.skipped[reason] += 1
             else:
                 yield found
 
-    def _listed(self) -> Iterator[Existing]:
+    def _listed(self) -> Iterator[ExistingObject]:
         after = self.checkpoint.position
         if self._inventory:
             place = after if isinstance(after, list) else (0, -1)
             return self._inventory.objects(self._s3, self.source.bucket, place)
         key = after if isinstance(after, str) else ""
-        return objects.listed(self._s3, self.source.bucket, self._prefixes, key)
+        return objects.list_objects(self._s3, self.source.bucket, self._prefixes, key)
 
-    def _mismatch(self, found: Existing) -> str | None:
+    def _mismatch(self, found: ExistingObject) -> str | None:
         """Return the first filter that the object does not match."""
         filters, key, size = self.filters, found.source.key, found.source.size or 0
         since, until = filters.since, filters.until
@@ -316,17 +316,17 @@ class Backfill:
         }
         return next((name for name, does_match in matches.items() if not does_match), None)
 
-    def _unprocessed(self, wanted: Iterator[Existing]) -> Iterator[Existing]:
-        finished = Finished(
+    def _unprocessed(self, wanted: Iterator[ExistingObject]) -> Iterator[ExistingObject]:
+        processed = ProcessedObjects(
             self._s3,
             self.stack.output("ThumbnailBucketName"),
             self.source.settings,
-            checked=self.filters.verify_versions,
+            verify_versions=self.filters.verify_versions,
         )
         found = next(wanted, None)
         while found:
             following = next(wanted, None)
-            if finished.has(found, following.source.key if following else None):
+            if processed.contains(found, following.source.key if following else None):
                 self.skipped["processed already"] += 1
             else:
                 yield found

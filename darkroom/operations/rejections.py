@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from darkroom.aws import notifications
-from darkroom.aws.concurrency import each
+from darkroom.aws.concurrency import map_concurrently
 from darkroom.aws.errors import is_not_found
 from darkroom.aws.queues import DeployedSource
 from darkroom.aws.stack import Stack
@@ -87,7 +87,7 @@ def find(
         )
     else:
         names = _listed(s3, bucket, _prefixes(folders, wanted.prefix), wanted.since)
-    for record in each(lambda name: _read(s3, bucket, name), names):
+    for record in map_concurrently(lambda name: _read(s3, bucket, name), names):
         if record and wanted.matches(record):
             yield record
 
@@ -220,7 +220,7 @@ class Retry:
         bodies = [notifications.notification(record.source) for record in batch]
         self.journal.begin(queue_url, bodies)
         s3, bucket = self.stack.client("s3"), self.stack.output("ThumbnailBucketName")
-        for _ in each(lambda record: storage.delete(s3, bucket, record.stored), batch):
+        for _ in map_concurrently(lambda record: storage.delete(s3, bucket, record.stored), batch):
             pass
         self.journal.finish(self.stack.client("sqs"))
         self.retried += len(batch)

@@ -20,6 +20,7 @@ from worker.imaging.decoding import (
 from worker.imaging.geometry import VariantGeometry
 from worker.imaging.identify import exif_orientation, open_picture, rejecting_damage
 from worker.imaging.memory import Memory
+from worker.keys import output_name
 from worker.results import Output, Rejection
 from worker.settings import Variants
 
@@ -64,7 +65,9 @@ def make(source: BinaryIO, variants: Variants, memory: Memory = UNBOUNDED) -> Se
                 thumbnail = resize(thumbnail, variant.image_size, LATER_FILTERS)
             finished = geometry.sharpen_and_pad(thumbnail, variant.canvas_size, variants)
             for format_name, quality in variants.formats.items():
-                outputs.append(_encode(finished, f"w{width}", format_name, quality))
+                outputs.append(
+                    _encode(finished, output_name(width, format_name), format_name, quality)
+                )
     return outputs
 
 
@@ -120,10 +123,10 @@ def _encode(image: Image.Image, name: str, format_name: str, quality: int) -> Ou
         content_type = "image/jpeg"
         image.save(buffer, "JPEG", quality=quality, progressive=True)
     elif format_name == "webp":
-        content_type, name = "image/webp", f"{name}.webp"
+        content_type = "image/webp"
         image.save(buffer, "WEBP", quality=quality, method=_WEBP_METHOD)
     else:
-        content_type, name = "image/avif", f"{name}.avif"
+        content_type = "image/avif"
         image.save(buffer, "AVIF", quality=quality, speed=_AVIF_SPEED)
     width, height = image.size
     return Output(

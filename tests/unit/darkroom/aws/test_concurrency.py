@@ -1,4 +1,4 @@
-"""Many at once: in order, few in memory, and the first failure ends it."""
+"""Concurrent calls: in order, few in memory, and the first failure ends them."""
 
 import threading
 import time
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from darkroom.aws.concurrency import each
+from darkroom.aws.concurrency import map_concurrently
 
 
-def test_results_come_in_order_and_items_are_not_hoarded() -> None:
-    """D6: a million records are not read before the first is shown."""
+def test_results_are_in_order_and_few_items_are_read_ahead() -> None:
+    """D6: a million records are not read before the first one is shown."""
     taken = 0
 
     def items() -> Iterator[int]:
@@ -23,24 +23,24 @@ def test_results_come_in_order_and_items_are_not_hoarded() -> None:
         time.sleep(0.05 if number == 0 else 0)
         return number
 
-    results = each(slow_first, items(), at_once=4)
+    results = map_concurrently(slow_first, items(), workers=4)
     assert next(results) == 0
     assert taken <= 10
     assert list(results) == list(range(1, 1000))
 
 
-def test_they_run_at_once() -> None:
+def test_calls_run_concurrently() -> None:
     meeting = threading.Barrier(4, timeout=10)
-    assert len(list(each(lambda _: meeting.wait(), range(4), at_once=4))) == 4
+    assert len(list(map_concurrently(lambda _: meeting.wait(), range(4), workers=4))) == 4
 
 
-def test_a_failure_ends_it() -> None:
-    begun: list[int] = []
+def test_a_failure_ends_the_iteration() -> None:
+    started: list[int] = []
 
     def fail(number: int) -> None:
-        begun.append(number)
+        started.append(number)
         raise ValueError(number)
 
     with pytest.raises(ValueError, match="0"):
-        list(each(fail, range(1000), at_once=2))
-    assert len(begun) < 20
+        list(map_concurrently(fail, range(1000), workers=2))
+    assert len(started) < 20

@@ -1,4 +1,4 @@
-"""Announcements: the worker reads what was meant, and a queue that fails in part gets the rest."""
+"""Notifications: the worker reads what was sent, and failed messages are sent again."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/work"
         time=st.none() | st.just("2026-11-21T10:00:00.000Z"),
     )
 )
-def test_the_worker_reads_what_was_meant(source: SourceObject) -> None:
-    """Pitfall 13: whatever is in a key, it is encoded once as S3 does, and decoded once."""
+def test_the_worker_reads_the_same_object(source: SourceObject) -> None:
+    """Pitfall 13: any key is encoded once, as S3 does, and decoded once."""
     found = events.parse(notifications.notification(source))
     assert found.objects == (source,)
     assert not found.problems
@@ -57,8 +57,8 @@ def done(*names: str) -> list[dict[str, str]]:
     return [{"Id": name, "MessageId": f"m{name}", "MD5OfMessageBody": "0"} for name in names]
 
 
-def test_only_what_failed_is_sent_again(queue: tuple[Any, Stubber]) -> None:
-    """R2: a batch may fail in part; what is neither confirmed nor refused is not done either."""
+def test_only_failed_messages_are_sent_again(queue: tuple[Any, Stubber]) -> None:
+    """R2: a batch may fail in part; what is neither confirmed nor refused is sent again."""
     client, stub = queue
     stub.add_response(
         "send_message_batch",
@@ -80,8 +80,8 @@ def test_only_what_failed_is_sent_again(queue: tuple[Any, Stubber]) -> None:
     stub.assert_no_pending_responses()
 
 
-def test_what_never_works_is_said(queue: tuple[Any, Stubber]) -> None:
-    """D6: what is the sender's fault is not tried again."""
+def test_a_refused_message_is_an_error(queue: tuple[Any, Stubber]) -> None:
+    """D6: the sender's faults are not tried again."""
     client, stub = queue
     refused = failure("0", code="KmsAccessDenied", ours=True)
     stub.add_response("send_message_batch", {"Successful": [], "Failed": [refused]})

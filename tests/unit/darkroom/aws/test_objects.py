@@ -1,4 +1,4 @@
-"""Objects that are there already: an S3 Inventory's rows, and what of it cannot be used."""
+"""Existing objects: listed, or from an S3 Inventory; and inventories that are refused."""
 
 import gzip
 import json
@@ -56,14 +56,14 @@ def publish(s3: Any, **changed: Any) -> None:
 
 
 def test_current_versions_are_read_from_an_inventory(s3: Any) -> None:
-    """Pitfall 13: keys are encoded there; noncurrent versions and delete markers are not meant."""
+    """Pitfall 13: keys are encoded there; noncurrent versions and delete markers are left out."""
     publish(s3)
-    found = list(objects.inventory(s3, URL, bucket="pictures").objects(s3, "pictures"))
+    found = list(objects.read_inventory(s3, URL, bucket="pictures").objects(s3, "pictures"))
     assert [one.source for one in found] == [
         SourceObject(
             bucket="pictures", key="uploads/a b+cü.jpg", version_id="v2", etag="e2", size=7
         ),
-        # Put before there were versions: an event names none, and the worker reads it by its ETag.
+        # Put before versioning: an event has no version id, and the worker reads it by its ETag.
         SourceObject(bucket="pictures", key="uploads/old.jpg", etag="e5", size=5),
     ]
     assert found[0].modified.isoformat() == "2026-11-01T10:00:00+00:00"
@@ -71,14 +71,14 @@ def test_current_versions_are_read_from_an_inventory(s3: Any) -> None:
 
 
 @pytest.mark.parametrize(("after", "left"), [([0, -1], 2), ([0, 0], 1), ([0, 2], 1), ([1, 0], 0)])
-def test_reading_goes_on_behind_a_row(s3: Any, after: list[int], left: int) -> None:
+def test_reading_continues_after_a_row(s3: Any, after: list[int], left: int) -> None:
     publish(s3)
-    manifest = objects.inventory(s3, URL, bucket="pictures")
+    manifest = objects.read_inventory(s3, URL, bucket="pictures")
     assert len(list(manifest.objects(s3, "pictures", after))) == left
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"fileFormat": "Parquet"}, "its lists are Parquet; CSV is read"),
         ({"fileFormat": "ORC"}, "its lists are ORC; CSV is read"),
@@ -88,21 +88,21 @@ def test_reading_goes_on_behind_a_row(s3: Any, after: list[int], left: int) -> N
     ],
 )
 def test_an_inventory_that_cannot_be_used_is_refused(
-    s3: Any, changed: dict[str, Any], told: str
+    s3: Any, changed: dict[str, Any], message: str
 ) -> None:
     publish(s3, **changed)
-    with pytest.raises(UsageError, match=told):
-        objects.inventory(s3, URL, bucket="pictures")
+    with pytest.raises(UsageError, match=message):
+        objects.read_inventory(s3, URL, bucket="pictures")
 
 
 @pytest.mark.parametrize("url", ["https://x/manifest.json", "s3://reports", "s3://reports/no.json"])
-def test_a_manifest_must_be_there(s3: Any, url: str) -> None:
+def test_a_manifest_must_exist(s3: Any, url: str) -> None:
     with pytest.raises(UsageError, match="--inventory"):
-        objects.inventory(s3, url, bucket="pictures")
+        objects.read_inventory(s3, url, bucket="pictures")
 
 
-def test_a_listing_goes_on_behind_a_key(s3: Any) -> None:
-    """D6: several prefixes as one order, from any key in it."""
+def test_a_listing_continues_after_a_key(s3: Any) -> None:
+    """D6: several prefixes in one order, from any key on."""
     names = ["a/1", "a/2", "a/é", "b/no", "c/1", "c/2"]
     for key in names:
         s3.put_object(Bucket="pictures", Key=key, Body=b"x")
@@ -110,6 +110,6 @@ def test_a_listing_goes_on_behind_a_key(s3: Any) -> None:
     prefixes = ["c/", "a/"]
     wanted = [key for key in names if key[0] in "ac"]
     for number, after in enumerate(["", *wanted]):
-        found = list(objects.listed(s3, "pictures", prefixes, after))
+        found = list(objects.list_objects(s3, "pictures", prefixes, after))
         assert [one.source.key for one in found] == wanted[number:]
         assert {one.source.size for one in found} <= {2}

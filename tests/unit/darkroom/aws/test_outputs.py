@@ -1,4 +1,4 @@
-"""What is done already, by two listings side by side: never a wrong yes, and a no only in doubt."""
+"""Processed objects, found by two listings: never a wrong yes, and a no only in doubt."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -7,8 +7,8 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.aws.objects import Existing
-from darkroom.aws.outputs import Finished
+from darkroom.aws.objects import ExistingObject
+from darkroom.aws.outputs import ProcessedObjects
 from worker import keys
 from worker.events import SourceObject
 from worker.settings import Source, Variants
@@ -24,7 +24,7 @@ NAMES = ("w400", "w1200", "w400.webp", "w1200.webp")
 
 
 class Listing:
-    """A bucket that can only be listed, three keys a page."""
+    """A bucket that can only be listed, three keys per page."""
 
     def __init__(self, objects: dict[str, datetime]) -> None:
         self.objects = objects
@@ -38,14 +38,15 @@ class Listing:
         return {"Contents": page, "IsTruncated": len(found) > 3}
 
 
-def existing(key: str) -> Existing:
-    return Existing(SourceObject(bucket="b", key=key), PUT, key)
+def existing(key: str) -> ExistingObject:
+    return ExistingObject(SourceObject(bucket="b", key=key), PUT, key)
 
 
-def told(listing: Listing, uploads: list[str]) -> dict[str, bool]:
-    finished = Finished(cast(Any, listing), "thumbnails", SOURCE)
+def contained(listing: Listing, uploads: list[str]) -> dict[str, bool]:
+    processed = ProcessedObjects(cast(Any, listing), "thumbnails", SOURCE)
     return {
-        key: finished.has(existing(key), after) for key, after in zip_longest(uploads, uploads[1:])
+        key: processed.contains(existing(key), after)
+        for key, after in zip_longest(uploads, uploads[1:])
     }
 
 
@@ -57,8 +58,8 @@ KEYS = st.lists(st.text("a./ ~é", min_size=1, max_size=5), unique=True).map(sor
 
 
 @given(uploads=KEYS, data=st.data())
-def test_what_is_not_done_is_never_skipped(uploads: list[str], data: st.DataObject) -> None:
-    """D6: whatever keys there are, one within another or cut: a yes is true."""
+def test_an_unprocessed_object_is_never_skipped(uploads: list[str], data: st.DataObject) -> None:
+    """D6: whatever the keys, nested or shortened, a yes is true."""
     finished = data.draw(st.sets(st.sampled_from(uploads))) if uploads else set()
     objects: dict[str, datetime] = {}
     for key in uploads:
@@ -75,34 +76,34 @@ def test_what_is_not_done_is_never_skipped(uploads: list[str], data: st.DataObje
             objects |= dict(list(done(key).items())[:-1])
         else:
             objects |= done(key, PUT)
-    answers = told(Listing(objects), uploads)
+    answers = contained(Listing(objects), uploads)
     assert {key for key, yes in answers.items() if yes} <= finished
 
 
 @given(st.lists(st.text("ab.", min_size=3, max_size=3), unique=True).map(sorted))
-def test_what_is_done_is_skipped(uploads: list[str]) -> None:
-    """D6: of names that do not begin with each other, all that is done is found."""
+def test_processed_objects_are_skipped(uploads: list[str]) -> None:
+    """D6: of names that are not prefixes of each other, all processed ones are found."""
     objects: dict[str, datetime] = {}
     for key in uploads[::2]:
         objects |= done(key)
-    answers = told(Listing(objects), uploads)
+    answers = contained(Listing(objects), uploads)
     assert [key for key, yes in answers.items() if yes] == uploads[::2]
 
 
-def test_what_lies_between_is_not_read() -> None:
-    """D6: two objects among very many cost two looks, not a listing of everything."""
+def test_keys_in_between_are_not_read() -> None:
+    """D6: two objects among many take a few pages, not a listing of everything."""
     objects: dict[str, datetime] = {}
     for number in range(1000):
         objects |= done(f"{number:04}")
     listing = Listing(objects)
-    assert all(told(listing, ["0000", "0999"]).values())
+    assert all(contained(listing, ["0000", "0999"]).values())
     assert listing.pages < 10
 
 
-def test_one_in_doubt_does_not_take_others_along() -> None:
-    """D6: outputs of `a` sort behind those of a thousand like `a 1`: only `a` is announced."""
+def test_a_doubtful_object_does_not_affect_others() -> None:
+    """D6: outputs of `a` sort after those of many keys like `a 1`: only `a` is sent again."""
     uploads = ["a", *(f"a {number:03}" for number in range(50)), "b"]
     objects: dict[str, datetime] = {}
     for key in uploads:
         objects |= done(key)
-    assert [key for key, yes in told(Listing(objects), uploads).items() if not yes] == ["a"]
+    assert [key for key, yes in contained(Listing(objects), uploads).items() if not yes] == ["a"]
