@@ -80,7 +80,7 @@ def there(pipeline: Pipeline) -> set[str]:
 def test_work_is_never_lost_by_the_way(
     leaving: Pipeline, operator: Operator, calls: list[str]
 ) -> None:
-    """D6, R2, pitfall 28: refused while something is left, then stop, delete, report what is retained."""
+    """D6, R2, pitfall 28: refused while something is left, then stop, delete, report what stays."""
     both = there(leaving)
     assert len(both) == 2
     operator.does("delete", status=2)  # no terminal
