@@ -93,7 +93,7 @@ from tests.unit.worker.memory_s3 import MemoryS3
 from tests.unit.worker.test_handler import SETTINGS, UPLOADS, Clock, replace, uploads
 from PIL import Image
 from worker import handler
-from worker.imaging import memory
+from worker.imaging import memory, thumbnails
 from worker.settings import Source, Variants
 
 memory.configure_malloc()
@@ -104,7 +104,10 @@ _, room = memory.divide_memory(400, threads=8, file_bytes=settings.max_object_by
 picture = io.BytesIO()
 Image.linear_gradient("L").resize((3_000, 2_000)).convert("RGB").save(picture, "WEBP", method=0)
 s3 = MemoryS3()
-worker = handler.Worker(settings=settings, s3=s3, sqs=None, memory=room, threads=8)
+worker = handler.Worker(
+    settings=settings, s3=s3, sqs=None, memory=room, threads=8,
+    processor=lambda body, source, memory: thumbnails.make(body, source.variants, memory),
+)
 for _ in range(3):
     batch = uploads(s3, 8)
     for place in s3.versions:
