@@ -56,7 +56,7 @@ def operator(leaving: Pipeline, terminal: Callable[[str], Operator]) -> Operator
 def calls(operator: Operator) -> list[str]:
     """What is changed on AWS, in order."""
     made: list[str] = []
-    client = Account.client
+    client: Any = Account.client
 
     def watched(account: Account, service: str) -> Any:
         found = client(account, service)
