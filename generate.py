@@ -1,59 +1,106 @@
 """Prints the CloudFormation template that a specification describes."""
 
 import argparse
+import errno
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from templates import pipeline, specification
+from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
 
-DEFAULT_PIPELINE = Path(__file__).parent / "params" / "pipeline.toml"
-
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-DIRECT_LIMIT = 51_200
+ROOT = Path(__file__).parent
+DEFAULT_PIPELINE = ROOT / "params" / "pipeline.toml"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 0, 1 when the output cannot be written, 2 for a wrong input."""
+    """Run the command; return its exit status.
+
+    0: done. 1: the output cannot be written, or a Python package is missing. 2: wrong input.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        # Here, so that --help works and a missing package is a message.
+        from templates import pipeline, specification
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "templates":
+            raise  # a defect of this project, so with its traceback
+        return _failed(_missing(missing), 1)
+    try:
+        template = pipeline.build(specification.load(options.pipeline))
+    except specification.SpecificationError as error:
+        return _failed(str(error), 2)
+    text = pipeline.render(template) if options.format == "json" else template.to_yaml()
+    size = len(text.encode())
+    if size > MAX_DIRECT_TEMPLATE_BYTES:
+        print(
+            f"note: {size:,} bytes; CloudFormation takes {MAX_DIRECT_TEMPLATE_BYTES:,} directly."
+            " Deploy it with `aws cloudformation deploy --s3-bucket BUCKET`.",
+            file=sys.stderr,
+        )
+    return _write(text, options.output)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Print the CloudFormation template that a specification describes.",
         epilog="example: python generate.py --pipeline mine.toml > stack.json",
     )
     parser.add_argument(
         "--pipeline",
-        type=Path,
+        type=_path,
         default=DEFAULT_PIPELINE,
         metavar="FILE.toml",
-        help="the specification (default: params/pipeline.toml)",
+        help="specification; - reads standard input (default: params/pipeline.toml)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write there instead of to standard output"
+        "--output", type=_path, metavar="FILE", help="output file (default: standard output)"
     )
-    parser.add_argument("--format", choices=("json", "yaml"), default="json")
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "--format", choices=("json", "yaml"), default="json", help="format (default: json)"
+    )
+    return parser
 
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the file is empty")
+    return Path(text)
+
+
+def _missing(package: str) -> str:
+    if package == "tomllib":
+        return f"error: generate.py needs Python 3.11 or later; {sys.executable} is older"
+    return (
+        f"error: generate.py needs the Python package {package!r}, which is not installed for"
+        f" {sys.executable}; install it: python -m pip install -e {ROOT}"
+    )
+
+
+def _write(text: str, output: Path | None) -> int:
     try:
-        template = pipeline.build(specification.load(options.pipeline))
-    except specification.SpecificationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    text = pipeline.render(template) if options.format == "json" else template.to_yaml()
-    if (size := len(text.encode())) > DIRECT_LIMIT:
-        print(
-            f"note: {size:,} bytes; CloudFormation takes {DIRECT_LIMIT:,} directly."
-            " Deploy it with `aws cloudformation deploy --s3-bucket BUCKET`.",
-            file=sys.stderr,
-        )
-    try:
-        if options.output is None:
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_text(text, encoding="utf-8")
+        elif sys.stdout is None:
+            return _failed("standard output: is closed", 1)
+        else:
             sys.stdout.write(text)
             sys.stdout.flush()
-        else:
-            options.output.parent.mkdir(parents=True, exist_ok=True)
-            options.output.write_text(text, encoding="utf-8")
     except OSError as error:
-        print(f"{options.output or 'standard output'}: {error.strerror}", file=sys.stderr)
-        return 1
+        if output is None:
+            with suppress(OSError):  # what is left in the buffer cannot be written at exit either
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if error.errno == errno.EPIPE:
+                return 1  # the reader, such as `head`, has what it wanted
+        return _failed(f"{output or 'standard output'}: {error.strerror}", 1)
     return 0
+
+
+def _failed(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""When to wake someone, and how the message reaches them."""
+"""The alarms, and the two topics that report them."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import awacs.sns as sns
-from troposphere import AWSHelperFn, GetAtt, Ref, Sub, Template
+from troposphere import GetAtt, If, Output, Ref, Sub, Template
 from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm, Metric, MetricDataQuery, MetricDimension, MetricStat
 from troposphere.firehose import DeliveryStream
@@ -14,55 +14,66 @@ from troposphere.sqs import Queue
 
 from templates import buckets, naming, policies
 from templates.dashboard import NAMESPACE, VISIBLE
+from templates.encryption import Encryption
+from templates.parameters.builder import Condition
 from templates.parameters.capacity import Capacity
-from templates.policies import Arn
-from templates.queues import Queues
+from templates.parameters.monitoring import AlarmParameters
+from templates.queues import QueuePair
 from templates.specification import ProcessingQueue
 
 MINUTE = 60  # seconds
 DAY = 24 * 60 * MINUTE
 
-# The oldest message has waited for that many visibility timeouts: retries alone explain one.
-LATE_VISIBILITIES = 3
+# The oldest message has waited for this many visibility timeouts; retries alone explain one.
+LATE_VISIBILITY_TIMEOUTS = 3
 
-# An invocation of that much of the time-out is near it: a slower minute at S3 is all it takes.
+# An invocation that takes this share of the timeout can exceed it when S3 is a little slower.
 NEAR_TIMEOUT_PERCENT = 80
 
-# So many of an hour's pictures are rejected, and there were enough of them to say so: somebody
-# sends what is no picture, or sends a kind that the worker does not know.
+# This share of an hour's pictures is rejected, of at least this many: an uploader sends other
+# files, or a format that the worker does not support.
 REJECTED_PERCENT = 20
-REJECTED_OF_PICTURES = 20
+REJECTED_MIN_PICTURES = 20
 
-# Of the oldest record not yet delivered: Firehose collects for 300 by default.
-LATE_DELIVERY_SECONDS = 900
+# Age of the oldest record that is not delivered; Firehose buffers for 300 seconds by default.
+LATE_DELIVERY_SECONDS = 3 * 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Topics:
-    """Where alarms go: `page` is for what stops the work, `ticket` for what can wait a day."""
+    """The topic of alarms that stop the work, and the topic of warnings that can wait a day."""
 
-    page: Topic
-    ticket: Topic
+    critical: Topic
+    warning: Topic
+
+    def outputs(self) -> list[Output]:
+        """Return the stack's outputs about the topics."""
+        return [
+            Output(f"{topic.title}Arn", Description=description, Value=Ref(topic))
+            for topic, description in (
+                (self.critical, "Topic of critical alarms"),
+                (self.warning, "Topic of warnings"),
+            )
+        ]
 
 
 def add_topics(
-    template: Template,
-    *,
-    key_arn: Arn,
-    page_email: Ref,
-    has_page_email: str,
-    ticket_email: AWSHelperFn,
-    has_ticket_email: str,
+    template: Template, *, parameters: AlarmParameters, encryption: Encryption
 ) -> Topics:
-    """Add both topics, who may publish, and the subscriptions where there is an address."""
-    page, ticket = (
-        template.add_resource(Topic(title, TopicName=naming.name(role), KmsMasterKeyId=key_arn))
-        for title, role in (
-            ("CriticalAlarmTopic", "critical-alarms"),
-            ("WarningAlarmTopic", "warning-alarms"),
+    """Add both topics, their policy, and a subscription for each address."""
+    # A message about the stack's disabled key cannot be encrypted with that key.
+    key = If(parameters.has_topic_kms_key, parameters.topic_kms_key, encryption.arn)
+    critical, warning = (
+        template.add_resource(
+            Topic(
+                f"{severity}AlarmTopic",
+                TopicName=naming.name(f"{severity.lower()}-alarms"),
+                KmsMasterKeyId=key,
+            )
         )
+        for severity in ("Critical", "Warning")
     )
-    arns = [Ref(page), Ref(ticket)]
+    arns = [Ref(critical), Ref(warning)]
     template.add_resource(
         TopicPolicy(
             "AlarmTopicPolicy",
@@ -85,135 +96,164 @@ def add_topics(
             ),
         )
     )
-    for title, topic, email, condition in (
-        ("CriticalAlarmSubscription", page, page_email, has_page_email),
-        ("WarningAlarmSubscription", ticket, ticket_email, has_ticket_email),
+    for severity, topic, email, condition in (
+        ("Critical", critical, parameters.critical_email, parameters.has_critical_email),
+        ("Warning", warning, parameters.warning_email, parameters.has_warning_email),
     ):
         template.add_resource(
             SubscriptionResource(
-                title, Condition=condition, TopicArn=Ref(topic), Protocol="email", Endpoint=email
+                f"{severity}AlarmSubscription",
+                Condition=condition,
+                TopicArn=Ref(topic),
+                Protocol="email",
+                Endpoint=email,
             )
         )
-    return Topics(page=page, ticket=ticket)
+    return Topics(critical=critical, warning=warning)
 
 
-def watch_queue(
+def add_queue_alarms(
     template: Template,
     topics: Topics,
     *,
-    queue: str,
+    queues: QueuePair,
     settings: ProcessingQueue,
-    queues: Queues,
     function: Function,
     capacity: Capacity,
 ) -> None:
-    """Add the alarms on a queue's queues and on the function that empties them."""
-    page = _Adding(template, topics.page, queue)
-    ticket = _Adding(template, topics.ticket, queue)
-    waiting = _of_queue(queues.work, VISIBLE)
+    """Add the alarms of a queue, its dead-letter queue and its function."""
+    critical = _AlarmGroup(template, topics.critical, queues.name)
+    warning = _AlarmGroup(template, topics.warning, queues.name)
+    _add_backlog_alarms(critical, warning, queues, settings, function)
+    _add_function_alarms(critical, warning, settings, function, capacity)
+    _add_rejection_alarm(warning, function)
 
-    page.alarm(
+
+def _add_backlog_alarms(
+    critical: "_AlarmGroup",
+    warning: "_AlarmGroup",
+    queues: QueuePair,
+    settings: ProcessingQueue,
+    function: Function,
+) -> None:
+    waiting = _queue_metric(queues.work, VISIBLE)
+    critical.add(
         "DeadLetterAlarm",
         "dead-letters",
-        "Messages failed every try",
-        "Read the log, mend, redrive",
-        **_plain(_of_queue(queues.dead_letters, VISIBLE), "Maximum", 1 * MINUTE),
+        "Messages in the dead-letter queue",
+        "Check the logs, fix, redrive",
+        **_statistic(_queue_metric(queues.dead_letters, VISIBLE), "Maximum", 1 * MINUTE),
         EvaluationPeriods=1,
         Threshold=0,
     )
-    page.alarm(
+    critical.add(
         "QueueAgeAlarm",
         "queue-age",
-        "Work waits too long",
-        "Look whether any is taken",
-        **_plain(_of_queue(queues.work, "ApproximateAgeOfOldestMessage"), "Maximum", 1 * MINUTE),
+        "Messages wait too long",
+        "Check the consumer",
+        **_statistic(
+            _queue_metric(queues.work, "ApproximateAgeOfOldestMessage"), "Maximum", 1 * MINUTE
+        ),
         EvaluationPeriods=5,
-        Threshold=LATE_VISIBILITIES * settings.visibility_seconds,
+        Threshold=LATE_VISIBILITY_TIMEOUTS * settings.visibility_seconds,
     )
-    # Three periods in a row, here and below: what ends by itself, like a deployment, wakes nobody.
-    page.alarm(
-        "WorkerErrorAlarm",
-        "worker-errors",
-        "Whole invocations keep failing",
-        "Read the log",
-        **_plain(_of_function(function, "Errors"), "Sum", 5 * MINUTE),
-        EvaluationPeriods=3,
-        Threshold=0,
-    )
-    page.alarm(
+    critical.add(
         "QueueNotConsumedAlarm",
         "queue-not-consumed",
-        "Work waits and none is begun",
-        "See mapping and key",
+        "Messages wait and no invocation starts",
+        "Check mapping and key",
         Metrics=_expression(
-            # Without an invocation Lambda sends no datum.
-            "IF(waiting>0 AND FILL(begun,0)==0,1,0)",
-            # While all slots run to the time-out, none is begun either.
+            # Without an invocation Lambda sends no data point.
+            "IF(waiting>0 AND FILL(started,0)==0,1,0)",
+            # While all invocations run until the timeout, none starts either.
             period=max(5, -(-settings.timeout_seconds // MINUTE)) * MINUTE,
             waiting=(waiting, "Maximum"),
-            begun=(_of_function(function, "Invocations"), "Sum"),
+            started=(_function_metric(function, "Invocations"), "Sum"),
         ),
         EvaluationPeriods=3,
         Threshold=0,
     )
-    ticket.alarm(
-        "WorkerThrottleAlarm",
-        "worker-throttles",
-        "Lambda keeps refusing invocations",
-        "See the account's use",
-        **_plain(_of_function(function, "Throttles"), "Sum", 5 * MINUTE),
+    # What one concurrent invocation processes per day if every batch takes the whole timeout.
+    warning.add(
+        "QueueDepthAlarm",
+        "queue-depth",
+        "Thousands of messages wait",
+        "Check the trend",
+        **_statistic(waiting, "Minimum", 5 * MINUTE),
+        EvaluationPeriods=3,
+        Threshold=DAY // settings.timeout_seconds * settings.batch_size,
+    )
+
+
+def _add_function_alarms(
+    critical: "_AlarmGroup",
+    warning: "_AlarmGroup",
+    settings: ProcessingQueue,
+    function: Function,
+    capacity: Capacity,
+) -> None:
+    # Three periods in a row, so that a short disturbance, such as a deployment, raises no alarm.
+    critical.add(
+        "WorkerErrorAlarm",
+        "worker-errors",
+        "Invocations keep failing",
+        "Check the logs",
+        **_statistic(_function_metric(function, "Errors"), "Sum", 5 * MINUTE),
         EvaluationPeriods=3,
         Threshold=0,
     )
-    ticket.alarm(
+    warning.add(
+        "WorkerThrottleAlarm",
+        "worker-throttles",
+        "Lambda keeps throttling",
+        "Check the account's concurrency",
+        **_statistic(_function_metric(function, "Throttles"), "Sum", 5 * MINUTE),
+        EvaluationPeriods=3,
+        Threshold=0,
+    )
+    warning.add(
         "WorkerDurationAlarm",
         "duration-near-timeout",
-        "Invocations end close to the time-out",
+        "Invocations run close to the timeout",
         "Find the pictures",
-        **_plain(_of_function(function, "Duration"), "Maximum", 5 * MINUTE),
+        **_statistic(_function_metric(function, "Duration"), "Maximum", 5 * MINUTE),
         EvaluationPeriods=12,
         DatapointsToAlarm=3,
         Threshold=settings.timeout_seconds * 1000 * NEAR_TIMEOUT_PERCENT // 100,
     )
-    used = _of_function(function, "ConcurrentExecutions")
-    ticket.alarm(
+    used = _function_metric(function, "ConcurrentExecutions")
+    warning.add(
         "ConcurrencyLimitAlarm",
         "concurrency-limit-reached",
-        "All slots are in use all the time",
-        "Look whether work waits",
-        **_plain(used, "Maximum", 1 * MINUTE)
-        if capacity.batches_each == 1
-        # Only metric math has arithmetic.
+        "Constantly at maximum concurrency",
+        "Check the queue depth",
+        **_statistic(used, "Maximum", 1 * MINUTE)
+        if capacity.batches_per_unit == 1
+        # Only metric math can divide.
         else {
             "Metrics": _expression(
-                f"used/{capacity.batches_each}", period=1 * MINUTE, used=(used, "Maximum")
+                f"used/{capacity.batches_per_unit}", period=1 * MINUTE, used=(used, "Maximum")
             )
         },
         EvaluationPeriods=30,
-        DatapointsToAlarm=27,  # not always is there a batch for each slot at one moment
+        DatapointsToAlarm=27,  # not every minute has a moment at the maximum
         ComparisonOperator="GreaterThanOrEqualToThreshold",
         Threshold=capacity.maximum,
     )
-    # What one slot does in a day, if every batch takes all the time there is.
-    ticket.alarm(
-        "QueueDepthAlarm",
-        "queue-depth",
-        "Thousands of messages wait",
-        "Look whether it grows",
-        **_plain(waiting, "Minimum", 5 * MINUTE),
-        EvaluationPeriods=3,
-        Threshold=DAY // settings.timeout_seconds * settings.batch_size,
-    )
+
+
+def _add_rejection_alarm(warning: "_AlarmGroup", function: Function) -> None:
     pictures, rejected = (
-        _metric(NAMESPACE, name, FunctionName=Ref(function)) for name in ("ImagesProcessed", "Rejected")
+        _metric(NAMESPACE, name, FunctionName=Ref(function))
+        for name in ("ImagesProcessed", "Rejected")
     )
-    ticket.alarm(
+    warning.add(
         "RejectionAlarm",
         "rejections",
         f"Over {REJECTED_PERCENT}% of the pictures are rejected",
-        "Read the reasons",
+        "Check the reasons",
         Metrics=_expression(
-            f"IF(pictures>={REJECTED_OF_PICTURES},100*rejected/pictures,0)",
+            f"IF(pictures>={REJECTED_MIN_PICTURES},100*rejected/pictures,0)",
             period=60 * MINUTE,
             pictures=(pictures, "Sum"),
             rejected=(rejected, "Sum"),
@@ -223,50 +263,50 @@ def watch_queue(
     )
 
 
-def watch_uploads(
+def add_upload_alarm(
     template: Template,
     topics: Topics,
     *,
     source: str,
     uploads: Bucket,
-    queues: Queues,
-    watches_uploads: str,
+    queues: QueuePair,
+    uploads_monitored: Condition | None,
 ) -> None:
-    """Add the alarm on uploads to a source's bucket that no message on its queue's queue follows.
+    """Add the alarm for uploads to a source's bucket without messages on its queue.
 
-    It needs S3's request metrics, which cost by the month: hence the condition `watches_uploads`.
+    It needs S3's request metrics, which are billed monthly: hence the condition.
     """
     puts = _metric(
         "AWS/S3", "PutRequests", BucketName=Ref(uploads), FilterId=buckets.REQUEST_METRICS
     )
-    _Adding(template, topics.page, source).alarm(
+    _AlarmGroup(template, topics.critical, source).add(
         "MissingNotificationAlarm",
         "missing-notifications",
-        "Uploads arrive and none is announced",
-        "See the notifications",
-        Condition=watches_uploads,
-        # Two periods in a row, none of them missing: what is announced late is in the second.
+        "Uploads without notifications",
+        "Check the bucket's configuration",
+        Condition=uploads_monitored,
+        # Two periods in a row: the second includes a late notification of the first.
         Metrics=_expression(
             "IF(FILL(puts,0)>0 AND FILL(sent,0)==0,1,0)",
             period=15 * MINUTE,
             puts=(puts, "Sum"),
-            sent=(_of_queue(queues.work, "NumberOfMessagesSent"), "Sum"),
+            sent=(_queue_metric(queues.work, "NumberOfMessagesSent"), "Sum"),
         ),
         EvaluationPeriods=2,
         Threshold=0,
     )
 
 
-def watch_delivery(
+def add_log_delivery_alarm(
     template: Template, topics: Topics, *, kind: str, stream: DeliveryStream
 ) -> None:
-    """Add the alarm on a kind of log that does not reach its bucket."""
-    _Adding(template, topics.ticket, kind).alarm(
+    """Add the alarm for a kind of log that does not reach the log archive."""
+    _AlarmGroup(template, topics.warning, kind).add(
         "LogDeliveryAlarm",
         "log-delivery",
         "Logs do not reach their bucket",
-        "Read the delivery log",
-        **_plain(
+        "Check the delivery log",
+        **_statistic(
             _metric("AWS/Firehose", "DeliveryToS3.DataFreshness", DeliveryStreamName=Ref(stream)),
             "Maximum",
             5 * MINUTE,
@@ -277,25 +317,27 @@ def watch_delivery(
 
 
 @dataclass(frozen=True)
-class _Adding:
-    """Adds alarms on what belongs to a queue or source, `owner`; they go to one topic."""
+class _AlarmGroup:
+    """The alarms of a queue, source or kind of log, `owner`, that go to one topic."""
 
     template: Template
     topic: Topic
     owner: str
 
-    def alarm(self, title: str, role: str, meaning: str, first: str, **settings: Any) -> None:
-        """Add an alarm: what it means, what to do first, and the runbook's section, its role."""
+    def add(
+        self, logical_id: str, suffix: str, meaning: str, first_step: str, **settings: Any
+    ) -> None:
+        """Add an alarm; `suffix` ends its name and is its section of the runbook."""
         defaults = {
             "ComparisonOperator": "GreaterThanThreshold",
-            # Nothing measured is nothing wrong, for counts of faults and of waiting (trap 33).
+            # No data is no fault, for counts of errors and of messages (pitfall 33).
             "TreatMissingData": "notBreaching",
         }
         self.template.add_resource(
             Alarm(
-                naming.logical_id(self.owner, title),
-                AlarmName=naming.name(naming.name_suffix(self.owner, role)),
-                AlarmDescription=f"{meaning}. {first}: docs/runbook.md#{role}",
+                naming.logical_id(self.owner, logical_id),
+                AlarmName=naming.name(naming.name_suffix(self.owner, suffix)),
+                AlarmDescription=f"{meaning}. {first_step}: docs/runbook.md#{suffix}",
                 AlarmActions=[Ref(self.topic)],
                 OKActions=[Ref(self.topic)],
                 **{**defaults, **settings},
@@ -311,22 +353,22 @@ def _metric(namespace: str, name: str, **dimensions: Any) -> dict[str, Any]:
     }
 
 
-def _plain(metric: dict[str, Any], statistic: str, period: int) -> dict[str, Any]:
+def _statistic(metric: dict[str, Any], statistic: str, period: int) -> dict[str, Any]:
     return {**metric, "Statistic": statistic, "Period": period}
 
 
-def _of_queue(queue: Queue, name: str) -> dict[str, Any]:
+def _queue_metric(queue: Queue, name: str) -> dict[str, Any]:
     return _metric("AWS/SQS", name, QueueName=GetAtt(queue, "QueueName"))
 
 
-def _of_function(function: Function, name: str) -> dict[str, Any]:
+def _function_metric(function: Function, name: str) -> dict[str, Any]:
     return _metric("AWS/Lambda", name, FunctionName=Ref(function))
 
 
 def _expression(
     expression: str, *, period: int, **metrics: tuple[dict[str, Any], str]
 ) -> list[MetricDataQuery]:
-    """Return the expression and, by the names it uses, the metrics with their statistics."""
+    """Return an expression and the metrics that it uses, each by its name and with a statistic."""
     return [
         MetricDataQuery(Id="r", Expression=expression),
         *(

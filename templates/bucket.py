@@ -1,11 +1,11 @@
-"""A bucket as every part of the stack keeps one: closed, versioned, under the key; its refusals."""
+"""A private, versioned, encrypted bucket, and the policy that denies all other use."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
 from awacs.aws import Action, Bool, Null, Statement, StringEquals, StringNotEquals
-from troposphere import GetAtt, If, Ref, Template
+from troposphere import GetAtt, If, Output, Ref, Template
 from troposphere.s3 import (
     AbortIncompleteMultipartUpload,
     Bucket,
@@ -30,25 +30,30 @@ from templates.encryption import Encryption
 from templates.policies import Arn
 from templates.suppressions import suppress
 
-# S3 deletes the parts of an upload that nobody finished.
-UNFINISHED_UPLOAD_DAYS = 7
+# S3 deletes the parts of incomplete multipart uploads after this many days.
+INCOMPLETE_UPLOAD_DAYS = 7
 
-# A refusal must cover what S3 adds later as well: the wildcard denies, it grants nothing.
-EVERYTHING = [Action("s3", "*")]
+# A Deny must cover the actions that S3 adds later too: the wildcard denies and allows nothing.
+EVERY_ACTION = [Action("s3", "*")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessLogs:
-    """Where S3 notes each request to the other buckets."""
+    """The bucket that S3 writes its access logs to."""
 
     bucket: Bucket
     policy: BucketPolicy
 
+    def outputs(self) -> list[Output]:
+        """Return the stack's output about the bucket."""
+        name = Ref(self.bucket)
+        return [Output("AccessLogBucketName", Description="S3 access log bucket", Value=name)]
+
 
 def add_bucket(
     template: Template,
-    title: str,
-    role: str,
+    logical_id: str,
+    suffix: str,
     *,
     encryption: Encryption | None,
     noncurrent_days: Ref,
@@ -56,9 +61,17 @@ def add_bucket(
     access_logs: AccessLogs | None = None,
     **more: Any,
 ) -> Bucket:
-    """Add the bucket for `role`; it keeps objects for `days`, or for ever, and versions longer.
+    """Add a bucket.
 
-    Without `encryption` it is under S3's own key. Requests are noted in `access_logs`, if any.
+    Args:
+        template: The stack's template.
+        logical_id: The bucket's logical id.
+        suffix: What follows the prefix in the bucket's name.
+        encryption: The stack's key; None for S3's own key.
+        noncurrent_days: Days to keep noncurrent versions.
+        days: Days to keep objects; None for forever.
+        access_logs: The bucket that S3 writes access logs to, if any.
+        **more: Further properties and attributes of the bucket.
     """
     by_default = (
         ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=encryption.arn)
@@ -66,13 +79,13 @@ def add_bucket(
         else ServerSideEncryptionByDefault(SSEAlgorithm="AES256")
     )
     rule: dict[str, Any] = {"BucketKeyEnabled": True} if encryption else {}
-    # S3 takes only one of the two: what expires takes its delete marker along.
+    # S3 takes only one of the two; expiry removes delete markers too.
     expiry = {"ExpirationInDays": days} if days else {"ExpiredObjectDeleteMarker": True}
     if access_logs:
         more["LoggingConfiguration"] = LoggingConfiguration(
             DestinationBucketName=Ref(access_logs.bucket),
-            LogFilePrefix=f"{role}/",
-            # By the time of the request, so that a day can be read without the others.
+            LogFilePrefix=f"{suffix}/",
+            # By request time, so that one day can be read without the others.
             TargetObjectKeyFormat=TargetObjectKeyFormat(
                 PartitionedPrefix=PartitionedPrefix(PartitionDateSource="EventTime")
             ),
@@ -83,13 +96,13 @@ def add_bucket(
             "Metadata",
             suppress(
                 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
-                CKV_AWS_18="By specification: logs.s3_access_logs"
+                CKV_AWS_18="Optional: logs.s3_access_logs"
             ),
         )
     return template.add_resource(
         Bucket(
-            title,
-            BucketName=naming.bucket_name(role),
+            logical_id,
+            BucketName=naming.bucket_name(suffix),
             BucketEncryption=BucketEncryption(
                 ServerSideEncryptionConfiguration=[
                     ServerSideEncryptionRule(ServerSideEncryptionByDefault=by_default, **rule)
@@ -98,14 +111,14 @@ def add_bucket(
             LifecycleConfiguration=LifecycleConfiguration(
                 Rules=[
                     LifecycleRule(
-                        Id="Tidy",
+                        Id="Expire",
                         Status="Enabled",
-                        # Versioned buckets keep every overwritten thumbnail otherwise (trap 51).
+                        # Otherwise every overwritten thumbnail is kept (pitfall 51).
                         NoncurrentVersionExpiration=NoncurrentVersionExpiration(
                             NoncurrentDays=noncurrent_days
                         ),
                         AbortIncompleteMultipartUpload=AbortIncompleteMultipartUpload(
-                            DaysAfterInitiation=UNFINISHED_UPLOAD_DAYS
+                            DaysAfterInitiation=INCOMPLETE_UPLOAD_DAYS
                         ),
                         **expiry,
                     )
@@ -121,7 +134,7 @@ def add_bucket(
                 RestrictPublicBuckets=True,
             ),
             VersioningConfiguration=VersioningConfiguration(Status="Enabled"),
-            # Data outlives the stack; a create that failed leaves no name behind (trap 29).
+            # Data outlives the stack; a failed create leaves no name behind (pitfall 29).
             DeletionPolicy="RetainExceptOnCreate",
             UpdateReplacePolicy="Retain",
             **more,
@@ -134,12 +147,17 @@ def add_bucket_policy(
     bucket: Bucket,
     encryption: Encryption | None,
     *more: Statement | If,
-    for_people: bool = False,
+    requires_key_id: bool = False,
 ) -> BucketPolicy:
-    """Add who and what every bucket refuses, and `more`; what is allowed, roles say.
+    """Add the policy with what every bucket denies, and `more`; roles grant access.
 
-    Writes under another key than that of `encryption` are refused, where there is one; in a bucket
-    `for_people` also those that ask for KMS and name no key, which would get AWS's own.
+    Args:
+        template: The stack's template.
+        bucket: The policy's bucket.
+        encryption: The only key that writes may use; None for any.
+        *more: Further statements.
+        requires_key_id: Deny writes that ask for KMS without a key id, which S3 would encrypt
+            with the AWS managed key.
     """
     arn = GetAtt(bucket, "Arn")
     objects = policies.within(arn, "*")
@@ -149,17 +167,17 @@ def add_bucket_policy(
             f"{bucket.title}Policy",
             Bucket=Ref(bucket),
             PolicyDocument=policies.document(
-                policies.deny_plaintext(EVERYTHING, arns),
+                policies.deny_plaintext(EVERY_ACTION, arns),
                 policies.deny(
                     "DenyOtherAccounts",
-                    EVERYTHING,
+                    EVERY_ACTION,
                     arns,
                     StringNotEquals({"aws:PrincipalAccount": policies.ACCOUNT}),
                     Bool({"aws:PrincipalIsAWSService": "false"}),
                     principal=policies.anyone(),
                 ),
                 *(
-                    _deny_other_encryption(objects, encryption, for_people=for_people)
+                    _deny_other_encryption(objects, encryption, requires_key_id=requires_key_id)
                     if encryption
                     else ()
                 ),
@@ -170,19 +188,19 @@ def add_bucket_policy(
 
 
 def _deny_other_encryption(
-    objects: Arn, encryption: Encryption, *, for_people: bool
+    objects: Arn, encryption: Encryption, *, requires_key_id: bool
 ) -> list[Statement]:
-    """Refuse a write that names another encryption, by whichever of S3's three headers.
+    """Deny writes that ask for another encryption in any of S3's three headers.
 
-    One that names none gets the bucket's.
+    A write without these headers gets the bucket's encryption.
     """
     header = "s3:x-amz-server-side-encryption"
     key = f"{header}-aws-kms-key-id"
-    # Where the worker writes, it names the key; the embedded AWS does not see that it does.
+    # The worker names the key when it writes, but the emulator does not see it.
     other_keys = (
-        # A key that is not named is another one as well.
+        # Without a key id S3 uses the AWS managed key.
         (StringEquals({header: "aws:kms"}), StringNotEquals({key: encryption.arn}))
-        if for_people
+        if requires_key_id
         else policies.other_than(key, encryption.arn)
     )
     return [

@@ -1,4 +1,4 @@
-"""The buckets that pictures arrive in, the one that thumbnails leave from, and their policies."""
+"""The upload buckets and the thumbnail bucket, with their notifications and policies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import awacs.s3 as s3
 from awacs.aws import Bool, NotIpAddress, Statement, StringNotEquals
-from troposphere import GetAtt, If, NoValue, Ref, Template
+from troposphere import GetAtt, If, NoValue, Output, Ref, Template
 from troposphere.s3 import (
     Bucket,
     Filter,
@@ -18,48 +18,50 @@ from troposphere.s3 import (
 )
 
 from templates import naming, policies
-from templates.bucket import EVERYTHING, AccessLogs, add_bucket, add_bucket_policy
+from templates.bucket import EVERY_ACTION, AccessLogs, add_bucket, add_bucket_policy
 from templates.encryption import Encryption
+from templates.parameters.builder import Condition
+from templates.parameters.controls import Controls
 from templates.policies import Arn
-from templates.queues import Queues
+from templates.queues import QueuePair
 from templates.specification import DEFAULT, Source
 
 UPLOADS = "uploads"
 THUMBNAILS = "thumbnails"
 
-# What an upload bucket's request metrics are called, as a dimension.
+# The filter id of an upload bucket's request metrics, which is a dimension of them.
 REQUEST_METRICS = "all"
 
-# What the worker writes and where; the same in worker/keys.py, and a test compares them.
-OUTPUT_PREFIXES = ("thumbnails/", "rejected/")
+# Where the worker writes; the same as in worker/keys.py, which a test compares.
+OUTPUT_PREFIXES = (f"{THUMBNAILS}/", "rejected/")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Storage:
-    """The stack's own buckets: those of sources that have one, by source, and the thumbnails'."""
+class Buckets:
+    """The stack's upload buckets, by source, and its thumbnail bucket."""
 
     uploads: Mapping[str, Bucket]
     thumbnails: Bucket
     encryption: Encryption
 
-    def write_thumbnails(self) -> list[Statement]:
-        """Return the rights to write an output and to remove an older one, in role and endpoint."""
+    def write_outputs(self) -> list[Statement]:
+        """Return the permissions to write and delete outputs, for the role and the endpoint."""
         return [
             policies.allow(
                 "WriteOutputs",
-                # Reading: HEAD and If-Match. Deleting: the thumbnails of a version that a newer,
-                # rejected one replaced; the bucket is versioned, so that nothing is lost.
+                # GetObject for HEAD and If-Match. DeleteObject for the thumbnails of a version
+                # that a newer, rejected one replaces; the bucket keeps their versions.
                 [s3.DeleteObject, s3.GetObject, s3.PutObject],
                 _objects(self.thumbnails, OUTPUT_PREFIXES),
             ),
-            # Without it a missing output answers 403, and which ones there are stays unknown.
+            # Without it S3 answers 403 for a missing output, and outputs cannot be listed.
             policies.allow("ListOutputs", [s3.ListBucket], [GetAtt(self.thumbnails, "Arn")]),
         ]
 
     def use_key(self) -> list[Statement]:
-        """Return the rights to the key that reading uploads and writing outputs takes."""
-        # With bucket keys the context is the bucket (trap 6); an uploader may turn that off
-        # for an object, and then it is the object.
+        """Return the permissions on the key to read uploads and write outputs."""
+        # With a bucket key the encryption context is the bucket (pitfall 6). An uploader may turn
+        # that off for an object; then the context is the object.
         contexts = [
             context
             for bucket in self.uploads.values()
@@ -68,51 +70,56 @@ class Storage:
         reading = [self.encryption.decrypt("DecryptUploads", "aws:s3:arn", *contexts)]
         return [
             *(reading if contexts else []),
-            self.encryption.exchange(
+            self.encryption.encrypt_and_decrypt(
                 "EncryptOutputs", "aws:s3:arn", GetAtt(self.thumbnails, "Arn")
             ),
         ]
 
+    def outputs(self) -> list[Output]:
+        """Return the stack's output about the thumbnail bucket."""
+        name = Ref(self.thumbnails)
+        return [Output("ThumbnailBucketName", Description="Thumbnail bucket", Value=name)]
+
 
 @dataclass(frozen=True, kw_only=True)
-class Perimeter:
-    """From where the buckets may be used; both limits bind callers of this account alone."""
+class DataPerimeter:
+    """From where the buckets may be used; both limits apply to callers of this account only."""
 
     worker_arn: Arn
-    endpoint: Ref
-    requires_endpoint: str
-    upload_ranges: Ref | None
-    limits_uploads: str
+    s3_endpoint: Ref
+    controls: Controls
 
-    def deny_worker_elsewhere(self, arns: Sequence[Arn]) -> If:
-        """Refuse the worker's role outside its network: stolen credentials are of no use.
+    def deny_worker_outside_endpoint(self, arns: Sequence[Arn]) -> If:
+        """Deny the worker's role outside its VPC, so that stolen credentials are useless.
 
-        Nobody else is meant, neither AWS's services nor the deployer (trap 7).
+        It applies to no other caller, such as AWS services or the deployer (pitfall 7).
         """
         return If(
-            self.requires_endpoint,
+            self.controls.enforce_vpce,
             policies.deny(
                 "DenyWorkerOutsideEndpoint",
-                EVERYTHING,
+                EVERY_ACTION,
                 arns,
                 policies.by_principal(self.worker_arn),
-                StringNotEquals({"aws:SourceVpce": self.endpoint}),
+                StringNotEquals({"aws:SourceVpce": self.s3_endpoint}),
                 principal=policies.anyone(),
             ),
             NoValue,
         )
 
-    def deny_uploads_from_elsewhere(self, objects: Sequence[Arn]) -> If:
-        """Refuse uploads from outside the given ranges: of objects alone, so that nobody who
-        administers the bucket is locked out, and not when AWS acts by itself or for somebody.
+    def deny_uploads_outside_cidrs(self, objects: Sequence[Arn]) -> If:
+        """Deny uploads from addresses outside the allowed CIDRs.
+
+        It covers PutObject only, so that it locks no administrator out of the bucket, and no call
+        that an AWS service makes for itself or for a caller.
         """
         return If(
-            self.limits_uploads,
+            self.controls.restrict_upload_cidrs,
             policies.deny(
                 "DenyUploadsOutsideCidrs",
                 [s3.PutObject],
                 objects,
-                NotIpAddress({"aws:SourceIp": self.upload_ranges}),
+                NotIpAddress({"aws:SourceIp": self.controls.upload_cidrs}),
                 Bool({"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"}),
                 principal=policies.anyone(),
             ),
@@ -120,39 +127,46 @@ class Perimeter:
         )
 
 
-def add_storage(
+def add_buckets(
     template: Template,
     *,
     encryption: Encryption,
-    queues: Mapping[str, Queues],
+    queues: Mapping[str, QueuePair],
     sources: Mapping[str, Source],
     noncurrent_days: Ref,
-    watches_uploads: str,
+    uploads_monitored: Condition | None,
     access_logs: AccessLogs | None,
-) -> Storage:
-    """Add a bucket for each of `sources` that is to have one, and one for the thumbnails.
+) -> Buckets:
+    """Add an upload bucket for each source of type "s3", and the thumbnail bucket.
 
-    What is uploaded reaches the queue, of those in `queues`, of its source's queue. Where the
-    condition `watches_uploads` holds, S3 counts the requests to what is uploaded to.
+    Args:
+        template: The stack's template.
+        encryption: The stack's key.
+        queues: The queues that uploads are notified to, by name.
+        sources: All sources, by name.
+        noncurrent_days: Days to keep noncurrent versions.
+        uploads_monitored: Condition under which S3 counts the requests to upload buckets; None
+            where no source has the type "s3".
+        access_logs: The bucket that S3 writes access logs to, if any.
     """
     common: dict[str, Any] = {
         "encryption": encryption,
         "noncurrent_days": noncurrent_days,
         "access_logs": access_logs,
     }
-    return Storage(
+    return Buckets(
         uploads={
             name: add_bucket(
                 template,
                 naming.logical_id(name, "UploadBucket"),
-                upload_role(name),
+                upload_suffix(name),
                 **common,
                 NotificationConfiguration=_notifications(source, queues[source.queue]),
                 MetricsConfigurations=If(
-                    watches_uploads, [MetricsConfiguration(Id=REQUEST_METRICS)], NoValue
+                    uploads_monitored, [MetricsConfiguration(Id=REQUEST_METRICS)], NoValue
                 ),
-                # S3 tries the queue when the notification is set: its policy must be there
-                # (trap 1).
+                # S3 sends a test message when notifications are set: the queue policy must allow
+                # it by then (pitfall 1).
                 DependsOn=[queues[source.queue].work_policy.title],
             )
             for name, source in sources.items()
@@ -163,12 +177,12 @@ def add_storage(
     )
 
 
-def upload_role(source: str) -> str:
-    """Return the role, in its name, of the bucket of `source`: the source's own name."""
+def upload_suffix(source: str) -> str:
+    """Return what follows the prefix in the name of a source's bucket: the source's name."""
     return UPLOADS if source == DEFAULT else source
 
 
-def _notifications(source: Source, queues: Queues) -> NotificationConfiguration:
+def _notifications(source: Source, queues: QueuePair) -> NotificationConfiguration:
     return NotificationConfiguration(
         QueueConfigurations=[
             QueueConfigurations(
@@ -189,24 +203,29 @@ def _notifications(source: Source, queues: Queues) -> NotificationConfiguration:
 
 
 def add_bucket_policies(
-    template: Template, *, storage: Storage, perimeter: Perimeter, readers: Sequence[Statement]
+    template: Template,
+    *,
+    buckets: Buckets,
+    perimeter: DataPerimeter,
+    thumbnail_readers: Sequence[Statement],
 ) -> None:
-    """Add to each bucket who and what it refuses; what is allowed, roles say.
+    """Add the policy of each bucket, which denies; roles grant access.
 
-    `readers` are the statements that let others at the thumbnails: services have no role.
+    `thumbnail_readers` allow services, which have no role, to read thumbnails.
     """
-    for bucket in (*storage.uploads.values(), storage.thumbnails):
+    for bucket in (*buckets.uploads.values(), buckets.thumbnails):
         arns = [GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*")]
-        own: Sequence[Statement | If] = readers
-        if bucket is not storage.thumbnails:
-            own = [perimeter.deny_uploads_from_elsewhere(arns[1:])]
+        takes_uploads = bucket is not buckets.thumbnails
+        more: Sequence[Statement | If] = (
+            [perimeter.deny_uploads_outside_cidrs(arns[1:])] if takes_uploads else thumbnail_readers
+        )
         add_bucket_policy(
             template,
             bucket,
-            storage.encryption,
-            perimeter.deny_worker_elsewhere(arns),
-            *own,
-            for_people=bucket is not storage.thumbnails,
+            buckets.encryption,
+            perimeter.deny_worker_outside_endpoint(arns),
+            *more,
+            requires_key_id=takes_uploads,
         )
 
 

@@ -1,10 +1,10 @@
-"""Thumbnails on the web: a distribution that alone may read them; the bucket stays private."""
+"""A CloudFront distribution of the thumbnails, whose bucket stays private."""
 
 from dataclasses import dataclass
 
 import awacs.s3 as s3
 from awacs.aws import Statement
-from troposphere import Equals, GetAtt, NoValue, Ref, Sub, Template
+from troposphere import Equals, GetAtt, NoValue, Output, Ref, Sub, Template
 from troposphere.cloudfront import (
     CacheCookiesConfig,
     CacheHeadersConfig,
@@ -35,103 +35,74 @@ from troposphere.logs import DeliveryDestination, DeliverySource
 from troposphere.s3 import Bucket
 
 from templates import naming, policies
+from templates.buckets import THUMBNAILS
 from templates.parameters.cdn import CdnParameters
 from templates.suppressions import suppress
 
-# Thumbnails alone: what lies beside them, the records of rejections, has no address.
-FOLDER = "thumbnails"
-ORIGIN = "thumbnails"
 YEAR_SECONDS = 31_536_000
+DAY_SECONDS = 86_400
 
-# CloudFront asks for what it does not hold; an error is asked for again after this many seconds.
-ERROR_SECONDS = 10
+# How long CloudFront caches the error for a thumbnail that does not exist yet.
+ERROR_CACHE_SECONDS = 10
 
-# Where CloudFront itself is, whatever region a stack is in.
-HOME_REGION = "us-east-1"
-IN_HOME_REGION = "IsUsEast1"
+# CloudFront's own Region, in which its log deliveries are created.
+CLOUDFRONT_REGION = "us-east-1"
+IS_CLOUDFRONT_REGION = "IsUsEast1"
 
-ELSEWHERE = "The rule CloudFrontIsAvailable refuses the regions that do not have it"
+UNAVAILABLE = "The rule CloudFrontIsAvailable refuses Regions without it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class CdnDistribution:
     """The distribution, and the bucket that it reads."""
 
     distribution: Distribution
     bucket: Bucket
 
-    def read(self) -> Statement:
-        """Return the right of this distribution to read thumbnails, for the bucket's policy."""
+    def read_thumbnails(self) -> Statement:
+        """Return the distribution's permission to read thumbnails, for the bucket policy.
+
+        It covers the thumbnails only, not the rejection records in the same bucket.
+        """
         return policies.allow(
             "ReadThumbnails",
             [s3.GetObject],
-            [policies.within(GetAtt(self.bucket, "Arn"), f"{FOLDER}/*")],
+            [policies.within(GetAtt(self.bucket, "Arn"), f"{THUMBNAILS}/*")],
             policies.on_behalf_of(_arn(self.distribution)),
             principal=policies.service("cloudfront.amazonaws.com"),
         )
 
+    def outputs(self) -> list[Output]:
+        """Return the stack's output about the distribution."""
+        domain = GetAtt(self.distribution, "DomainName")
+        description = "Domain name of the distribution"
+        return [Output("DistributionDomainName", Description=description, Value=domain)]
 
-def add_distribution(template: Template, *, bucket: Bucket, parameters: CdnParameters) -> Published:
-    """Add a distribution over the thumbnails in `bucket`, with caching and security headers."""
-    access = template.add_resource(
+
+def add_distribution(
+    template: Template, *, bucket: Bucket, parameters: CdnParameters
+) -> CdnDistribution:
+    """Add a distribution of the thumbnails in `bucket`, with caching and security headers."""
+    access_control = template.add_resource(
         OriginAccessControl(
             "DistributionAccessControl",
             OriginAccessControlConfig=OriginAccessControlConfig(
-                Name=_global_name("cdn"),
+                Name=naming.global_name("cdn"),
                 OriginAccessControlOriginType="s3",
                 SigningBehavior="always",
                 SigningProtocol="sigv4",
             ),
-            Metadata=suppress(E3006=ELSEWHERE),
+            Metadata=suppress(E3006=UNAVAILABLE),
         )
     )
-    caching = template.add_resource(
-        CachePolicy(
-            "DistributionCachePolicy",
-            CachePolicyConfig=CachePolicyConfig(
-                Name=_global_name("cdn"),
-                # What each object says of itself counts; the worker writes it.
-                MinTTL=0,
-                DefaultTTL=86_400,
-                MaxTTL=YEAR_SECONDS,
-                ParametersInCacheKeyAndForwardedToOrigin=ParametersInCacheKeyAndForwardedToOrigin(
-                    CookiesConfig=CacheCookiesConfig(CookieBehavior="none"),
-                    HeadersConfig=CacheHeadersConfig(HeaderBehavior="none"),
-                    QueryStringsConfig=CacheQueryStringsConfig(QueryStringBehavior="none"),
-                    EnableAcceptEncodingGzip=False,  # pictures are compressed already
-                    EnableAcceptEncodingBrotli=False,
-                ),
-            ),
-            Metadata=suppress(E3006=ELSEWHERE),
-        )
-    )
-    headers = template.add_resource(
-        ResponseHeadersPolicy(
-            "DistributionHeadersPolicy",
-            ResponseHeadersPolicyConfig=ResponseHeadersPolicyConfig(
-                Name=_global_name("cdn"),
-                SecurityHeadersConfig=SecurityHeadersConfig(
-                    StrictTransportSecurity=StrictTransportSecurity(
-                        AccessControlMaxAgeSec=YEAR_SECONDS, IncludeSubdomains=True, Override=True
-                    ),
-                    ContentTypeOptions=ContentTypeOptions(Override=True),
-                    # A picture opened by itself runs nothing and loads nothing.
-                    ContentSecurityPolicy=ContentSecurityPolicy(
-                        ContentSecurityPolicy="default-src 'none'; sandbox", Override=True
-                    ),
-                    FrameOptions=FrameOptions(FrameOption="DENY", Override=True),
-                    ReferrerPolicy=ReferrerPolicy(ReferrerPolicy="no-referrer", Override=True),
-                ),
-            ),
-            Metadata=suppress(E3006=ELSEWHERE),
-        )
-    )
+    cache_policy = _add_cache_policy(template)
+    headers_policy = _add_headers_policy(template)
     distribution = template.add_resource(
         Distribution(
             "Distribution",
             DistributionConfig=DistributionConfig(
                 Enabled=True,
-                Comment=naming.name("thumbnails"),
+                Comment=naming.name(THUMBNAILS),
                 HttpVersion="http2and3",
                 IPV6Enabled=True,
                 PriceClass=parameters.price_class,
@@ -140,56 +111,103 @@ def add_distribution(template: Template, *, bucket: Bucket, parameters: CdnParam
                 WebACLId=parameters.web_acl or NoValue,
                 Origins=[
                     Origin(
-                        Id=ORIGIN,
-                        # Of the region: the global name answers with redirects for hours.
+                        Id=THUMBNAILS,
+                        # The Regional name: the global one redirects for hours after creation.
                         DomainName=GetAtt(bucket, "RegionalDomainName"),
-                        OriginPath=f"/{FOLDER}",
-                        OriginAccessControlId=GetAtt(access, "Id"),
+                        OriginPath=f"/{THUMBNAILS}",
+                        OriginAccessControlId=GetAtt(access_control, "Id"),
                         S3OriginConfig=S3OriginConfig(OriginAccessIdentity=""),
                     )
                 ],
                 DefaultCacheBehavior=DefaultCacheBehavior(
-                    TargetOriginId=ORIGIN,
+                    TargetOriginId=THUMBNAILS,
                     ViewerProtocolPolicy="redirect-to-https",
                     AllowedMethods=["GET", "HEAD"],
                     CachedMethods=["GET", "HEAD"],
                     Compress=False,
-                    CachePolicyId=Ref(caching),
-                    ResponseHeadersPolicyId=Ref(headers),
+                    CachePolicyId=Ref(cache_policy),
+                    ResponseHeadersPolicyId=Ref(headers_policy),
                 ),
-                # What is not there answers 403: the distribution may not list. It may come soon.
+                # A missing object answers 403, because the distribution may not list the bucket.
                 CustomErrorResponses=[
-                    CustomErrorResponse(ErrorCode=403, ErrorCachingMinTTL=ERROR_SECONDS)
+                    CustomErrorResponse(ErrorCode=403, ErrorCachingMinTTL=ERROR_CACHE_SECONDS)
                 ],
             ),
             Metadata=suppress(**_reasons(parameters)),
         )
     )
-    return Published(distribution=distribution, bucket=bucket)
+    return CdnDistribution(distribution=distribution, bucket=bucket)
 
 
-def archive_requests(template: Template, published: Published, archive: Bucket) -> None:
-    """Have the requests to a distribution noted in the log archive, as far as the stack can.
+def _add_cache_policy(template: Template) -> CachePolicy:
+    return template.add_resource(
+        CachePolicy(
+            "DistributionCachePolicy",
+            CachePolicyConfig=CachePolicyConfig(
+                Name=naming.global_name("cdn"),
+                # The Cache-Control header counts, which the worker sets on each object.
+                MinTTL=0,
+                DefaultTTL=DAY_SECONDS,
+                MaxTTL=YEAR_SECONDS,
+                ParametersInCacheKeyAndForwardedToOrigin=ParametersInCacheKeyAndForwardedToOrigin(
+                    CookiesConfig=CacheCookiesConfig(CookieBehavior="none"),
+                    HeadersConfig=CacheHeadersConfig(HeaderBehavior="none"),
+                    QueryStringsConfig=CacheQueryStringsConfig(QueryStringBehavior="none"),
+                    EnableAcceptEncodingGzip=False,  # images are compressed already
+                    EnableAcceptEncodingBrotli=False,
+                ),
+            ),
+            Metadata=suppress(E3006=UNAVAILABLE),
+        )
+    )
 
-    CloudFront's log deliveries are made in one region; in any other they are three commands
-    (docs/cloudfront.md), and the archive admits what they bring.
+
+def _add_headers_policy(template: Template) -> ResponseHeadersPolicy:
+    return template.add_resource(
+        ResponseHeadersPolicy(
+            "DistributionHeadersPolicy",
+            ResponseHeadersPolicyConfig=ResponseHeadersPolicyConfig(
+                Name=naming.global_name("cdn"),
+                SecurityHeadersConfig=SecurityHeadersConfig(
+                    StrictTransportSecurity=StrictTransportSecurity(
+                        AccessControlMaxAgeSec=YEAR_SECONDS, IncludeSubdomains=True, Override=True
+                    ),
+                    ContentTypeOptions=ContentTypeOptions(Override=True),
+                    # A picture opened directly runs and loads nothing.
+                    ContentSecurityPolicy=ContentSecurityPolicy(
+                        ContentSecurityPolicy="default-src 'none'; sandbox", Override=True
+                    ),
+                    FrameOptions=FrameOptions(FrameOption="DENY", Override=True),
+                    ReferrerPolicy=ReferrerPolicy(ReferrerPolicy="no-referrer", Override=True),
+                ),
+            ),
+            Metadata=suppress(E3006=UNAVAILABLE),
+        )
+    )
+
+
+def add_cdn_log_delivery(template: Template, cdn: CdnDistribution, archive: Bucket) -> None:
+    """Add the delivery of the distribution's access logs to the log archive.
+
+    CloudFront's log deliveries can be created in one Region only. A stack in another Region allows
+    the delivery, and docs/cloudfront.md has the three commands that create it.
     https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging.html
     """
-    template.add_condition(IN_HOME_REGION, Equals(Ref("AWS::Region"), HOME_REGION))
+    template.add_condition(IS_CLOUDFRONT_REGION, Equals(Ref("AWS::Region"), CLOUDFRONT_REGION))
     source = template.add_resource(
         DeliverySource(
             "DistributionLogSource",
-            Condition=IN_HOME_REGION,
-            Name=_global_name("cdn"),
+            Condition=IS_CLOUDFRONT_REGION,
+            Name=naming.global_name("cdn"),
             LogType="ACCESS_LOGS",
-            ResourceArn=_arn(published.distribution),
+            ResourceArn=_arn(cdn.distribution),
         )
     )
     destination = template.add_resource(
         DeliveryDestination(
             "DistributionLogDestination",
-            Condition=IN_HOME_REGION,
-            Name=_global_name("cdn"),
+            Condition=IS_CLOUDFRONT_REGION,
+            Name=naming.global_name("cdn"),
             OutputFormat="json",
             DestinationResourceArn=GetAtt(archive, "Arn"),
         )
@@ -197,7 +215,7 @@ def archive_requests(template: Template, published: Published, archive: Bucket) 
     template.add_resource(
         LogDelivery(
             "DistributionLogDelivery",
-            Condition=IN_HOME_REGION,
+            Condition=IS_CLOUDFRONT_REGION,
             DeliverySourceName=Ref(source),
             DeliveryDestinationArn=GetAtt(destination, "Arn"),
         )
@@ -223,16 +241,11 @@ def _certificate(parameters: CdnParameters) -> ViewerCertificate:
 
 def _reasons(parameters: CdnParameters) -> dict[str, str]:
     reasons = {
-        "E3006": ELSEWHERE,
-        "CKV_AWS_86": "It wants a bucket with ACLs; docs/cloudfront.md has the newer kind",
+        "E3006": UNAVAILABLE,
+        "CKV_AWS_86": "It expects a bucket with ACLs; docs/cloudfront.md has log delivery",
     }
     if parameters.certificate is None:
         reasons["CKV_AWS_174"] = (
-            "CloudFront's own certificate takes no minimum; cdn.custom_domain sets TLS 1.2"
+            "The default certificate takes no minimum; cdn.custom_domain sets TLS 1.2"
         )
     return reasons
-
-
-def _global_name(role: str) -> Sub:
-    """Return a name unique in the account: CloudFront has no regions (trap 52)."""
-    return Sub(f"${{{naming.NAME_PREFIX}}}-{role}-${{AWS::Region}}")

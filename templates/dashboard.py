@@ -1,4 +1,4 @@
-"""What an operator looks at first: is it working, how far behind, what fails, what it costs."""
+"""The dashboard: progress, backlog, failures and cost of the pipeline."""
 
 import json
 import math
@@ -12,9 +12,9 @@ from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm, Dashboard
 
 from templates import naming, prices
-from templates.queues import Queues
+from templates.queues import QueuePair
 
-# The worker's metrics; docs/observability.md tells what each one is.
+# The worker's metrics, which docs/observability.md describes.
 NAMESPACE = "Darkroom"
 REASONS = (
     "Archived",
@@ -39,23 +39,23 @@ Widget = dict[str, Any]
 CHART: Widget = {"type": "metric", "width": 8, "properties": {"region": "${AWS::Region}"}}
 
 Line = list[Any]
-"""A metric as CloudWatch takes it: namespace, name, dimension, its value, and what is special."""
+"""A metric as CloudWatch takes it: namespace, name, dimension, value, and options."""
 
-Sources = dict[str, tuple[str, str, str]]
-"""Where a queue's metrics are, by what they are about: namespace, dimension, its value."""
+Dimensions = dict[str, tuple[str, str, str]]
+"""Namespace, dimension and value of a queue's metrics, by what publishes them."""
 
-ALARMS_IN_A_ROW = 6
+ALARMS_PER_ROW = 6
 
 
 def add_dashboard(
     template: Template,
     *,
     alarms: Sequence[Alarm],
-    queues: Mapping[str, Queues],
+    queues: Mapping[str, QueuePair],
     functions: Mapping[str, Function],
 ) -> None:
-    """Add one page about `alarms` and all queues; `queues` and `functions` are by queue."""
-    by_queue: dict[str, Sources] = {
+    """Add the dashboard of `alarms` and all queues; `queues` and `functions` are by queue."""
+    by_queue: dict[str, Dimensions] = {
         queue: {
             "queue": ("AWS/SQS", "QueueName", f"${{{queues[queue].work.title}.QueueName}}"),
             "dead": ("AWS/SQS", "QueueName", f"${{{queues[queue].dead_letters.title}.QueueName}}"),
@@ -67,23 +67,23 @@ def add_dashboard(
     show = partial(_lines, by_queue)
     arns, conditional = _arns(alarms)
     widgets = [
-        # Without a place, each widget goes beside the one before as long as there is room.
+        # Without a position, each widget follows the previous one where there is room.
         {
             "type": "alarm",
             "width": 24,
-            "height": 1 + math.ceil(len(alarms) / ALARMS_IN_A_ROW),
+            "height": 1 + math.ceil(len(alarms) / ALARMS_PER_ROW),
             "properties": {"alarms": arns},
         },
         _chart(
             "Pictures",
-            show("queue", "NumberOfMessagesSent", "Announced"),
+            show("queue", "NumberOfMessagesSent", "Notified"),
             show("worker", "ImagesProcessed"),
             show("worker", "ThumbnailsWritten", yAxis="right"),
         ),
         _chart(
             "Queue",
             show("queue", VISIBLE, "Waiting"),
-            show("queue", "ApproximateNumberOfMessagesNotVisible", "In work"),
+            show("queue", "ApproximateNumberOfMessagesNotVisible", "In flight"),
             stat="Maximum",
         ),
         _chart(
@@ -95,7 +95,7 @@ def add_dashboard(
                 [
                     {
                         "expression": f"a{number}*1000",
-                        "label": _label("Oldest waiting", queue, by_queue),
+                        "label": _label("Oldest message", queue, by_queue),
                     }
                 ]
                 for number, queue in enumerate(by_queue)
@@ -109,16 +109,16 @@ def add_dashboard(
             show("dead", VISIBLE, "Dead letters", stat="Maximum"),
         ),
         _chart("Rejections", *(show("worker", f"Rejected{reason}") for reason in REASONS)),
-        _chart("USD an hour, estimated", *_cost(by_queue, functions)),
+        _chart("Estimated cost, USD per hour", *_cost(by_queue, functions)),
     ]
-    # The template's size is limited (trap 31): what every chart begins with is written once, and
-    # with single quotes, for each of the others would need a backslash within the template's JSON.
+    # The template's size is limited (pitfall 31): the common beginning of all charts is written
+    # once, and quotes are single, because double quotes need a backslash in the template's JSON.
     begin = _text(CHART).removesuffix("}}").removeprefix("{")
     body = _text({"widgets": widgets}).replace(begin, "${Chart}")
     template.add_resource(
         Dashboard(
             "Dashboard",
-            # Dashboards are the account's, not a region's: there the prefix alone is not enough.
+            # Dashboards belong to the account, not to a Region: the prefix alone is not unique.
             # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudwatch-dashboard.html
             DashboardName=naming.name("${AWS::Region}"),
             DashboardBody=Join('"', Split("'", Sub(body, Chart=Sub(begin), **conditional))),
@@ -126,7 +126,9 @@ def add_dashboard(
     )
 
 
-def _cost(by_queue: Mapping[str, Sources], functions: Mapping[str, Function]) -> list[list[Line]]:
+def _cost(
+    by_queue: Mapping[str, Dimensions], functions: Mapping[str, Function]
+) -> list[list[Line]]:
     hidden = [
         _lines(by_queue, source, metric, id=name, visible=False)
         for name, source, metric in (
@@ -138,35 +140,35 @@ def _cost(by_queue: Mapping[str, Sources], functions: Mapping[str, Function]) ->
     shown = []
     for number, (queue, function) in enumerate(functions.items()):
         memory = f"${{{function.MemorySize.data['Ref']}}}"
-        an_hour = f"*3600/PERIOD(d{number})"
+        per_hour = f"*3600/PERIOD(d{number})"
         for label, expression in (
             (
                 "Function",
-                f"d{number}/1000*{memory}/1024*{prices.LAMBDA_GB_SECOND_ARM64:f}{an_hour}",
+                f"d{number}/1000*{memory}/1024*{prices.LAMBDA_GB_SECOND_ARM64:f}{per_hour}",
             ),
-            ("S3", f"(v{number}*{prices.S3_WRITE:f}+p{number}*{PICTURE_REQUESTS_USD:f}){an_hour}"),
+            ("S3", f"(v{number}*{prices.S3_WRITE:f}+p{number}*{PICTURE_REQUESTS_USD:f}){per_hour}"),
         ):
             shown.append([{"expression": expression, "label": _label(label, queue, by_queue)}])
     return [*hidden, shown]
 
 
 def _lines(
-    by_queue: Mapping[str, Sources], source: str, metric: str, label: str = "", **special: Any
+    by_queue: Mapping[str, Dimensions], source: str, metric: str, label: str = "", **options: Any
 ) -> list[Line]:
-    """Return a metric of each queue; an `id` gets the queue's number."""
+    """Return the line of a metric of each queue; an `id` gets the queue's number."""
     lines: list[Line] = []
-    for number, (queue, sources) in enumerate(by_queue.items()):
-        namespace, dimension, value = sources[source]
-        about = dict(special)
+    for number, (queue, dimensions) in enumerate(by_queue.items()):
+        namespace, dimension, value = dimensions[source]
+        more = dict(options)
         if label:
-            about["label"] = _label(label, queue, by_queue)
-        if "id" in about:
-            about["id"] += str(number)
-        lines.append([namespace, metric, dimension, value, *([about] if about else [])])
+            more["label"] = _label(label, queue, by_queue)
+        if "id" in more:
+            more["id"] += str(number)
+        lines.append([namespace, metric, dimension, value, *([more] if more else [])])
     return lines
 
 
-def _label(label: str, queue: str, by_queue: Mapping[str, Sources]) -> str:
+def _label(label: str, queue: str, by_queue: Mapping[str, Dimensions]) -> str:
     return f"{label} ({queue})" if len(by_queue) > 1 else label
 
 
@@ -181,26 +183,26 @@ def _text(value: object) -> str:
 
 
 def _shortened(lines: Iterable[Line]) -> list[Line]:
-    """Write a dot for what is the same as in the line before, and `...` where all of it is."""
+    """Write a dot for a word of the previous line, and `...` where all words are the same."""
     short: list[Line] = []
     before: list[str] = []
     for line in lines:
         words = [part for part in line if isinstance(part, str)]
-        special = line[len(words) :]
+        options = line[len(words) :]
         if words and words == before:
-            short.append(["...", *special])
+            short.append(["...", *options])
         else:
             pairs = zip_longest(words, before[: len(words)])
-            short.append([*("." if one == other else one for one, other in pairs), *special])
+            short.append([*("." if one == other else one for one, other in pairs), *options])
         before = words or before
     return short
 
 
 def _arns(alarms: Iterable[Alarm]) -> tuple[list[str], dict[str, Any]]:
-    """Return the ARNs as `Fn::Sub` takes them, and the values of those that may not be there.
+    """Return the ARNs for `Fn::Sub`, and the values of the ARNs of conditional alarms.
 
-    The ARN of an alarm whose condition does not hold cannot be asked for. Such a one follows the
-    last of the others, within its quotes: as `','` and the ARN, or as nothing.
+    An alarm whose condition is false has no ARN. A conditional ARN therefore follows the last
+    unconditional one, within its quotes: as `','` and the ARN, or as nothing.
     """
     arns: list[str] = []
     conditional: dict[str, Any] = {}

@@ -1,23 +1,23 @@
-"""The key of everything at rest, who may use it and for what."""
+"""The key that encrypts all data at rest, and its key policy."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import awacs.kms as kms
 from awacs.aws import ArnLike, Principal, Statement, StringLike
-from troposphere import GetAtt, Ref, Sub, Template
+from troposphere import GetAtt, Output, Ref, Sub, Template
 from troposphere.kms import Alias, Key
 
 from templates import naming, policies
 from templates.policies import Arn
 
-# Whoever may administer the account may administer the key and grant its use through IAM; named
-# one by one, so that an action AWS adds later is a decision and not a side effect. Without this
-# statement a lost role would leave the data unreadable for ever (trap 30).
+# The account's administrators may manage the key and allow its use through IAM. Actions are listed
+# one by one, so that a new action of KMS is a decision and not a side effect. Without this
+# statement a lost role could leave the data unreadable forever (pitfall 30).
 ADMINISTER = [
     kms.CancelKeyDeletion,
     kms.CreateAlias,
-    kms.CreateGrant,  # Lambda takes a grant on the key for the function's environment
+    kms.CreateGrant,  # Lambda creates a grant for the function's environment
     kms.Decrypt,
     kms.DeleteAlias,
     kms.DescribeKey,
@@ -44,27 +44,26 @@ ADMINISTER = [
     kms.UpdateAlias,
     kms.UpdateKeyDescription,
 ]
-# What a service needs to put a message on, or take it off, something encrypted.
-EXCHANGE = [kms.Decrypt, kms.GenerateDataKey]
+# What a service needs to send to an encrypted queue or topic, or to receive from it.
+ENCRYPT_AND_DECRYPT = [kms.Decrypt, kms.GenerateDataKey]
 
-# In a key's policy `*` means this key and nothing else.
+# In a key policy `*` is the key itself.
 THIS_KEY = ["*"]
 
-# None of them can put work on an encrypted queue without the key (trap 3). Whose work it is, the
-# queue's own policy checks. S3 sends its account; EventBridge sends no source with its use of the
-# key, and a topic may be of another account (trap 47): there the queue in the encryption context
-# is the limit.
+# The services that send to the work queues; without the key they cannot (pitfall 3). The queue
+# policy checks the sender. S3 sends its account. EventBridge sends no source when it uses a key,
+# and a topic may belong to another account (pitfall 47): there the encryption context limits.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
-_TO_OUR_QUEUES = StringLike({"kms:EncryptionContext:aws:sqs:arn": naming.queue_arn("*")})
-ANNOUNCERS = {
+_TO_THE_STACKS_QUEUES = StringLike({"kms:EncryptionContext:aws:sqs:arn": naming.queue_arn("*")})
+EVENT_SERVICES = {
     "s3.amazonaws.com": ("SendNotifications", policies.from_this_account()),
-    "events.amazonaws.com": ("SendRuleEvents", _TO_OUR_QUEUES),
-    "sns.amazonaws.com": ("SendTopicMessages", _TO_OUR_QUEUES),
+    "events.amazonaws.com": ("SendRuleEvents", _TO_THE_STACKS_QUEUES),
+    "sns.amazonaws.com": ("SendTopicMessages", _TO_THE_STACKS_QUEUES),
 }
 
-# What CloudWatch Logs asks for, to keep logs and to deliver them.
+# What CloudWatch Logs needs to store and to deliver logs.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-S3.html
-KEEP_LOGS = [
+WRITE_LOGS = [
     kms.Decrypt,
     kms.DescribeKey,
     kms.Encrypt,
@@ -73,18 +72,18 @@ KEEP_LOGS = [
     kms.ReEncryptFrom,
     kms.ReEncryptTo,
 ]
-_ARCHIVE_REQUESTS = policies.allow(
+_ARCHIVE_CDN_LOGS = policies.allow(
     "WriteRequestLogs",
-    KEEP_LOGS,
+    WRITE_LOGS,
     THIS_KEY,
     policies.from_this_account(),
     policies.on_behalf_of(Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")),
     principal=policies.service("delivery.logs.amazonaws.com"),
 )
 
-# By pattern: the distribution needs the bucket, the bucket the key, and the key's policy would
-# need the distribution (trap 40). Which one may read, the bucket's policy says.
-_DELIVER = policies.allow(
+# By pattern, because a reference would be a cycle: the distribution needs the bucket and the bucket
+# the key (pitfall 40). The bucket policy names the distribution.
+_READ_THUMBNAILS = policies.allow(
     "ReadThumbnails",
     [kms.Decrypt],
     THIS_KEY,
@@ -102,28 +101,35 @@ class Encryption:
     key: Key
     arn: Arn
 
+    def outputs(self) -> list[Output]:
+        """Return the stack's output about the key."""
+        description = "Key that encrypts all data"
+        return [Output("EncryptionKeyArn", Description=description, Value=self.arn)]
+
     def decrypt(self, sid: str, context: str, *values: Arn) -> Statement:
-        """Return the right to decrypt what was encrypted with `context` as one of `values`."""
+        """Return the permission to decrypt where the encryption context is one of `values`."""
         return policies.allow(sid, [kms.Decrypt], [self.arn], _context(context, values))
 
-    def exchange(self, sid: str, context: str, *values: Arn) -> Statement:
-        """Return the right to encrypt and decrypt with `context` as one of `values`."""
-        return policies.allow(sid, EXCHANGE, [self.arn], _context(context, values))
+    def encrypt_and_decrypt(self, sid: str, context: str, *values: Arn) -> Statement:
+        """Return the permission to encrypt and decrypt where the context is one of `values`."""
+        return policies.allow(sid, ENCRYPT_AND_DECRYPT, [self.arn], _context(context, values))
 
 
 def add_encryption(
-    template: Template, *, announcers: Collection[str], delivers: bool, archives_requests: bool
+    template: Template, *, event_services: Collection[str], has_cdn: bool, archives_cdn_logs: bool
 ) -> Encryption:
-    """Add the key with its yearly rotation and its alias.
+    """Add the key, with yearly rotation and an alias.
 
-    `announcers` are the services that put work on the queues, e.g. `s3.amazonaws.com`; whether a
-    distribution reads thumbnails, `delivers` says, and whether it has its requests archived,
-    `archives_requests`.
+    Args:
+        template: The stack's template.
+        event_services: Services that send to the work queues, such as `s3.amazonaws.com`.
+        has_cdn: A distribution reads thumbnails.
+        archives_cdn_logs: The distribution's access logs are archived.
     """
     key = template.add_resource(
         Key(
             "EncryptionKey",
-            Description="Everything at rest: buckets, queues, topic, logs, environment",
+            Description="Buckets, queues, topics, logs and environment",
             EnableKeyRotation=True,
             KeyPolicy=policies.document(
                 policies.allow(
@@ -137,29 +143,29 @@ def add_encryption(
                 *(
                     policies.allow(
                         sid,
-                        EXCHANGE,
+                        ENCRYPT_AND_DECRYPT,
                         THIS_KEY,
                         condition,
                         principal=policies.service(service),
                     )
-                    for service, (sid, condition) in ANNOUNCERS.items()
-                    if service in announcers
+                    for service, (sid, condition) in EVENT_SERVICES.items()
+                    if service in event_services
                 ),
-                *([_DELIVER] if delivers else []),
-                *([_ARCHIVE_REQUESTS] if archives_requests else []),
-                # Alarms to an encrypted topic vanish in silence without this (trap 4).
+                *([_READ_THUMBNAILS] if has_cdn else []),
+                *([_ARCHIVE_CDN_LOGS] if archives_cdn_logs else []),
+                # Without this, alarms to an encrypted topic are silently lost (pitfall 4).
                 policies.allow(
                     "PublishAlarms",
-                    EXCHANGE,
+                    ENCRYPT_AND_DECRYPT,
                     THIS_KEY,
                     policies.from_this_account(),
                     principal=policies.service("cloudwatch.amazonaws.com"),
                 ),
-                # Log groups cannot be created without this (trap 5). CloudWatch Logs sends no
-                # source account, it names the log group in the encryption context.
+                # Without this, log groups cannot be created (pitfall 5). CloudWatch Logs sends no
+                # source account; the encryption context names the log group.
                 policies.allow(
                     "EncryptLogs",
-                    KEEP_LOGS,
+                    WRITE_LOGS,
                     THIS_KEY,
                     ArnLike({"kms:EncryptionContext:aws:logs:arn": naming.log_group_arns()}),
                     principal=policies.service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),

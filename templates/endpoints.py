@@ -1,4 +1,4 @@
-"""Doors out of the network, each open to exactly what the worker is granted."""
+"""The VPC endpoints, each with a policy that allows only what the worker may do."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,11 @@ from troposphere.ec2 import VPCEndpoint
 from troposphere.iam import Role
 
 from templates import policies
-from templates.network import Network, add_endpoint_group
+from templates.network import Network
+from templates.parameters.builder import Condition
+from templates.security_groups import add_endpoint_security_group
 
-IN_CHINA = "IsChina"
+IS_CHINA = "IsChina"
 
 
 def add_endpoints(
@@ -21,18 +23,19 @@ def add_endpoints(
     role: Role,
     s3_grants: Sequence[Statement],
     sqs_grants: Sequence[Statement],
-    has_sqs_endpoint: str,
+    has_sqs_endpoint: Condition,
 ) -> Ref:
-    """Add the doors to S3 and to SQS and return the first; `role` alone passes, as it is granted.
+    """Add the endpoints of S3 and SQS unless the VPC has them; return that of S3.
 
-    No other service is called from inside the network: Lambda polls the queue, ships the logs and
-    reads the package from outside of it, and S3 itself uses the key (trap 42).
+    They allow `role` its grants and nothing else. The function calls no other service from the
+    VPC: Lambda polls the queue, ships the logs and loads the package from outside, and S3 itself
+    uses the key (pitfall 42).
     """
-    if network.storage_endpoint:  # both are there
-        return network.storage_endpoint
-    storage = template.add_resource(
+    if network.s3_endpoint:
+        return network.s3_endpoint
+    s3_endpoint = template.add_resource(
         VPCEndpoint(
-            "S3Endpoint",  # reads uploads, writes thumbnails; no charge
+            "S3Endpoint",  # a gateway endpoint is free
             VpcEndpointType="Gateway",
             VpcId=network.vpc,
             ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
@@ -42,36 +45,36 @@ def add_endpoints(
     )
     template.add_resource(
         VPCEndpoint(
-            # Puts off the next try of a failed message; about 0.01 USD an hour and zone
-            # (https://aws.amazon.com/privatelink/pricing/), so that it can be left out.
+            # Delays the retry of a failed message. Optional, because it costs about 0.01 USD per
+            # hour and zone (https://aws.amazon.com/privatelink/pricing/).
             "SqsEndpoint",
             Condition=has_sqs_endpoint,
             VpcEndpointType="Interface",
             VpcId=network.vpc,
             ServiceName=_interface(template, "sqs"),
             SubnetIds=network.subnets,
-            SecurityGroupIds=[network.endpoint_security_group],
+            SecurityGroupIds=[network.sqs_endpoint_security_group],
             PrivateDnsEnabled=True,
             PolicyDocument=_policy(sqs_grants, role),
         )
     )
-    return Ref(storage)
+    return Ref(s3_endpoint)
 
 
-def add_further_endpoints(
+def add_interface_endpoints(
     template: Template,
     *,
     network: Network,
     services: Mapping[str, Sequence[str]],
 ) -> None:
-    """Add doors for other workloads in the network: each service open for its actions alone.
+    """Add interface endpoints for other workloads in the VPC.
 
-    They have a security group of their own, which the worker's does not reach. Each costs about
-    0.01 USD an hour and zone.
+    Each allows the actions of its service in `services`, for this account. They have a separate
+    security group, which the worker cannot reach. Each costs about 0.01 USD per hour and zone.
     """
     if not services:
         return
-    group = add_endpoint_group(
+    group = add_endpoint_security_group(
         template, "InterfaceEndpointSecurityGroup", vpc=network.vpc, cidr=network.cidr
     )
     account = StringEquals(
@@ -92,8 +95,7 @@ def add_further_endpoints(
                     policies.allow(
                         "UseService",
                         [Action(*action.split(":")) for action in actions],
-                        # Whatever the account has: what for, other stacks' roles say.
-                        ["*"],
+                        ["*"],  # in this account; the workloads' roles name the resources
                         account,
                         principal=policies.anyone(),
                     )
@@ -103,11 +105,11 @@ def add_further_endpoints(
 
 
 def _interface(template: Template, service: str) -> If:
-    """Return a service's name as endpoints know it: in China another than elsewhere."""
-    if IN_CHINA not in template.conditions:
-        template.add_condition(IN_CHINA, Equals(Ref("AWS::Partition"), "aws-cn"))
+    """Return the service name of an interface endpoint, which has a prefix in China."""
+    if IS_CHINA not in template.conditions:
+        template.add_condition(IS_CHINA, Equals(Ref("AWS::Partition"), "aws-cn"))
     name = f"com.amazonaws.${{AWS::Region}}.{service}"
-    return If(IN_CHINA, Sub(f"cn.{name}"), Sub(name))
+    return If(IS_CHINA, Sub(f"cn.{name}"), Sub(name))
 
 
 def _policy(grants: Sequence[Statement], role: Role) -> object:

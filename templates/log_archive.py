@@ -1,4 +1,4 @@
-"""Logs that outlive their log groups, in buckets of their own, and how they get there."""
+"""The log archive and the access log bucket, which keep logs longer than their log groups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from typing import Any
 import awacs.firehose as firehose
 import awacs.logs as logs
 import awacs.s3 as s3
-from troposphere import GetAtt, Ref, Sub, Template
+from awacs.aws import Statement
+from troposphere import AWSHelperFn, GetAtt, Output, Ref, Sub, Template
 from troposphere.firehose import (
     CloudWatchLoggingOptions,
     DeliveryStream,
@@ -25,39 +26,44 @@ from templates import naming, policies
 from templates.bucket import AccessLogs, add_bucket, add_bucket_policy
 from templates.encryption import Encryption
 from templates.log_group import add_log_group
-from templates.parameters.stack import Parameters
+from templates.parameters.monitoring import Retention
 from templates.suppressions import suppress
 
 LOGS = "logs"
-ACCESS = "access"
+ACCESS_LOGS = "access"
 
-# By the hour in UTC: what `darkroom logs` lists by, and a partition that Athena can project.
+# By hour in UTC, which `darkroom logs` lists by and Athena can project as a partition.
 HOUR = "!{timestamp:yyyy/MM/dd/HH}/"
 
-# What could not be read goes here, by kind of log and of error.
+# Prefix of records that Firehose could not process, followed by the kinds of log and error.
 FAILED = "failed/"
 
-# Services that deliver by themselves begin their keys so.
+# Prefix of the logs that AWS services deliver directly.
 DELIVERED = "AWSLogs/"
 
-# Firehose's documentation of a role for S3 lists these, in two groups by what they are about.
+# The permissions that Firehose needs on a bucket, by the resource that they apply to.
 # https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html#using-iam-s3
 DELIVER_OBJECTS = [s3.AbortMultipartUpload, s3.GetObject, s3.PutObject]
 DELIVER_TO_BUCKET = [s3.GetBucketLocation, s3.ListBucket, s3.ListBucketMultipartUploads]
 
 
 class _LogProcessor(Processor):
-    """A processor of log events: troposphere 4.11.0 refuses both of its types as unknown."""
+    """A processor of log events, whose types troposphere 4.11.0 does not know."""
 
     props = {**Processor.props, "Type": (str, True)}  # noqa: RUF012 - troposphere's own way
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogArchive:
-    """The bucket, and for each kind of log the delivery stream that fills it."""
+    """The archive's bucket, and the delivery stream of each kind of log."""
 
     bucket: Bucket
     streams: Mapping[str, DeliveryStream]
+
+    def outputs(self) -> list[Output]:
+        """Return the stack's output about the archive."""
+        name = Ref(self.bucket)
+        return [Output("LogArchiveBucketName", Description="Log archive bucket", Value=name)]
 
 
 def add_log_archive(
@@ -67,35 +73,47 @@ def add_log_archive(
     log_groups: Mapping[str, LogGroup],
     object_lock: str,
     access_logs: AccessLogs | None,
-    admits_deliveries: bool,
-    parameters: Parameters,
+    allow_log_delivery: bool,
+    retention: Retention,
+    permissions_boundary: AWSHelperFn,
 ) -> LogArchive:
-    """Add the bucket and, for each kind of log in `log_groups`, its way there.
+    """Add the archive's bucket and a delivery stream for each kind of log.
 
-    Whether it also takes what a service delivers by itself, `admits_deliveries` says.
+    One stream for all logs would need dynamic partitioning, which costs more per gigabyte, needs
+    larger buffers, and parses JSON, which flow logs are not.
 
-    A stream for each kind: one for all could tell them apart by dynamic partitioning alone, which
-    costs more for each gigabyte, wants larger buffers, and reads JSON, as flow logs are not.
+    Args:
+        template: The stack's template.
+        encryption: The stack's key.
+        log_groups: The log groups to archive, by kind of log.
+        object_lock: Mode of the object lock, or "off".
+        access_logs: The bucket that S3 writes access logs to, if any.
+        allow_log_delivery: Let AWS services deliver logs to the bucket directly.
+        retention: How long objects and logs are kept.
+        permissions_boundary: Boundary of the roles.
     """
     bucket = _add_archive_bucket(
-        template, encryption, object_lock, access_logs, admits_deliveries, parameters
+        template, encryption, object_lock, access_logs, retention, allow_log_delivery
     )
-    failures = add_log_group(
+    errors = add_log_group(
         template,
         "LogDeliveryLogGroup",
         "delivery",
         encryption=encryption,
-        retention_days=parameters.log_retention_days,
+        retention_days=retention.log_days,
     )
-    # Firehose writes why it could not deliver, and makes no log stream by itself.
-    told: dict[str, Any] = {"LogGroupName": Ref(failures), "LogStreamName": Ref(naming.NAME_PREFIX)}
-    template.add_resource(LogStream("LogDeliveryLogStream", **told))
-    # By name, so that the roles are there long before the streams: IAM takes some seconds.
+    # Firehose writes delivery errors here, and creates no log stream itself.
+    stream: dict[str, Any] = {
+        "LogGroupName": Ref(errors),
+        "LogStreamName": Ref(naming.NAME_PREFIX),
+    }
+    template.add_resource(LogStream("LogDeliveryLogStream", **stream))
+    # By name, so that the roles exist long before the streams: IAM takes some seconds.
     streams_arn = naming.stream_arn("*")
-    writer = _add_role(
+    delivery_role = _add_role(
         template,
         "LogDeliveryRole",
-        parameters,
+        permissions_boundary,
         policies.allow_assume(
             "firehose.amazonaws.com",
             policies.from_this_account(),
@@ -110,16 +128,16 @@ def add_log_archive(
             ],
         ),
         policies.allow("ListBucket", DELIVER_TO_BUCKET, [GetAtt(bucket, "Arn")]),
-        encryption.exchange("EncryptLogs", "aws:s3:arn", GetAtt(bucket, "Arn")),
-        policies.allow("LogDeliveryErrors", [logs.PutLogEvents], [GetAtt(failures, "Arn")]),
+        encryption.encrypt_and_decrypt("EncryptLogs", "aws:s3:arn", GetAtt(bucket, "Arn")),
+        policies.allow("LogDeliveryErrors", [logs.PutLogEvents], [GetAtt(errors, "Arn")]),
     )
-    sender = _add_role(
+    subscription_role = _add_role(
         template,
         "LogSubscriptionRole",
-        parameters,
+        permissions_boundary,
         policies.allow_assume(
-            # CloudWatch Logs sends no source account (trap 47), and its documentation names no
-            # narrower source than all logs of the account and region.
+            # CloudWatch Logs sends no source account (pitfall 47), and its documentation names no
+            # narrower source than all logs of the account and Region.
             # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
             "logs.amazonaws.com",
             policies.on_behalf_of(
@@ -128,57 +146,73 @@ def add_log_archive(
         ),
         policies.allow("SendLogs", [firehose.PutRecord, firehose.PutRecordBatch], [streams_arn]),
     )
-    streams = {}
-    for kind, group in log_groups.items():
-        stream = template.add_resource(
-            DeliveryStream(
-                f"{kind.capitalize()}LogDelivery",
-                DeliveryStreamName=naming.stream_name(kind),
-                # Firehose uses the key by a grant that whoever deploys the stack makes.
-                DeliveryStreamEncryptionConfigurationInput=(
-                    DeliveryStreamEncryptionConfigurationInput(
-                        KeyType="CUSTOMER_MANAGED_CMK", KeyARN=encryption.arn
-                    )
-                ),
-                ExtendedS3DestinationConfiguration=ExtendedS3DestinationConfiguration(
-                    # Under the bucket's own key, after 5 MB or 300 seconds: both are defaults.
-                    BucketARN=GetAtt(bucket, "Arn"),
-                    RoleARN=GetAtt(writer, "Arn"),
-                    Prefix=f"{kind}/{HOUR}",
-                    ErrorOutputPrefix=f"{FAILED}{kind}/!{{firehose:error-output-type}}/",
-                    ProcessingConfiguration=_lines(),
-                    CompressionFormat="GZIP",
-                    CloudWatchLoggingOptions=CloudWatchLoggingOptions(Enabled=True, **told),
-                ),
-            )
+    destination = {
+        # The bucket's own encryption; objects of 5 MB or 300 seconds: all defaults.
+        "BucketARN": GetAtt(bucket, "Arn"),
+        "RoleARN": GetAtt(delivery_role, "Arn"),
+        "CloudWatchLoggingOptions": CloudWatchLoggingOptions(Enabled=True, **stream),
+    }
+    return LogArchive(
+        bucket=bucket,
+        streams={
+            kind: _add_stream(template, kind, group, encryption, destination, subscription_role)
+            for kind, group in log_groups.items()
+        },
+    )
+
+
+def _add_stream(
+    template: Template,
+    kind: str,
+    log_group: LogGroup,
+    encryption: Encryption,
+    destination: dict[str, Any],
+    subscription_role: Role,
+) -> DeliveryStream:
+    """Add the delivery stream of a kind of log, and the subscription that feeds it."""
+    stream = template.add_resource(
+        DeliveryStream(
+            f"{kind.capitalize()}LogDelivery",
+            DeliveryStreamName=naming.stream_name(kind),
+            # Firehose uses the key through a grant that the deployer creates.
+            DeliveryStreamEncryptionConfigurationInput=DeliveryStreamEncryptionConfigurationInput(
+                KeyType="CUSTOMER_MANAGED_CMK", KeyARN=encryption.arn
+            ),
+            ExtendedS3DestinationConfiguration=ExtendedS3DestinationConfiguration(
+                **destination,
+                Prefix=f"{kind}/{HOUR}",
+                ErrorOutputPrefix=f"{FAILED}{kind}/!{{firehose:error-output-type}}/",
+                ProcessingConfiguration=_log_lines(),
+                CompressionFormat="GZIP",
+            ),
         )
-        template.add_resource(
-            SubscriptionFilter(
-                f"{kind.capitalize()}LogSubscription",
-                LogGroupName=Ref(group),
-                FilterPattern="",  # everything
-                DestinationArn=GetAtt(stream, "Arn"),
-                RoleArn=GetAtt(sender, "Arn"),
-            )
+    )
+    template.add_resource(
+        SubscriptionFilter(
+            f"{kind.capitalize()}LogSubscription",
+            LogGroupName=Ref(log_group),
+            FilterPattern="",  # everything
+            DestinationArn=GetAtt(stream, "Arn"),
+            RoleArn=GetAtt(subscription_role, "Arn"),
         )
-        streams[kind] = stream
-    return LogArchive(bucket=bucket, streams=streams)
+    )
+    return stream
 
 
-def add_access_logs(template: Template, *, parameters: Parameters) -> AccessLogs:
-    """Add the bucket in which S3 notes each request to the others.
+def add_access_logs(template: Template, *, retention: Retention) -> AccessLogs:
+    """Add the bucket that S3 writes the access logs of the other buckets to.
 
-    S3 delivers to no bucket that is under a customer managed key or has an object lock.
+    S3 cannot write access logs to a bucket with a customer managed key or an object lock.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
     """
     bucket = add_bucket(
         template,
         "AccessLogBucket",
-        ACCESS,
+        ACCESS_LOGS,
         encryption=None,
-        noncurrent_days=parameters.noncurrent_days,
-        days=parameters.archive_retention_days,
-        Metadata=suppress(CKV_AWS_18="Its own access log would be about itself, without end"),
+        noncurrent_days=retention.noncurrent_version_days,
+        days=retention.log_archive_days,
+        Metadata=suppress(CKV_AWS_18="Its own access logs would log their own delivery"),
     )
     policy = add_bucket_policy(
         template,
@@ -189,7 +223,7 @@ def add_access_logs(template: Template, *, parameters: Parameters) -> AccessLogs
             [s3.PutObject],
             [policies.within(GetAtt(bucket, "Arn"), "*")],
             policies.from_this_account(),
-            # By name: a reference would close a cycle with the buckets' logging.
+            # By name: a reference would be a cycle with the buckets' logging.
             policies.on_behalf_of(naming.bucket_arn("*")),
             principal=policies.service("logging.s3.amazonaws.com"),
         ),
@@ -202,8 +236,8 @@ def _add_archive_bucket(
     encryption: Encryption,
     object_lock: str,
     access_logs: AccessLogs | None,
-    admits_deliveries: bool,
-    parameters: Parameters,
+    retention: Retention,
+    allow_log_delivery: bool,
 ) -> Bucket:
     locked: dict[str, Any] = {}
     if object_lock != "off":
@@ -212,7 +246,7 @@ def _add_archive_bucket(
             ObjectLockEnabled="Enabled",
             Rule=ObjectLockRule(
                 DefaultRetention=DefaultRetention(
-                    Mode=object_lock.upper(), Days=parameters.archive_retention_days
+                    Mode=object_lock.upper(), Days=retention.log_archive_days
                 )
             ),
         )
@@ -221,43 +255,51 @@ def _add_archive_bucket(
         "LogArchiveBucket",
         LOGS,
         encryption=encryption,
-        noncurrent_days=parameters.noncurrent_days,
-        # No colder class: of a million pictures a month the log takes some 50 MB here, for which
-        # standard storage costs 0.001 USD a month; moving 17,000 objects of five minutes each costs
-        # 0.34, and S3 moves none below 128 KB. https://aws.amazon.com/s3/pricing/
-        days=parameters.archive_retention_days,
+        noncurrent_days=retention.noncurrent_version_days,
+        # No colder storage class: the log of a million pictures per month takes about 50 MB, which
+        # costs 0.001 USD per month in standard storage. Moving its 17,000 objects costs 0.34 USD,
+        # and S3 moves no object below 128 KB. https://aws.amazon.com/s3/pricing/
+        days=retention.log_archive_days,
         access_logs=access_logs,
         **locked,
     )
-    delivered = policies.allow(
-        "DeliverLogs",
-        [s3.PutObject],
-        [policies.within(GetAtt(bucket, "Arn"), f"{DELIVERED}*")],
-        policies.from_this_account(),
-        policies.on_behalf_of(
-            Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")
-        ),
-        principal=policies.service("delivery.logs.amazonaws.com"),
-    )
-    add_bucket_policy(template, bucket, encryption, *([delivered] if admits_deliveries else []))
+    delivery: list[Statement] = []
+    if allow_log_delivery:
+        delivery.append(
+            policies.allow(
+                "DeliverLogs",
+                [s3.PutObject],
+                [policies.within(GetAtt(bucket, "Arn"), f"{DELIVERED}*")],
+                policies.from_this_account(),
+                policies.on_behalf_of(
+                    Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")
+                ),
+                principal=policies.service("delivery.logs.amazonaws.com"),
+            )
+        )
+    add_bucket_policy(template, bucket, encryption, *delivery)
     return bucket
 
 
 def _add_role(
-    template: Template, title: str, parameters: Parameters, trust: Any, *grants: Any
+    template: Template,
+    logical_id: str,
+    permissions_boundary: AWSHelperFn,
+    trust: Statement,
+    *grants: Statement,
 ) -> Role:
     return template.add_resource(
         Role(
-            title,
+            logical_id,
             AssumeRolePolicyDocument=policies.document(trust),
-            PermissionsBoundary=parameters.permissions_boundary,
+            PermissionsBoundary=permissions_boundary,
             Policies=[Policy(PolicyName=LOGS, PolicyDocument=policies.document(*grants))],
         )
     )
 
 
-def _lines() -> ProcessingConfiguration:
-    """Take the log lines out of what arrives: compressed, several in a record (trap 48).
+def _log_lines() -> ProcessingConfiguration:
+    """Return what extracts log lines from compressed records of several events (pitfall 48).
 
     https://docs.aws.amazon.com/firehose/latest/dev/writing-with-cloudwatch-logs-decompression.html
     """

@@ -1,4 +1,4 @@
-"""A log group as every part of the stack keeps one: under the key, for as long as it is told."""
+"""A log group with the stack's key and retention."""
 
 from troposphere import Ref, Template
 from troposphere.logs import LogGroup
@@ -8,16 +8,16 @@ from templates.encryption import Encryption
 
 
 def add_log_group(
-    template: Template, title: str, role: str, *, encryption: Encryption, retention_days: Ref
+    template: Template, logical_id: str, suffix: str, *, encryption: Encryption, retention_days: Ref
 ) -> LogGroup:
-    """Add the log group for `role`, before whatever writes to it (trap 27)."""
+    """Add a log group, before the resource that writes to it (pitfall 27)."""
     return template.add_resource(
         LogGroup(
-            title,
-            LogGroupName=naming.log_group_name(role),
+            logical_id,
+            LogGroupName=naming.log_group_name(suffix),
             RetentionInDays=retention_days,
             KmsKeyId=encryption.arn,
-            DeletionPolicy="Delete",  # kept, it would block the next create (trap 29)
+            DeletionPolicy="Delete",  # retained, it would block the next create (pitfall 29)
             UpdateReplacePolicy="Retain",
         )
     )

@@ -1,74 +1,79 @@
-"""Names needed before their resource exists, which breaks cycles between bucket and queues."""
+"""Names needed before their resource exists, which breaks cycles between buckets and queues."""
 
 from troposphere import Sub
 
 from templates.specification import DEFAULT
 
-# The parameter that every name of the stack begins with, so that two stacks live side by side
-# (trap 52) and the longest bucket name still fits 63 characters (trap 44):
-# 20 (prefix) + 1 + 10 (role) + 1 + 12 (account) + 1 + 15 (longest region so far) = 60.
+# The parameter that every name of the stack begins with, so that two stacks can share an account
+# (pitfall 52) and the longest bucket name fits 63 characters (pitfall 44):
+# 20 (prefix) + 1 + 10 (suffix) + 1 + 12 (account) + 1 + 15 (longest Region so far) = 60.
 NAME_PREFIX = "NamePrefix"
 NAME_PREFIX_LENGTH = 20
 
 
 def logical_id(owner: str, noun: str) -> str:
-    """Return the logical id of the `noun` of a source or queue, e.g. `BulkWorkQueue`."""
+    """Return the logical id of the `noun` of a source or queue, such as `BulkWorkQueue`."""
     if owner == DEFAULT:
         return noun
     return "".join(word.capitalize() for word in owner.split("-")) + noun
 
 
 def name_suffix(owner: str, noun: str) -> str:
-    """Return the role of the `noun` of a source or queue, for its name, e.g. `bulk-work`."""
+    """Return what follows the prefix in the name of a source's or queue's `noun`: `bulk-work`."""
     return noun if owner == DEFAULT else f"{owner}-{noun}"
 
 
-def name(role: str, *, lead: str = "") -> Sub:
-    """Return the stack's name for `role`, e.g. `darkroom-work`; `lead` goes before the prefix."""
-    return Sub(f"{lead}${{{NAME_PREFIX}}}-{role}")
+def name(suffix: str) -> Sub:
+    """Return the name with this suffix, such as `darkroom-work`."""
+    return Sub(f"${{{NAME_PREFIX}}}-{suffix}")
 
 
-def bucket_name(role: str) -> Sub:
-    """Return a bucket name unique in the world: prefix, role, account and region (D3)."""
-    return Sub(_bucket(role))
+def global_name(suffix: str) -> Sub:
+    """Return a name unique in an account, for services without Regions (pitfall 52)."""
+    return name(f"{suffix}-${{AWS::Region}}")
 
 
-def bucket_arn(role: str) -> Sub:
-    """Return the ARN of the bucket that `bucket_name(role)` names; a `*` stands for any role."""
-    return Sub(f"arn:${{AWS::Partition}}:s3:::{_bucket(role)}")
+def bucket_name(suffix: str) -> Sub:
+    """Return a globally unique bucket name: prefix, suffix, account and Region (D3)."""
+    return Sub(_bucket(suffix))
 
 
-def queue_arn(role: str) -> Sub:
-    """Return the ARN of the queue that `name(role)` names."""
-    return _regional("sqs", f"${{{NAME_PREFIX}}}-{role}")
+def bucket_arn(suffix: str) -> Sub:
+    """Return the ARN of the bucket named `bucket_name(suffix)`; `*` matches any suffix."""
+    return Sub(f"arn:${{AWS::Partition}}:s3:::{_bucket(suffix)}")
 
 
-def rule_arn(role: str) -> Sub:
-    """Return the ARN of the EventBridge rule that `name(role)` names."""
-    return _regional("events", f"rule/${{{NAME_PREFIX}}}-{role}")
+def queue_arn(suffix: str) -> Sub:
+    """Return the ARN of the queue named `name(suffix)`; `*` matches any suffix."""
+    return _regional("sqs", f"${{{NAME_PREFIX}}}-{suffix}")
 
 
-def function_arn(role: str) -> Sub:
-    """Return the ARN of the function that `name(role)` names."""
-    return _regional("lambda", f"function:${{{NAME_PREFIX}}}-{role}")
+def rule_arn(suffix: str) -> Sub:
+    """Return the ARN of the EventBridge rule named `name(suffix)`."""
+    return _regional("events", f"rule/${{{NAME_PREFIX}}}-{suffix}")
 
 
-def stream_name(role: str) -> Sub:
-    """Return the name of the delivery stream for `role`, e.g. `darkroom.worker`.
+def function_arn(suffix: str) -> Sub:
+    """Return the ARN of the function named `name(suffix)`."""
+    return _regional("lambda", f"function:${{{NAME_PREFIX}}}-{suffix}")
 
-    With a dot, as no prefix has one: a pattern for this stack's streams matches no other's.
+
+def stream_name(suffix: str) -> Sub:
+    """Return the name of a delivery stream, such as `darkroom.worker`.
+
+    It has a dot, because no prefix has one: a pattern for this stack's streams matches no other.
     """
-    return Sub(_stream(role))
+    return Sub(_stream(suffix))
 
 
-def stream_arn(role: str) -> Sub:
-    """Return the ARN of the stream that `stream_name(role)` names; a `*` stands for any role."""
-    return _regional("firehose", f"deliverystream/{_stream(role)}")
+def stream_arn(suffix: str) -> Sub:
+    """Return the ARN of the stream named `stream_name(suffix)`; `*` matches any suffix."""
+    return _regional("firehose", f"deliverystream/{_stream(suffix)}")
 
 
-def log_group_name(role: str) -> Sub:
-    """Return the name of the log group for `role`, e.g. `/darkroom/worker`."""
-    return Sub(f"/${{{NAME_PREFIX}}}/{role}")
+def log_group_name(suffix: str) -> Sub:
+    """Return the name of a log group, such as `/darkroom/worker`."""
+    return Sub(f"/${{{NAME_PREFIX}}}/{suffix}")
 
 
 def log_group_arns() -> Sub:
@@ -76,12 +81,12 @@ def log_group_arns() -> Sub:
     return _regional("logs", f"log-group:/${{{NAME_PREFIX}}}/*")
 
 
-def _bucket(role: str) -> str:
-    return f"${{{NAME_PREFIX}}}-{role}-${{AWS::AccountId}}-${{AWS::Region}}"
+def _bucket(suffix: str) -> str:
+    return f"${{{NAME_PREFIX}}}-{suffix}-${{AWS::AccountId}}-${{AWS::Region}}"
 
 
-def _stream(role: str) -> str:
-    return f"${{{NAME_PREFIX}}}.{role}"
+def _stream(suffix: str) -> str:
+    return f"${{{NAME_PREFIX}}}.{suffix}"
 
 
 def _regional(service: str, resource: str) -> Sub:

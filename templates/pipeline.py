@@ -1,255 +1,146 @@
-"""What there is and what each part is given: the whole stack on one page."""
+"""Builds the stack's template; `build` is its table of contents."""
 
 import json
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
 
 from awacs.aws import Statement
 from troposphere import GetAtt, If, Output, Ref, Tags, Template
+from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm
 
-from templates import naming
-from templates.alarms import add_topics, watch_delivery, watch_queue, watch_uploads
-from templates.buckets import Perimeter, add_bucket_policies, add_storage
-from templates.cdn import add_distribution, archive_requests
+from templates import limits, naming
+from templates.alarms import (
+    Topics,
+    add_log_delivery_alarm,
+    add_queue_alarms,
+    add_topics,
+    add_upload_alarm,
+)
+from templates.bucket import AccessLogs
+from templates.buckets import Buckets, DataPerimeter, add_bucket_policies, add_buckets
+from templates.cdn import CdnDistribution, add_cdn_log_delivery, add_distribution
 from templates.dashboard import add_dashboard
-from templates.encryption import add_encryption
-from templates.endpoints import add_endpoints, add_further_endpoints
-from templates.function import add_function, add_identity
-from templates.log_archive import add_access_logs, add_log_archive
-from templates.network import add_network
-from templates.parameters.stack import add_parameters
-from templates.queues import add_queues
-from templates.sources import add_sources, sender
-from templates.specification import Specification
+from templates.encryption import Encryption, add_encryption
+from templates.endpoints import add_endpoints, add_interface_endpoints
+from templates.function import Identity, add_function, add_identity, function_output
+from templates.log_archive import LogArchive, add_access_logs, add_log_archive
+from templates.network import Network, add_network
+from templates.parameters.stack import Parameters, add_parameters
+from templates.queues import QueuePair, Sender, add_queue_pair
+from templates.sources import ResolvedSource, add_sources, sender
+from templates.specification import Specification, SpecificationError
+from templates.worker_environment import worker_environment
+
+DESCRIPTION = "Pictures in, thumbnails out, in a VPC with no internet egress"
 
 
 def build(specification: Specification) -> Template:
-    """Return the template of the stack that `specification` describes; the same each time."""
-    template = Template(Description="Pictures in, thumbnails out, in a network without a road out")
-    template.set_version()
-    sources, logs = specification.sources, specification.logs
+    """Return the template of the specified stack; the same specification gives the same template.
 
-    parameters = add_parameters(
-        template,
-        structure=specification.network,
-        queues=specification.queues,
-        sources=sources,
-        cdn=specification.cdn,
-        keeps_logs=logs.archive or logs.s3_access_logs,
-    )
-    senders = {name: sender(name, parameters.foreign.get(name)) for name in sources}
-    archives_requests = specification.cdn is not None and logs.archive
+    Raises:
+        SpecificationError: the specification needs more of a service than AWS allows.
+    """
+    try:
+        return _build(specification)
+    except ValueError as error:
+        if not str(error).startswith("Maximum number of"):  # troposphere's check of the quotas
+            raise
+        raise SpecificationError(
+            f"the specification needs more than {limits.MAX_RESOURCES} resources,"
+            f" {limits.MAX_PARAMETERS} parameters or {limits.MAX_OUTPUTS} outputs, which"
+            " CloudFormation allows: use fewer sources and queues, or several stacks"
+        ) from None
+
+
+def _build(specification: Specification) -> Template:
+    template = Template(Description=DESCRIPTION)
+    template.set_version()
+    parameters = add_parameters(template, specification)
+    retention, boundary = parameters.retention, parameters.controls.permissions_boundary
+    logs, cdn = specification.logs, None
+
+    senders = {name: sender(name, parameters.external.get(name)) for name in specification.sources}
     encryption = add_encryption(
         template,
-        announcers={one.service for one in senders.values()},
-        delivers=specification.cdn is not None,
-        archives_requests=archives_requests,
+        event_services={one.service for one in senders.values()},
+        has_cdn=specification.cdn is not None,
+        archives_cdn_logs=specification.cdn is not None and logs.archive,
     )
-    queues = {
-        queue: add_queues(
-            template,
-            queue=queue,
-            settings=settings,
-            encryption=encryption,
-            senders=[senders[name] for name in sources if sources[name].queue == queue],
-        )
-        for queue, settings in specification.queues.items()
-    }
-    access_logs = add_access_logs(template, parameters=parameters) if logs.s3_access_logs else None
-    buckets = add_storage(
+    queues = _add_queues(template, specification, encryption, senders)
+    access_logs = add_access_logs(template, retention=retention) if logs.s3_access_logs else None
+    buckets = add_buckets(
         template,
         encryption=encryption,
         queues=queues,
-        sources=sources,
-        noncurrent_days=parameters.noncurrent_days,
-        watches_uploads=parameters.watches_uploads,
+        sources=specification.sources,
+        noncurrent_days=retention.noncurrent_version_days,
+        uploads_monitored=parameters.monitoring.uploads_monitored,
         access_logs=access_logs,
     )
-    origins = add_sources(
+    sources = add_sources(
         template,
-        sources=sources,
-        own=buckets.uploads,
-        foreign=parameters.foreign,
+        specification=specification,
+        created=buckets.uploads,
+        external=parameters.external,
         queues=queues,
     )
-
-    # What the worker's code does through a door, and what is done for it from outside.
-    s3_grants: list[Statement] = [
-        *(grant for origin in origins for grant in origin.read()),
-        *buckets.write_thumbnails(),
-    ]
-    sqs_grants = [grant for pair in queues.values() for grant in pair.settle()]
-    outside_grants: list[Statement | If] = [
-        *(
-            grant
-            for pair in queues.values()
-            for grant in (pair.receive(), pair.use_key(encryption))
-        ),
-        *buckets.use_key(),
-        *(grant for origin in origins for grant in origin.use_key()),
-    ]
-
+    grants = _grants(encryption, queues, buckets, sources)
     identity = add_identity(
         template,
-        queues=specification.queues,
-        grants=[*s3_grants, *sqs_grants, *outside_grants],
+        queues=queues,
+        grants=[*grants.s3, *grants.sqs, *grants.outside_vpc],
         encryption=encryption,
-        log_retention_days=parameters.log_retention_days,
-        permissions_boundary=parameters.permissions_boundary,
-        traces=parameters.traces,
+        log_retention_days=retention.log_days,
+        permissions_boundary=boundary,
+        tracing_enabled=parameters.monitoring.tracing_enabled,
     )
     network = add_network(
         template,
-        place=parameters.network,
-        s3_prefix_list=parameters.s3_prefix_list,
-        has_sqs_endpoint=parameters.has_sqs_endpoint,
+        parameters=parameters.network,
         encryption=encryption,
-        log_retention_days=parameters.log_retention_days,
-        permissions_boundary=parameters.permissions_boundary,
+        log_retention_days=retention.log_days,
+        permissions_boundary=boundary,
         interfaces_owner=identity.role,
     )
-    storage_endpoint = add_endpoints(
+    s3_endpoint = add_endpoints(
         template,
         network=network,
         role=identity.role,
-        s3_grants=s3_grants,
-        sqs_grants=sqs_grants,
-        has_sqs_endpoint=parameters.has_sqs_endpoint,
+        s3_grants=grants.s3,
+        sqs_grants=grants.sqs,
+        has_sqs_endpoint=parameters.network.has_sqs_endpoint,
     )
-    add_further_endpoints(
-        template,
-        network=network,
-        services=specification.network.interface_endpoints,
+    add_interface_endpoints(
+        template, network=network, services=specification.network.interface_endpoints
     )
-    published = parameters.cdn and add_distribution(
-        template, bucket=buckets.thumbnails, parameters=parameters.cdn
-    )
+    if parameters.cdn:
+        cdn = add_distribution(template, bucket=buckets.thumbnails, parameters=parameters.cdn)
     add_bucket_policies(
         template,
-        storage=buckets,
-        readers=[published.read()] if published else [],
-        perimeter=Perimeter(
+        buckets=buckets,
+        perimeter=DataPerimeter(
             worker_arn=GetAtt(identity.role, "Arn"),
-            endpoint=storage_endpoint,
-            requires_endpoint=parameters.requires_endpoint,
-            upload_ranges=parameters.upload_ranges,
-            limits_uploads=parameters.limits_uploads,
+            s3_endpoint=s3_endpoint,
+            controls=parameters.controls,
         ),
+        thumbnail_readers=[cdn.read_thumbnails()] if cdn else [],
     )
-    functions = {
-        queue: add_function(
-            template,
-            queue=queue,
-            settings=settings,
-            identity=identity,
-            parameters=parameters,
-            network=network,
-            encryption=encryption,
-            queues=queues[queue],
-            thumbnail_bucket=Ref(buckets.thumbnails),
-            origins=[origin for origin in origins if origin.settings.queue == queue],
-            specification=specification,
-        )
-        for queue, settings in specification.queues.items()
-    }
-    archive = None
-    if logs.archive:
-        log_groups = {"worker": identity.log_group}
-        if logs.archive_flow_logs and network.flow_log_group:
-            log_groups["flow"] = network.flow_log_group
-        archive = add_log_archive(
-            template,
-            encryption=encryption,
-            log_groups=log_groups,
-            object_lock=logs.object_lock,
-            access_logs=access_logs,
-            admits_deliveries=archives_requests,
-            parameters=parameters,
-        )
-        if published:
-            archive_requests(template, published, archive.bucket)
-    topics = add_topics(
-        template,
-        # The stack's own key, once it is disabled, encrypts no message that says so.
-        key_arn=If(parameters.has_alarm_key, parameters.alarm_key, encryption.arn),
-        page_email=parameters.alarm_email,
-        has_page_email=parameters.has_alarm_email,
-        ticket_email=parameters.ticket_email,
-        has_ticket_email=parameters.has_ticket_email,
-    )
-    for queue, settings in specification.queues.items():
-        watch_queue(
-            template,
-            topics,
-            queue=queue,
-            settings=settings,
-            queues=queues[queue],
-            function=functions[queue],
-            capacity=parameters.capacity[queue],
-        )
-    for source, bucket in buckets.uploads.items():
-        watch_uploads(
-            template,
-            topics,
-            source=source,
-            uploads=bucket,
-            queues=queues[sources[source].queue],
-            watches_uploads=parameters.watches_uploads,
-        )
-    for kind, stream in archive.streams.items() if archive else ():
-        watch_delivery(template, topics, kind=kind, stream=stream)
+    stack = _Stack(encryption, queues, access_logs, buckets, sources, identity, network, cdn)
+    functions = _add_functions(template, specification, parameters, stack)
+    archive = _add_log_archive(template, specification, parameters, stack) if logs.archive else None
+    topics = _add_alarms(template, specification, parameters, stack, functions, archive)
     add_dashboard(
         template,
-        # Whichever module they are from, so that none is forgotten.
+        # From the template, so that none is forgotten.
         alarms=[one for one in template.resources.values() if isinstance(one, Alarm)],
         queues=queues,
         functions=functions,
     )
-
-    outputs: list[tuple[str, str, Any]] = [
-        ("ThumbnailBucketName", "Thumbnails and rejections come out here", Ref(buckets.thumbnails)),
-        ("LogGroupName", "The worker's log", Ref(identity.log_group)),
-        ("CriticalAlarmTopicArn", "Where alarms go", Ref(topics.page)),
-        ("EncryptionKeyArn", "The key of everything at rest", encryption.arn),
-    ]
-    for one in origins:
-        prefixes, suffixes = ",".join(one.settings.prefixes), ",".join(one.settings.suffixes)
-        outputs += [
-            (naming.logical_id(one.name, "UploadBucketName"), "Pictures go here", one.bucket),
-            (
-                naming.logical_id(one.name, "UploadPrefixes"),
-                "Under one of these prefixes",
-                prefixes,
-            ),
-            (naming.logical_id(one.name, "UploadSuffixes"), "Ending in one of these", suffixes),
-        ]
-        if one.settings.type == "eventbridge":
-            outputs.append(
-                (
-                    naming.logical_id(one.name, "EnableEventBridgeCommand"),
-                    "Run it once: the bucket then announces to EventBridge as well",
-                    one.enable_eventbridge_command(),
-                )
-            )
-    if any(one.foreign for one in origins):
-        reader = "Reads the sources' buckets; those that are not the stack's own must let it"
-        outputs.append(("WorkerRoleArn", reader, GetAtt(identity.role, "Arn")))
-    for queue, waiting in queues.items():
-        dead = Ref(waiting.dead_letters)
-        outputs += [
-            (naming.logical_id(queue, "WorkQueueUrl"), "Work that waits", Ref(waiting.work)),
-            (naming.logical_id(queue, "DeadLetterQueueUrl"), "Work that failed every try", dead),
-            (naming.logical_id(queue, "FunctionName"), "The worker", Ref(functions[queue])),
-        ]
-    if published:
-        domain = GetAtt(published.distribution, "DomainName")
-        outputs.append(("DistributionDomainName", "Where thumbnails are on the web", domain))
-    for title, kept in (("LogArchive", archive), ("AccessLog", access_logs)):
-        if kept:
-            outputs.append((f"{title}BucketName", "Logs are kept here", Ref(kept.bucket)))
-    for title, description, value in outputs:
-        template.add_output(Output(title, Description=description, Value=value))
-
+    for output in _outputs(stack, functions, archive, topics):
+        template.add_output(output)
     _tag_everything(template, environment=parameters.environment)
     return template
 
@@ -264,6 +155,188 @@ def render(template: Template) -> str:
         else:
             sections.append(f"{_compact(section)}:{_compact(content)}")
     return "{" + ",\n".join(sections) + "}\n"
+
+
+class _HasOutputs(Protocol):
+    def outputs(self) -> list[Output]: ...
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """The parts of the stack that the functions, the archive and the alarms refer to."""
+
+    encryption: Encryption
+    queues: Mapping[str, QueuePair]
+    access_logs: AccessLogs | None
+    buckets: Buckets
+    sources: tuple[ResolvedSource, ...]
+    identity: Identity
+    network: Network
+    cdn: CdnDistribution | None
+
+
+@dataclass(frozen=True)
+class _Grants:
+    """The worker's permissions, by how the calls leave the VPC."""
+
+    s3: list[Statement]
+    """Through the S3 endpoint, whose policy allows the same."""
+
+    sqs: list[Statement]
+    """Through the SQS endpoint, whose policy allows the same."""
+
+    outside_vpc: list[Statement | If]
+    """Used by AWS services on the worker's behalf, from outside the VPC."""
+
+
+def _grants(
+    encryption: Encryption,
+    queues: Mapping[str, QueuePair],
+    buckets: Buckets,
+    sources: Iterable[ResolvedSource],
+) -> _Grants:
+    reading: list[Statement | If] = []
+    for pair in queues.values():
+        reading += [pair.receive(), pair.use_key(encryption)]
+    return _Grants(
+        s3=[*chain.from_iterable(one.read_uploads() for one in sources), *buckets.write_outputs()],
+        sqs=[pair.delete_or_delay() for pair in queues.values()],
+        outside_vpc=[
+            *reading,
+            *buckets.use_key(),
+            *chain.from_iterable(one.use_key() for one in sources),
+        ],
+    )
+
+
+def _add_queues(
+    template: Template,
+    specification: Specification,
+    encryption: Encryption,
+    senders: Mapping[str, Sender],
+) -> dict[str, QueuePair]:
+    return {
+        name: add_queue_pair(
+            template,
+            name=name,
+            settings=settings,
+            encryption=encryption,
+            senders=[
+                senders[source]
+                for source, source_settings in specification.sources.items()
+                if source_settings.queue == name
+            ],
+        )
+        for name, settings in specification.queues.items()
+    }
+
+
+def _add_functions(
+    template: Template, specification: Specification, parameters: Parameters, stack: _Stack
+) -> dict[str, Function]:
+    return {
+        name: add_function(
+            template,
+            queues=stack.queues[name],
+            settings=settings,
+            package=parameters.package,
+            capacity=parameters.capacity[name],
+            tracing_mode=parameters.monitoring.tracing_mode,
+            identity=stack.identity,
+            network=stack.network,
+            encryption=stack.encryption,
+            environment=worker_environment(
+                queue=name,
+                settings=settings,
+                sources=[one for one in stack.sources if one.settings.queue == name],
+                variants=specification.variants,
+                thumbnail_bucket=Ref(stack.buckets.thumbnails),
+                encryption=stack.encryption,
+                # Without an SQS endpoint a call would hang until the function's timeout.
+                work_queue_url=If(
+                    parameters.network.has_sqs_endpoint, Ref(stack.queues[name].work), ""
+                ),
+            ),
+        )
+        for name, settings in specification.queues.items()
+    }
+
+
+def _add_log_archive(
+    template: Template, specification: Specification, parameters: Parameters, stack: _Stack
+) -> LogArchive:
+    log_groups = {"worker": stack.identity.log_group}
+    if specification.logs.archive_flow_logs and stack.network.flow_log_group:
+        log_groups["flow"] = stack.network.flow_log_group
+    archive = add_log_archive(
+        template,
+        encryption=stack.encryption,
+        log_groups=log_groups,
+        object_lock=specification.logs.object_lock,
+        access_logs=stack.access_logs,
+        allow_log_delivery=stack.cdn is not None,
+        retention=parameters.retention,
+        permissions_boundary=parameters.controls.permissions_boundary,
+    )
+    if stack.cdn:
+        add_cdn_log_delivery(template, stack.cdn, archive.bucket)
+    return archive
+
+
+def _add_alarms(
+    template: Template,
+    specification: Specification,
+    parameters: Parameters,
+    stack: _Stack,
+    functions: Mapping[str, Function],
+    archive: LogArchive | None,
+) -> Topics:
+    topics = add_topics(
+        template, parameters=parameters.monitoring.alarms, encryption=stack.encryption
+    )
+    for name, settings in specification.queues.items():
+        add_queue_alarms(
+            template,
+            topics,
+            queues=stack.queues[name],
+            settings=settings,
+            function=functions[name],
+            capacity=parameters.capacity[name],
+        )
+    for source, bucket in stack.buckets.uploads.items():
+        add_upload_alarm(
+            template,
+            topics,
+            source=source,
+            uploads=bucket,
+            queues=stack.queues[specification.sources[source].queue],
+            uploads_monitored=parameters.monitoring.uploads_monitored,
+        )
+    for kind, stream in archive.streams.items() if archive else ():
+        add_log_delivery_alarm(template, topics, kind=kind, stream=stream)
+    return topics
+
+
+def _outputs(
+    stack: _Stack,
+    functions: Mapping[str, Function],
+    archive: LogArchive | None,
+    topics: Topics,
+) -> list[Output]:
+    parts: list[_HasOutputs] = [
+        stack.buckets,
+        stack.encryption,
+        topics,
+        *stack.sources,
+        *stack.queues.values(),
+    ]
+    parts += [part for part in (stack.cdn, archive, stack.access_logs) if part]
+    reads_external_buckets = any(source.external for source in stack.sources)
+    return [
+        *chain.from_iterable(part.outputs() for part in parts),
+        *stack.identity.outputs(reads_external_buckets=reads_external_buckets),
+        *(function_output(name, function) for name, function in functions.items()),
+    ]
 
 
 def _compact(value: object) -> str:

@@ -1,4 +1,4 @@
-"""How a policy is spelled; never what it is about."""
+"""Builds policy documents, statements and conditions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,10 +27,9 @@ ACCOUNT = Ref("AWS::AccountId")
 
 
 def document(*statements: Statement | If) -> dict[str, Any]:
-    """Return a policy of `statements`, some of them perhaps there on a condition only.
+    """Return a policy document of `statements`, some of which may be inside an Fn::If.
 
-    A plain dictionary, because awacs' own document knows no conditions; with the Version that awacs
-    leaves out unless told.
+    It is a dictionary, because awacs.aws.PolicyDocument takes no Fn::If.
     """
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
@@ -44,13 +43,13 @@ def allow(
 ) -> Statement:
     """Return a statement that allows `actions` on `resources` when all `conditions` hold.
 
-    An identity's policy has no `principal`; a resource's policy always has one.
+    An identity-based policy has no `principal`; a resource-based policy always has one.
     """
     return _statement(Allow, sid, actions, resources, conditions, principal)
 
 
 def allow_assume(service_name: str, *conditions: ConditionElement) -> Statement:
-    """Return a role's trust in the AWS service `service_name`, when all `conditions` hold."""
+    """Return the statement that lets an AWS service assume a role when all `conditions` hold."""
     return allow("Assume", [sts.AssumeRole], [], *conditions, principal=service(service_name))
 
 
@@ -61,12 +60,12 @@ def deny(
     *conditions: ConditionElement,
     principal: Principal | None = None,
 ) -> Statement:
-    """Return a statement that refuses `actions` on `resources` when all `conditions` hold."""
+    """Return a statement that denies `actions` on `resources` when all `conditions` hold."""
     return _statement(Deny, sid, actions, resources, conditions, principal)
 
 
 def deny_plaintext(actions: Sequence[Action], resources: Sequence[Arn]) -> Statement:
-    """Return the refusal of every request that does not come over TLS."""
+    """Return a statement that denies requests without TLS."""
     return deny(
         "DenyPlaintext",
         actions,
@@ -77,9 +76,9 @@ def deny_plaintext(actions: Sequence[Action], resources: Sequence[Arn]) -> State
 
 
 def within(bucket: GetAtt | Sub, pattern: str) -> Sub:
-    """Return the ARN of the objects of the bucket with the ARN `bucket` that match `pattern`.
+    """Return the ARN of the objects that match `pattern` in the bucket with the ARN `bucket`.
 
-    Not by Fn::Join, which takes twice the bytes (D7).
+    It uses Fn::Sub, because Fn::Join takes twice the bytes (D7).
     """
     if isinstance(bucket, GetAtt):
         title, attribute = bucket.data["Fn::GetAtt"]
@@ -90,35 +89,35 @@ def within(bucket: GetAtt | Sub, pattern: str) -> Sub:
 
 
 def anyone() -> Principal:
-    """Return the principal that matches everybody: for refusals, and behind a condition."""
+    """Return the principal that matches every caller, for a Deny or with a condition."""
     return Principal("*")
 
 
 def service(name: str | AWSHelperFn) -> Principal:
-    """Return an AWS service as principal, e.g. `s3.amazonaws.com` (the same in every partition)."""
+    """Return an AWS service as principal, such as `s3.amazonaws.com` (in every partition)."""
     return Principal("Service", [name])
 
 
 def from_this_account() -> ConditionElement:
-    """Return the condition that a service acts for this account (trap 32: confused deputy)."""
+    """Return the condition that a service acts for this account (pitfall 32: confused deputy)."""
     return StringEquals({"aws:SourceAccount": ACCOUNT})
 
 
 def on_behalf_of(arn: Arn) -> ConditionElement:
-    """Return the condition that a service acts for the resource `arn` (a pattern may hold `*`)."""
+    """Return the condition that a service acts for the resource `arn`, which may contain `*`."""
     return ArnLike({"aws:SourceArn": arn})
 
 
 def by_principal(arn: Arn) -> ConditionElement:
     """Return the condition that the caller is the role `arn`.
 
-    For an endpoint's policy: a gateway endpoint takes no role as principal, it wants `*` and this.
+    A gateway endpoint's policy takes no role as principal: it needs `*` and this condition.
     """
     return ArnEquals({"aws:PrincipalArn": arn})
 
 
 def other_than(key: str, value: Any) -> tuple[ConditionElement, ConditionElement]:
-    """Return the conditions that the request carries `key`, with another value than `value`.
+    """Return the conditions that the request has `key` with a value other than `value`.
 
     `StringNotEquals` alone also matches requests without the key.
     """
@@ -126,7 +125,7 @@ def other_than(key: str, value: Any) -> tuple[ConditionElement, ConditionElement
 
 
 def through_endpoint(grant: Statement, role_arn: Arn) -> Statement:
-    """Return an identity's `grant` as an endpoint's policy spells it: the same, for that role."""
+    """Return the statement of an endpoint's policy that allows a role what `grant` allows it."""
     return allow(
         grant.properties["Sid"],
         grant.properties["Action"],

@@ -1,4 +1,4 @@
-"""The work queue, where its failures end, and who may send."""
+"""The work queue and its dead-letter queue, and who may send to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import awacs.sqs as sqs
 from awacs.aws import Action, ConditionElement, Statement
-from troposphere import GetAtt, Ref, Template
+from troposphere import GetAtt, Output, Ref, Template
 from troposphere.sqs import Queue, QueuePolicy, RedrivePolicy
 
 from templates import naming, policies
@@ -17,37 +17,39 @@ from templates.specification import WORK_RETENTION_SECONDS, ProcessingQueue
 WORK = "work"
 DEAD_LETTERS = "dead-letters"
 
-# A dead letter keeps its first enqueue time, so that its queue must outlast the work queue by the
-# time somebody needs to look at it (trap 19). 14 days is the most SQS keeps.
+# A dead-letter message keeps its first enqueue time, so that its queue must retain longer than the
+# work queue (pitfall 19). 14 days is SQS's maximum.
 DEAD_LETTER_RETENTION_SECONDS = 14 * 24 * 3600
 
-# How long SQS may reuse a data key: fewer calls to KMS, at 0.03 USD for 10,000, for a wider window
-# in which a revoked key still works.
+# How long SQS may reuse a data key. Longer means fewer calls to KMS (0.03 USD per 10,000), and a
+# longer time in which a revoked key still works.
 DATA_KEY_SECONDS = 900
 
-# A refusal must cover what SQS adds later as well: the wildcard denies, it grants nothing.
-EVERYTHING = [Action("sqs", "*")]
+# A Deny must cover the actions that SQS adds later too: the wildcard denies and allows nothing.
+EVERY_ACTION = [Action("sqs", "*")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """An AWS service that may put work on a queue, on behalf of one resource."""
+    """An AWS service that may send to a queue on behalf of one resource."""
 
     sid: str
     service: str
     arn: Arn
     conditions: tuple[ConditionElement, ...] = ()
-    """Besides the one that it acts for `arn`."""
+    """Conditions in addition to the source ARN."""
 
     dead_letter_sid: str = ""
-    """Of the right to put what it cannot deliver on the dead-letter queue; empty for none."""
+    """Sid of the permission to send undelivered events to the dead-letter queue; empty for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queues:
-    """The work queue of a queue and its dead-letter queue."""
+class QueuePair:
+    """A work queue and its dead-letter queue."""
 
-    queue: str
+    name: str
+    """Name in the specification."""
+
     work: Queue
     work_policy: QueuePolicy
     dead_letters: Queue
@@ -63,76 +65,89 @@ class Queues:
         """ARN of the dead-letter queue."""
         return GetAtt(self.dead_letters, "Arn")
 
+    @property
+    def policy_ids(self) -> list[str]:
+        """Logical ids of both queue policies, which a sender has to wait for."""
+        return [str(policy.title) for policy in (self.work_policy, self.dead_letter_policy)]
+
     def receive(self) -> Statement:
-        """Return the rights that only the event source mapping uses, as the function's role."""
+        """Return the permissions that only the event source mapping uses, as the worker."""
         return policies.allow(
-            naming.logical_id(self.queue, "ReceiveMessages"),
+            naming.logical_id(self.name, "ReceiveMessages"),
             [sqs.GetQueueAttributes, sqs.ReceiveMessage],
             [self.work_arn],
         )
 
     def use_key(self, encryption: Encryption) -> Statement:
-        """Return the right to the key that reading encrypted messages takes."""
+        """Return the permission on the key to read encrypted messages."""
         return encryption.decrypt(
-            naming.logical_id(self.queue, "DecryptMessages"), "aws:sqs:arn", self.work_arn
+            naming.logical_id(self.name, "DecryptMessages"), "aws:sqs:arn", self.work_arn
         )
 
-    def settle(self) -> list[Statement]:
-        """Return the rights to end a message or put off its next try, in role and endpoint.
+    def delete_or_delay(self) -> Statement:
+        """Return the permissions to delete or delay a message, for the role and the endpoint.
 
-        The mapping deletes what a whole batch has done; the worker deletes by itself what was
-        received before, so that a picture that ends the invocation takes no other along.
+        The mapping deletes the messages of a successful batch. The worker deletes messages that
+        were received before, so that a crash by one picture does not repeat the others.
         """
+        return policies.allow(
+            naming.logical_id(self.name, "DeleteOrDelayMessages"),
+            [sqs.ChangeMessageVisibility, sqs.DeleteMessage],
+            [self.work_arn],
+        )
+
+    def outputs(self) -> list[Output]:
+        """Return the stack's outputs about the queues."""
         return [
-            policies.allow(
-                naming.logical_id(self.queue, "DeleteOrDelayMessages"),
-                [sqs.ChangeMessageVisibility, sqs.DeleteMessage],
-                [self.work_arn],
+            Output(naming.logical_id(self.name, title), Description=description, Value=Ref(queue))
+            for title, description, queue in (
+                ("WorkQueueUrl", "Work queue", self.work),
+                ("DeadLetterQueueUrl", "Dead-letter queue", self.dead_letters),
             )
         ]
 
 
-def add_queues(
+def add_queue_pair(
     template: Template,
     *,
-    queue: str,
+    name: str,
     settings: ProcessingQueue,
     encryption: Encryption,
     senders: Sequence[Sender],
-) -> Queues:
-    """Add both queues of a queue; nobody but `senders` may put work on it.
+) -> QueuePair:
+    """Add a work queue that only `senders` may send to, and its dead-letter queue.
 
-    What EventBridge or SNS cannot deliver they put on the dead-letter queue themselves: SQS's
-    redrive knows only what the work queue has taken.
+    EventBridge and SNS send undelivered events to the dead-letter queue themselves: SQS redrives
+    only messages that the work queue has accepted.
     """
-    work_role = naming.name_suffix(queue, WORK)
+    work_suffix = naming.name_suffix(name, WORK)
     common: dict[str, Any] = {
         "KmsMasterKeyId": encryption.arn,
         "KmsDataKeyReusePeriodSeconds": DATA_KEY_SECONDS,
-        # Messages only name uploads, and those are kept; a kept queue would block the next create.
+        # Messages only name uploads, which are retained; a retained queue blocks the next create.
         "DeletionPolicy": "Delete",
         "UpdateReplacePolicy": "Retain",
     }
     dead_letters = template.add_resource(
         Queue(
-            naming.logical_id(queue, "DeadLetterQueue"),
-            QueueName=naming.name(naming.name_suffix(queue, DEAD_LETTERS)),
+            naming.logical_id(name, "DeadLetterQueue"),
+            QueueName=naming.name(naming.name_suffix(name, DEAD_LETTERS)),
             MessageRetentionPeriod=DEAD_LETTER_RETENTION_SECONDS,
-            # By name: a reference would close a cycle with the work queue's redrive (trap 2).
+            # By name: a reference would be a cycle with the work queue's redrive (pitfall 2).
             RedriveAllowPolicy={
                 "redrivePermission": "byQueue",
-                "sourceQueueArns": [naming.queue_arn(work_role)],
+                "sourceQueueArns": [naming.queue_arn(work_suffix)],
             },
             **common,
         )
     )
     work = template.add_resource(
         Queue(
-            naming.logical_id(queue, "WorkQueue"),
-            QueueName=naming.name(work_role),
+            naming.logical_id(name, "WorkQueue"),
+            QueueName=naming.name(work_suffix),
             VisibilityTimeout=settings.visibility_seconds,
             MessageRetentionPeriod=WORK_RETENTION_SECONDS,
-            ReceiveMessageWaitTimeSeconds=20,  # long polling: fewer empty, paid receives
+            ReceiveMessageWaitTimeSeconds=20,  # long polling: fewer empty receives to pay for
             RedrivePolicy=RedrivePolicy(
                 deadLetterTargetArn=GetAtt(dead_letters, "Arn"),
                 maxReceiveCount=settings.max_receive_count,
@@ -142,30 +157,30 @@ def add_queues(
     )
     work_policy = template.add_resource(
         QueuePolicy(
-            naming.logical_id(queue, "WorkQueuePolicy"),
+            naming.logical_id(name, "WorkQueuePolicy"),
             Queues=[Ref(work)],
             PolicyDocument=policies.document(
-                *(_admit(sender, sender.sid, work) for sender in senders),
-                policies.deny_plaintext(EVERYTHING, [GetAtt(work, "Arn")]),
+                *(_allow_send(sender, sender.sid, work) for sender in senders),
+                policies.deny_plaintext(EVERY_ACTION, [GetAtt(work, "Arn")]),
             ),
         )
     )
     dead_letter_policy = template.add_resource(
         QueuePolicy(
-            naming.logical_id(queue, "DeadLetterQueuePolicy"),
+            naming.logical_id(name, "DeadLetterQueuePolicy"),
             Queues=[Ref(dead_letters)],
             PolicyDocument=policies.document(
                 *(
-                    _admit(sender, sender.dead_letter_sid, dead_letters)
+                    _allow_send(sender, sender.dead_letter_sid, dead_letters)
                     for sender in senders
                     if sender.dead_letter_sid
                 ),
-                policies.deny_plaintext(EVERYTHING, [GetAtt(dead_letters, "Arn")]),
+                policies.deny_plaintext(EVERY_ACTION, [GetAtt(dead_letters, "Arn")]),
             ),
         )
     )
-    return Queues(
-        queue=queue,
+    return QueuePair(
+        name=name,
         work=work,
         work_policy=work_policy,
         dead_letters=dead_letters,
@@ -173,7 +188,7 @@ def add_queues(
     )
 
 
-def _admit(sender: Sender, sid: str, queue: Queue) -> Statement:
+def _allow_send(sender: Sender, sid: str, queue: Queue) -> Statement:
     return policies.allow(
         sid,
         [sqs.SendMessage],

@@ -1,4 +1,4 @@
-"""Where pictures come from: who announces them, and what reading them takes."""
+"""Where pictures come from: who sends their events, and the permissions to read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,63 +6,64 @@ from dataclasses import dataclass
 import awacs.kms as kms
 import awacs.s3 as s3
 from awacs.aws import Statement
-from troposphere import GetAtt, If, NoValue, Ref, Sub, Template
+from troposphere import GetAtt, If, NoValue, Output, Ref, Sub, Template
 from troposphere.events import DeadLetterConfig, Rule, Target
 from troposphere.s3 import Bucket
 from troposphere.sns import SubscriptionResource
 
 from templates import buckets, naming, policies
-from templates.parameters.sources import Foreign
-from templates.queues import Queues, Sender
-from templates.specification import Source
+from templates.parameters.sources import ExternalBucket
+from templates.queues import QueuePair, Sender
+from templates.specification import DEFAULT, Source, Specification
 
-ANNOUNCE = "announce"
+NOTIFICATIONS = "notifications"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """A source with the bucket that its pictures lie in: the stack's own, or somebody's."""
+class ResolvedSource:
+    """A source with its bucket, which the stack created or which is external."""
 
     name: str
     settings: Source
+    output_prefix: str
     bucket: Ref
     bucket_arn: GetAtt | Sub
-    foreign: Foreign | None
+    external: ExternalBucket | None
 
-    def read(self) -> list[Statement]:
-        """Return the rights to read a version of an upload, in buckets and in S3's endpoint."""
+    def read_uploads(self) -> list[Statement]:
+        """Return the permissions to read uploads, for the role and the endpoint."""
         return [
             policies.allow(
                 naming.logical_id(self.name, "ReadUploads"),
-                # The current version only to tell whether one is left after a deletion.
+                # Without a version only to check whether an upload is left after a deletion.
                 [s3.GetObject, s3.GetObjectVersion]
-                if self._reads_current
+                if self._reads_current_version
                 else [s3.GetObjectVersion],
                 [
                     policies.within(self.bucket_arn, f"{prefix}*")
                     for prefix in self.settings.prefixes
                 ],
             ),
-            # Without it a deleted upload answers 403 instead of 404, and could not be told from a
-            # fault. It cannot be narrowed by prefix: the read that fails carries none.
+            # Without it S3 answers 403 instead of 404 for a deleted upload, which looks like a
+            # fault. It cannot be limited to a prefix: the failing read sends none.
             policies.allow(
                 naming.logical_id(self.name, "ListUploads"), [s3.ListBucket], [self.bucket_arn]
             ),
         ]
 
     def use_key(self) -> list[If]:
-        """Return the right to the key of a bucket that is somebody's, where it has one."""
-        if self.foreign is None:
+        """Return the permission on the external bucket's key, where it has one."""
+        if self.external is None:
             return []
         decrypt = policies.allow(
-            naming.logical_id(self.name, "DecryptUploads"), [kms.Decrypt], [self.foreign.key_arn]
+            naming.logical_id(self.name, "DecryptUploads"), [kms.Decrypt], [self.external.kms_key]
         )
-        return [If(self.foreign.has_key, decrypt, NoValue)]
+        return [If(self.external.has_kms_key, decrypt, NoValue)]
 
     def enable_eventbridge_command(self) -> Sub:
-        """Return the command that makes somebody's bucket announce to EventBridge.
+        """Return the command that makes an external bucket send events to EventBridge.
 
-        S3 replaces the whole of a bucket's notifications: what is there is kept.
+        S3 replaces the whole notification configuration; the command keeps what is there.
         """
         bucket = f"--bucket ${{{self.bucket.data['Ref']}}}"
         return Sub(
@@ -71,35 +72,65 @@ class Origin:
             " --query 'merge(@, {EventBridgeConfiguration: `{}`})')\""
         )
 
+    def worker_config(self) -> dict[str, object]:
+        """Return the worker's settings of the source; a default value is left out."""
+        config: dict[str, object] = {"name": self.name}
+        if self.output_prefix:
+            config["output_prefix"] = self.output_prefix
+        if self.settings.variants != DEFAULT:
+            config["variants"] = self.settings.variants
+        if self.settings.propagate_deletes:
+            config["propagate_deletes"] = True
+        if self.external:  # a topic does not filter, and a rule only by prefix
+            config["prefixes"] = self.settings.prefixes
+            config["suffixes"] = self.settings.suffixes
+        return config
+
+    def outputs(self) -> list[Output]:
+        """Return the stack's outputs about the source."""
+        found = {
+            "UploadBucketName": ("Upload bucket", self.bucket),
+            "UploadPrefixes": ("Prefixes of uploads", ",".join(self.settings.prefixes)),
+            "UploadSuffixes": ("Suffixes of uploads", ",".join(self.settings.suffixes)),
+        }
+        if self.settings.type == "eventbridge":
+            description = "Run once: makes the bucket send events to EventBridge"
+            found["EnableEventBridgeCommand"] = (description, self.enable_eventbridge_command())
+        return [
+            Output(naming.logical_id(self.name, title), Description=description, Value=value)
+            for title, (description, value) in found.items()
+        ]
+
     @property
-    def _reads_current(self) -> bool:
-        # Somebody's bucket may keep no versions, and then there is only the current one to read.
-        return self.settings.propagate_deletes or self.foreign is not None
+    def _reads_current_version(self) -> bool:
+        # An external bucket may be unversioned, with only the current version to read.
+        return self.settings.propagate_deletes or self.external is not None
 
 
-def sender(name: str, foreign: Foreign | None) -> Sender:
-    """Return who puts the work of a source on its queue."""
-    if foreign is None:
+def sender(name: str, external: ExternalBucket | None) -> Sender:
+    """Return the service that sends a source's events to its queue."""
+    if external is None:
         return Sender(
             sid=naming.logical_id(name, "SendNotifications"),
             service="s3.amazonaws.com",
-            # By name: a reference would close a cycle with the bucket's notifications (trap 1).
-            arn=naming.bucket_arn(buckets.upload_role(name)),
-            # A deleted bucket's name may be taken by others.
+            # By name: a reference would be a cycle with the bucket's notifications (pitfall 1).
+            arn=naming.bucket_arn(buckets.upload_suffix(name)),
+            # Another account may take a deleted bucket's name.
             conditions=(policies.from_this_account(),),
         )
-    if foreign.topic_arn is None:
+    if external.topic is None:
         return Sender(
             sid=naming.logical_id(name, "SendNotifications"),
             service="events.amazonaws.com",
-            arn=naming.rule_arn(naming.name_suffix(name, ANNOUNCE)),
+            # By name: the rule needs the queue.
+            arn=naming.rule_arn(naming.name_suffix(name, NOTIFICATIONS)),
             conditions=(policies.from_this_account(),),
             dead_letter_sid=naming.logical_id(name, "SendUndelivered"),
         )
     return Sender(
         sid=naming.logical_id(name, "SendNotifications"),
         service="sns.amazonaws.com",
-        arn=foreign.topic_arn,
+        arn=external.topic,
         dead_letter_sid=naming.logical_id(name, "SendUndelivered"),
     )
 
@@ -107,74 +138,89 @@ def sender(name: str, foreign: Foreign | None) -> Sender:
 def add_sources(
     template: Template,
     *,
-    sources: Mapping[str, Source],
-    own: Mapping[str, Bucket],
-    foreign: Mapping[str, Foreign],
-    queues: Mapping[str, Queues],
-) -> tuple[Origin, ...]:
-    """Add what announces uploads to buckets that are not the stack's own; return all sources."""
-    for name, source in sources.items():
-        work = queues[source.queue]
+    specification: Specification,
+    created: Mapping[str, Bucket],
+    external: Mapping[str, ExternalBucket],
+    queues: Mapping[str, QueuePair],
+) -> tuple[ResolvedSource, ...]:
+    """Add the rules and subscriptions of external buckets; return all sources.
+
+    Args:
+        template: The stack's template.
+        specification: The specification, with the sources.
+        created: The upload buckets of the stack, by source.
+        external: The external buckets, by source.
+        queues: The queues, by name.
+    """
+    for name, source in specification.sources.items():
         if source.type == "eventbridge":
-            _add_rule(template, name, source, foreign[name], work)
+            _add_rule(template, name, source, external[name], queues[source.queue])
         elif source.type == "sns":
-            template.add_resource(
-                SubscriptionResource(
-                    naming.logical_id(name, "Subscription"),
-                    TopicArn=foreign[name].topic_arn,
-                    Protocol="sqs",
-                    Endpoint=work.work_arn,
-                    RawMessageDelivery=source.raw_message_delivery,
-                    # No filter: what does not match one is lost without a trace (trap 9).
-                    # A queue without a policy answers 403, which SNS does not try again.
-                    # https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
-                    RedrivePolicy={"deadLetterTargetArn": work.dead_letters_arn},
-                    DependsOn=[work.work_policy.title, work.dead_letter_policy.title],
-                )
-            )
-    return tuple(_origin(name, source, own, foreign) for name, source in sources.items())
+            _add_subscription(template, name, source, external[name], queues[source.queue])
+    return tuple(
+        _resolved(name, source, specification.output_prefix(name), created, external)
+        for name, source in specification.sources.items()
+    )
 
 
-def _origin(
-    name: str, source: Source, own: Mapping[str, Bucket], foreign: Mapping[str, Foreign]
-) -> Origin:
-    if name in own:
-        return Origin(
-            name=name,
-            settings=source,
-            bucket=Ref(own[name]),
-            bucket_arn=GetAtt(own[name], "Arn"),
-            foreign=None,
-        )
-    bucket = foreign[name].bucket
-    return Origin(
+def _resolved(
+    name: str,
+    source: Source,
+    output_prefix: str,
+    created: Mapping[str, Bucket],
+    external: Mapping[str, ExternalBucket],
+) -> ResolvedSource:
+    bucket = Ref(created[name]) if name in created else external[name].bucket
+    return ResolvedSource(
         name=name,
         settings=source,
+        output_prefix=output_prefix,
         bucket=bucket,
-        bucket_arn=Sub(f"arn:${{AWS::Partition}}:s3:::${{{bucket.data['Ref']}}}"),
-        foreign=foreign[name],
+        bucket_arn=GetAtt(created[name], "Arn")
+        if name in created
+        else Sub(f"arn:${{AWS::Partition}}:s3:::${{{bucket.data['Ref']}}}"),
+        external=external.get(name),
     )
 
 
 def _add_rule(
-    template: Template, name: str, source: Source, foreign: Foreign, work: Queues
+    template: Template, name: str, source: Source, external: ExternalBucket, queues: QueuePair
 ) -> None:
     template.add_resource(
         Rule(
             naming.logical_id(name, "NotificationRule"),
-            Name=naming.name(naming.name_suffix(name, ANNOUNCE)),
-            Description="Uploads to a bucket that is not the stack's own",
-            EventPattern=source.event_pattern(foreign.bucket),
+            Name=naming.name(naming.name_suffix(name, NOTIFICATIONS)),
+            Description="Uploads to an existing bucket",
+            EventPattern=source.event_pattern(external.bucket),
             Targets=[
                 Target(
                     Id="work",
-                    Arn=work.work_arn,
-                    # After a day of tries, and at once where it has no right, EventBridge drops
-                    # the event without a trace (R2).
+                    Arn=queues.work_arn,
+                    # Otherwise EventBridge silently drops an event after a day of retries, and at
+                    # once without permission (R2).
                     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-                    DeadLetterConfig=DeadLetterConfig(Arn=work.dead_letters_arn),
+                    DeadLetterConfig=DeadLetterConfig(Arn=queues.dead_letters_arn),
                 )
             ],
-            DependsOn=[work.work_policy.title, work.dead_letter_policy.title],
+            DependsOn=queues.policy_ids,
+        )
+    )
+
+
+def _add_subscription(
+    template: Template, name: str, source: Source, external: ExternalBucket, queues: QueuePair
+) -> None:
+    template.add_resource(
+        SubscriptionResource(
+            naming.logical_id(name, "Subscription"),
+            TopicArn=external.topic,
+            Protocol="sqs",
+            Endpoint=queues.work_arn,
+            RawMessageDelivery=source.raw_message_delivery,
+            # No filter policy: SNS silently drops what does not match (pitfall 9).
+            # SNS does not retry the 403 of a queue without a policy.
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
+            RedrivePolicy={"deadLetterTargetArn": queues.dead_letters_arn},
+            DependsOn=queues.policy_ids,
         )
     )

@@ -1,8 +1,10 @@
-"""What the stack is made of: frozen, validated, every error names file, key and what is allowed."""
+"""The specification: what the stack is made of, read from a TOML file and validated."""
 
 import json
 import re
+import sys
 import tomllib
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -17,28 +19,24 @@ from pydantic import (
     model_validator,
 )
 
-# S3 takes at most 100 notification configurations a bucket.
-# https://docs.aws.amazon.com/general/latest/gr/s3.html
-MAXIMUM_NOTIFICATIONS = 100
+from templates.limits import (
+    MAX_BUCKET_NAME_CHARACTERS,
+    MAX_BUCKET_NOTIFICATIONS,
+    MAX_EVENT_PATTERN_CHARACTERS,
+)
 
-# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
-LONGEST_EVENT_PATTERN = 2048
-
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-LONGEST_BUCKET_NAME = 63
-
-TALLEST = 8192
-"""Pixels, as the widest variant has at most."""
+MAX_PIXELS_PER_SIDE = 8192
+"""Of a variant."""
 
 DEFAULT = "default"
-"""The name of the source, queue or variants whose resources have no name in their own."""
+"""The name of the source, queue or variants whose resources have plain names."""
 
-# A source's name stands in its bucket's, which may have 63 characters: see templates/naming.py.
-LONGEST_NAME = 10
+# A source's name is part of its bucket's name, whose 63 characters templates/naming.py divides.
+MAX_NAME_CHARACTERS = 10
 
-# Roles of buckets, queues and topics that are there whatever a specification says, and what with
-# a source's `KmsKeyArn` or `Subscription` would be a logical id of theirs.
-TAKEN_NAMES = (
+# Names of the stack's own buckets and log groups, and names that would make one of its logical ids,
+# such as `WorkerLogSubscription`.
+RESERVED_NAMES = (
     "access",
     "flow-log",
     "logs",
@@ -48,132 +46,144 @@ TAKEN_NAMES = (
     "worker-log",
 )
 
-# How long work may wait: less than its dead letters are kept (trap 19), see templates/queues.py.
+# How long a message is kept: shorter than in the dead-letter queue, in templates/queues.py
+# (pitfall 19).
 WORK_RETENTION_SECONDS = 4 * 24 * 3600
 
 
 class SpecificationError(Exception):
-    """The specification cannot be used; the message has a line a fault, each with file and key."""
+    """The specification is invalid; the message has a line for each error, with file and key."""
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-# The characters that S3 calls safe, but for the asterisk: in S3's filters the others are encoded,
-# in EventBridge's patterns they are not, and in IAM's resources some are wildcards.
+# The characters that S3 calls safe, except the asterisk. S3's filters encode the others,
+# EventBridge's patterns do not, and some are wildcards in IAM's resources.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _SAFE = re.compile(r"[A-Za-z0-9!_.'()/-]*")
 
 
-def _usable_prefix(prefix: str) -> str:
+def _valid_prefix(prefix: str) -> str:
     if not prefix:
-        raise ValueError("may not be empty: it would announce every object; name a prefix")
+        raise ValueError(
+            "must not be empty: every object would be processed; name a prefix, like 'uploads/'"
+        )
     if prefix.startswith("/") or not prefix.endswith("/"):
-        raise ValueError("must end with '/' and not begin with one, like 'uploads/'")
+        raise ValueError("must end with '/' and not start with one, like 'uploads/'")
     if not _SAFE.fullmatch(prefix):
-        raise ValueError("may hold letters of ASCII, digits and !_.'()/- only, like 'uploads/'")
+        raise ValueError("must contain only ASCII letters, digits and !_.'()/-, like 'uploads/'")
     return prefix
 
 
-def _usable_suffix(suffix: str) -> str:
+def _valid_suffix(suffix: str) -> str:
     if not re.fullmatch(r"\.[A-Za-z0-9!_.'()-]+", suffix):
-        raise ValueError("must begin with '.' and name an extension, like '.jpg'")
+        raise ValueError("must be an extension that starts with '.', like '.jpg'")
     if suffix != suffix.lower():
-        raise ValueError(f"must be lower-case, like '{suffix.lower()}': its twin is generated")
+        raise ValueError(
+            f"must be lower-case, like '{suffix.lower()}'; upper case is added automatically"
+        )
     return suffix
 
 
-def _usable_ratio(ratio: str) -> str:
+def _valid_ratio(ratio: str) -> str:
     if not re.fullmatch("[1-9][0-9]{0,2}:[1-9][0-9]{0,2}", ratio):
-        raise ValueError("must be width:height in whole numbers up to 999, like '4:3'")
+        raise ValueError("must be width:height, in whole numbers up to 999, like '4:3'")
     return ratio
 
 
-def _usable_colour(colour: str) -> str:
-    if not re.fullmatch("#[0-9a-f]{6}", colour):
-        raise ValueError("must be red, green and blue in hexadecimal, like '#ffffff'")
-    return colour
+def _valid_color(color: str) -> str:
+    if not re.fullmatch("#[0-9a-f]{6}", color):
+        raise ValueError("must be a lower-case hexadecimal color, like '#ffffff'")
+    return color
 
 
-def _usable_name(name: str) -> str:
-    # A hyphen before a digit would be lost in a logical id: `a-1` and `a1` would be one.
-    if not re.fullmatch("[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*", name) or len(name) > LONGEST_NAME:
+def _valid_name(name: str) -> str:
+    # In a logical id a hyphen before a digit is lost: `a-1` and `a1` would be the same.
+    if (
+        not re.fullmatch("[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*", name)
+        or len(name) > MAX_NAME_CHARACTERS
+    ):
         raise ValueError(
-            f"must be lower-case letters, digits and hyphens, at most {LONGEST_NAME}, each word"
-            " beginning with a letter, like 'scans'"
+            "must be lower-case letters, digits and hyphens, each word starting with a letter,"
+            f" at most {MAX_NAME_CHARACTERS} characters in all, like 'scans'"
         )
-    if name in TAKEN_NAMES:
-        raise ValueError(f"is a name that the stack itself uses; so are {', '.join(TAKEN_NAMES)}")
+    if name in RESERVED_NAMES:
+        raise ValueError(f"is reserved for the stack itself, as are {', '.join(RESERVED_NAMES)}")
     return name
 
 
-Name = Annotated[str, AfterValidator(_usable_name)]
+Name = Annotated[str, AfterValidator(_valid_name)]
 
 
-def _usable_action(action: str) -> str:
+def _valid_action(action: str) -> str:
     if not re.fullmatch("[a-z0-9-]+:[A-Z][A-Za-z0-9]*", action):
         raise ValueError("must be one action, without '*', like 'kms:Decrypt'")
     return action
 
 
 class Network(_Table):
-    """The private network: the stack's own, or subnets of one that is there already."""
+    """The VPC of the function: one that the stack creates, or an existing one."""
 
     vpc: Literal["create", "existing"] = "create"
     availability_zones: Annotated[int, Field(ge=2, le=4)] = 2
-    """Availability Zones of an own VPC, each with a subnet; two survive losing one (R3)."""
+    """Availability Zones of a created VPC, each with a subnet; one of two may fail (R3)."""
 
     endpoints: Literal["create", "existing"] = "create"
-    """Whether an existing VPC gets its doors to S3 and SQS, or has them."""
+    """Whether the stack creates the S3 and SQS endpoints, or an existing VPC has them."""
 
     interface_endpoints: dict[
         Annotated[str, Field(pattern="^[a-z][a-z0-9.-]*$")],
-        Annotated[tuple[Annotated[str, AfterValidator(_usable_action)], ...], Field(min_length=1)],
+        Annotated[tuple[Annotated[str, AfterValidator(_valid_action)], ...], Field(min_length=1)],
     ] = {}
-    """Further doors, for other workloads in an own VPC: service, e.g. `kms`, to its actions."""
+    """Endpoints for other workloads in a created VPC: a service, like `kms`, and its actions."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.vpc == "create" and self.endpoints == "existing":
-            raise ValueError('endpoints may be "existing" only where vpc is')
+            raise ValueError('endpoints = "existing" needs vpc = "existing"')
         if self.vpc == "existing" and self.interface_endpoints:
-            raise ValueError("interface_endpoints are for a VPC of the stack's own")
+            raise ValueError('interface_endpoints need vpc = "create"')
         if taken := {"s3", "sqs"} & self.interface_endpoints.keys():
-            raise ValueError(f"interface_endpoints: the worker has its own door to {min(taken)}")
+            raise ValueError(
+                f"interface_endpoints: the worker already has an endpoint for {min(taken)}"
+            )
         return self
 
 
 class Source(_Table):
-    """Where pictures come from: each object under one of `prefixes` with one of `suffixes`.
+    """Where pictures come from: each object with one of `prefixes` and one of `suffixes`.
 
-    `type` says who announces it: "s3" is made by the stack, "eventbridge" announces through
-    EventBridge, "sns" is an SNS topic, also of another account, that passes a bucket's
-    notifications on. Names and ARNs of what is not the stack's own are parameters.
+    `type` is the integration: "s3" is a bucket that the stack creates; "eventbridge" an existing
+    bucket that sends events to EventBridge; "sns" an existing bucket, possibly of another account,
+    that notifies an SNS topic. Names and ARNs of existing resources are parameters.
     """
 
     type: Literal["s3", "eventbridge", "sns"] = "s3"
     prefixes: Annotated[
-        tuple[Annotated[str, AfterValidator(_usable_prefix)], ...], Field(min_length=1)
+        tuple[Annotated[str, AfterValidator(_valid_prefix)], ...], Field(min_length=1)
     ] = ("uploads/",)
     suffixes: Annotated[
-        tuple[Annotated[str, AfterValidator(_usable_suffix)], ...], Field(min_length=1)
+        tuple[Annotated[str, AfterValidator(_valid_suffix)], ...], Field(min_length=1)
     ] = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp")
     propagate_deletes: bool = False
-    """Whether deleting an upload removes its thumbnails."""
+    """Delete the thumbnails when an upload is deleted."""
 
     queue: str = DEFAULT
-    """Which of the queues its pictures queue in."""
+    """Name of the queue, and so of the function, that processes the pictures."""
 
     variants: str = DEFAULT
-    """Which of the variants are made of them."""
+    """Name of the variants to make."""
 
-    output_prefix: Annotated[str, AfterValidator(_usable_prefix)] | None = None
-    """Below `thumbnails/` and `rejected/`; otherwise the source's name, and none for the default's.
+    output_prefix: Annotated[str, AfterValidator(_valid_prefix)] | None = None
+    """Prefix of the outputs below `thumbnails/` and `rejected/`.
+
+    None for the source's name, and for the default source nothing.
     """
 
     raw_message_delivery: bool = False
-    """Of a topic: whether its messages come without the topic's envelope."""
+    """The topic delivers messages without its envelope."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -183,44 +193,44 @@ class Source(_Table):
         ):
             for index, value in enumerate(values):
                 for other in values[:index] + values[index + 1 :]:
-                    # S3 refuses at deploy time what it could announce twice (trap 12).
+                    # S3 refuses overlapping filters when the stack is deployed (pitfall 12).
                     if contains(value, other):
                         raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
         if self.raw_message_delivery and self.type != "sns":
-            raise ValueError(f'raw_message_delivery is for type "sns", not {self.type!r}')
+            raise ValueError(f'raw_message_delivery needs type = "sns", not "{self.type}"')
         count = len(self.notifications())
-        if self.type == "s3" and count > MAXIMUM_NOTIFICATIONS:
+        if self.type == "s3" and count > MAX_BUCKET_NOTIFICATIONS:
             raise ValueError(
-                f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in both cases"
-                f" and for {len(self.events())} kinds of event, need {count} notifications;"
-                f" S3 takes {MAXIMUM_NOTIFICATIONS}"
+                f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in lower and"
+                f" upper case and for {len(self.events())} types of event, need {count}"
+                f" notifications; S3 allows {MAX_BUCKET_NOTIFICATIONS}"
             )
-        length = len(json.dumps(self.event_pattern(LONGEST_BUCKET_NAME * "b")))
-        if self.type == "eventbridge" and length > LONGEST_EVENT_PATTERN:
+        length = len(json.dumps(self.event_pattern(MAX_BUCKET_NAME_CHARACTERS * "b")))
+        if self.type == "eventbridge" and length > MAX_EVENT_PATTERN_CHARACTERS:
             raise ValueError(
                 f"{len(self.prefixes)} prefixes need an event pattern of {length} characters;"
-                f" EventBridge takes {LONGEST_EVENT_PATTERN}"
+                f" EventBridge allows {MAX_EVENT_PATTERN_CHARACTERS}"
             )
         return self
 
     def events(self) -> tuple[str, ...]:
-        """Return the kinds of S3 event that are announced."""
+        """Return the types of S3 event that are notified."""
         created = ("s3:ObjectCreated:*",)
         removed = ("s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
         return created + removed if self.propagate_deletes else created
 
     def notifications(self) -> tuple[tuple[str, str, str], ...]:
-        """Return event, prefix and suffix of each notification configuration."""
+        """Return the event, prefix and suffix of each notification configuration."""
         return tuple(
             (event, prefix, suffix) for event in self.events() for prefix, suffix in self.filters()
         )
 
     def event_pattern(self, bucket: object) -> dict[str, Any]:
-        """Return EventBridge's pattern for the source's events from `bucket`.
+        """Return EventBridge's event pattern for the source's events in `bucket`.
 
-        By prefix alone; the suffix is for the worker to look at. Both in one would be a wildcard
-        for each pair, in both cases, and EventBridge refuses a rule whose wildcards are too
-        complex, without saying where that begins.
+        It filters by prefix only; the worker filters by suffix. Both together would be a wildcard
+        for each pair in both cases, and EventBridge refuses a rule whose wildcards are too complex,
+        without documenting the limit.
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-wildcard-matching-complexity
         """
         kinds = ["Object Created", *(["Object Deleted"] if self.propagate_deletes else [])]
@@ -234,84 +244,88 @@ class Source(_Table):
         }
 
     def filters(self) -> tuple[tuple[str, str], ...]:
-        """Return each prefix with each suffix in lower and in upper case (trap 11)."""
+        """Return each prefix with each suffix in lower and upper case (pitfall 11)."""
         return tuple(
             (prefix, cased)
             for prefix in self.prefixes
             for suffix in self.suffixes
-            # One of each: `.001` is its own twin, and S3 refuses the same filter twice (trap 12).
+            # `.001` is the same in both cases, and S3 refuses a filter twice (pitfall 12).
             for cased in dict.fromkeys((suffix, suffix.upper()))
         )
 
 
 class Variants(_Table):
-    """The thumbnails of each picture: every width in every format."""
+    """The thumbnails of each picture: each width in each format."""
 
     widths: Annotated[
         tuple[Annotated[int, Field(ge=16, le=8192)], ...], Field(min_length=1, max_length=8)
     ] = (1200, 400, 128)
-    """Pixels; a narrower picture is not enlarged."""
+    """Widths in pixels; a narrower picture is not enlarged."""
 
     formats: Annotated[
         dict[Literal["jpeg", "webp", "avif"], Annotated[int, Field(ge=1, le=100)]],
         Field(min_length=1),
     ] = {"jpeg": 85, "webp": 80}
-    """Format to quality; `jpeg` becomes PNG where there is transparency."""
+    """Quality by format; a picture with transparency becomes PNG instead of JPEG."""
 
     cache_control: Annotated[str, Field(min_length=1, max_length=200)] = (
         "public, max-age=31536000, immutable"
     )
 
     fit: Literal["inside", "cover", "contain"] = "inside"
-    """The whole picture; or cut to `aspect_ratio`; or the whole of it in the middle of that."""
+    """The whole picture; cut to `aspect_ratio`; or the whole picture centered in `aspect_ratio`."""
 
-    aspect_ratio: Annotated[str, AfterValidator(_usable_ratio)] | None = None
-    """Width to height, for `cover` and `exact`."""
+    aspect_ratio: Annotated[str, AfterValidator(_valid_ratio)] | None = None
+    """Width to height, for `cover` and `contain`."""
 
     position: Literal["center", "top", "bottom", "left", "right"] = "center"
-    """What `cover` keeps."""
+    """The part that `cover` keeps."""
 
-    background: Annotated[str, AfterValidator(_usable_colour)] | None = None
-    """Goes behind what is transparent, or empty in `exact`; otherwise that stays transparent."""
+    background: Annotated[str, AfterValidator(_valid_color)] | None = None
+    """Color behind transparent parts, and around the picture in `contain`; None for transparent."""
 
     sharpen: Annotated[int, Field(ge=0, le=200)] = 0
-    """Per cent of an unsharp mask."""
+    """Strength of an unsharp mask in percent."""
 
-    def told(self) -> dict[str, object]:
-        """Return what the worker is told: numbers for texts, and nothing that has its default."""
-        told: dict[str, object] = {
+    def worker_config(self) -> dict[str, object]:
+        """Return the worker's settings of the variants; a default value is left out."""
+        config: dict[str, object] = {
             "widths": self.widths,
             "formats": self.formats,
             "cache_control": self.cache_control,
         }
         if self.fit != "inside":
-            told["fit"] = self.fit
+            config["fit"] = self.fit
         if self.aspect_ratio:
-            told["aspect_ratio"] = [int(side) for side in self.aspect_ratio.split(":")]
+            config["aspect_ratio"] = [int(side) for side in self.aspect_ratio.split(":")]
         if self.position != "center":
-            told["position"] = self.position
+            config["position"] = self.position
         if self.background:
-            told["background"] = list(bytes.fromhex(self.background[1:]))
+            config["background"] = list(bytes.fromhex(self.background[1:]))
         if self.sharpen:
-            told["sharpen"] = self.sharpen
-        return told
+            config["sharpen"] = self.sharpen
+        return config
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.aspect_ratio is None) is not (self.fit == "inside"):
             raise ValueError(
-                f"fit {self.fit!r} "
-                + ("takes no aspect_ratio" if self.aspect_ratio else 'needs one, like "4:3"')
+                f'fit = "{self.fit}" '
+                + (
+                    'takes no aspect_ratio; use "cover" or "contain"'
+                    if self.aspect_ratio
+                    else 'needs an aspect_ratio, like "4:3"'
+                )
             )
         if self.position != "center" and self.fit != "cover":
-            raise ValueError(f'position is for fit "cover", not {self.fit!r}')
+            raise ValueError(f'position needs fit = "cover", not "{self.fit}"')
         if self.aspect_ratio:
             across, down = (int(side) for side in self.aspect_ratio.split(":"))
             tallest = max(self.widths) * down / across
-            if tallest > TALLEST:
+            if tallest > MAX_PIXELS_PER_SIDE:
                 raise ValueError(
-                    f"a width of {max(self.widths)} at {self.aspect_ratio} is {tallest:.0f} high;"
-                    f" at most {TALLEST} are allowed"
+                    f"a width of {max(self.widths)} with aspect_ratio {self.aspect_ratio} is"
+                    f" {tallest:.0f} pixels high; at most {MAX_PIXELS_PER_SIDE} are allowed"
                 )
         return self
 
@@ -319,36 +333,36 @@ class Variants(_Table):
     @classmethod
     def _each_once(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(widths)) != len(widths):
-            raise ValueError("names a width twice; keep one of each")
+            raise ValueError("has a width twice; keep one of each")
         return widths
 
 
 class ProcessingQueue(_Table):
-    """A queue with its own function: how work is cut, how long it may take, how often it is tried.
+    """A queue with its own function: batches, timeouts, retries and limits.
 
     Queues do not wait for each other: each has its own concurrency, which is a parameter.
     """
 
     timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60
-    """Of one invocation, that is of one batch."""
+    """Timeout of one invocation, which processes one batch."""
 
     batch_size: Annotated[int, Field(ge=1, le=100)] = 5
     maximum_batching_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
     max_receive_count: Annotated[int, Field(ge=2, le=100)] = 5
-    """Tries before a message is a dead letter."""
+    """Receives before a message goes to the dead-letter queue."""
 
     max_file_size_mb: Annotated[int, Field(ge=1, le=1024)] = 50
-    """Of a file, checked before it is downloaded (trap 43); 10^6 bytes each."""
+    """Limit of a file in 10^6 bytes, checked before the download (pitfall 43)."""
 
     max_megapixels: Annotated[int, Field(ge=1, le=1000)] = 100
-    """Of a picture, checked before it is decoded (trap 43)."""
+    """Limit of a picture in 10^6 pixels, checked before it is decoded (pitfall 43)."""
 
     provisioned_mode: bool = False
-    """Whether pollers stand ready, for a charge, in place of a maximum of concurrency (trap 17)."""
+    """Provisioned pollers, billed by the hour, instead of a maximum concurrency (pitfall 17)."""
 
     @property
     def visibility_seconds(self) -> int:
-        """Six timeouts and the batching window, as AWS advises (R4, trap 41).
+        """Six timeouts and the batching window, as AWS advises (R4, pitfall 41).
 
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
         """
@@ -357,63 +371,63 @@ class ProcessingQueue(_Table):
     @model_validator(mode="after")
     def _related(self) -> Self:
         if self.batch_size > 10 and self.maximum_batching_window_seconds < 1:
-            # Lambda refuses the mapping otherwise (trap 49).
+            # Otherwise Lambda refuses the event source mapping (pitfall 49).
             raise ValueError(
-                "a batch_size above 10 needs a maximum_batching_window_seconds of at least 1"
+                "batch_size above 10 needs a maximum_batching_window_seconds of at least 1"
             )
         most = (WORK_RETENTION_SECONDS - 1) // self.visibility_seconds
         if self.max_receive_count > most:
-            # What fails would expire before its last try, and never be a dead letter (R2).
+            # A failing message would expire before its last receive, and be lost (R2).
             raise ValueError(
-                f"{self.max_receive_count} tries, each {self.visibility_seconds} s (six timeouts and"
-                f" the batching window), take longer than messages are kept; give"
-                f" max_receive_count at most {most}, or a shorter timeout_seconds"
+                f"{self.max_receive_count} receives of {self.visibility_seconds} s each (six"
+                " timeouts and the batching window) take longer than messages are kept; set"
+                f" max_receive_count to at most {most}, or a shorter timeout_seconds"
             )
         return self
 
 
 class Cdn(_Table):
-    """A CloudFront distribution over the thumbnails; for pictures that anybody may see."""
+    """A CloudFront distribution of the thumbnails, for pictures that are public."""
 
     custom_domain: bool = False
-    """Whether it has a name and a certificate of its own, and so TLS 1.2 at least."""
+    """Use a custom domain with a certificate, and so at least TLS 1.2."""
 
     web_acl: bool = False
-    """Whether it stands behind a web ACL."""
+    """Use a web ACL of AWS WAF."""
 
 
 class Logs(_Table):
-    """What outlives the log groups."""
+    """Logs that are kept longer than their log groups."""
 
     archive: bool = False
-    """Whether the worker's log also goes to a bucket of its own (O6).
+    """Archive the worker's log in a bucket (O6).
 
-    Off by default: with the 8 KB that it takes, the template is deployed through S3 (D7).
+    Off by default: with its 8 KB the template has to be deployed through S3 (D7).
     """
 
     archive_flow_logs: bool = False
-    """Whether the record of the network's traffic goes there too."""
+    """Archive the flow log too."""
 
     object_lock: Literal["off", "governance", "compliance"] = "off"
-    """Whether nobody can delete from the archive before its time; it cannot be switched off."""
+    """Lock the archive against deletion for its retention; it cannot be switched off again."""
 
     s3_access_logs: bool = False
-    """Whether S3 notes each request to the buckets, in another bucket."""
+    """Let S3 write access logs of the buckets to another bucket."""
 
     @model_validator(mode="after")
     def _of_an_archive(self) -> Self:
         if self.object_lock != "off" and not self.archive:
-            raise ValueError(f"object_lock {self.object_lock!r} needs archive = true")
+            raise ValueError(f'object_lock = "{self.object_lock}" needs archive = true')
         if self.archive_flow_logs and not self.archive:
             raise ValueError("archive_flow_logs needs archive = true")
         return self
 
 
 class Specification(_Table):
-    """What shapes the stack; what differs by environment is a CloudFormation parameter.
+    """The structure of the stack; what differs by environment is a CloudFormation parameter.
 
-    Of sources, queues and variants there may be several, each with a name; the one named "default"
-    gives its resources the plain names.
+    There may be several sources, queues and variants, each with a name. The resources of the one
+    named "default" have plain names.
     """
 
     network: Network = Network()
@@ -425,17 +439,17 @@ class Specification(_Table):
     logs: Logs = Logs()
 
     cdn: Cdn | None = None
-    """None: thumbnails stay in their bucket."""
+    """None for no distribution."""
 
     def output_prefix(self, name: str) -> str:
-        """Return where below `thumbnails/` and `rejected/` the outputs of a source lie."""
+        """Return the prefix of a source's outputs below `thumbnails/` and `rejected/`."""
         return self.sources[name].output_prefix or ("" if name == DEFAULT else f"{name}/")
 
     @model_validator(mode="after")
     def _related(self) -> Self:
         if self.logs.archive_flow_logs and self.network.vpc == "existing":
             raise ValueError(
-                "logs.archive_flow_logs: whoever owns an existing VPC records its traffic"
+                "logs.archive_flow_logs: an existing VPC's flow logs belong to its owner"
             )
         for name, source in self.sources.items():
             for kind, wanted, given in (
@@ -444,20 +458,20 @@ class Specification(_Table):
             ):
                 if wanted not in given:
                     raise ValueError(
-                        f"sources.{name}.{kind}: there is no {wanted!r};"
-                        f" there is: {', '.join(given)}"
+                        f"sources.{name}.{kind}: {wanted!r} is not defined; defined:"
+                        f" {', '.join(given)}"
                     )
         for kind, given in (("queue", self.queues), ("variants", self.variants)):
             used = {getattr(source, kind) for source in self.sources.values()}
             for name in given:
                 if name not in used:
                     table = "queues" if kind == "queue" else kind
-                    raise ValueError(f"{table}.{name}: no source names it; leave it out")
-        self._refuse_clashes()
+                    raise ValueError(f"{table}.{name}: no source uses it; remove it")
+        self._refuse_overlaps()
         return self
 
-    def _refuse_clashes(self) -> None:
-        """Two sources must never write one key: outputs lie at folder and key of the upload."""
+    def _refuse_overlaps(self) -> None:
+        """Refuse two sources that could write the same output key."""
         places = [
             (name, self.output_prefix(name) + prefix)
             for name, source in self.sources.items()
@@ -467,80 +481,129 @@ class Specification(_Table):
             if one != other and (place.startswith(elsewhere) or elsewhere.startswith(place)):
                 raise ValueError(
                     f"sources.{one} and sources.{other} would both write below"
-                    f" thumbnails/{max(place, elsewhere, key=len)}; give one another output_prefix"
+                    f" thumbnails/{max(place, elsewhere, key=len)}; give one of them another"
+                    " output_prefix"
                 )
 
 
 def load(path: Path) -> Specification:
-    """Return the specification in the TOML file `path`.
+    """Return the specification in the TOML file `path`; `-` is standard input.
 
     Raises:
-        SpecificationError: the file cannot be read, is not TOML, or says what is not allowed.
+        SpecificationError: the file cannot be read, is not TOML, or has invalid settings.
     """
+    origin = "standard input" if str(path) == "-" else str(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except FileNotFoundError:
-        raise SpecificationError(f"{path}: there is no such file") from None
+        raise SpecificationError(f"{origin}: there is no such file") from None
     except OSError as error:
-        raise SpecificationError(f"{path}: {error.strerror}") from None
+        raise SpecificationError(f"{origin}: {error.strerror}") from None
+    try:
+        # Editors on Windows write a byte order mark, which TOML does not allow.
+        tables = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise SpecificationError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        raise SpecificationError(f"{origin}: not UTF-8 text (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{path}: not TOML: {error}") from None
-    return parse(content, origin=str(path))
+        raise SpecificationError(f"{origin}: not TOML: {error}") from None
+    except RecursionError:
+        raise SpecificationError(f"{origin}: lists or tables are nested too deeply") from None
+    except ValueError:  # Python's limit of digits, https://docs.python.org/3/library/stdtypes.html
+        raise SpecificationError(f"{origin}: a number has too many digits") from None
+    return parse(tables, origin=origin)
 
 
 def parse(content: dict[str, Any], *, origin: str) -> Specification:
     """Return the specification in `content`, the tables of a TOML file named `origin`.
 
     Raises:
-        SpecificationError: naming `origin`, the key and what is allowed, for every fault at once.
+        SpecificationError: a setting is invalid; the message has a line for each error, with
+            `origin`, the key, the value and what is allowed.
     """
     try:
-        # TOML has arrays where the specification has tuples: only that is converted.
-        return Specification.model_validate(_frozen(content))
+        # TOML has lists where the specification has tuples.
+        return Specification.model_validate(_with_tuples(content))
     except ValidationError as error:
-        faults = error.errors()
-        # Items that are wrong leave their list too short as well: that is not a second fault.
-        within = {fault["loc"][:-1] for fault in faults}
+        errors = error.errors()
+        # Invalid items leave their list too short as well, which is not a second error.
+        within = {one["loc"][:-1] for one in errors}
         raise SpecificationError(
             "\n".join(
-                f"{origin}: {_fault(fault)}"
-                for fault in faults
-                if not (fault["type"] == "too_short" and fault["loc"] in within)
+                f"{origin}: {_message(one)}"
+                for one in errors
+                if not (one["type"] == "too_short" and one["loc"] in within)
             )
         ) from None
 
 
-def _frozen(value: Any) -> Any:
+def _with_tuples(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
+        return {key: _with_tuples(item) for key, item in value.items()}
     if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
+        return tuple(_with_tuples(item) for item in value)
     return value
 
 
-def _fault(fault: Any) -> str:
-    where = ""
-    for part in fault["loc"]:
-        if part != "[key]":  # pydantic's word for "the key itself is wrong"; it is in `where`
-            where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
-    if fault["type"] == "extra_forbidden":
+# Characters of a wrong value that its message shows.
+MAX_SHOWN_CHARACTERS = 60
+
+# What is allowed, by pydantic's type of error; the names in braces are of its context.
+_ALLOWED = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be a table",
+    "greater_than_equal": "must be at least {ge}",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a table",
+    "string_pattern_mismatch": "must be the name of a service, like 'kms'",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} character",
+    "string_type": "must be a string",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have at least {min_length} entry",
+    "tuple_type": "must be a list",
+    "value_error": "{error}",
+}
+
+
+def _message(error: Any) -> str:
+    """Return key, what is allowed and the value of one of pydantic's errors."""
+    key = _key(error["loc"])
+    if error["type"] == "extra_forbidden":
         table: Any = Specification
-        for part in fault["loc"][:-1]:
-            # A table of named tables: the name stands for itself.
+        for part in error["loc"][:-1]:
+            # In a table of named tables, a name is not a field.
             table = (
                 table.model_fields[part].annotation
                 if hasattr(table, "model_fields")
                 else (get_args(table)[1])
             )
-        return f"{where}: is not a setting; allowed: {', '.join(table.model_fields)}"
-    if fault["type"] == "model_type":
-        return f"{where}: should be a table"
-    if fault["type"] == "tuple_type":
-        return f"{where}: should be a list"
-    says = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    says = says.replace("Tuple", "the list").replace("Dictionary", "the table")
-    given = fault["input"]
-    lead = f"{where}: " if where else ""  # what concerns several tables names them itself
-    return f"{lead}{says}" + (f" (given: {given!r})" if isinstance(given, str | int) else "")
+        return f"{key}: is not a setting; allowed: {', '.join(table.model_fields)}"
+    allowed = _ALLOWED[error["type"]].format(**error.get("ctx", {}))
+    lead = f"{key}: " if key else ""  # an error of several tables names them itself
+    # A fault of a whole table has no single value to show, and an empty list or table is none.
+    is_table_fault = error["type"] == "value_error" and not isinstance(error["input"], str)
+    if is_table_fault or error["type"] == "too_short":
+        return f"{lead}{allowed}"
+    return f"{lead}{allowed} (given: {_shown(error['input'])})"
+
+
+def _shown(value: object) -> str:
+    """Return a value as it may be written in TOML, or what kind of value it is."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, tuple):
+        return f"a list of {len(value)}"
+    text = str(value).lower() if isinstance(value, bool) else f"{value!r}"
+    if not isinstance(value, str | int | float):  # a date or a time
+        text = str(value)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+
+
+def _key(location: Sequence[str | int]) -> str:
+    key = ""
+    for part in location:
+        if part != "[key]":  # pydantic's mark for an invalid key, which is in `location` itself
+            key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    return key

@@ -1,13 +1,13 @@
-"""Checks of linters that do not fit a resource, each with its reason beside it."""
+"""Linter checks that do not fit a resource, each with its reason."""
 
 from typing import Any
 
 
 def suppress(**reasons: str) -> dict[str, Any]:
-    """Return a resource's Metadata that excepts it from checks: id=reason.
+    """Return a resource's Metadata that suppresses checks, as id=reason.
 
-    Checkov reads its own, `darkroom validate` all of them; it fails on an exception without
-    reason or need.
+    Checkov reads its own ids and `darkroom validate` all of them; it fails on a suppression
+    without a reason and on one that is not needed.
     """
     found: dict[str, Any] = {}
     for check, reason in reasons.items():

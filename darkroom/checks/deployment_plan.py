@@ -14,7 +14,7 @@ from darkroom.cloudformation import parameters
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.console.command import StackOptions
 from darkroom.errors import UsageError
-from generate import DIRECT_LIMIT
+from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class DeploymentPlan:
 
     def deploy_command(self, template_file: Path, parameter_file: Path) -> str:
         """Return the AWS CLI command that deploys the plan with a parameter file."""
-        is_large = self.template_bytes > DIRECT_LIMIT
+        is_large = self.template_bytes > MAX_DIRECT_TEMPLATE_BYTES
         bucket = f" --s3-bucket {self.values['CodeBucket']}" if is_large else ""
         return (
             f"aws cloudformation deploy --stack-name {self.name} --region {self.account.region}"

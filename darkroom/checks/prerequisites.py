@@ -20,7 +20,7 @@ from darkroom.checks.framework import (
     warned,
 )
 from darkroom.console.progress import Progress
-from generate import DIRECT_LIMIT
+from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
 
 # Lambda keeps this much of an account's concurrency for functions without a reservation, or all of
 # it where the quota is smaller.
@@ -75,10 +75,10 @@ def check_parameters(plan: DeploymentPlan) -> Iterator[Finding]:
         )
     if not plan.problems and not missing:
         yield passed(f"the template accepts all {len(plan.given)} given values")
-    if plan.template_bytes > DIRECT_LIMIT:
+    if plan.template_bytes > MAX_DIRECT_TEMPLATE_BYTES:
         yield warned(
             f"the template has {plan.template_bytes:,} bytes; CloudFormation accepts"
-            f" {DIRECT_LIMIT:,} directly",
+            f" {MAX_DIRECT_TEMPLATE_BYTES:,} directly",
             "pass --s3-bucket to `deploy` as well",
         )
 

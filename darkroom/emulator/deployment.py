@@ -19,7 +19,7 @@ from darkroom.bundle.build import Package, build
 from darkroom.bundle.upload import upload
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError
-from generate import DIRECT_LIMIT
+from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
 from worker import settings
 
 ROOT = Path(__file__).parents[2]
@@ -221,7 +221,7 @@ def _known_parameters(client: Any, stack_name: str) -> set[str] | None:
 def _template(emulator: Emulator, template: Mapping[str, Any], stack_name: str) -> dict[str, str]:
     """Return the template as create_change_set takes it: by URL where the text is too long."""
     text = json.dumps(template, separators=(",", ":"))
-    if len(text.encode()) <= DIRECT_LIMIT:
+    if len(text.encode()) <= MAX_DIRECT_TEMPLATE_BYTES:
         return {"TemplateBody": text}
     key = f"{stack_name}.json"
     emulator.client("s3").put_object(Bucket=CODE_BUCKET, Key=key, Body=text.encode())

@@ -1,1 +1,1 @@
-"""What an operator may set when the stack is deployed, by subject."""
+"""What an operator sets when the stack is deployed, a module for each console group."""

@@ -1,13 +1,20 @@
-"""How a parameter, a condition and a rule are declared; never what they are about."""
+"""Declares parameters, conditions and rules, whatever they are about."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NewType
 
-from troposphere import AWSHelperFn, Equals, If, Not, NoValue, Parameter, Ref, Template
+from troposphere import AWSHelperFn, Equals, If, Not, NoValue, Or, Parameter, Ref, Template
+
+Condition = NewType("Condition", str)
+"""The name of a condition of the template."""
 
 YES_NO = {"AllowedValues": ["true", "false"]}
+
+# Parts of the parameters' patterns that several of them share.
+BUCKET_NAME = "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+OPTIONAL_KMS_KEY = r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+$"
 
 
 @dataclass(frozen=True)
@@ -17,42 +24,59 @@ class Group:
     template: Template
     heading: str
 
-    def add(self, title: str, description: str, **settings: Any) -> Ref:
-        """Add a parameter under the heading, a string unless `settings` say otherwise."""
-        parameter = Parameter(title, Description=description, **{"Type": "String", **settings})
+    def add(self, logical_id: str, description: str, **properties: Any) -> Ref:
+        """Add a parameter under the heading; a string unless `properties` has another Type."""
+        parameter = Parameter(
+            logical_id, Description=description, **{"Type": "String", **properties}
+        )
         self.template.add_parameter(parameter)
         self.template.add_parameter_to_group(parameter, self.heading)
         return Ref(parameter)
 
 
-def condition(template: Template, title: str, test: AWSHelperFn) -> str:
+def condition(template: Template, logical_id: str, test: AWSHelperFn) -> Condition:
     """Add a condition; return its name."""
-    template.add_condition(title, test)
-    return title
+    template.add_condition(logical_id, test)
+    return Condition(logical_id)
 
 
-def is_true(template: Template, title: str, parameter: Ref) -> str:
-    """Add the condition that a parameter of YES_NO is on; return its name."""
-    return condition(template, title, Equals(parameter, "true"))
+def is_true(template: Template, logical_id: str, parameter: Ref) -> Condition:
+    """Add the condition that a parameter of YES_NO is "true"; return its name."""
+    return condition(template, logical_id, Equals(parameter, "true"))
 
 
-def given(
-    template: Template, title: str, parameter: Ref, *, otherwise: AWSHelperFn = NoValue
+def is_given(template: Template, logical_id: str, parameter: Ref) -> Condition:
+    """Add the condition that a parameter is not empty; return its name."""
+    return condition(template, logical_id, Not(Equals(parameter, "")))
+
+
+def if_given(
+    template: Template, logical_id: str, parameter: Ref, *, otherwise: AWSHelperFn = NoValue
 ) -> If:
-    """Return the parameter where it is not empty, and `otherwise` where it is."""
-    return If(condition(template, title, Not(Equals(parameter, ""))), parameter, otherwise)
+    """Add the condition that a parameter is not empty; return the parameter or `otherwise`."""
+    return If(is_given(template, logical_id, parameter), parameter, otherwise)
 
 
-def rule(sentence: str, *tests: Any) -> dict[str, Any]:
-    """Return a rule that stops a deployment with `sentence` unless every test holds."""
-    return {"Assertions": [{"Assert": test, "AssertDescription": sentence} for test in tests]}
+def rule(message: str, test: Any) -> dict[str, Any]:
+    """Return a rule that stops a deployment with `message` unless `test` holds."""
+    return {"Assertions": [{"Assert": test, "AssertDescription": message}]}
 
 
 def contains(values: Any, value: Any) -> dict[str, Any]:
-    """Return the test that `value` is one of `values`."""
+    """Return the test that `values` contains `value`."""
     return {"Fn::Contains": [values, value]}
 
 
-def differ(sentence: str, values: Sequence[Ref]) -> dict[str, Any]:
-    """Return a rule that no two of `values` are the same."""
-    return rule(sentence, *(Not(Equals(one, other)) for one, other in combinations(values, 2)))
+def differ(message: str, values: Sequence[Ref]) -> dict[str, Any]:
+    """Return a rule that no two of `values` are equal; each has its own assertion.
+
+    Fn::Or takes at most ten conditions, too few for the pairs of many values.
+    """
+    pairs = combinations(values, 2)
+    tests = [Not(Equals(one, other)) for one, other in pairs]
+    return {"Assertions": [rule(message, test)["Assertions"][0] for test in tests]}
+
+
+def none_of(values: Any, *forbidden: str) -> AWSHelperFn:
+    """Return the test that `values` contains none of two or more `forbidden` values."""
+    return Not(Or(*(contains(values, one) for one in forbidden)))

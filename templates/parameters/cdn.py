@@ -1,17 +1,17 @@
-"""What the distribution is told."""
+"""Parameters of the CloudFront distribution."""
 
 from dataclasses import dataclass
 
 from troposphere import Not, Ref, Template
 
-from templates import specification
 from templates.parameters.builder import Group, contains, rule
-from templates.parameters.regions import WITHOUT_DELIVERY
+from templates.parameters.regions import REGIONS_WITHOUT_CLOUDFRONT
+from templates.specification import Cdn
 
 
 @dataclass(frozen=True, kw_only=True)
 class CdnParameters:
-    """What the distribution is told; None for what its structure leaves out."""
+    """Parameters of the distribution; None for what the specification leaves out."""
 
     price_class: Ref
     domain: Ref | None
@@ -19,43 +19,40 @@ class CdnParameters:
     web_acl: Ref | None
 
 
-def add_cdn_parameters(
-    template: Template, group: Group, structure: specification.Cdn
-) -> CdnParameters:
-    """Add the distribution's parameters, and the rule that there is CloudFront in the region."""
+def add_cdn_parameters(template: Template, cdn: Cdn) -> CdnParameters:
+    """Add the distribution's parameters, and the rule that the Region has CloudFront."""
+    group = Group(template, "CloudFront")
     template.add_rule(
         "CloudFrontIsAvailable",
         rule(
-            "There is no CloudFront of this kind in this region's partition.",
-            Not(contains(list(WITHOUT_DELIVERY), Ref("AWS::Region"))),
+            "CloudFront with origin access control is not available in this partition.",
+            Not(contains(list(REGIONS_WITHOUT_CLOUDFRONT), Ref("AWS::Region"))),
         ),
     )
-    return CdnParameters(
-        price_class=group.add(
-            "PriceClass",
-            "Where CloudFront holds copies; PriceClass_100 is North America and Europe",
-            Default="PriceClass_100",
-            AllowedValues=["PriceClass_100", "PriceClass_200", "PriceClass_All"],
-        ),
-        domain=group.add(
+    price_class = group.add(
+        "PriceClass",
+        "CloudFront edge locations; PriceClass_100 is North America and Europe",
+        Default="PriceClass_100",
+        AllowedValues=["PriceClass_100", "PriceClass_200", "PriceClass_All"],
+    )
+    domain = certificate = web_acl = None
+    if cdn.custom_domain:
+        domain = group.add(
             "DomainName",
-            "Name of the distribution; its DNS record is yours to set",
+            "Custom domain of the distribution; you create its DNS record",
             AllowedPattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$",
         )
-        if structure.custom_domain
-        else None,
-        certificate=group.add(
+        certificate = group.add(
             "CertificateArn",
-            "Certificate of that name, in us-east-1",
+            "ACM certificate of the domain, in us-east-1",
             AllowedPattern=r"^arn:[a-z-]+:acm:us-east-1:\d{12}:certificate/.+$",
         )
-        if structure.custom_domain
-        else None,
-        web_acl=group.add(
+    if cdn.web_acl:
+        web_acl = group.add(
             "WebAclArn",
-            "Web ACL of scope CLOUDFRONT",
+            "AWS WAF web ACL of scope CLOUDFRONT",
             AllowedPattern=r"^arn:[a-z-]+:wafv2:us-east-1:\d{12}:global/webacl/.+$",
         )
-        if structure.web_acl
-        else None,
+    return CdnParameters(
+        price_class=price_class, domain=domain, certificate=certificate, web_acl=web_acl
     )

@@ -1,118 +1,198 @@
-"""The network: one of the stack's own, or one that is there already."""
+"""Parameters of the network: a VPC that the stack creates, or an existing one."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from troposphere import Ref, Template
+from troposphere import Equals, FindInMap, If, Not, Or, Ref, Template
 
-from templates.parameters.builder import Group, differ, rule
+from templates.parameters.builder import (
+    YES_NO,
+    Condition,
+    Group,
+    contains,
+    differ,
+    if_given,
+    is_true,
+    rule,
+)
+from templates.parameters.regions import (
+    OTHER_REGIONS,
+    PREFIX_LIST_MAPPING,
+    S3_PREFIX_LISTS,
+    UNKNOWN_PREFIX_LIST,
+)
+from templates.specification import Network
 
 # A private range of RFC 1918, /16 to /24: a VPC's largest, and the smallest that holds four /26.
 OCTET = r"(25[0-5]|(2[0-4]|1?\d)?\d)"
-PRIVATE_CIDR = (
-    rf"^(10\.{OCTET}|172\.(1[6-9]|2\d|3[01])|192\.168)\.{OCTET}\.{OCTET}/(1[6-9]|2[0-4])$"
-)
+PRIVATE_CIDR: dict[str, Any] = {
+    "AllowedPattern": (
+        rf"^(10\.{OCTET}|172\.(1[6-9]|2\d|3[01])|192\.168)\.{OCTET}\.{OCTET}/(1[6-9]|2[0-4])$"
+    ),
+    "ConstraintDescription": "a private CIDR from /16 to /24, such as 10.0.0.0/24",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnVpc:
-    """What a VPC of the stack's own is told."""
+class CreatedVpc:
+    """Parameters of a VPC that the stack creates."""
 
     cidr: Ref
-    zone_numbers: tuple[Ref, ...]
+    availability_zone_indexes: tuple[Ref, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingVpc:
-    """What the stack is told of a VPC that is there already."""
+    """Parameters of an existing VPC."""
 
     vpc: Ref
     subnets: Ref
     cidr: Ref | None
+    """The VPC's range; None where the VPC has its endpoints."""
+
     route_tables: Ref | None
-    """Both for endpoints that the stack adds."""
+    """Route tables of the subnets; None where the VPC has its endpoints."""
 
-    storage_endpoint: Ref | None
-    endpoint_security_group: Ref | None
-    """Both of endpoints that the VPC has."""
+    s3_endpoint: Ref | None
+    """The VPC's S3 endpoint; None where the stack creates the endpoints."""
+
+    sqs_endpoint_security_group: Ref | None
+    """Security group of the VPC's SQS endpoint; None where the stack creates the endpoints."""
 
 
-def add_own_vpc(template: Template, group: Group, zones: int) -> OwnVpc:
-    """Add what shapes an own VPC, with a parameter for each zone."""
-    cidr = group.add(
-        "VpcCidr",
-        "Private address range of the network, /16 to /24",
-        Default="10.0.0.0/24",
-        AllowedPattern=PRIVATE_CIDR,
-        ConstraintDescription="a private range from /16 to /24, like 10.0.0.0/24",
+@dataclass(frozen=True, kw_only=True)
+class NetworkParameters:
+    """Parameters of the network and of its endpoints."""
+
+    vpc: CreatedVpc | ExistingVpc
+    has_sqs_endpoint: Condition
+    """Condition: the VPC has an SQS endpoint, so that the worker can delay retries."""
+
+    s3_prefix_list: If
+
+
+def add_network_parameters(template: Template, network: Network) -> NetworkParameters:
+    """Add the parameters of the network, and the mapping of S3's prefix lists."""
+    group = Group(template, "Network")
+    if network.vpc == "create":
+        vpc: CreatedVpc | ExistingVpc = _add_created_vpc(
+            template, group, network.availability_zones
+        )
+    else:
+        vpc = _add_existing_vpc(template, group, creates_endpoints=network.endpoints == "create")
+    sqs_endpoint = group.add(
+        "CreateSqsEndpoint",
+        "SQS endpoint for retry backoff (about 7 USD per month and zone); without it failed"
+        " messages wait for their visibility timeout",
+        Default="true",
+        **YES_NO,
     )
-    numbers = tuple(
+    return NetworkParameters(
+        vpc=vpc,
+        has_sqs_endpoint=is_true(template, "HasSqsEndpoint", sqs_endpoint),
+        s3_prefix_list=_add_prefix_list(template, group),
+    )
+
+
+def _add_prefix_list(template: Template, group: Group) -> If:
+    """Add the S3 prefix list's parameter, mapping and rule; return the list's id."""
+    prefix_list = group.add(
+        "S3PrefixListId",
+        "S3 prefix list of this Region; empty where the template knows it",
+        Default="",
+        AllowedPattern="^$|^pl-[0-9a-f]+$",
+    )
+    template.add_rule(
+        "S3PrefixListIsKnown",
+        rule(
+            "The template does not know the S3 prefix list of this Region: set S3PrefixListId"
+            " (aws ec2 describe-managed-prefix-lists).",
+            Or(
+                Not(Equals(prefix_list, "")),
+                contains(list(S3_PREFIX_LISTS), Ref("AWS::Region")),
+            ),
+        ),
+    )
+    template.add_mapping(
+        PREFIX_LIST_MAPPING,
+        {
+            region: {"Id": S3_PREFIX_LISTS.get(region, UNKNOWN_PREFIX_LIST)}
+            for region in sorted((*S3_PREFIX_LISTS, *OTHER_REGIONS))
+        },
+    )
+    known = FindInMap(PREFIX_LIST_MAPPING, Ref("AWS::Region"), "Id")
+    return if_given(template, "HasS3PrefixList", prefix_list, otherwise=known)
+
+
+def _add_created_vpc(template: Template, group: Group, availability_zones: int) -> CreatedVpc:
+    """Add the range of a VPC to create, and a parameter for each Availability Zone."""
+    cidr = group.add(
+        "VpcCidr", "Private IPv4 CIDR of the VPC, /16 to /24", Default="10.0.0.0/24", **PRIVATE_CIDR
+    )
+    indexes = tuple(
         group.add(
             f"AvailabilityZoneIndex{chr(ord('A') + index)}",
-            "Number of an Availability Zone in the region's list, from 0; each a different one",
+            "Index of an Availability Zone in the Region's list, from 0",
             Type="Number",
             Default=index,
             MinValue=0,
             MaxValue=7,
         )
-        for index in range(zones)
+        for index in range(availability_zones)
     )
-    sentence = "Two AvailabilityZoneIndex parameters name the same Availability Zone."
-    template.add_rule("AvailabilityZonesDiffer", differ(sentence, numbers))
-    return OwnVpc(cidr=cidr, zone_numbers=numbers)
+    template.add_rule(
+        "AvailabilityZonesDiffer", differ("The AvailabilityZoneIndex values must differ.", indexes)
+    )
+    return CreatedVpc(cidr=cidr, availability_zone_indexes=indexes)
 
 
-def add_existing_vpc(template: Template, group: Group, *, adds_endpoints: bool) -> ExistingVpc:
-    """Add what names a VPC that is there, and its endpoints unless the stack adds them."""
+def _add_existing_vpc(template: Template, group: Group, *, creates_endpoints: bool) -> ExistingVpc:
+    """Add the ids of an existing VPC, and of its endpoints unless the stack creates them."""
     vpc = group.add(
         "VpcId",
-        "VPC to work in; DNS support and DNS host names must be on",
+        "VPC of the function; DNS support and DNS hostnames must be enabled",
         Type="AWS::EC2::VPC::Id",
     )
     subnets = group.add(
         "SubnetIds",
-        "Private subnets of it, in two or more Availability Zones",
+        "Private subnets of the VPC, in two or more Availability Zones",
         Type="List<AWS::EC2::Subnet::Id>",
     )
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-rules.html
-    their_vpcs = {"Fn::ValueOf": [subnets.data["Ref"], "VpcId"]}
+    vpcs_of_subnets = {"Fn::ValueOf": [subnets.data["Ref"], "VpcId"]}
     template.add_rule(
         "SubnetsAreInTheVpc",
         rule(
-            "SubnetIds names a subnet that is not in VpcId.",
-            {"Fn::EachMemberEquals": [their_vpcs, vpc]},
+            "SubnetIds contains a subnet that is not in VpcId.",
+            {"Fn::EachMemberEquals": [vpcs_of_subnets, vpc]},
         ),
     )
-    if not adds_endpoints:
-        return ExistingVpc(
-            vpc=vpc,
-            subnets=subnets,
-            cidr=None,
-            route_tables=None,
-            storage_endpoint=group.add(
-                "S3EndpointId",
-                "The VPC's gateway endpoint for S3, in the route tables of the subnets",
-                AllowedPattern="^vpce-[0-9a-f]+$",
-            ),
-            endpoint_security_group=group.add(
-                "SqsEndpointSecurityGroupId",
-                "Security group of the VPC's endpoint for SQS",
-                Type="AWS::EC2::SecurityGroup::Id",
-            ),
+    cidr = route_tables = s3_endpoint = sqs_endpoint_security_group = None
+    if creates_endpoints:
+        cidr = group.add(
+            "VpcCidr", "Private IPv4 CIDR of the VPC, which may use the endpoints", **PRIVATE_CIDR
+        )
+        route_tables = group.add(
+            "RouteTableIds",
+            "Route tables of the subnets, comma-separated; each gets a route to S3",
+            Type="CommaDelimitedList",
+        )
+    else:
+        s3_endpoint = group.add(
+            "S3EndpointId",
+            "S3 gateway endpoint of the VPC, in the route tables of the subnets",
+            AllowedPattern="^vpce-[0-9a-f]+$",
+        )
+        sqs_endpoint_security_group = group.add(
+            "SqsEndpointSecurityGroupId",
+            "Security group of the VPC's SQS endpoint",
+            Type="AWS::EC2::SecurityGroup::Id",
         )
     return ExistingVpc(
         vpc=vpc,
         subnets=subnets,
-        cidr=group.add(
-            "VpcCidr",
-            "Private address range of the VPC: who may use the endpoints that are added",
-            AllowedPattern=PRIVATE_CIDR,
-            ConstraintDescription="a private range from /16 to /24, like 10.0.0.0/24",
-        ),
-        route_tables=group.add(
-            "RouteTableIds",
-            "Route tables of the subnets, with commas: the way to S3 is added to them",
-            Type="CommaDelimitedList",
-        ),
-        storage_endpoint=None,
-        endpoint_security_group=None,
+        cidr=cidr,
+        route_tables=route_tables,
+        s3_endpoint=s3_endpoint,
+        sqs_endpoint_security_group=sqs_endpoint_security_group,
     )

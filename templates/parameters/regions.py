@@ -1,9 +1,9 @@
-"""What the template itself knows of each region."""
+"""Facts about the Regions that CloudFormation cannot look up."""
 
-# The S3 prefix lists that two independent public sources agree on (trap 25); CloudFormation cannot
-# look them up. Elsewhere the operator gives the id; `aws ec2 describe-managed-prefix-lists` shows
-# it. Sources: the mappings in AWS customers' published templates, e.g. on GitHub the CDK constants
-# S3_ENDPOINT_PREFIX_LIST_IDS and the Troposphere mapping AWSRegions2S3PrefixListID.
+# The S3 prefix lists that two independent public sources agree on (pitfall 25). Elsewhere the
+# operator sets the id, which `aws ec2 describe-managed-prefix-lists` prints. Sources: mappings in
+# published templates, on GitHub the CDK constants S3_ENDPOINT_PREFIX_LIST_IDS and the Troposphere
+# mapping AWSRegions2S3PrefixListID.
 S3_PREFIX_LISTS = {
     "ap-northeast-1": "pl-61a54008",
     "ap-northeast-2": "pl-78a54011",
@@ -24,8 +24,8 @@ S3_PREFIX_LISTS = {
     "us-west-2": "pl-68a54001",
 }
 
-# The other regions of the partitions this stack is for. They stand in the mapping as well, so that
-# a given id is enough there: CloudFormation may look up both branches of an Fn::If.
+# The other Regions of the supported partitions. They are in the mapping as well, because
+# CloudFormation may resolve both branches of an Fn::If.
 OTHER_REGIONS = (
     "af-south-1",
     "ap-east-1",
@@ -50,9 +50,9 @@ OTHER_REGIONS = (
     "us-gov-west-1",
 )
 
-# CloudFront has no origin access control in China's partition and is not in GovCloud's.
+# In China CloudFront has no origin access control; GovCloud has no CloudFront.
 # https://docs.amazonaws.cn/en_us/aws/latest/userguide/cloudfront.html
-WITHOUT_DELIVERY = ("cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1")
+REGIONS_WITHOUT_CLOUDFRONT = ("cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1")
 UNKNOWN_PREFIX_LIST = "unknown"
 
 PREFIX_LIST_MAPPING = "S3PrefixLists"

@@ -1,49 +1,76 @@
-"""The buckets and topics that are there already."""
+"""Parameters of the buckets and topics that exist outside the stack."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from troposphere import Equals, Not, Ref, Template
+from troposphere import Ref, Template
 
 from templates import naming
-from templates.parameters.builder import Group, condition
+from templates.parameters.builder import (
+    BUCKET_NAME,
+    OPTIONAL_KMS_KEY,
+    Condition,
+    Group,
+    differ,
+    is_given,
+)
 from templates.specification import Source
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foreign:
-    """A bucket that is not the stack's own, and what the stack is told of it."""
+class ExternalBucket:
+    """The parameters of a source whose bucket exists outside the stack."""
 
     bucket: Ref
-    key_arn: Ref
-    has_key: str
-    """Condition: the bucket is under a customer managed key."""
+    kms_key: Ref
+    has_kms_key: Condition
+    """Condition: the bucket has a customer managed key."""
 
-    topic_arn: Ref | None
-    """Of a topic that passes the bucket's notifications on."""
+    topic: Ref | None
+    """ARN of the topic that receives the bucket's notifications; None for EventBridge."""
 
 
-def add_foreign(template: Template, group: Group, name: str, source: Source) -> Foreign:
-    """Add what names a source's bucket that is not the stack's own."""
+def add_external_buckets(
+    template: Template, sources: Mapping[str, Source]
+) -> Mapping[str, ExternalBucket]:
+    """Add the parameters of each source with an external bucket; return them by source."""
+    group = Group(template, "Existing sources")
+    external = {
+        name: _add_external_bucket(template, group, name, source)
+        for name, source in sources.items()
+        if source.type != "s3"
+    }
+    if len(external) > 1:
+        message = "Two sources name the same bucket; give one source both prefixes."
+        template.add_rule(
+            "SourcesDiffer", differ(message, [one.bucket for one in external.values()])
+        )
+    return external
+
+
+def _add_external_bucket(
+    template: Template, group: Group, name: str, source: Source
+) -> ExternalBucket:
     key = group.add(
         naming.logical_id(name, "KmsKeyArn"),
         f"Customer managed key of the bucket of source {name}; empty for none",
         Default="",
-        AllowedPattern=r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+$",
+        AllowedPattern=OPTIONAL_KMS_KEY,
     )
     topic = None
     if source.type == "sns":
         topic = group.add(
             naming.logical_id(name, "TopicArn"),
-            f"Topic of source {name}, in this region, which passes the bucket's notifications on",
+            f"SNS topic of source {name}, in this Region, with the bucket's notifications",
             AllowedPattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$",
         )
-    return Foreign(
+    return ExternalBucket(
         bucket=group.add(
             naming.logical_id(name, "BucketName"),
-            f"Bucket of source {name}, in this region; not one of the stack's own",
-            AllowedPattern="^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+            f"Existing bucket of source {name}, in this Region",
+            AllowedPattern=BUCKET_NAME,
         ),
-        key_arn=key,
-        has_key=condition(template, naming.logical_id(name, "HasKmsKey"), Not(Equals(key, ""))),
-        topic_arn=topic,
+        kms_key=key,
+        has_kms_key=is_given(template, naming.logical_id(name, "HasKmsKey"), key),
+        topic=topic,
     )

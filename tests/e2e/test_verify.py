@@ -81,7 +81,7 @@ def encrypted(pipeline: Pipeline, bucket: str, key: str) -> None:
 
 def expiring(pipeline: Pipeline, bucket: str, *, days: int) -> None:
     rule = {
-        "ID": "Tidy",
+        "ID": "Expire",
         "Status": "Enabled",
         "Filter": {"Prefix": ""},
         "NoncurrentVersionExpiration": {"NoncurrentDays": days},

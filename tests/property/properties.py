@@ -12,18 +12,16 @@ from darkroom.iam.least_privilege import failures, verify
 from darkroom.iam.model import model_of_template
 from darkroom.lint import engine, suppressions
 from darkroom.lint.finding import Finding
-from templates import naming, pipeline
-from templates.function import LARGEST_ENVIRONMENT
+from templates import limits, naming, pipeline
 from templates.naming import NAME_PREFIX, NAME_PREFIX_LENGTH
-from templates.specification import LONGEST_BUCKET_NAME, Specification
+from templates.specification import Specification
 from worker import settings
 
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-LARGEST_TEMPLATE = 1_000_000
-MOST = {"Resources": 500, "Parameters": 200, "Outputs": 200}
-# Of all inline policies of a role, without white space.
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-LONGEST_POLICIES = 10_240
+MAX_ENTRIES = {
+    "Resources": limits.MAX_RESOURCES,
+    "Parameters": limits.MAX_PARAMETERS,
+    "Outputs": limits.MAX_OUTPUTS,
+}
 LONGEST_REGION = "ap-northeast-15"
 
 
@@ -41,7 +39,9 @@ def faults(plan: Specification, text: str) -> list[str]:
     longest = {NAME_PREFIX: NAME_PREFIX_LENGTH * "n", "AWS::Region": LONGEST_REGION}
     for name in plan.sources:
         bucket = naming.logical_id(name, "BucketName")
-        longest[bucket] = bucket + (LONGEST_BUCKET_NAME - len(bucket)) * "b"  # each another
+        longest[bucket] = (
+            bucket + (limits.MAX_BUCKET_NAME_CHARACTERS - len(bucket)) * "b"
+        )  # each another
     stack = TemplateModel(content, dict(longest))
     found = [*_references(stack), *_names(stack), *_limits(stack, text)]
     found += _environments(plan, stack)
@@ -86,18 +86,21 @@ def _names(stack: TemplateModel) -> Iterator[str]:
 
 def _limits(stack: TemplateModel, text: str) -> Iterator[str]:
     """Yield what is larger than AWS takes."""
-    sizes = {"bytes of template": (len(text.encode()), LARGEST_TEMPLATE)}
-    for section, most in MOST.items():
+    sizes = {"bytes of template": (len(text.encode()), limits.MAX_TEMPLATE_BYTES)}
+    for section, most in MAX_ENTRIES.items():
         sizes[section] = (len(stack.template[section]), most)
     for title, role in stack.resources_of_type("IAM::Role").items():
         policies = json.dumps(
             [one["PolicyDocument"] for one in role["Policies"]], separators=(",", ":")
         )
-        sizes[f"characters of policy of {title}"] = (len(policies), LONGEST_POLICIES)
+        sizes[f"characters of policy of {title}"] = (
+            len(policies),
+            limits.MAX_ROLE_POLICY_CHARACTERS,
+        )
     for title, function in stack.resources_of_type("Lambda::Function").items():
         variables = function["Environment"]["Variables"]
         size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
-        sizes[f"bytes of environment of {title}"] = (size, LARGEST_ENVIRONMENT)
+        sizes[f"bytes of environment of {title}"] = (size, limits.MAX_ENVIRONMENT_BYTES)
     for what, (size, most) in sizes.items():
         if size > most:
             yield f"{size:,} {what}; AWS takes {most:,}"

@@ -11,12 +11,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from templates import pipeline, specification
+from templates.limits import MAX_BUCKET_NOTIFICATIONS
 from templates.specification import (
     DEFAULT,
-    LONGEST_NAME,
-    MAXIMUM_NOTIFICATIONS,
-    TAKEN_NAMES,
-    TALLEST,
+    MAX_NAME_CHARACTERS,
+    MAX_PIXELS_PER_SIDE,
+    RESERVED_NAMES,
     WORK_RETENTION_SECONDS,
     Specification,
 )
@@ -49,7 +49,7 @@ def vocabulary() -> list[str]:
     for title in chain.from_iterable(content[section] for section in sections):
         words = re.findall("[A-Z][a-z0-9]*", title)
         found |= {"-".join(words[:end]).lower() for end in range(1, len(words) + 1)}
-    return sorted(name for name in found if len(name) <= LONGEST_NAME)
+    return sorted(name for name in found if len(name) <= MAX_NAME_CHARACTERS)
 
 
 def names() -> st.SearchStrategy[str]:
@@ -58,7 +58,7 @@ def names() -> st.SearchStrategy[str]:
         st.just(DEFAULT),
         st.deferred(lambda: st.sampled_from(vocabulary())),
         st.from_regex("[a-z][a-z0-9]{0,4}(-[a-z][a-z0-9]{0,2})?", fullmatch=True),
-    ).filter(lambda name: name not in TAKEN_NAMES)
+    ).filter(lambda name: name not in RESERVED_NAMES)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
     suffixes = apart(draw(some), str.endswith)
     # Each pair in both cases, created and, if followed, deleted in two ways.
     events = 3 if found.get("propagate_deletes") else 1
-    most = MAXIMUM_NOTIFICATIONS // (2 * events * len(prefixes))
+    most = MAX_BUCKET_NOTIFICATIONS // (2 * events * len(prefixes))
     if len(known) > most or draw(st.booleans()):
         found["suffixes"] = suffixes[:most]
     if draw(st.booleans()):
@@ -240,8 +240,8 @@ def _variants(draw: st.DrawFn) -> Tables:
         # As high as the widest may be, and as flat as the ratio may say.
         widest = max(found.get("widths", specification.Variants().widths))
         across = draw(st.integers(1, 999))
-        down = draw(st.integers(1, min(999, max(1, TALLEST * across // widest))))
-        if widest * down > TALLEST * across:
+        down = draw(st.integers(1, min(999, max(1, MAX_PIXELS_PER_SIDE * across // widest))))
+        if widest * down > MAX_PIXELS_PER_SIDE * across:
             across = down = 1
         found["aspect_ratio"] = f"{across}:{down}"
     if fit == "cover" and draw(st.booleans()):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from templates import pipeline, specification
 from templates.naming import logical_id
-from templates.specification import TAKEN_NAMES, Specification
+from templates.specification import RESERVED_NAMES, Specification
 from tests.property.properties import faults, rendered, unnoticed
 from tests.property.strategies import specifications, vocabulary
 
@@ -16,7 +16,7 @@ from tests.property.strategies import specifications, vocabulary
 @settings(max_examples=40)
 @given(specifications())
 def test_any_specification_makes_a_stack_that_holds(plan: Specification) -> None:
-    """D4, S5, R4, T5, trap 31: the same twice, resolvable, within AWS's limits, without finding.
+    """D4, S5, R4, T5, pitfall 31: the same twice, resolvable, within AWS's limits, without finding.
 
     Larger structures may exceed the limit of a direct deployment: `generate.py` says so then.
     """
@@ -43,7 +43,7 @@ def _ids(tables: dict[str, Any]) -> dict[str, set[str]]:
 @pytest.mark.parametrize("kind", ["s3", "eventbridge", "sns"])
 @pytest.mark.parametrize("vpc", ["create", "existing"])
 def test_no_name_makes_an_id_that_is_there_already(kind: str, vpc: str) -> None:
-    """T5: a source `worker-log` would make a second WorkerLogSubscription: such names are refused."""
+    """T5: a source `worker-log` would make a second WorkerLogSubscription: it is refused."""
     named = _ids(
         {
             "network": {"vpc": vpc},
@@ -60,7 +60,7 @@ def test_no_name_makes_an_id_that_is_there_already(kind: str, vpc: str) -> None:
         nouns = {one[2:] for one in ids if one.startswith(("Zz", "Yy"))}
         own = {one for one in ids if not one.startswith(("Zz", "Yy"))}
         clashes = {name for name in vocabulary() for noun in nouns if logical_id(name, noun) in own}
-        assert clashes <= set(TAKEN_NAMES), space
+        assert clashes <= set(RESERVED_NAMES), space
 
 
 @pytest.mark.parametrize("kind", ["eventbridge", "sns"])

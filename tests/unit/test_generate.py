@@ -11,10 +11,19 @@ import generate
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path = ROOT, stdin: str = "", isolated: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run generate.py; `isolated`: without any installed package."""
     return subprocess.run(
-        [sys.executable, str(ROOT / "generate.py"), *arguments],
+        [
+            sys.executable,
+            *(["-S"] if isolated else []),
+            str(ROOT / "generate.py"),
+            *arguments,
+        ],
         cwd=cwd,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -64,11 +73,79 @@ def test_a_wrong_specification_is_a_sentence_and_status_2(tmp_path: Path) -> Non
     target = tmp_path / "stack.json"
     done = run("--pipeline", str(path), "--output", str(target))
     assert (done.returncode, done.stdout) == (2, "")
-    assert (
-        done.stderr
-        == f"{path}: network.availability_zones: should be less than or equal to 4 (given: 9)\n"
-    )
+    assert done.stderr == f"{path}: network.availability_zones: must be at most 4 (given: 9)\n"
     assert not target.exists()
+
+
+MANY_QUEUES = "".join(
+    f"[sources.s{number}]\nqueue = 'q{number}'\n[queues.q{number}]\n" for number in range(40)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (MANY_QUEUES.encode(), "the specification needs more than 500 resources"),
+        (b"a = " + 5000 * b"[", "lists or tables are nested too deeply"),
+        (b"a = " + 5000 * b"1", "a number has too many digits"),
+        (b"a = \xff", "not UTF-8 text (byte 4)"),
+        (b"a = ", "not TOML: Invalid value"),
+        (b"sources = 3", "sources: must be a table (given: 3)"),
+        (b"[sources.default]\nprefixes = []", "prefixes: must have at least 1 entry"),
+        (b"[queues.default]\ntimeout_seconds = 60.0", "must be a whole number (given: 60.0)"),
+        (b'[variants.default]\nfit = "cover"', 'fit = "cover" needs an aspect_ratio'),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else value[:20],
+)
+def test_an_input_that_cannot_be_used_is_a_sentence_and_status_2(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    """C1: whatever is in the file; no traceback, no output."""
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    done = run("--pipeline", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
+    """C1: Windows' Notepad writes one."""
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf[network]\n")
+    assert run("--pipeline", str(path)).stdout == run().stdout
+
+
+def test_a_specification_comes_from_standard_input() -> None:
+    """C1: by the name that other commands give it; errors name it too."""
+    done = run("--pipeline", "-", stdin="[queues.default]\ntimeout_seconds = 77\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["Resources"]["Worker"]["Properties"]["Timeout"] == 77
+    wrong = run("--pipeline", "-", stdin="network = 3")
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        "standard input: network: must be a table (given: 3)\n",
+    )
+
+
+def test_an_empty_name_is_usage() -> None:
+    """C1: as of a shell variable that is not set; not the current directory."""
+    done = run("--pipeline", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "argument --pipeline: the name of the file is empty" in done.stderr
+
+
+def test_without_its_packages_it_says_what_to_install() -> None:
+    """D7: and --help works."""
+    done = run(isolated=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert (
+        "needs the Python package 'awacs'" in line
+        or "needs the Python package 'troposphere'" in line
+    )
+    assert line.endswith(f"python -m pip install -e {ROOT}")
+    assert run("--help", isolated=True).returncode == 0
 
 
 @pytest.mark.parametrize("arguments", [["--formt", "json"], ["--format", "xml"], ["stack.json"]])
@@ -83,6 +160,20 @@ def test_what_cannot_be_written_is_status_1(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(str(tmp_path))
     assert "Traceback" not in done.stderr
+
+
+def test_a_closed_standard_output_is_status_1() -> None:
+    """C1: `python generate.py >&-`."""
+    command = f"'{sys.executable}' '{ROOT / 'generate.py'}' >&-"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "standard output: is closed\n")
+
+
+def test_a_reader_that_has_enough_ends_it_without_a_word() -> None:
+    """C1: `python generate.py | head -1`."""
+    command = f"'{sys.executable}' '{ROOT / 'generate.py'}' | head -c 1"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("{", "")
 
 
 def test_help_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

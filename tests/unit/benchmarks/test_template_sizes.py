@@ -9,9 +9,8 @@ from benchmarks.template_sizes.sizes import EXAMPLES, measured, table, written
 from darkroom.iam.least_privilege import verify
 from darkroom.iam.model import model_of
 from templates import pipeline, specification
+from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
 from tests.unit.darkroom.lint.test_rules import told
-
-DIRECT_LIMIT = 51_200
 
 
 def test_the_page_tells_the_sizes_that_are() -> None:
@@ -22,7 +21,7 @@ def test_the_page_tells_the_sizes_that_are() -> None:
 def test_there_are_the_examples_that_are_promised() -> None:
     """D7: the leanest fits a direct deployment."""
     assert [path.stem for path in EXAMPLES] == ["regulated", "smallest", "volume", "web"]
-    assert measured(specification.load(EXAMPLES[1]))[0] <= DIRECT_LIMIT
+    assert measured(specification.load(EXAMPLES[1]))[0] <= MAX_DIRECT_TEMPLATE_BYTES
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -60,7 +60,7 @@ def anchors() -> set[str]:
 
 
 def test_these_are_watched(stack: ResolvedTemplate) -> None:
-    """O2, trap 34: queue age misses what was received often, so that dead letters count as well."""
+    """O2, pitfall 34: queue age misses what was received often; dead letters count as well."""
     assert set(stack.resources_of_type("CloudWatch::Alarm")) == set(WATCHED)
 
 
@@ -68,7 +68,7 @@ def test_these_are_watched(stack: ResolvedTemplate) -> None:
 def test_an_alarm_names_real_resources_and_reaches_its_topic(
     stack: ResolvedTemplate, title: str
 ) -> None:
-    """O2, O5, trap 33: a dimension that does not exist never fires; missing data is a choice."""
+    """O2, O5, pitfall 33: a dimension that does not exist never fires; missing data is a choice."""
     severity, expected = WATCHED[title]
     alarm = stack.properties(title)
     for metric in watched(alarm):
@@ -210,7 +210,7 @@ def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
 
 
 def test_only_alarms_of_this_stack_publish(stack: ResolvedTemplate) -> None:
-    """O5, trap 32: by account and by name."""
+    """O5, pitfall 32: by account and by name."""
     statement = stack.statement("AlarmTopicPolicy", "PublishAlarms")
     assert statement["Principal"] == {"Service": ["cloudwatch.amazonaws.com"]}
     assert statement["Condition"] == {
@@ -256,7 +256,7 @@ def test_both_topics_are_encrypted_and_guarded(stack: ResolvedTemplate) -> None:
 def test_mail_where_there_is_an_address(
     stack: ResolvedTemplate, given: dict[str, str], expected: dict[str, str]
 ) -> None:
-    """O5: none by default; it must be confirmed (trap 35). One address gets both."""
+    """O5: none by default; it must be confirmed (pitfall 35). One address gets both."""
     found = list(stack.with_parameters(**given).resources_of_type("SNS::Subscription").values())
     assert {one["TopicArn"]: one["Endpoint"] for one in found} == {
         stack.resolve({"Ref": topic}): email for topic, email in expected.items()

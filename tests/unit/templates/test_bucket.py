@@ -14,7 +14,7 @@ def stack() -> ResolvedTemplate:
 
 @pytest.mark.parametrize("title", BUCKETS)
 def test_a_bucket_is_closed(stack: ResolvedTemplate, title: str) -> None:
-    """S1, trap 39: no public access, no ACLs, versioned, encrypted with bucket keys."""
+    """S1, pitfall 39: no public access, no ACLs, versioned, encrypted with bucket keys."""
     bucket = stack.properties(title)
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
@@ -29,14 +29,14 @@ def test_a_bucket_is_closed(stack: ResolvedTemplate, title: str) -> None:
 
 @pytest.mark.parametrize("title", BUCKETS)
 def test_data_outlives_the_stack(stack: ResolvedTemplate, title: str) -> None:
-    """Trap 28, trap 29: kept on delete and replace; a failed create leaves no name behind."""
+    """Pitfall 28, pitfall 29: kept on delete and replace; a failed create leaves no name behind."""
     assert stack.resources[title]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert stack.resources[title]["UpdateReplacePolicy"] == "Retain"
 
 
 @pytest.mark.parametrize("title", BUCKETS)
 def test_old_versions_and_unfinished_uploads_go(stack: ResolvedTemplate, title: str) -> None:
-    """Trap 51: versioned buckets keep every overwritten thumbnail otherwise."""
+    """Pitfall 51: versioned buckets keep every overwritten thumbnail otherwise."""
     (rule,) = stack.with_parameters(NoncurrentVersionRetentionDays=9).properties(title)[
         "LifecycleConfiguration"
     ]["Rules"]
@@ -74,7 +74,7 @@ def test_a_bucket_policy_refuses_and_never_allows(stack: ResolvedTemplate, title
 def test_plain_http_and_other_accounts_are_refused(
     stack: ResolvedTemplate, title: str, sid: str, condition: dict[str, object]
 ) -> None:
-    """S2, trap 7: the bucket and all in it; AWS's own services are not locked out."""
+    """S2, pitfall 7: the bucket and all in it; AWS's own services are not locked out."""
     statement = stack.statement(f"{title}Policy", sid)
     assert statement["Action"] == ["s3:*"]
     assert statement["Resource"] == [f"<{title}.Arn>", f"<{title}.Arn>/*"]

@@ -12,7 +12,7 @@ BUCKETS = ("UploadBucket", "ThumbnailBucket")
 
 
 def test_the_worker_is_refused_outside_its_network_and_nobody_else(stack: ResolvedTemplate) -> None:
-    """S5, S6, trap 7: stolen credentials are of no use; the limit can be taken off."""
+    """S5, S6, pitfall 7: stolen credentials are of no use; the limit can be taken off."""
     for title in BUCKETS:
         statement = stack.statement(f"{title}Policy", "DenyWorkerOutsideEndpoint")
         assert statement["Condition"] == {
@@ -24,15 +24,15 @@ def test_the_worker_is_refused_outside_its_network_and_nobody_else(stack: Resolv
 
 
 def test_there_is_no_allow_list_unless_one_is_given(stack: ResolvedTemplate) -> None:
-    """S3: absent by default, and never a range that is everybody."""
+    """S3: absent by default, and never every address."""
     assert "DenyUploadsOutsideCidrs" not in {
         s["Sid"] for s in stack.statements("UploadBucketPolicy")
     }
-    for everybody in ("0.0.0.0/0", "::/0"):
+    for every_address in ("0.0.0.0/0", "::/0"):
         (sentence,) = stack.with_parameters(
-            AllowedUploadCidrs=["192.0.2.0/24", everybody]
+            AllowedUploadCidrs=["192.0.2.0/24", every_address]
         ).broken_rules()
-        assert "everybody" in sentence
+        assert "every address" in sentence
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_there_is_no_allow_list_unless_one_is_given(stack: ResolvedTemplate) -> 
 def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
     stack: ResolvedTemplate, action: str, ip: str, via: str, service: str, allowed: bool
 ) -> None:
-    """S3, trap 7: not AWS's services, nor who administers the bucket; the worker never uploads."""
+    """S3, pitfall 7: not AWS's services or administrators; the worker never uploads."""
     limited = stack.with_parameters(AllowedUploadCidrs=["198.51.100.0/24", "192.0.2.128/25"])
     policies = {"UploadBucketPolicy": limited.statements("UploadBucketPolicy")}
     request = Request(
@@ -71,7 +71,7 @@ def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
 
 
 def test_each_suffix_is_announced_in_both_cases() -> None:
-    """Trap 11, T2: filters are case-sensitive, without wildcards, one each."""
+    """Pitfall 11, T2: filters are case-sensitive, without wildcards, one each."""
     stack = generate(
         sources={"default": {"prefixes": ["in/", "out/"], "suffixes": [".jpg", ".png"]}}
     )
@@ -107,12 +107,12 @@ def test_deletions_are_announced_only_when_asked_for() -> None:
 
 
 def test_the_bucket_waits_for_the_queue_policy(stack: ResolvedTemplate) -> None:
-    """Trap 1, T3: S3 tries the queue when the notification is set."""
+    """Pitfall 1, T3: S3 tries the queue when the notification is set."""
     assert stack.resources["UploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
 
 
 def test_only_the_upload_bucket_announces(stack: ResolvedTemplate) -> None:
-    """R5, trap 16: what the worker writes starts nothing."""
+    """R5, pitfall 16: what the worker writes starts nothing."""
     names = {title: stack.properties(title)["BucketName"] for title in BUCKETS}
     assert len(set(names.values())) == 2
     assert "NotificationConfiguration" not in stack.properties("ThumbnailBucket")
@@ -138,7 +138,7 @@ def test_the_worker_writes_where_it_may() -> None:
 
 
 def test_the_key_is_used_in_the_context_of_the_bucket(stack: ResolvedTemplate) -> None:
-    """Trap 6: with bucket keys the context is the bucket's ARN, not the object's."""
+    """Pitfall 6: with bucket keys the context is the bucket's ARN, not the object's."""
     write = stack.statement("WorkerRole", "EncryptOutputs")
     context = write["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
     assert context == ["<ThumbnailBucket.Arn>"]

@@ -73,7 +73,7 @@ def test_this_distribution_alone_reads_thumbnails_alone(
 
 
 def test_the_key_admits_distributions_of_this_account(web: ResolvedTemplate) -> None:
-    """Trap 40, S4: by pattern, for a reference would close a cycle; to decrypt and no more."""
+    """Pitfall 40, S4: by pattern, for a reference would close a cycle; to decrypt and no more."""
     statement = web.statement("EncryptionKey", "ReadThumbnails")
     assert statement["Action"] == ["kms:Decrypt"]
     assert statement["Condition"]["ArnLike"] == {
@@ -107,7 +107,7 @@ def test_what_browsers_are_told(web: ResolvedTemplate) -> None:
 
 
 def test_names_hold_prefix_and_region(web: ResolvedTemplate) -> None:
-    """Trap 52: CloudFront's names are the account's, whatever the region."""
+    """Pitfall 52: CloudFront's names are the account's, whatever the region."""
     names = {
         web.properties("DistributionCachePolicy")["CachePolicyConfig"]["Name"],
         web.properties("DistributionHeadersPolicy")["ResponseHeadersPolicyConfig"]["Name"],

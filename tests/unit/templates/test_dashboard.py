@@ -59,7 +59,7 @@ def test_the_body_is_json_of_its_own_region(
 
 
 def test_two_stacks_have_two_dashboards(stack: ResolvedTemplate) -> None:
-    """Trap 52: of one account; dashboards have no region, so that the name tells it."""
+    """Pitfall 52: of one account; dashboards have no region, so that the name tells it."""
     names = {
         stack.with_parameters(NamePrefix=prefix, **{"AWS::Region": region}).properties("Dashboard")[
             "DashboardName"
@@ -142,7 +142,7 @@ def test_widgets_fill_the_page_and_none_is_on_another(stack: ResolvedTemplate) -
 
 def cost(stack: ResolvedTemplate, label: str) -> str:
     """Return the expression of that label, with the ids' metrics in it."""
-    found = chart(stack, "USD an hour, estimated")
+    found = chart(stack, "Estimated cost, USD per hour")
     (text,) = [one.options["expression"] for one in found if one.options.get("label") == label]
     for line in found:
         if "id" in line.options:

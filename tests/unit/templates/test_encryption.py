@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from darkroom.cloudformation.resolver import ResolvedTemplate
@@ -11,7 +13,7 @@ KEY = "<EncryptionKey.Arn>"
 
 
 def test_the_key_rotates_and_outlives_the_stack(stack: ResolvedTemplate) -> None:
-    """Trap 30, S4: a key scheduled for deletion makes the data unreadable."""
+    """Pitfall 30, S4: a key scheduled for deletion makes the data unreadable."""
     assert stack.properties("EncryptionKey")["EnableKeyRotation"] is True
     key = stack.resources["EncryptionKey"]
     assert key["DeletionPolicy"] == "RetainExceptOnCreate"
@@ -19,7 +21,7 @@ def test_the_key_rotates_and_outlives_the_stack(stack: ResolvedTemplate) -> None
 
 
 def test_the_account_can_always_administer_the_key(stack: ResolvedTemplate) -> None:
-    """Trap 30: without it a lost role would lose the data."""
+    """Pitfall 30: without it a lost role would lose the data."""
     statement = stack.statement("EncryptionKey", "Administer")
     assert statement["Principal"] == {"AWS": ["arn:aws:iam::111122223333:root"]}
     assert {"kms:PutKeyPolicy", "kms:Decrypt", "kms:CreateGrant"} <= set(statement["Action"])
@@ -27,7 +29,7 @@ def test_the_account_can_always_administer_the_key(stack: ResolvedTemplate) -> N
 
 @pytest.mark.parametrize("sid", SERVICES)
 def test_a_service_uses_the_key_for_this_account_only(stack: ResolvedTemplate, sid: str) -> None:
-    """S4, trap 32: each service by name, with what it really sends as condition."""
+    """S4, pitfall 32: each service by name, with what it really sends as condition."""
     statement = stack.statement("EncryptionKey", sid)
     assert statement["Principal"] == {"Service": [SERVICES[sid]]}
     ((_, condition),) = statement["Condition"].items()
@@ -41,14 +43,14 @@ def test_no_other_principal_may_use_the_key(stack: ResolvedTemplate) -> None:
 
 
 def test_s3_and_alarms_can_reach_what_is_encrypted(stack: ResolvedTemplate) -> None:
-    """Trap 3, trap 4: events and alarms vanish in silence without both actions."""
+    """Pitfall 3, pitfall 4: events and alarms vanish in silence without both actions."""
     for sid in ("SendNotifications", "PublishAlarms"):
         actions = set(stack.statement("EncryptionKey", sid)["Action"])
         assert actions == {"kms:Decrypt", "kms:GenerateDataKey"}
 
 
 def test_log_groups_are_named_in_the_encryption_context(stack: ResolvedTemplate) -> None:
-    """Trap 5: CloudWatch Logs sends its group as context and nothing else; China has a suffix."""
+    """Pitfall 5: CloudWatch Logs sends only its group as context; China has a suffix."""
     condition = stack.statement("EncryptionKey", "EncryptLogs")["Condition"]
     pattern = condition["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
     for group in stack.resources_of_type("Logs::LogGroup").values():
@@ -85,7 +87,7 @@ def test_everything_at_rest_is_under_the_one_key(
     found = stack.resources_of_type(kind)
     assert found
     for properties in found.values():
-        value = properties
+        value: Any = properties
         for step in path:
             value = value[int(step)] if step.isdigit() else value[step]
         assert value == KEY

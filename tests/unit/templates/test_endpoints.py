@@ -5,8 +5,8 @@ from darkroom.cloudformation.resolver import ResolvedTemplate
 ENDPOINTS = ("S3Endpoint", "SqsEndpoint")
 
 
-def test_these_are_all_the_doors(stack: ResolvedTemplate) -> None:
-    """Trap 42, S6: only what the worker's own code calls; the rest happens outside the network."""
+def test_these_are_all_the_endpoints(stack: ResolvedTemplate) -> None:
+    """Pitfall 42, S6: only what the worker's code calls; the rest happens outside the VPC."""
     assert set(stack.resources_of_type("EC2::VPCEndpoint")) == set(ENDPOINTS)
 
 
@@ -14,7 +14,7 @@ def test_these_are_all_the_doors(stack: ResolvedTemplate) -> None:
 def test_a_door_lets_the_worker_through_and_nobody_else(
     stack: ResolvedTemplate, title: str
 ) -> None:
-    """Trap 26, S6: a policy of its own; a gateway endpoint takes `*` with the role as condition."""
+    """Pitfall 26, S6: its own policy; a gateway endpoint takes `*` with the role as condition."""
     statements = stack.statements(title)
     assert statements
     for statement in statements:
@@ -57,7 +57,7 @@ def test_the_road_to_s3_is_in_every_subnets_table(stack: ResolvedTemplate) -> No
 def test_the_queue_endpoint_stands_in_every_zone_under_its_usual_name(
     stack: ResolvedTemplate,
 ) -> None:
-    """S6, trap 45: private DNS, so that the SDK needs no other address."""
+    """S6, pitfall 45: private DNS, so that the SDK needs no other address."""
     endpoint = stack.properties("SqsEndpoint")
     assert endpoint["SubnetIds"] == [
         f"<{title}>" for title in stack.resources_of_type("EC2::Subnet")

@@ -15,7 +15,7 @@ def test_the_handler_is_there() -> None:
 
 
 def test_one_bad_message_fails_alone(stack: ResolvedTemplate) -> None:
-    """T4, trap 9: partial batch response, and no filter: it would delete what does not match."""
+    """T4, pitfall 9: partial batch response, and no filter: it would delete what does not match."""
     mapping = stack.properties("WorkerEventSourceMapping")
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["EventSourceArn"] == "<WorkQueue.Arn>"
@@ -23,32 +23,32 @@ def test_one_bad_message_fails_alone(stack: ResolvedTemplate) -> None:
 
 
 def test_concurrency_is_capped_by_the_pollers(stack: ResolvedTemplate) -> None:
-    """Trap 17, R4: throttled messages age into the dead-letter queue."""
+    """Pitfall 17, R4: throttled messages age into the dead-letter queue."""
     mapping = stack.with_parameters(MaximumConcurrency=7).properties("WorkerEventSourceMapping")
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": 7}
     assert "ProvisionedPollerConfig" not in mapping
 
 
 def test_reserved_concurrency_is_unset_unless_asked_for(stack: ResolvedTemplate) -> None:
-    """Trap 18: it fails in new accounts."""
+    """Pitfall 18: it fails in new accounts."""
     assert "ReservedConcurrentExecutions" not in stack.properties("Worker")
 
 
 def test_reserved_concurrency_is_never_below_the_pollers_appetite(stack: ResolvedTemplate) -> None:
-    """Trap 17, R4: the same number, by construction."""
+    """Pitfall 17, R4: the same number, by construction."""
     asked = stack.with_parameters(ReserveConcurrency="true", MaximumConcurrency=7)
     assert asked.properties("Worker")["ReservedConcurrentExecutions"] == 7
 
 
 def test_a_large_batch_has_its_window() -> None:
-    """Trap 49: the specification's relation reaches the mapping."""
+    """Pitfall 49: the specification's relation reaches the mapping."""
     stack = generate(queues={"default": {"batch_size": 50, "maximum_batching_window_seconds": 3}})
     mapping = stack.properties("WorkerEventSourceMapping")
     assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (50, 3)
 
 
 def test_a_loop_is_stopped(stack: ResolvedTemplate) -> None:
-    """Trap 16, R5: should output ever come back as input."""
+    """Pitfall 16, R5: should output ever come back as input."""
     assert stack.properties("Worker")["RecursiveLoop"] == "Terminate"
     variables = stack.properties("Worker")["Environment"]["Variables"]
     assert variables["THUMBNAIL_BUCKET"] not in variables["SOURCES"]
@@ -61,7 +61,7 @@ def test_the_function_lives_in_the_private_subnets(stack: ResolvedTemplate) -> N
 
 
 def test_the_log_group_is_there_before_the_function(stack: ResolvedTemplate) -> None:
-    """Trap 27, O1: with retention and key, and no right to make one."""
+    """Pitfall 27, O1: with retention and key, and no right to make one."""
     group = stack.properties("WorkerLogGroup")
     assert group["RetentionInDays"] == 30
     logging = stack.properties("Worker")["LoggingConfig"]
@@ -72,7 +72,7 @@ def test_the_log_group_is_there_before_the_function(stack: ResolvedTemplate) -> 
 
 
 def test_code_cannot_use_the_interface_rights(stack: ResolvedTemplate) -> None:
-    """Trap 23, S7: what Lambda needs to place the function is refused to the function."""
+    """Pitfall 23, S7: what Lambda needs to place the function is refused to the function."""
     arn = "arn:aws:lambda:eu-west-1:111122223333:function:darkroom-worker"
     refusal = stack.statement("WorkerRole", "DenyNetworkInterfacesToCode")
     assert refusal["Effect"] == "Deny"
@@ -111,7 +111,7 @@ VARIANTS = {"widths": [640, 320], "formats": {"avif": 60}, "cache_control": "no-
 
 
 def test_the_environment_says_what_the_specification_says() -> None:
-    """P1, trap 43: variants and limits reach the worker."""
+    """P1, pitfall 43: variants and limits reach the worker."""
     stack = generate(
         variants={"default": VARIANTS},
         queues={"default": {"max_file_size_mb": 20, "max_megapixels": 30}},
@@ -123,7 +123,7 @@ def test_the_environment_says_what_the_specification_says() -> None:
 
 
 def test_the_fullest_environment_fits() -> None:
-    """Trap 31: Lambda takes 4,096 bytes of environment."""
+    """Pitfall 31: Lambda takes 4,096 bytes of environment."""
     stack = generate(
         variants={
             "default": {

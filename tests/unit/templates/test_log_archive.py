@@ -40,7 +40,7 @@ def test_every_line_goes_from_its_group_to_the_bucket(stack: ResolvedTemplate, t
 
 @pytest.mark.parametrize("title", KINDS)
 def test_lines_are_taken_out_and_compressed_once(stack: ResolvedTemplate, title: str) -> None:
-    """Trap 48: CloudWatch Logs compresses, several events in a record."""
+    """Pitfall 48: CloudWatch Logs compresses, several events in a record."""
     destination = _destination(stack, title)
     processing = destination["ProcessingConfiguration"]
     assert processing["Enabled"] is True
@@ -87,7 +87,7 @@ def test_a_failed_delivery_is_told_where_it_is_not_delivered(
 
 
 def test_logs_go_when_their_time_is_over(stack: ResolvedTemplate) -> None:
-    """O6, trap 51: by a parameter; deleted ones stay as long as those of the other buckets."""
+    """O6, pitfall 51: by a parameter; deleted ones stay as long as those of the other buckets."""
     given = stack.with_parameters(LogArchiveRetentionDays=400, NoncurrentVersionRetentionDays=9)
     (rule,) = given.properties("LogArchiveBucket")["LifecycleConfiguration"]["Rules"]
     assert rule["ExpirationInDays"] == 400
@@ -134,7 +134,7 @@ def test_the_roles_are_exactly_these(stack: ResolvedTemplate) -> None:
 def test_the_streams_of_a_stack_are_not_anothers(
     stack: ResolvedTemplate, other: str, mine: bool
 ) -> None:
-    """Trap 32, trap 52: a dot follows the prefix, and no prefix has one."""
+    """Pitfall 32, pitfall 52: a dot follows the prefix, and no prefix has one."""
     arn = f"arn:aws:firehose:eu-west-1:{ACCOUNT}:deliverystream/{other}"
     policies = {"Role": stack.statements("LogSubscriptionRole")}
     request = Request(principal="any", action="firehose:PutRecord", resource=arn)
@@ -146,7 +146,7 @@ def test_the_streams_of_a_stack_are_not_anothers(
 
 
 def test_each_service_assumes_its_role_for_this_account_alone(stack: ResolvedTemplate) -> None:
-    """Trap 32, trap 47: by what each really sends; CloudWatch Logs sends no account."""
+    """Pitfall 32, pitfall 47: by what each really sends; CloudWatch Logs sends no account."""
     delivery = stack.statement("LogDeliveryRole", "Assume")
     assert delivery["Principal"] == {"Service": ["firehose.amazonaws.com"]}
     assert delivery["Condition"] == {
@@ -203,7 +203,7 @@ def test_the_archive_can_be_locked(mode: str) -> None:
     [
         (
             {"logs": {"object_lock": "governance"}},
-            "logs: object_lock 'governance' needs archive = true",
+            'logs: object_lock = "governance" needs archive = true',
         ),
         (
             {"logs": {"archive_flow_logs": True}},
@@ -211,7 +211,7 @@ def test_the_archive_can_be_locked(mode: str) -> None:
         ),
         (
             {"logs": {"archive": True, "archive_flow_logs": True}, "network": {"vpc": "existing"}},
-            "logs.archive_flow_logs: whoever owns an existing VPC records its traffic",
+            "logs.archive_flow_logs: an existing VPC's flow logs belong to its owner",
         ),
     ],
 )
@@ -237,7 +237,7 @@ def test_s3_delivers_access_logs_where_it_can() -> None:
 
 
 def test_access_logs_come_from_this_stacks_buckets() -> None:
-    """S5, trap 32: S3's log delivery, for this account and these names, and nothing else."""
+    """S5, pitfall 32: S3's log delivery, for this account and these names, and nothing else."""
     stack = generate(logs={"s3_access_logs": True})
     allowed = [s for s in stack.statements("AccessLogBucketPolicy") if s["Effect"] == "Allow"]
     (statement,) = allowed
@@ -252,7 +252,7 @@ def test_access_logs_come_from_this_stacks_buckets() -> None:
 
 
 def test_an_access_log_alone_has_a_retention() -> None:
-    """Trap 51: the parameter is there for either bucket."""
+    """Pitfall 51: the parameter is there for either bucket."""
     stack = generate(logs={"s3_access_logs": True})
     (rule,) = stack.properties("AccessLogBucket")["LifecycleConfiguration"]["Rules"]
     assert rule["ExpirationInDays"] == 365

@@ -11,7 +11,7 @@ def test_every_log_group_has_retention_and_key(stack: ResolvedTemplate) -> None:
 
 
 def test_a_log_group_does_not_block_the_next_create(stack: ResolvedTemplate) -> None:
-    """Trap 29: gone with the stack; kept when another takes its place."""
+    """Pitfall 29: gone with the stack; kept when another takes its place."""
     for title in stack.resources_of_type("Logs::LogGroup"):
         assert stack.resources[title]["DeletionPolicy"] == "Delete"
         assert stack.resources[title]["UpdateReplacePolicy"] == "Retain"

@@ -8,7 +8,7 @@ from tests.unit.templates.conftest import generate
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_the_longest_prefix_still_makes_a_bucket_name(stack: ResolvedTemplate, region: str) -> None:
-    """Trap 44, D3: at most 63 characters in every region there is."""
+    """Pitfall 44, D3: at most 63 characters in every region there is."""
     longest = stack.with_parameters(
         **{naming.NAME_PREFIX: "x" * naming.NAME_PREFIX_LENGTH, "AWS::Region": region}
     )
@@ -26,7 +26,7 @@ def test_a_bucket_name_holds_stack_account_and_region(stack: ResolvedTemplate) -
 
 
 def test_names_spelled_ahead_are_the_names_given(stack: ResolvedTemplate) -> None:
-    """Trap 1, trap 2: what stands in for a reference must name the very resource."""
+    """Pitfall 1, pitfall 2: what stands in for a reference must name the very resource."""
     resolve = stack.resolve
     buckets, queues = stack.resources_of_type("S3::Bucket"), stack.resources_of_type("SQS::Queue")
     assert resolve(naming.bucket_arn("uploads").to_dict()).endswith(
@@ -41,7 +41,7 @@ def test_names_spelled_ahead_are_the_names_given(stack: ResolvedTemplate) -> Non
 
 
 def test_two_stacks_in_an_account_share_no_name() -> None:
-    """Trap 52: every name begins with the stack's own."""
+    """Pitfall 52: every name begins with the stack's own."""
     one, two = (_names(generate().with_parameters(NamePrefix=prefix)) for prefix in ("one", "two"))
     assert len(one) >= 12
     assert not one & two

@@ -15,7 +15,7 @@ CLOSED = {
 
 @pytest.mark.parametrize("zones", [2, 3, 4])
 def test_each_zone_has_a_subnet_of_its_own(zones: int) -> None:
-    """R3, trap 24: two or more zones, chosen by number and not by letter."""
+    """R3, pitfall 24: two or more zones, chosen by number and not by letter."""
     stack = generate(network={"availability_zones": zones})
     subnets = [
         resource["Properties"]
@@ -37,7 +37,7 @@ def test_two_zones_that_are_one_are_refused() -> None:
     stack = generate(network={"availability_zones": 3})
     assert stack.broken_rules() == []
     assert stack.with_parameters(AvailabilityZoneIndexB=2).broken_rules() == [
-        "Two AvailabilityZoneIndex parameters name the same Availability Zone."
+        "The AvailabilityZoneIndex values must differ."
     ]
 
 
@@ -91,21 +91,21 @@ def test_the_endpoints_answer_this_network_and_ask_nobody(stack: ResolvedTemplat
 
 
 def test_private_names_resolve(stack: ResolvedTemplate) -> None:
-    """Trap 45: without both the SDK resolves the public address and hangs."""
+    """Pitfall 45: without both the SDK resolves the public address and hangs."""
     vpc = stack.properties("Vpc")
     assert vpc["EnableDnsSupport"] is True
     assert vpc["EnableDnsHostnames"] is True
 
 
 def test_the_interfaces_go_before_the_right_to_remove_them(stack: ResolvedTemplate) -> None:
-    """Trap 22: otherwise deletion hangs on the function's network interfaces."""
+    """Pitfall 22: otherwise deletion hangs on the function's network interfaces."""
     assert stack.resources["WorkerSecurityGroup"]["DependsOn"] == ["WorkerRole"]
     vpc_config = stack.properties("Worker")["VpcConfig"]
     assert vpc_config["SecurityGroupIds"] == ["<WorkerSecurityGroup>"]
 
 
 def test_all_traffic_is_recorded_by_a_role_that_can_do_only_that(stack: ResolvedTemplate) -> None:
-    """S6, S5: flow logs, trusted for this account's flow logs alone (trap 32)."""
+    """S6, S5: flow logs, trusted for this account's flow logs alone (pitfall 32)."""
     log = stack.properties("FlowLog")
     assert (log["ResourceId"], log["TrafficType"]) == ("<Vpc>", "ALL")
     assert log["LogGroupName"] == stack.properties("FlowLogGroup")["LogGroupName"]

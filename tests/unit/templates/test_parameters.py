@@ -81,7 +81,7 @@ TEXTS: dict[str, tuple[list[str], list[str]]] = {
 
 
 def test_every_parameter_takes_its_bounds_and_nothing_beyond() -> None:
-    """R4, trap 17, trap 44: sane values pass, others stop before anything is created."""
+    """R4, pitfall 17, pitfall 44: sane values pass, others stop before anything is created."""
     stack = generate(
         network={"availability_zones": 4}, sources={"default": {}, "feed": {"type": "sns"}}
     )
@@ -105,7 +105,7 @@ def test_every_parameter_takes_its_bounds_and_nothing_beyond() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
 def test_a_parameter_file_is_what_deploy_takes(stack: ResolvedTemplate, path: Path) -> None:
-    """Trap 36, D4: a list of Key=Value, known keys, values within bounds, rules kept."""
+    """Pitfall 36, D4: a list of Key=Value, known keys, values within bounds, rules kept."""
     lines = json.loads(path.read_text())
     values = dict(line.split("=", 1) for line in lines)
     assert len(values) == len(lines)
@@ -132,12 +132,14 @@ def test_the_template_enforces_the_allowed_regions(
 ) -> None:
     """D2: wherever somebody wants it."""
     there = stack.with_parameters(AllowedRegions=allowed, **{"AWS::Region": region})
-    assert there.broken_rules() == (["AllowedRegions does not name this region."] if stops else [])
+    assert there.broken_rules() == (
+        ["AllowedRegions does not include this Region."] if stops else []
+    )
 
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_the_prefix_list_is_known_or_asked_for(stack: ResolvedTemplate, region: str) -> None:
-    """Trap 25: never an open road in silence; a given id is enough in every region."""
+    """Pitfall 25: never an open road in silence; a given id is enough in every region."""
     there = stack.with_parameters(**{"AWS::Region": region})
     known = region in regions.S3_PREFIX_LISTS
     assert bool(there.broken_rules()) is not known
@@ -152,7 +154,7 @@ def test_the_prefix_list_is_known_or_asked_for(stack: ResolvedTemplate, region: 
 
 
 def test_a_known_prefix_list_is_an_id() -> None:
-    """Trap 25: no range, no guess."""
+    """Pitfall 25: no range, no guess."""
     for identifier in regions.S3_PREFIX_LISTS.values():
         assert re.fullmatch("pl-[0-9a-f]{8}", identifier)
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from darkroom.cloudformation.resolver import ResolvedTemplate
-from templates import pipeline
+from templates import limits, pipeline
 from templates.specification import Specification
 from tests.unit.repository.test_secrets import found
 
 ROOT = Path(__file__).parents[3]
-DIRECT_LIMIT = 51_200
 
 # Identity actions for which AWS knows no resource, or none that could be named beforehand. Each
 # with its reason; a statement that needs none any more fails too.
@@ -29,16 +28,16 @@ EVERY_RESOURCE = {
 
 
 def test_the_template_fits_a_direct_deployment(stack: ResolvedTemplate) -> None:
-    """D7, trap 31: 51,200 bytes, 500 resources, 200 parameters; `darkroom validate` prints the size."""
+    """D7, pitfall 31: within CloudFormation's quotas for a template in a request."""
     size = len(pipeline.render(pipeline.build(Specification())).encode())
     resources, values = stack.resources, stack.template["Parameters"]
-    assert size <= DIRECT_LIMIT
-    assert len(resources) <= 500
-    assert len(values) <= 200
+    assert size <= limits.MAX_DIRECT_TEMPLATE_BYTES
+    assert len(resources) <= limits.MAX_RESOURCES
+    assert len(values) <= limits.MAX_PARAMETERS
 
 
 def test_a_role_policy_fits_its_limit(stack: ResolvedTemplate) -> None:
-    """Trap 31: 10,240 characters of inline policies a role, without white space."""
+    """Pitfall 31: 10,240 characters of inline policies a role, without white space."""
     for title, role in stack.resources_of_type("IAM::Role").items():
         size = len(json.dumps(role["Policies"], separators=(",", ":")))
         assert size < 8_000, title  # resolved names are longer than stand-ins
@@ -90,14 +89,14 @@ def test_every_resource_only_with_a_reason(stack: ResolvedTemplate) -> None:
 
 
 def test_everybody_only_refused_or_behind_a_condition(stack: ResolvedTemplate) -> None:
-    """S2, trap 32: `*` as principal allows nothing without a condition."""
+    """S2, pitfall 32: `*` as principal allows nothing without a condition."""
     for title, statement in stack.all_statements():
         if statement.get("Principal") == "*" and statement["Effect"] == "Allow":
             assert statement["Condition"]["ArnEquals"]["aws:PrincipalArn"], title
 
 
 def test_a_service_acts_for_this_account_only(stack: ResolvedTemplate) -> None:
-    """Trap 32, trap 47: each service with the condition it really sends."""
+    """Pitfall 32, pitfall 47: each service with the condition it really sends."""
     services = {
         (title, statement["Principal"]["Service"][0]): json.dumps(statement.get("Condition"))
         for title, statement in stack.all_statements()

@@ -26,7 +26,7 @@ def test_an_identity_statement_has_no_principal_and_a_trust_no_resource() -> Non
 
 
 def test_conditions_of_different_operators_all_count() -> None:
-    """Trap 32: one condition must not overwrite another."""
+    """Pitfall 32: one condition must not overwrite another."""
     statement = policies.allow(
         "Send", [s3.PutObject], ["*"], policies.from_this_account(), policies.on_behalf_of("arn:x")
     )

@@ -5,7 +5,7 @@ from tests.unit.templates.conftest import generate
 
 
 def test_failures_end_in_a_real_queue(stack: ResolvedTemplate) -> None:
-    """R1, trap 20: a redrive policy on the queue; the function's own setting is not used here."""
+    """R1, pitfall 20: a redrive policy on the queue; Lambda ignores the function's setting."""
     redrive = stack.properties("WorkQueue")["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == "<DeadLetterQueue.Arn>"
     assert redrive["maxReceiveCount"] == 5
@@ -13,7 +13,7 @@ def test_failures_end_in_a_real_queue(stack: ResolvedTemplate) -> None:
 
 
 def test_only_the_work_queue_may_use_the_dead_letter_queue(stack: ResolvedTemplate) -> None:
-    """R1, trap 2: named and not referred to, or the two would wait for each other."""
+    """R1, pitfall 2: named and not referred to, or the two would wait for each other."""
     allowed = stack.properties("DeadLetterQueue")["RedriveAllowPolicy"]
     name = stack.properties("WorkQueue")["QueueName"]
     assert allowed == {
@@ -23,7 +23,7 @@ def test_only_the_work_queue_may_use_the_dead_letter_queue(stack: ResolvedTempla
 
 
 def test_a_dead_letter_can_still_be_read_days_after_it_died(stack: ResolvedTemplate) -> None:
-    """Trap 19, R1: it keeps its first enqueue time."""
+    """Pitfall 19, R1: it keeps its first enqueue time."""
     work, dead = stack.properties("WorkQueue"), stack.properties("DeadLetterQueue")
     days = 24 * 3600
     assert work["MessageRetentionPeriod"] <= 4 * days
@@ -40,7 +40,7 @@ def test_a_message_outlives_all_its_tries() -> None:
 
 @pytest.mark.parametrize("timeout", [10, 60, 900])
 def test_visibility_is_six_timeouts(timeout: int) -> None:
-    """Trap 41, R4: a longer function timeout would make the mapping fail."""
+    """Pitfall 41, R4: a longer function timeout would make the mapping fail."""
     stack = generate(
         queues={"default": {"timeout_seconds": timeout, "maximum_batching_window_seconds": 5}}
     )
@@ -49,7 +49,7 @@ def test_visibility_is_six_timeouts(timeout: int) -> None:
 
 
 def test_s3_may_send_from_that_bucket_and_account(stack: ResolvedTemplate) -> None:
-    """T3, trap 1, trap 32: both conditions, the bucket by name to break the cycle."""
+    """T3, pitfall 1, pitfall 32: both conditions, the bucket by name to break the cycle."""
     statement = stack.statement("WorkQueuePolicy", "SendNotifications")
     bucket = stack.properties("UploadBucket")["BucketName"]
     assert statement["Effect"] == "Allow"
@@ -82,7 +82,7 @@ def test_plain_http_is_refused(stack: ResolvedTemplate, queue: str) -> None:
 
 
 def test_the_queues_are_standard_ones(stack: ResolvedTemplate) -> None:
-    """Trap 15: S3 cannot announce on a FIFO queue."""
+    """Pitfall 15: S3 cannot announce on a FIFO queue."""
     for queue in stack.resources_of_type("SQS::Queue").values():
         assert "FifoQueue" not in queue
         assert not queue["QueueName"].endswith(".fifo")

@@ -80,7 +80,7 @@ def test_a_rule_has_no_wildcards() -> None:
 def test_a_pattern_that_eventbridge_refuses_is_told_when_generating() -> None:
     """T2: 2,048 characters, with the longest name a bucket can have."""
     folders = [f"customers/{number:03}/uploads/" for number in range(60)]
-    with pytest.raises(SpecificationError, match=r"sources\.old: 60 prefixes .* takes 2048"):
+    with pytest.raises(SpecificationError, match=r"sources\.old: 60 prefixes .* allows 2048"):
         generate(sources={"old": {"type": "eventbridge", "prefixes": folders}})
     fits = generate(sources={"old": {"type": "eventbridge", "prefixes": folders[:40]}})
     pattern = fits.with_parameters(OldBucketName="b" * 63).properties("OldNotificationRule")[
@@ -90,7 +90,7 @@ def test_a_pattern_that_eventbridge_refuses_is_told_when_generating() -> None:
 
 
 def test_a_topic_has_a_subscription(every: ResolvedTemplate) -> None:
-    """T5, trap 9: raw or not, and without a filter, which loses what does not match."""
+    """T5, pitfall 9: raw or not, and without a filter, which loses what does not match."""
     partner, wire = (every.properties(f"{name}Subscription") for name in ("Partner", "Wire"))
     assert (partner["TopicArn"], partner["Endpoint"]) == (TOPIC, "<BulkWorkQueue.Arn>")
     assert (wire["TopicArn"], wire["Endpoint"]) == (f"{TOPIC}-raw", "<WorkQueue.Arn>")
@@ -122,12 +122,12 @@ SENDERS = {
     "WireSendUndelivered": ("sns.amazonaws.com", f"{TOPIC}-raw"),
     "OldSendNotifications": (
         "events.amazonaws.com",
-        "arn:aws:events:eu-west-1:111122223333:rule/darkroom-old-announce",
+        "arn:aws:events:eu-west-1:111122223333:rule/darkroom-old-notifications",
     ),
     "PartnerSendNotifications": ("sns.amazonaws.com", TOPIC),
     "OldSendUndelivered": (
         "events.amazonaws.com",
-        "arn:aws:events:eu-west-1:111122223333:rule/darkroom-old-announce",
+        "arn:aws:events:eu-west-1:111122223333:rule/darkroom-old-notifications",
     ),
     "PartnerSendUndelivered": ("sns.amazonaws.com", TOPIC),
 }
@@ -148,7 +148,7 @@ SENDERS = {
 def test_each_queue_admits_the_sources_of_its_lane(
     every: ResolvedTemplate, policy: str, admitted: list[str]
 ) -> None:
-    """T3, T5, trap 32: nobody but the bucket, the rule or the topic itself."""
+    """T3, T5, pitfall 32: nobody but the bucket, the rule or the topic itself."""
     allowed = [s for s in every.statements(policy) if s["Effect"] == "Allow"]
     assert [statement["Sid"] for statement in allowed] == admitted
     for statement in allowed:
@@ -163,7 +163,7 @@ def test_each_queue_admits_the_sources_of_its_lane(
 
 
 def test_what_announces_waits_for_the_queues_policies(every: ResolvedTemplate) -> None:
-    """Trap 1, R2: what comes before the policy would be refused, and dropped at once."""
+    """Pitfall 1, R2: what comes before the policy would be refused, and dropped at once."""
     for title, queue in (
         ("OldNotificationRule", "Bulk"),
         ("PartnerSubscription", "Bulk"),
@@ -175,7 +175,7 @@ def test_what_announces_waits_for_the_queues_policies(every: ResolvedTemplate) -
 
 
 def test_the_key_is_for_the_services_that_announce(every: ResolvedTemplate) -> None:
-    """Trap 3, trap 47: S3 tells its account; the others are held to this stack's queues."""
+    """Pitfall 3, pitfall 47: S3 tells its account; the others are held to this stack's queues."""
     queues = {"kms:EncryptionContext:aws:sqs:arn": "arn:aws:sqs:eu-west-1:111122223333:darkroom-*"}
     for sid, service, condition in (
         (
@@ -247,7 +247,7 @@ def test_a_function_knows_the_buckets_of_its_lane_alone(every: ResolvedTemplate)
 
 
 def test_what_nobody_has_filtered_the_worker_filters(every: ResolvedTemplate) -> None:
-    """T2, trap 11: a rule looks at the prefix, a topic at nothing; the suffix in any case."""
+    """T2, pitfall 11: a rule looks at the prefix, a topic at nothing; the suffix in any case."""
     bulk = told(every, "BulkWorker")
     assert bulk["partners-pictures"].matches("out/a.JPG")
     assert not bulk["partners-pictures"].matches("in/a.jpg")
@@ -257,7 +257,7 @@ def test_what_nobody_has_filtered_the_worker_filters(every: ResolvedTemplate) ->
 
 
 def test_a_source_that_is_the_destination_stops_at_the_start(every: ResolvedTemplate) -> None:
-    """R5, trap 16: a parameter may name it, which no rule of CloudFormation can compare."""
+    """R5, pitfall 16: a parameter may name it, which no rule of CloudFormation can compare."""
     thumbnails = every.properties("ThumbnailBucket")["BucketName"]
     with pytest.raises(settings.SettingsError, match="must be another bucket"):
         told(every.with_parameters(OldBucketName=thumbnails), "BulkWorker")
@@ -278,7 +278,7 @@ def test_two_sources_of_one_bucket_stop_the_deployment(every: ResolvedTemplate) 
 def test_an_environment_that_lambda_refuses_is_told_when_generating() -> None:
     """T5: 4,096 bytes for all that a function is told, with the longest names there can be."""
     sources = {f"s{number}": {"type": "sns"} for number in range(30)}
-    with pytest.raises(SpecificationError, match=r"queues\.default: .* 30 sources .* 4096"):
+    with pytest.raises(SpecificationError, match=r"queues\.default: .* 30 sources .* allows 4096"):
         generate(sources=sources)
     most = dict(list(sources.items())[:12])
     stack = generate(sources=most)
@@ -300,11 +300,11 @@ def test_the_command_that_turns_events_on_is_an_output(every: ResolvedTemplate) 
 
 
 def test_the_foreign_are_parameters(every: ResolvedTemplate) -> None:
-    """D2, trap 46: no name or ARN of somebody's is typed; a bucket is in the stack's region."""
+    """D2, pitfall 46: no name or ARN of somebody's is typed; a bucket is in the stack's region."""
     parameters = every.template["Parameters"]
     for name in ("OldBucketName", "PartnerBucketName", "WireTopicArn"):
         assert "Default" not in parameters[name]
-    assert "in this region" in parameters["OldBucketName"]["Description"]
+    assert "in this Region" in parameters["OldBucketName"]["Description"]
     assert "Default" in parameters["OldKmsKeyArn"]
     assert re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], TOPIC)
     assert not re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], f"{TOPIC}.fifo")
@@ -336,14 +336,14 @@ def test_the_documents_examples_are_specifications() -> None:
 
 def test_names_that_only_logical_ids_tell_apart_are_refused() -> None:
     """T2: `a-1` and `a1` would both be A1UploadBucket."""
-    with pytest.raises(SpecificationError, match=r"sources\.a-1: .*beginning with a letter"):
+    with pytest.raises(SpecificationError, match=r"sources\.a-1: .*starting with a letter"):
         generate(sources={"a-1": {}, "a1": {}})
 
 
 def mixes() -> st.SearchStrategy[dict[str, Any]]:
     """Describe any mix of sources, under one folder each, on one queue or two."""
     name = st.from_regex(r"[a-z]{1,5}(-[a-z]{1,4})?", fullmatch=True).filter(
-        lambda one: one not in specification.TAKEN_NAMES
+        lambda one: one not in specification.RESERVED_NAMES
     )
     source = st.fixed_dictionaries(
         {

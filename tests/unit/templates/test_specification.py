@@ -1,3 +1,4 @@
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,26 @@ def test_the_shipped_file_states_the_defaults() -> None:
         (
             {"network": {"availability_zones": 1}},
             "network.availability_zones",
-            "greater than or equal to 2",
+            "at least 2",
         ),
         (
             {"network": {"availability_zones": 5}},
             "network.availability_zones",
-            "less than or equal to 4",
+            "at most 4",
         ),
-        ({"network": {"availability_zones": "2"}}, "network.availability_zones", "integer"),
+        (
+            {"network": {"availability_zones": "2"}},
+            "network.availability_zones",
+            "whole number (given: '2')",
+        ),
         ({"network": 2}, "network", "table"),
         ({"network": {"vpc": "mine"}}, "network.vpc", "'existing'"),
-        ({"network": {"endpoints": "existing"}}, "network", "only where vpc is"),
-        ({"network": {"interface_endpoints": {"sqs": ["sqs:X"]}}}, "network", "own door to sqs"),
+        ({"network": {"endpoints": "existing"}}, "network", 'needs vpc = "existing"'),
+        (
+            {"network": {"interface_endpoints": {"sqs": ["sqs:X"]}}},
+            "network",
+            "an endpoint for sqs",
+        ),
         (
             {"network": {"interface_endpoints": {"kms": ["kms:*"]}}},
             "network.interface_endpoints.kms[0]",
@@ -42,7 +51,7 @@ def test_the_shipped_file_states_the_defaults() -> None:
         (
             {"network": {"vpc": "existing", "interface_endpoints": {"kms": ["kms:Decrypt"]}}},
             "network",
-            "of the stack's own",
+            'need vpc = "create"',
         ),
         ({"netwrk": {}}, "netwrk", "network, sources, queues, variants"),
         (
@@ -72,14 +81,18 @@ def test_the_shipped_file_states_the_defaults() -> None:
             "ASCII",
         ),
         ({"sources": {"default": {"suffixes": [".j?g"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
-        ({"sources": {"scan-1": {}}}, "sources.scan-1", "beginning with a letter"),
+        ({"sources": {"scan-1": {}}}, "sources.scan-1", "starting with a letter"),
         ({"sources": {"default": {"suffixes": ["jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
         ({"sources": {"default": {"suffixes": [".Jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
         ({"variants": {"default": {"widths": []}}}, "variants.default.widths", "at least 1"),
         ({"variants": {"default": {"widths": [9, 90]}}}, "variants.default.widths[0]", "16"),
         ({"variants": {"default": {"widths": [90, 90]}}}, "variants.default.widths", "twice"),
         ({"variants": {"default": {"fit": "fill"}}}, "variants.default.fit", "'cover'"),
-        ({"variants": {"default": {"fit": "cover"}}}, "variants.default", 'needs one, like "4:3"'),
+        (
+            {"variants": {"default": {"fit": "cover"}}},
+            "variants.default",
+            'needs an aspect_ratio, like "4:3"',
+        ),
         ({"variants": {"default": {"aspect_ratio": "4:3"}}}, "variants.default", "takes no aspect"),
         (
             {"variants": {"default": {"fit": "contain", "aspect_ratio": "0:3"}}},
@@ -91,7 +104,7 @@ def test_the_shipped_file_states_the_defaults() -> None:
             "variants.default",
             "at most 8192",
         ),
-        ({"variants": {"default": {"position": "top"}}}, "variants.default", 'for fit "cover"'),
+        ({"variants": {"default": {"position": "top"}}}, "variants.default", 'needs fit = "cover"'),
         (
             {"variants": {"default": {"background": "white"}}},
             "variants.default.background",
@@ -116,16 +129,20 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ),
         ({"sources": {}}, "sources", "at least 1"),
         ({"sources": {"Scans": {}}}, "sources.Scans", "lower-case letters"),
-        ({"sources": {"a-long-name": {}}}, "sources.a-long-name", "at most 10"),
-        ({"sources": {"uploads": {}}}, "sources.uploads", "the stack itself uses"),
-        ({"sources": {"worker-log": {}}}, "sources.worker-log", "the stack itself uses"),
+        ({"sources": {"a-long-name": {}}}, "sources.a-long-name", "at most 10 characters"),
+        ({"sources": {"uploads": {}}}, "sources.uploads", "reserved for the stack"),
+        ({"sources": {"worker-log": {}}}, "sources.worker-log", "reserved for the stack"),
         ({"sources": {"scans": 1}}, "sources.scans", "table"),
         ({"sources": {"default": {"type": "ftp"}}}, "sources.default.type", "'eventbridge'"),
         ({"sources": {"default": {"raw_message_delivery": True}}}, "sources.default", '"sns"'),
-        ({"sources": {"default": {"queue": "fast"}}}, "sources.default.queue", "there is: default"),
-        ({"sources": {"default": {"variants": "x"}}}, "sources.default.variants", "is: default"),
-        ({"queues": {"default": {}, "bulk": {}}}, "queues.bulk", "no source names it"),
-        ({"variants": {"default": {}, "small": {}}}, "variants.small", "no source names it"),
+        ({"sources": {"default": {"queue": "fast"}}}, "sources.default.queue", "defined: default"),
+        (
+            {"sources": {"default": {"variants": "x"}}},
+            "sources.default.variants",
+            "defined: default",
+        ),
+        ({"queues": {"default": {}, "bulk": {}}}, "queues.bulk", "no source uses it"),
+        ({"variants": {"default": {}, "small": {}}}, "variants.small", "no source uses it"),
         (
             {"queues": {"default": {"max_receive_count": 1}}},
             "queues.default.max_receive_count",
@@ -145,6 +162,65 @@ def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
 
 
 @pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ("sources = 3", "sources: must be a table (given: 3)"),
+        ("network = [1]", "network: must be a table (given: a list of 1)"),
+        (
+            "[queues.default]\nbatch_size = 60.0",
+            "queues.default.batch_size: must be a whole number",
+        ),
+        (
+            "[queues.default]\nbatch_size = true",
+            "queues.default.batch_size: must be a whole number",
+        ),
+        ("[network]\nvpc = 2026-01-01", "network.vpc: must be 'create' or 'existing'"),
+        ("[cdn]\nweb_acl = 'yes'", "cdn.web_acl: must be true or false (given: 'yes')"),
+        (
+            "[sources.default]\nprefixes = []",
+            "sources.default.prefixes: must have at least 1",
+        ),
+        (
+            "[variants.default]\nwidths = {}",
+            "variants.default.widths: must be a list (given: a",
+        ),
+        (
+            "[variants.default]\nwidths = [16, 17, 18, 19, 20, 21, 22, 23, 24]",
+            "variants.default.widths: must have at most 8 entries (given: a list of 9)",
+        ),
+        (
+            "[variants.default]\ncache_control = ''",
+            "variants.default.cache_control: must have at least 1 character (given: '')",
+        ),
+        (
+            "[network.interface_endpoints]\nKMS = ['kms:Decrypt']",
+            "network.interface_endpoints.KMS: must be the name of a service, like 'kms'",
+        ),
+        ("[network]\nvpc = 1\nendpoints = 2", "network.vpc: must be"),
+    ],
+)
+def test_an_error_shows_what_is_allowed_and_what_was_given(tables: str, message: str) -> None:
+    """C1: in the words of TOML, for each type of error."""
+    with pytest.raises(SpecificationError) as caught:
+        specification.parse(tomllib.loads(tables), origin="mine.toml")
+    assert str(caught.value).startswith(f"mine.toml: {message}")
+
+
+def test_every_error_is_reported_at_once() -> None:
+    """C1: a line each."""
+    with pytest.raises(SpecificationError) as caught:
+        specification.parse({"network": {"vpc": 1, "endpoints": 2}, "logs": 3}, origin="mine.toml")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_long_value_is_shown_in_part() -> None:
+    """C1: a message is a line that a person reads."""
+    with pytest.raises(SpecificationError) as caught:
+        specification.parse({"network": {"vpc": 500 * "x"}}, origin="mine.toml")
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
     "uploads",
     [
         {"prefixes": ["in/", "in/raw/"]},
@@ -154,7 +230,7 @@ def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
     ],
 )
 def test_overlapping_filters_are_refused_by_name(uploads: dict[str, Any]) -> None:
-    """Trap 12, T2: S3 would refuse them at deploy time."""
+    """Pitfall 12, T2: S3 would refuse them at deploy time."""
     with pytest.raises(SpecificationError, match=r"sources\.default: .*overlap"):
         specification.parse({"sources": {"default": uploads}}, origin="mine.toml")
 
@@ -162,10 +238,10 @@ def test_overlapping_filters_are_refused_by_name(uploads: dict[str, Any]) -> Non
 def test_more_notifications_than_s3_takes_are_refused() -> None:
     """T2: 100 configurations a bucket."""
     prefixes = [f"p{number}/" for number in range(6)]
-    with pytest.raises(SpecificationError, match="need 108 notifications; S3 takes 100"):
+    with pytest.raises(SpecificationError, match="need 108 notifications; S3 allows 100"):
         specification.parse({"sources": {"default": {"prefixes": prefixes}}}, origin="mine.toml")
     deletes = {"prefixes": prefixes[:2], "propagate_deletes": True}
-    with pytest.raises(SpecificationError, match="3 kinds of event, need 108"):
+    with pytest.raises(SpecificationError, match="3 types of event, need 108"):
         specification.parse({"sources": {"default": deletes}}, origin="mine.toml")
 
 
@@ -203,7 +279,7 @@ def test_every_fault_is_told_at_once() -> None:
 
 
 def test_a_large_batch_needs_a_window() -> None:
-    """Trap 49: Lambda refuses more than ten messages without one."""
+    """Pitfall 49: Lambda refuses more than ten messages without one."""
     with pytest.raises(SpecificationError, match="maximum_batching_window_seconds of at least 1"):
         specification.parse({"queues": {"default": {"batch_size": 11}}}, origin="mine.toml")
     specification.parse(
@@ -215,7 +291,7 @@ def test_a_large_batch_needs_a_window() -> None:
 def test_the_last_try_comes_before_a_message_expires() -> None:
     """R1, R2: otherwise what fails is gone, and in no dead-letter queue."""
     queue = {"timeout_seconds": 900, "max_receive_count": 64}  # 64 times 5,400 s are four days
-    with pytest.raises(SpecificationError, match="max_receive_count at most 63, or a shorter"):
+    with pytest.raises(SpecificationError, match="max_receive_count to at most 63, or a shorter"):
         specification.parse({"queues": {"default": queue}}, origin="mine.toml")
     specification.parse(
         {"queues": {"default": {**queue, "max_receive_count": 63}}}, origin="x.toml"
@@ -223,7 +299,7 @@ def test_the_last_try_comes_before_a_message_expires() -> None:
 
 
 def test_a_suffix_without_letters_is_its_own_twin() -> None:
-    """Trap 11, trap 12: S3 refuses the same filter twice."""
+    """Pitfall 11, pitfall 12: S3 refuses the same filter twice."""
     plan = specification.parse(
         {"sources": {"default": {"suffixes": [".001", ".jpg"]}}}, origin="mine.toml"
     )
@@ -233,7 +309,7 @@ def test_a_suffix_without_letters_is_its_own_twin() -> None:
 
 @given(st.integers(10, 900), st.integers(0, 300))
 def test_visibility_covers_six_timeouts_and_the_window(timeout: int, window: int) -> None:
-    """Trap 41, R4: derived, not typed twice, and within SQS's twelve hours."""
+    """Pitfall 41, R4: derived, not typed twice, and within SQS's twelve hours."""
     queue = ProcessingQueue(timeout_seconds=timeout, maximum_batching_window_seconds=window)
     assert 6 * timeout + window <= queue.visibility_seconds <= 43_200
 

@@ -201,7 +201,7 @@ def test_each_shape_that_deploy_takes_is_read(
         (["MemorySize=much"], "MemorySize is 'much', not a number"),
         (["Runtime=python3.9"], "Runtime is 'python3.9', not one of python3.12"),
         (["Environment=" + "x" * 5000], "Environment is longer than 4096 bytes"),
-        (["AvailabilityZoneIndexA=1"], "Two AvailabilityZoneIndex parameters name the same"),
+        (["AvailabilityZoneIndexA=1"], "The AvailabilityZoneIndex values must differ"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else None,
 )
