@@ -89,11 +89,11 @@ def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> It
     """
     found: set[tuple[str, str, str]] = set()
     for name, values in scenarios(content, files):
-        stack = TemplateModel(content, dict(values))
-        if name not in ("", *files) and _is_refused(stack):
+        model = TemplateModel(content, dict(values))
+        if name not in ("", *files) and _is_rejected(model):
             continue
         for one in RULES.values():
-            for resource, problem in problems(one, stack):
+            for resource, problem in problems(one, model):
                 # The same problem with other numbers is the same problem.
                 key = (one.name, resource, re.sub(r"\d+", "", problem))
                 if key not in found:
@@ -101,18 +101,18 @@ def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> It
                     yield one.finding(resource, problem, parameters=name)
 
 
-def _is_refused(stack: TemplateModel) -> bool:
-    """Return whether the template's own Rules section refuses the parameter values."""
+def _is_rejected(model: TemplateModel) -> bool:
+    """Return whether the template's own Rules section rejects the parameter values."""
     try:
-        return bool(stack.broken_rules())
+        return bool(model.broken_rules())
     except (AttributeError, KeyError, TypeError, ValueError):
         return False  # cfn-rules-pass reports it
 
 
-def problems(one: Rule, stack: TemplateModel) -> Iterator[tuple[str, str]]:
+def problems(one: Rule, model: TemplateModel) -> Iterator[tuple[str, str]]:
     """Yield a rule's problems; a rule that cannot read the template has not passed."""
     try:
-        yield from one.check(stack)
+        yield from one.check(model)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         yield (
             "template",

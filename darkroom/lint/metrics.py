@@ -49,15 +49,15 @@ METRICS = {
 
 
 def metric_problems(
-    stack: TemplateModel, namespace: str, metric: str, dimensions: dict[str, str]
+    model: TemplateModel, namespace: str, metric: str, dimensions: dict[str, str]
 ) -> Iterator[str]:
     """Yield what is wrong with a metric: unknown to its service, or of no resource."""
     if namespace not in NAMESPACES:
         if namespace.startswith("AWS/") and re.search("sqs|lambda|sns", namespace, re.IGNORECASE):
             yield f"watches the namespace {namespace}, which does not exist"
         for name, kind in NAMESPACES.values():  # the code's own metrics, by the function's name
-            if name in dimensions and dimensions[name] not in named(stack, kind):
-                yield f"watches {metric} of {dimensions[name]}, which no {kind} is called"
+            if name in dimensions and dimensions[name] not in named(model, kind):
+                yield f"watches {metric} of {dimensions[name]}, which is the name of no {kind}"
         return
     if namespace in METRICS and metric not in METRICS[namespace]:
         yield f"watches {namespace} {metric}, which does not exist"
@@ -67,10 +67,10 @@ def metric_problems(
         yield f"watches {metric} without {name}"
         return
     value = dimensions[name]
-    if value not in named(stack, kind):
-        yield f"watches {metric} of {value}, which no {kind} of the stack is called"
+    if value not in named(model, kind):
+        yield f"watches {metric} of {value}, which is the name of no {kind} of the template"
 
 
-def named(stack: TemplateModel, kind: str) -> set[str]:
+def named(model: TemplateModel, kind: str) -> set[str]:
     """Return the names of the template's resources of one type."""
-    return {stack.name(title) for title in stack.resources_of_type(kind)}
+    return {model.name(title) for title in model.resources_of_type(kind)}

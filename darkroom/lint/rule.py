@@ -34,7 +34,7 @@ CFN_LINT_LETTERS: dict[Severity, str] = {"error": "E", "warning": "W", "info": "
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A check with everything that is said about it.
+    """A check with its description.
 
     Attributes:
         code: Stable and never reused: `DR-SQS-001`.

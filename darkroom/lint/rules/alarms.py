@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel, number
-from darkroom.iam.evaluator import Request, allowed
+from darkroom.iam.evaluator import allowed
+from darkroom.iam.expectations.requests import by_service
 from darkroom.lint.metrics import metric_problems
 from darkroom.lint.rule import Problems, rule
 
@@ -51,14 +52,14 @@ def _watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]
     source=SQS_METRICS,
     requirements=("O2",),
 )
-def cloudwatch_alarm_metric(stack: TemplateModel) -> Problems:
+def cloudwatch_alarm_metric(model: TemplateModel) -> Problems:
     """An alarm's metrics exist and belong to resources of the template.
 
     A metric that does not exist has no data, and its alarm never fires.
     """
-    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
+    for title, alarm in model.resources_of_type("CloudWatch::Alarm").items():
         for metric in _watched(alarm):
-            for wrong in metric_problems(stack, *metric):
+            for wrong in metric_problems(model, *metric):
                 yield title, wrong
 
 
@@ -70,14 +71,14 @@ def cloudwatch_alarm_metric(stack: TemplateModel) -> Problems:
     requirements=("O2",),
     pitfalls=(33,),
 )
-def cloudwatch_alarm_missing_data(stack: TemplateModel) -> Problems:
+def cloudwatch_alarm_missing_data(model: TemplateModel) -> Problems:
     """An alarm states how it treats missing data.
 
-    The default, missing, leaves an alarm of faults in ALARM or INSUFFICIENT_DATA for ever.
+    The default, missing, keeps an alarm on faults in ALARM or in INSUFFICIENT_DATA.
     """
-    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
+    for title, alarm in model.resources_of_type("CloudWatch::Alarm").items():
         if "TreatMissingData" not in alarm:
-            yield title, "does not say what missing data means"
+            yield title, "does not state TreatMissingData"
         elif alarm["TreatMissingData"] in ("missing", "ignore"):
             yield title, f"treats missing data as {alarm['TreatMissingData']}"
 
@@ -92,23 +93,23 @@ def cloudwatch_alarm_missing_data(stack: TemplateModel) -> Problems:
     source=f"{ALARMS}/alarm-evaluation.html",
     requirements=("O2",),
 )
-def cloudwatch_alarm_evaluation(stack: TemplateModel) -> Problems:
+def cloudwatch_alarm_evaluation(model: TemplateModel) -> Problems:
     """An alarm's statistic, period and evaluation window fit its metric and CloudWatch's limits.
 
-    CloudWatch refuses some of it; a sum of levels grows with the period and means nothing.
+    CloudWatch rejects some of these; a sum of levels grows with the period and means nothing.
     """
-    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
+    for title, alarm in model.resources_of_type("CloudWatch::Alarm").items():
         periods = number(alarm.get("EvaluationPeriods"))
         if (number(alarm.get("DatapointsToAlarm")) or 0) > (periods or 0):
-            yield title, "needs more breaching data points than it looks at"
+            yield title, "needs more breaching data points than it evaluates"
         for metric, statistic, given in _statistics(alarm):
             if metric in LEVELS and statistic == "Sum":
-                yield title, f"adds up {metric}, which is no count"
+                yield title, f"adds up {metric}, which is not a count"
             period = number(given) or 0
             if period not in (10, 20, 30) and (period % 60 or not period):
                 yield title, f"has a period of {given} seconds"
             elif period < 3600 and period * (periods or 0) > SECONDS_OF_A_DAY:
-                yield title, "looks back for more than a day"
+                yield title, "evaluates more than a day"
 
 
 def _statistics(alarm: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
@@ -124,22 +125,24 @@ def _statistics(alarm: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
 @rule(
     "DR-CLOUDWATCH-004",
     "error",
-    remediation="Give the metric that the expression means this id, and return one result.",
+    remediation=(
+        "Give a metric of the alarm the id that the expression uses, and return one result."
+    ),
     source=f"{ALARMS}/using-metric-math.html",
     requirements=("O2",),
 )
-def cloudwatch_alarm_expression(stack: TemplateModel) -> Problems:
+def cloudwatch_alarm_expression(model: TemplateModel) -> Problems:
     """An alarm's expressions use its own metrics and return one result.
 
-    An expression over an id that is not there is refused, or never has a value.
+    An expression over an id that does not exist is rejected, or never has a value.
     """
-    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
+    for title, alarm in model.resources_of_type("CloudWatch::Alarm").items():
         queries = alarm.get("Metrics", [])
         ids = {one.get("Id") for one in queries}
         for one in queries:
             for name in re.findall(r"\b[a-z]\w*", str(one.get("Expression", ""))):
                 if name not in ids:
-                    yield title, f"computes from {name}, which is no metric of the alarm"
+                    yield title, f"computes from {name}, which is not a metric of the alarm"
         if queries and sum(str(one.get("ReturnData")).lower() != "false" for one in queries) != 1:
             yield title, "does not return one result"
 
@@ -147,18 +150,18 @@ def cloudwatch_alarm_expression(stack: TemplateModel) -> Problems:
 @rule(
     "DR-CLOUDWATCH-005",
     "info",
-    remediation="Set AlarmDescription: what it means, what to do first, where to read on.",
+    remediation="Set AlarmDescription: what it means, what to do first, where to read more.",
     source=f"{ALARMS}/Best_Practice_Recommended_Alarms_AWS_Services.html",
     requirements=("O2",),
 )
-def cloudwatch_alarm_description(stack: TemplateModel) -> Problems:
+def cloudwatch_alarm_description(model: TemplateModel) -> Problems:
     """An alarm's description says what it means and what to do.
 
-    The message is all that somebody has at three in the morning.
+    The description is all that the person on call has at three in the morning.
     """
-    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
+    for title, alarm in model.resources_of_type("CloudWatch::Alarm").items():
         if len(str(alarm.get("AlarmDescription", "")).split()) < FEWEST_WORDS:
-            yield title, "does not say what it means and what to do"
+            yield title, "has no description that says what it means and what to do"
 
 
 @rule(
@@ -168,14 +171,14 @@ def cloudwatch_alarm_description(stack: TemplateModel) -> Problems:
     source=f"{ALARMS}/Notify_Users_Alarm_Changes.html",
     requirements=("O2", "O5"),
 )
-def cloudwatch_alarm_action(stack: TemplateModel) -> Problems:
+def cloudwatch_alarm_action(model: TemplateModel) -> Problems:
     """An alarm has an action.
 
-    An alarm without action is a light in an empty room.
+    An alarm without an action notifies nobody.
     """
-    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
+    for title, alarm in model.resources_of_type("CloudWatch::Alarm").items():
         if not alarm.get("AlarmActions") or str(alarm.get("ActionsEnabled")).lower() == "false":
-            yield title, "does nothing when it goes off"
+            yield title, "has no action"
 
 
 @rule(
@@ -189,27 +192,24 @@ def cloudwatch_alarm_action(stack: TemplateModel) -> Problems:
     requirements=("O5",),
     pitfalls=(32,),
 )
-def sns_policy_alarms(stack: TemplateModel) -> Problems:
+def sns_policy_alarms(model: TemplateModel) -> Problems:
     """A topic's policy lets its alarms publish.
 
-    A topic policy of one's own replaces the default one, which let the account's alarms in.
+    A topic policy of your own replaces the default one, which lets the account's alarms
+    publish.
     """
-    for title, alarm in stack.resources_of_type("CloudWatch::Alarm").items():
+    for title, alarm in model.resources_of_type("CloudWatch::Alarm").items():
         for action in [*alarm.get("AlarmActions", []), *alarm.get("OKActions", [])]:
-            topic = stack.logical_id(action, "SNS::Topic")
-            if not topic or not stack.resource_policies(topic):
+            topic = model.logical_id(action, "SNS::Topic")
+            if not topic or not model.resource_policies(topic):
                 continue
-            request = Request(
-                action="sns:Publish",
-                resource=stack.arn(topic),
-                principal="cloudwatch.amazonaws.com",
-                context={
-                    "aws:SourceArn": stack.arn(title),
-                    "aws:SourceAccount": stack.account,
-                    "aws:SecureTransport": "true",
-                },
+            request = by_service(
+                "cloudwatch.amazonaws.com",
+                "sns:Publish",
+                model.arn(topic),
+                **{"aws:SourceArn": model.arn(title)},
             )
-            if not allowed(stack.resource_policy_statements(topic), request):
+            if not allowed(model.resource_policy_statements(topic), request):
                 yield title, f"may not publish to {topic}"
                 break
 
@@ -224,22 +224,23 @@ def sns_policy_alarms(stack: TemplateModel) -> Problems:
     requirements=("O2",),
     pitfalls=(34,),
 )
-def cloudwatch_dlq_alarm(stack: TemplateModel) -> Problems:
+def cloudwatch_dlq_alarm(model: TemplateModel) -> Problems:
     """Each dead-letter queue has an alarm on its depth.
 
-    The queue's age ignores what was received often: dead letters are seen only there.
+    The queue's age metric ignores messages that were received often: only the depth of the
+    dead-letter queue shows them.
     """
     depth = "ApproximateNumberOfMessagesVisible"
     seen = {
         dimensions.get("QueueName")
-        for alarm in stack.resources_of_type("CloudWatch::Alarm").values()
+        for alarm in model.resources_of_type("CloudWatch::Alarm").values()
         for _, metric, dimensions in _watched(alarm)
         if metric == depth and str(alarm.get("ComparisonOperator")).startswith("Greater")
     }
-    for title, queue in stack.resources_of_type("SQS::Queue").items():
-        target = stack.logical_id(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
-        if target and stack.name(target) not in seen:
-            yield target, f"collects dead letters of {title} and no alarm watches its depth"
+    for title, queue in model.resources_of_type("SQS::Queue").items():
+        target = model.logical_id(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
+        if target and model.name(target) not in seen:
+            yield target, f"is the dead-letter queue of {title}, and no alarm watches its depth"
 
 
 @rule(
@@ -251,21 +252,21 @@ def cloudwatch_dlq_alarm(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
     requirements=("O2",),
 )
-def cloudwatch_required_alarms(stack: TemplateModel) -> Problems:
+def cloudwatch_required_alarms(model: TemplateModel) -> Problems:
     """The queue's age and the function's errors have alarms.
 
-    Work that waits or fails is noticed by those who miss its result, days later.
+    Otherwise a backlog or errors are noticed days later, by those who miss the result.
     """
     seen = {
         (metric, value)
-        for alarm in stack.resources_of_type("CloudWatch::Alarm").values()
+        for alarm in model.resources_of_type("CloudWatch::Alarm").values()
         for _, metric, dimensions in _watched(alarm)
         for value in dimensions.values()
     }
-    for one in stack.event_source_mappings():
+    for one in model.event_source_mappings():
         for title, metric in (
             (one.queue, "ApproximateAgeOfOldestMessage"),
             (one.function, "Errors"),
         ):
-            if title and (metric, stack.name(title)) not in seen:
+            if title and (metric, model.name(title)) not in seen:
                 yield title, f"has no alarm on {metric}"

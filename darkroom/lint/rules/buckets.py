@@ -1,12 +1,13 @@
-"""Rules about buckets: how they are closed, what they announce, what they keep."""
+"""Rules about buckets: access, notifications, retention."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel, kms_key_setting
 from darkroom.cloudformation.policy_documents import Statement
 from darkroom.iam.evaluator import Request, allowed, applies
+from darkroom.iam.expectations.requests import OTHER_IP, by_external_user, by_service, by_user
 from darkroom.lint.rule import Problems, rule
 
 S3 = "https://docs.aws.amazon.com/AmazonS3/latest/userguide"
@@ -14,8 +15,22 @@ FILTERING = f"{S3}/notification-how-to-filtering.html"
 BEST = f"{S3}/security-best-practices.html"
 
 
-def _refusals(stack: TemplateModel, bucket: str) -> list[Statement]:
-    return [one for one in stack.resource_policy_statements(bucket) if one["Effect"] == "Deny"]
+def _denies(model: TemplateModel, bucket: str) -> list[Statement]:
+    return [one for one in model.resource_policy_statements(bucket) if one["Effect"] == "Deny"]
+
+
+def _reads(model: TemplateModel, bucket: str) -> Iterator[tuple[str, str]]:
+    """Yield an action on the bucket's objects and one on itself, each with its resource."""
+    yield "s3:GetObject", f"{model.arn(bucket)}/x"
+    yield "s3:ListBucket", model.arn(bucket)
+
+
+def _not_denied(model: TemplateModel, bucket: str, requests: Iterable[Request]) -> str:
+    """Return the actions of those requests that the bucket's policy does not deny."""
+    denies = _denies(model, bucket)
+    return " and ".join(
+        one.action for one in requests if not any(applies(deny, one) for deny in denies)
+    )
 
 
 def _filter(configuration: dict[str, Any]) -> tuple[str, str]:
@@ -25,9 +40,9 @@ def _filter(configuration: dict[str, Any]) -> tuple[str, str]:
     return named.get("prefix", ""), named.get("suffix", "")
 
 
-def _announced(stack: TemplateModel) -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
+def _notifications(model: TemplateModel) -> Iterator[tuple[str, list[tuple[str, str, str, str]]]]:
     """Yield each bucket with its notifications: event, prefix, suffix, destination."""
-    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
+    for bucket, properties in model.resources_of_type("S3::Bucket").items():
         configurations = properties.get("NotificationConfiguration", {})
         yield (
             bucket,
@@ -50,13 +65,13 @@ def _announced(stack: TemplateModel) -> Iterator[tuple[str, list[tuple[str, str,
     source=f"{S3}/access-control-block-public-access.html",
     requirements=("S1",),
 )
-def s3_public_access_block(stack: TemplateModel) -> Problems:
+def s3_public_access_block(model: TemplateModel) -> Problems:
     """A bucket blocks all public access.
 
-    One public policy or ACL, today or later, opens the data to everybody.
+    One public policy or ACL, now or later, exposes the data to everyone.
     """
     wanted = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
+    for bucket, properties in model.resources_of_type("S3::Bucket").items():
         block = properties.get("PublicAccessBlockConfiguration", {})
         missing = [name for name in wanted if str(block.get(name)).lower() != "true"]
         if missing:
@@ -71,15 +86,15 @@ def s3_public_access_block(stack: TemplateModel) -> Problems:
     requirements=("S1",),
     pitfalls=(39,),
 )
-def s3_acl_disabled(stack: TemplateModel) -> Problems:
+def s3_acl_disabled(model: TemplateModel) -> Problems:
     """A bucket has ACLs disabled.
 
     ACLs grant access that no policy shows.
     """
-    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
+    for bucket, properties in model.resources_of_type("S3::Bucket").items():
         rules = properties.get("OwnershipControls", {}).get("Rules", [])
         if [one.get("ObjectOwnership") for one in rules] != ["BucketOwnerEnforced"]:
-            yield bucket, "does not enforce the bucket owner's ownership"
+            yield bucket, "does not set ObjectOwnership to BucketOwnerEnforced"
         if "AccessControl" in properties:
             yield bucket, f"has the ACL {properties['AccessControl']}"
 
@@ -91,12 +106,12 @@ def s3_acl_disabled(stack: TemplateModel) -> Problems:
     source=f"{S3}/Versioning.html",
     requirements=("S1", "P6"),
 )
-def s3_versioning(stack: TemplateModel) -> Problems:
+def s3_versioning(model: TemplateModel) -> Problems:
     """A bucket is versioned.
 
-    An overwritten or deleted object is gone, and an event cannot be matched to its bytes.
+    An overwritten or deleted object is lost, and an event cannot be matched to its bytes.
     """
-    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
+    for bucket, properties in model.resources_of_type("S3::Bucket").items():
         if properties.get("VersioningConfiguration", {}).get("Status") != "Enabled":
             yield bucket, "is not versioned"
 
@@ -104,17 +119,17 @@ def s3_versioning(stack: TemplateModel) -> Problems:
 @rule(
     "DR-S3-005",
     "warning",
-    remediation="Set BucketKeyEnabled to true beside the key.",
+    remediation="Set BucketKeyEnabled to true next to the key.",
     source=f"{S3}/bucket-key.html",
     requirements=("S1",),
     pitfalls=(6,),
 )
-def s3_bucket_key(stack: TemplateModel) -> Problems:
+def s3_bucket_key(model: TemplateModel) -> Problems:
     """A bucket under a KMS key uses an S3 Bucket Key.
 
-    Without a bucket key each object costs calls to KMS, up to its request quota.
+    Without a bucket key each object costs requests to KMS, which has a quota of them.
     """
-    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
+    for bucket, properties in model.resources_of_type("S3::Bucket").items():
         for one in properties.get("BucketEncryption", {}).get(
             "ServerSideEncryptionConfiguration", []
         ):
@@ -127,84 +142,67 @@ def s3_bucket_key(stack: TemplateModel) -> Problems:
     "DR-S3-006",
     "warning",
     remediation=(
-        "Deny s3:* when aws:SecureTransport is false, to everybody, on the bucket and its objects."
+        "Deny s3:* to all principals when aws:SecureTransport is false, on the bucket and its"
+        " objects."
     ),
     source=BEST,
     requirements=("S2",),
 )
-def s3_secure_transport(stack: TemplateModel) -> Problems:
+def s3_secure_transport(model: TemplateModel) -> Problems:
     """A bucket's policy denies requests without TLS.
 
-    S3 answers plain HTTP, and whoever is on the way reads along.
+    S3 accepts plain HTTP, which others on the way can read.
     """
-    for bucket in stack.resources_of_type("S3::Bucket"):
-        arn = stack.arn(bucket)
-        for action, resource in (("s3:GetObject", f"{arn}/x"), ("s3:ListBucket", arn)):
-            plain = Request(
-                action=action,
-                resource=resource,
-                principal=f"arn:aws:iam::{stack.account}:role/any",
-                context={
-                    "aws:SecureTransport": "false",
-                    "aws:PrincipalAccount": stack.account,
-                    "aws:PrincipalIsAWSService": "false",
-                },
-            )
-            if not any(applies(one, plain) for one in _refusals(stack, bucket)):
-                yield bucket, f"answers {action} over plain HTTP"
+    for bucket in model.resources_of_type("S3::Bucket"):
+        requests = (
+            by_user(action, resource, **{"aws:SecureTransport": "false"})
+            for action, resource in _reads(model, bucket)
+        )
+        if missing := _not_denied(model, bucket, requests):
+            yield bucket, f"accepts {missing} over plain HTTP"
 
 
 @rule(
     "DR-S3-007",
     "warning",
     remediation=(
-        "Deny s3:* when aws:PrincipalAccount is not this account and the caller is no AWS service."
+        "Deny s3:* when aws:PrincipalAccount is not this account and the caller is not an AWS"
+        " service."
     ),
     source=f"{S3}/example-bucket-policies.html",
     requirements=("S2",),
 )
-def s3_policy_other_accounts(stack: TemplateModel) -> Problems:
+def s3_policy_other_accounts(model: TemplateModel) -> Problems:
     """A bucket's policy denies principals of other accounts.
 
-    A grant to another account, today or later, would open the data across the boundary.
+    A grant to another account, now or later, would expose the data.
     """
-    for bucket in stack.resources_of_type("S3::Bucket"):
-        arn = stack.arn(bucket)
-        for action, resource in (("s3:GetObject", f"{arn}/x"), ("s3:ListBucket", arn)):
-            foreign = Request(
-                action=action,
-                resource=resource,
-                principal="arn:aws:iam::444455556666:role/any",
-                context={
-                    "aws:SecureTransport": "true",
-                    "aws:PrincipalAccount": "444455556666",
-                    "aws:PrincipalIsAWSService": "false",
-                },
-            )
-            if not any(applies(one, foreign) for one in _refusals(stack, bucket)):
-                yield bucket, f"does not refuse {action} to principals of other accounts"
+    for bucket in model.resources_of_type("S3::Bucket"):
+        requests = (by_external_user(*read) for read in _reads(model, bucket))
+        if missing := _not_denied(model, bucket, requests):
+            yield bucket, f"does not deny {missing} to principals of other accounts"
 
 
 @rule(
     "DR-S3-008",
     "warning",
     remediation=(
-        "Deny s3:PutObject when x-amz-server-side-encryption(-aws-kms-key-id) is given and is"
-        " another."
+        "Deny s3:PutObject when x-amz-server-side-encryption or its key id is given and is not"
+        " the bucket's."
     ),
     source=f"{S3}/UsingKMSEncryption.html",
     requirements=("S2",),
 )
-def s3_policy_other_keys(stack: TemplateModel) -> Problems:
+def s3_policy_other_keys(model: TemplateModel) -> Problems:
     """A bucket's policy denies uploads under any key but the bucket's.
 
-    A caller may name another key for an object: readable for others, or for nobody.
+    A caller may name another key for an object: then others can read it, or nobody can.
     """
     header = "s3:x-amz-server-side-encryption"
-    for bucket in stack.resources_of_type("S3::Bucket"):
-        if not stack.kms_key_of(bucket):
+    for bucket in model.resources_of_type("S3::Bucket"):
+        if not model.kms_key_of(bucket):
             continue
-        for said, context in (
+        for key, context in (
             (
                 "another key",
                 {
@@ -215,31 +213,19 @@ def s3_policy_other_keys(stack: TemplateModel) -> Problems:
             ("SSE-S3", {header: "AES256"}),
             ("a key of the caller's own", {f"{header}-customer-algorithm": "AES256"}),
         ):
-            if not any(
-                applies(one, _put(stack, bucket, context)) for one in _refusals(stack, bucket)
-            ):
-                yield bucket, f"takes objects encrypted with {said}"
+            if _not_denied(model, bucket, [_put(model, bucket, context)]):
+                yield bucket, f"accepts objects encrypted with {key}"
         own = {
             header: "aws:kms",
-            f"{header}-aws-kms-key-id": stack.arn(stack.kms_key_of(bucket)),
+            f"{header}-aws-kms-key-id": model.arn(model.kms_key_of(bucket)),
         }
-        for said, context in (("leave encryption to the bucket", {}), ("name its own key", own)):
-            if any(applies(one, _put(stack, bucket, context)) for one in _refusals(stack, bucket)):
-                yield bucket, f"refuses objects that {said}"
+        for what, context in (("leave encryption to the bucket", {}), ("name its own key", own)):
+            if not _not_denied(model, bucket, [_put(model, bucket, context)]):
+                yield bucket, f"denies uploads that {what}"
 
 
-def _put(stack: TemplateModel, bucket: str, context: dict[str, str]) -> Request:
-    return Request(
-        action="s3:PutObject",
-        resource=f"{stack.arn(bucket)}/x",
-        principal=f"arn:aws:iam::{stack.account}:role/any",
-        context={
-            "aws:SecureTransport": "true",
-            "aws:PrincipalAccount": stack.account,
-            "aws:PrincipalIsAWSService": "false",
-            **context,
-        },
-    )
+def _put(model: TemplateModel, bucket: str, context: dict[str, str]) -> Request:
+    return by_user("s3:PutObject", f"{model.arn(bucket)}/x", **context)
 
 
 @rule(
@@ -247,34 +233,25 @@ def _put(stack: TemplateModel, bucket: str, context: dict[str, str]) -> Request:
     "error",
     remediation=(
         "Add a condition aws:PrincipalIsAWSService false (and aws:ViaAWSService false), or deny"
-        " only the principals meant."
+        " only the principals that are meant."
     ),
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice",
     pitfalls=(7,),
 )
-def s3_deny_service_lockout(stack: TemplateModel) -> Problems:
+def s3_deny_service_lockout(model: TemplateModel) -> Problems:
     """A Deny in a bucket's policy does not apply to AWS services.
 
-    A Deny on an address, endpoint or account also meets AWS's own services and the deployer.
+    A Deny by address, endpoint or account also applies to AWS services and to the deployer.
     """
-    for bucket in stack.resources_of_type("S3::Bucket"):
-        service = Request(
-            action="s3:PutObject",
-            resource=f"{stack.arn(bucket)}/x",
-            principal="logging.s3.amazonaws.com",
-            context={
-                "aws:SecureTransport": "true",
-                "aws:PrincipalIsAWSService": "true",
-                "aws:SourceAccount": stack.account,
-            },
-        )
-        through = _put(stack, bucket, {"aws:ViaAWSService": "true"})
-        for one in _refusals(stack, bucket):
-            said = one.get("Sid", "a statement")
-            if applies(one, service):
-                yield bucket, f"refuses AWS services too, in {said!r}"
-            elif applies(one, through):
-                yield bucket, f"refuses what AWS does for a caller, in {said!r}"
+    for bucket in model.resources_of_type("S3::Bucket"):
+        direct = by_service("logging.s3.amazonaws.com", "s3:PutObject", f"{model.arn(bucket)}/x")
+        for_caller = _put(model, bucket, {"aws:ViaAWSService": "true", "aws:SourceIp": OTHER_IP})
+        for one in _denies(model, bucket):
+            sid = one.get("Sid", "a statement")
+            if applies(one, direct):
+                yield bucket, f"denies AWS services too, in {sid!r}"
+            elif applies(one, for_caller):
+                yield bucket, f"denies requests that AWS makes for a caller, in {sid!r}"
 
 
 @rule(
@@ -287,12 +264,12 @@ def s3_deny_service_lockout(stack: TemplateModel) -> Problems:
     source=f"{S3}/lifecycle-configuration-examples.html",
     pitfalls=(51,),
 )
-def s3_lifecycle_noncurrent(stack: TemplateModel) -> Problems:
+def s3_lifecycle_noncurrent(model: TemplateModel) -> Problems:
     """Noncurrent versions and incomplete multipart uploads expire.
 
-    Versioned buckets keep every overwritten object, and unfinished uploads cost unseen.
+    Versioned buckets keep every overwritten object, and incomplete uploads cost money unseen.
     """
-    for bucket, properties in stack.resources_of_type("S3::Bucket").items():
+    for bucket, properties in model.resources_of_type("S3::Bucket").items():
         rules = [
             one
             for one in properties.get("LifecycleConfiguration", {}).get("Rules", [])
@@ -303,49 +280,44 @@ def s3_lifecycle_noncurrent(stack: TemplateModel) -> Problems:
             {"NoncurrentVersionExpiration", "NoncurrentVersionExpirationInDays"} & set(one)
             for one in rules
         ):
-            yield bucket, "keeps old versions for ever"
+            yield bucket, "keeps noncurrent versions forever"
         if not any("AbortIncompleteMultipartUpload" in one for one in rules):
-            yield bucket, "keeps the parts of unfinished uploads for ever"
+            yield bucket, "keeps the parts of incomplete multipart uploads forever"
 
 
 @rule(
     "DR-S3-011",
     "error",
     remediation=(
-        "Give the bucket of the access logs SSE-S3, no object lock, and a policy that allows"
+        "Give the access log bucket SSE-S3, no object lock, and a policy that allows"
         " logging.s3.amazonaws.com s3:PutObject for this account."
     ),
     source=f"{S3}/ServerLogs.html",
     requirements=("O1",),
     pitfalls=(32,),
 )
-def s3_access_log_delivery(stack: TemplateModel) -> Problems:
+def s3_access_log_delivery(model: TemplateModel) -> Problems:
     """S3 can deliver access logs to the bucket that is named for them.
 
-    S3 says nothing when it cannot deliver an access log: the bucket just stays empty.
+    S3 reports no error when it cannot deliver an access log: the bucket stays empty.
     """
-    for source, properties in stack.resources_of_type("S3::Bucket").items():
+    for source, properties in model.resources_of_type("S3::Bucket").items():
         given = properties.get("LoggingConfiguration", {})
-        target = stack.logical_id(given.get("DestinationBucketName"), "S3::Bucket")
+        target = model.logical_id(given.get("DestinationBucketName"), "S3::Bucket")
         if not target:
             continue
-        if kms_key_setting("S3::Bucket", stack.properties(target)):
+        if kms_key_setting("S3::Bucket", model.properties(target)):
             yield target, f"is under a KMS key, so that {source}'s access log does not arrive"
-        if str(stack.properties(target).get("ObjectLockEnabled")).lower() == "true":
+        if str(model.properties(target).get("ObjectLockEnabled")).lower() == "true":
             yield target, f"has an object lock, so that {source}'s access log does not arrive"
-        put = Request(
-            action="s3:PutObject",
-            resource=f"{stack.arn(target)}/{given.get('LogFilePrefix', '')}x",
-            principal="logging.s3.amazonaws.com",
-            context={
-                "aws:SecureTransport": "true",
-                "aws:PrincipalIsAWSService": "true",
-                "aws:SourceAccount": stack.account,
-                "aws:SourceArn": stack.arn(source),
-            },
+        put = by_service(
+            "logging.s3.amazonaws.com",
+            "s3:PutObject",
+            f"{model.arn(target)}/{given.get('LogFilePrefix', '')}x",
+            **{"aws:SourceArn": model.arn(source)},
         )
-        if not allowed(stack.resource_policy_statements(target), put):
-            yield target, f"does not admit the access log of {source}"
+        if not allowed(model.resource_policy_statements(target), put):
+            yield target, f"does not allow S3 to write the access log of {source}"
 
 
 @rule(
@@ -356,15 +328,16 @@ def s3_access_log_delivery(stack: TemplateModel) -> Problems:
     requirements=("T3",),
     pitfalls=(1,),
 )
-def s3_notification_depends_on_policy(stack: TemplateModel) -> Problems:
+def s3_notification_depends_on_policy(model: TemplateModel) -> Problems:
     """A bucket with notifications depends on the queue's policy.
 
-    S3 tries the queue when the notification is set, and fails "Unable to validate …".
+    S3 tests the queue when the notification is set, and fails with "Unable to validate the
+    following destination configurations".
     """
-    for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.queue_notifications() if q):
-        for policy in stack.resource_policies(queue):
-            if policy not in stack.dependencies(bucket):
-                yield bucket, f"does not wait for {policy}"
+    for bucket, queue in dict.fromkeys((b, q) for b, _, q in model.queue_notifications() if q):
+        for policy in model.resource_policies(queue):
+            if policy not in model.dependencies(bucket):
+                yield bucket, f"does not depend on {policy}"
 
 
 @rule(
@@ -375,17 +348,20 @@ def s3_notification_depends_on_policy(stack: TemplateModel) -> Problems:
     requirements=("T2",),
     pitfalls=(12,),
 )
-def s3_notification_overlap(stack: TemplateModel) -> Problems:
+def s3_notification_overlap(model: TemplateModel) -> Problems:
     """No two notifications of a bucket match the same object and event.
 
-    S3 refuses two configurations that one object could match for the same event.
+    S3 rejects two configurations that match the same object for the same event.
     """
-    for bucket, announced in _announced(stack):
-        for (event, prefix, suffix, _), (event2, prefix2, suffix2, _) in combinations(announced, 2):
+    for bucket, notified in _notifications(model):
+        for (event, prefix, suffix, _), (event2, prefix2, suffix2, _) in combinations(notified, 2):
             same = _covers(event, event2) or _covers(event2, event)
             inside = prefix.startswith(prefix2) or prefix2.startswith(prefix)
             if same and inside and (suffix.endswith(suffix2) or suffix2.endswith(suffix)):
-                yield bucket, f"announces {prefix2}*{suffix2} twice: also as {prefix}*{suffix}"
+                yield (
+                    bucket,
+                    f"has two notifications for {prefix2}*{suffix2}, one as {prefix}*{suffix}",
+                )
 
 
 def _covers(event: str, other: str) -> bool:
@@ -400,17 +376,20 @@ def _covers(event: str, other: str) -> bool:
     requirements=("T2",),
     pitfalls=(11,),
 )
-def s3_notification_suffix_case(stack: TemplateModel) -> Problems:
+def s3_notification_suffix_case(model: TemplateModel) -> Problems:
     """Each notification suffix exists in lower and in upper case.
 
     Suffixes are case-sensitive: cameras write .JPG, and nothing happens.
     """
-    for bucket, announced in _announced(stack):
-        known = {(event, prefix, suffix) for event, prefix, suffix, _ in announced}
+    for bucket, notified in _notifications(model):
+        known = {(event, prefix, suffix) for event, prefix, suffix, _ in notified}
         for event, prefix, suffix in sorted(known):
-            for twin in {suffix.lower(), suffix.upper()} - {suffix}:
-                if (event, prefix, twin) not in known:
-                    yield bucket, f"announces {prefix}*{suffix} and not {prefix}*{twin}"
+            for other_case in {suffix.lower(), suffix.upper()} - {suffix}:
+                if (event, prefix, other_case) not in known:
+                    yield (
+                        bucket,
+                        f"notifies of {prefix}*{suffix} and not of {prefix}*{other_case}",
+                    )
 
 
 @rule(
@@ -420,15 +399,15 @@ def s3_notification_suffix_case(stack: TemplateModel) -> Problems:
     source=FILTERING,
     requirements=("T2",),
 )
-def s3_notification_prefix(stack: TemplateModel) -> Problems:
+def s3_notification_prefix(model: TemplateModel) -> Problems:
     """Each notification has a prefix.
 
-    Without a prefix everything in the bucket is announced, other tools' objects included.
+    Without a prefix S3 notifies of every object in the bucket, including those of other tools.
     """
-    for bucket, announced in _announced(stack):
-        for event, prefix, suffix, _ in announced:
+    for bucket, notified in _notifications(model):
+        for event, prefix, suffix, _ in notified:
             if not prefix:
-                yield bucket, f"announces {event} of *{suffix} with no prefix"
+                yield bucket, f"has a notification for {event} of *{suffix} without a prefix"
 
 
 # How long each kind must outlive the stack: data and what decrypts it always, others as stated.
@@ -447,15 +426,15 @@ STATED = ("SQS::Queue", "Logs::LogGroup")
     "aws-attribute-deletionpolicy.html",
     pitfalls=(28, 29, 30),
 )
-def cfn_deletion_policy(stack: TemplateModel) -> Problems:
+def cfn_deletion_policy(model: TemplateModel) -> Problems:
     """Stateful resources state what happens to them on deletion and replacement.
 
-    By default deletion and replacement take the data along, or fail on what is not empty.
+    By default deletion and replacement delete the data, or fail on a bucket that is not empty.
     """
-    for title, resource in stack.active_resources():
-        kind = stack.type_of(title)
+    for title, resource in model.active_resources():
+        kind = model.type_of(title)
         for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):
-            value = str(stack.resolve(resource.get(attribute, "")))
+            value = str(model.resolve(resource.get(attribute, "")))
             if kind in KEPT and not value.startswith(("Retain", "Snapshot")):
                 yield title, f"has the {attribute} {value or 'Delete, by default'}"
             elif kind in STATED and not value:

@@ -19,9 +19,9 @@ BODY = (
 ALARMS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring"
 
 
-def _widgets(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
+def _widgets(model: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each dashboard's logical id with each of its widgets, where its body can be read."""
-    for title, properties in stack.resources_of_type("CloudWatch::Dashboard").items():
+    for title, properties in model.resources_of_type("CloudWatch::Dashboard").items():
         with suppress(ValueError):
             for widget in json.loads(str(properties.get("DashboardBody"))).get("widgets", []):
                 yield title, widget
@@ -30,16 +30,18 @@ def _widgets(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
 @rule(
     "DR-CLOUDWATCH-009",
     "error",
-    remediation="Write the body as JSON text that stays JSON with its values in.",
+    remediation=(
+        "Write the body as JSON text that is still JSON after its values are substituted."
+    ),
     source=BODY,
     requirements=("O4",),
 )
-def cloudwatch_dashboard_json(stack: TemplateModel) -> Problems:
+def cloudwatch_dashboard_json(model: TemplateModel) -> Problems:
     """A dashboard's body is JSON with widgets.
 
-    CloudWatch refuses any other body, and the deployment ends there.
+    CloudWatch rejects any other body, and the deployment fails.
     """
-    for title, properties in stack.resources_of_type("CloudWatch::Dashboard").items():
+    for title, properties in model.resources_of_type("CloudWatch::Dashboard").items():
         try:
             body = json.loads(str(properties.get("DashboardBody")))
         except ValueError as error:
@@ -58,18 +60,19 @@ def cloudwatch_dashboard_json(stack: TemplateModel) -> Problems:
     source=BODY,
     requirements=("O4",),
 )
-def cloudwatch_dashboard_metric(stack: TemplateModel) -> Problems:
+def cloudwatch_dashboard_metric(model: TemplateModel) -> Problems:
     """A dashboard's metrics and alarms exist and belong to the template.
 
-    A metric or an alarm that does not exist leaves a blank, which looks like calm.
+    A metric or an alarm that does not exist leaves an empty widget, which looks as if nothing
+    were wrong.
     """
-    for title, widget in _widgets(stack):
+    for title, widget in _widgets(model):
         for line in dashboards.lines(widget):
-            for wrong in metric_problems(stack, line.namespace, line.metric, line.dimensions):
+            for wrong in metric_problems(model, line.namespace, line.metric, line.dimensions):
                 yield title, wrong.replace("watches", "shows", 1)
         for arn in widget.get("properties", {}).get("alarms", []):
-            if not stack.logical_id(arn, "CloudWatch::Alarm"):
-                yield title, f"shows the alarm {arn}, which is not of the stack"
+            if not model.logical_id(arn, "CloudWatch::Alarm"):
+                yield title, f"shows the alarm {arn}, which is not in the template"
 
 
 @rule(
@@ -79,34 +82,34 @@ def cloudwatch_dashboard_metric(stack: TemplateModel) -> Problems:
     source=BODY,
     requirements=("O4", "D2"),
 )
-def cloudwatch_dashboard_region(stack: TemplateModel) -> Problems:
+def cloudwatch_dashboard_region(model: TemplateModel) -> Problems:
     """A dashboard's widgets show the Region of the stack.
 
-    A dashboard belongs to no region: each widget says where its metrics are.
+    A dashboard belongs to no Region: each widget states the Region of its metrics.
     """
-    for title, widget in _widgets(stack):
+    for title, widget in _widgets(model):
         region = widget.get("properties", {}).get("region")
-        if widget.get("type") == "metric" and region != stack.pseudo("Region"):
+        if widget.get("type") == "metric" and region != model.pseudo("Region"):
             yield title, f"shows metrics of {region or 'no region'}, not of the stack's"
 
 
 @rule(
     "DR-CLOUDWATCH-012",
     "warning",
-    remediation="Give the metric that the expression means this id.",
+    remediation="Give a metric of the widget the id that the expression uses.",
     source=f"{ALARMS}/using-metric-math.html",
     requirements=("O4",),
 )
-def cloudwatch_dashboard_expression(stack: TemplateModel) -> Problems:
+def cloudwatch_dashboard_expression(model: TemplateModel) -> Problems:
     """A dashboard's expressions use metrics of their widget.
 
-    An expression over an id that no line of the widget has shows an error instead.
+    An expression over an id that the widget does not have shows an error.
     """
-    for title, widget in _widgets(stack):
+    for title, widget in _widgets(model):
         found = list(dashboards.lines(widget))
         ids = {line.options.get("id") for line in found}
         for line in found:
             text = re.sub(r"'[^']*'|\"[^\"]*\"", "", str(line.options.get("expression", "")))
             for name in re.findall(r"\b[a-z]\w*", text):  # functions are in capitals
                 if name not in ids:
-                    yield title, f"computes from {name}, which is no metric of the widget"
+                    yield title, f"computes from {name}, which is not a metric of the widget"

@@ -1,9 +1,10 @@
-"""Rules about keys: what is encrypted with which, and which service may use it."""
+"""Rules about KMS keys: what is encrypted, and which services may use the key."""
 
 from collections.abc import Iterator
 
 from darkroom.cloudformation.model import TemplateModel, kms_key_setting
 from darkroom.iam.evaluator import Request, allowed
+from darkroom.lint.access import not_allowed
 from darkroom.lint.rule import Problems, rule
 from darkroom.lint.rules.event_sources import deliveries
 
@@ -21,7 +22,7 @@ AT_REST = (
     "Lambda::Function",
     "KinesisFirehose::DeliveryStream",
 )
-# What a log group's key is used for: its documentation asks for each of these, with a star.
+# What CloudWatch Logs does with a log group's key; its documentation asks for each, with a star.
 LOG_ACTIONS = (
     "kms:Encrypt",
     "kms:Decrypt",
@@ -43,14 +44,15 @@ LOG_ACTIONS = (
     requirements=("S1", "S4"),
     pitfalls=(3,),
 )
-def kms_cmk_encryption(stack: TemplateModel) -> Problems:
+def kms_cmk_encryption(model: TemplateModel) -> Problems:
     """Data at rest is encrypted with a customer managed key.
 
-    AWS's own keys cannot be shared with S3, revoked, audited by use, or kept from an account.
+    AWS managed keys cannot be used by S3 to send to a queue, cannot be revoked, and have no
+    policy of yours.
     """
-    for title, resource in stack.active_resources():
-        kind = stack.type_of(title)
-        properties = stack.properties(title)
+    for title, resource in model.active_resources():
+        kind = model.type_of(title)
+        properties = model.properties(title)
         if kind not in AT_REST:
             continue
         if kind == "Lambda::Function" and not properties.get("Environment", {}).get("Variables"):
@@ -59,13 +61,13 @@ def kms_cmk_encryption(stack: TemplateModel) -> Problems:
             resource.get("Properties", {})
         ):
             continue  # the stream it reads encrypts
-        if title in stack.access_log_buckets():
+        if title in model.access_log_buckets():
             continue  # S3 delivers access logs under its own key alone
         value = kms_key_setting(kind, properties)
         if not value:
             yield title, "is not encrypted with a customer managed key"
         elif str(value).startswith("alias/aws/") or value == "AWS_OWNED_CMK":
-            yield title, f"is encrypted with {value}, which is AWS's and not yours"
+            yield title, f"is encrypted with {value}, which AWS manages"
 
 
 @rule(
@@ -76,12 +78,12 @@ def kms_cmk_encryption(stack: TemplateModel) -> Problems:
     requirements=("S4",),
     pitfalls=(30,),
 )
-def kms_key_rotation(stack: TemplateModel) -> Problems:
+def kms_key_rotation(model: TemplateModel) -> Problems:
     """A symmetric key rotates.
 
-    A key that never changes protects ever more data with the same secret.
+    A key that never changes protects more and more data with the same material.
     """
-    for title, properties in stack.resources_of_type("KMS::Key").items():
+    for title, properties in model.resources_of_type("KMS::Key").items():
         symmetric = str(properties.get("KeySpec", "SYMMETRIC_DEFAULT")) == "SYMMETRIC_DEFAULT"
         if symmetric and str(properties.get("EnableKeyRotation")).lower() != "true":
             yield title, "does not rotate"
@@ -94,16 +96,16 @@ def kms_key_rotation(stack: TemplateModel) -> Problems:
     source=f"{KMS}/kms-alias.html",
     pitfalls=(30,),
 )
-def kms_key_alias(stack: TemplateModel) -> Problems:
+def kms_key_alias(model: TemplateModel) -> Problems:
     """A key has an alias.
 
-    Nobody recognises a key by its id, and so keys in use get scheduled for deletion.
+    Nobody recognises a key by its id, and so keys in use are scheduled for deletion.
     """
     known = {
-        stack.logical_id(one.get("TargetKeyId"), "KMS::Key")
-        for one in stack.resources_of_type("KMS::Alias").values()
+        model.logical_id(one.get("TargetKeyId"), "KMS::Key")
+        for one in model.resources_of_type("KMS::Alias").values()
     }
-    for title in stack.resources_of_type("KMS::Key"):
+    for title in model.resources_of_type("KMS::Key"):
         if title not in known:
             yield title, "has no alias"
 
@@ -117,34 +119,34 @@ def kms_key_alias(stack: TemplateModel) -> Problems:
     source=f"{KMS}/key-policy-default.html",
     pitfalls=(30,),
 )
-def kms_key_root_access(stack: TemplateModel) -> Problems:
+def kms_key_root_access(model: TemplateModel) -> Problems:
     """The account's root may administer a key.
 
-    Without the root statement a lost role makes the data unreadable for ever.
+    Without the root statement, a lost role makes the data unreadable forever.
     """
-    for title in stack.resources_of_type("KMS::Key"):
-        root = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:root"
-        for action in ("kms:PutKeyPolicy", "kms:Decrypt", "kms:ScheduleKeyDeletion"):
-            if not allowed(stack.statements(title), Request(action=action, principal=root)):
-                yield title, f"does not let the account {action}"
+    for title in model.resources_of_type("KMS::Key"):
+        root = f"arn:{model.pseudo('Partition')}:iam::{model.account}:root"
+        actions = ("kms:PutKeyPolicy", "kms:Decrypt", "kms:ScheduleKeyDeletion")
+        if missing := not_allowed(model.statements(title), actions, principal=root):
+            yield title, f"does not allow the account's root {missing}"
 
 
-def _feeds(stack: TemplateModel) -> Iterator[tuple[str, str, str, str]]:
+def _producers(model: TemplateModel) -> Iterator[tuple[str, str, str, str]]:
     """Yield service, the ARN it acts for, what it writes to, and that resource's key."""
     found = [
-        ("s3.amazonaws.com", stack.arn(b), queue) for b, _, queue in stack.queue_notifications()
+        ("s3.amazonaws.com", model.arn(b), queue) for b, _, queue in model.queue_notifications()
     ]
-    found += [(one.service, one.source, one.queue) for one in deliveries(stack)]
-    for title, one in stack.resources_of_type("Events::Rule").items():
+    found += [(one.service, one.source, one.queue) for one in deliveries(model)]
+    for title, one in model.resources_of_type("Events::Rule").items():
         for target in one.get("Targets", []):
-            to = stack.logical_id(target.get("Arn"), "SNS::Topic")
-            found.append(("events.amazonaws.com", stack.arn(title), to))
-    for title, one in stack.resources_of_type("CloudWatch::Alarm").items():
+            to = model.logical_id(target.get("Arn"), "SNS::Topic")
+            found.append(("events.amazonaws.com", model.arn(title), to))
+    for title, one in model.resources_of_type("CloudWatch::Alarm").items():
         for action in [*one.get("AlarmActions", []), *one.get("OKActions", [])]:
-            to = stack.logical_id(action, "SNS::Topic")
-            found.append(("cloudwatch.amazonaws.com", stack.arn(title), to))
+            to = model.logical_id(action, "SNS::Topic")
+            found.append(("cloudwatch.amazonaws.com", model.arn(title), to))
     for service, source, to in dict.fromkeys(found):
-        if to and (key := stack.kms_key_of(to)):
+        if to and (key := model.kms_key_of(to)):
             yield service, source, to, key
 
 
@@ -156,26 +158,27 @@ def _feeds(stack: TemplateModel) -> Iterator[tuple[str, str, str, str]]:
     requirements=("S4",),
     pitfalls=(3, 4, 47),
 )
-def kms_producer_access(stack: TemplateModel) -> Problems:
+def kms_producer_access(model: TemplateModel) -> Problems:
     """A service that sends to an encrypted queue or topic may use its key.
 
-    What a service cannot encrypt it drops: uploads, events and alarms vanish in silence.
+    A service drops what it cannot encrypt: uploads, events and alarms disappear without an
+    error.
     """
-    said = set()
-    for service, source, to, key in _feeds(stack):
-        # EventBridge names no source when it uses a key (trap 47).
-        sent = (
+    found = set()
+    for service, source, to, key in _producers(model):
+        # EventBridge sends no source when it uses a key (pitfall 47).
+        context = (
             {}
             if service == "events.amazonaws.com"
-            else {"aws:SourceArn": source, "aws:SourceAccount": stack.account}
+            else {"aws:SourceArn": source, "aws:SourceAccount": model.account}
         )
-        if stack.type_of(to) == "SQS::Queue":  # what SQS itself adds, whoever it is that sends
-            sent["kms:EncryptionContext:aws:sqs:arn"] = stack.arn(to)
-        for action in ("kms:GenerateDataKey", "kms:Decrypt"):
-            request = Request(action=action, principal=service, context=sent)
-            if not allowed(stack.statements(key), request) and (key, service, action) not in said:
-                said.add((key, service, action))
-                yield key, f"does not let {service} {action}, which sends to {to}"
+        if model.type_of(to) == "SQS::Queue":  # SQS adds this for every sender
+            context["kms:EncryptionContext:aws:sqs:arn"] = model.arn(to)
+        actions = ("kms:GenerateDataKey", "kms:Decrypt")
+        missing = not_allowed(model.statements(key), actions, principal=service, **context)
+        if missing and (key, service, missing) not in found:
+            found.add((key, service, missing))
+            yield key, f"does not allow {service} {missing}, and it sends to {to}"
 
 
 @rule(
@@ -189,22 +192,19 @@ def kms_producer_access(stack: TemplateModel) -> Problems:
     requirements=("O1", "S4"),
     pitfalls=(5,),
 )
-def kms_logs_access(stack: TemplateModel) -> Problems:
+def kms_logs_access(model: TemplateModel) -> Problems:
     """CloudWatch Logs may use the key of a log group.
 
     A log group whose key CloudWatch Logs may not use cannot be created.
     """
-    service = f"logs.{stack.pseudo('Region')}.{stack.pseudo('URLSuffix')}"
-    for title in stack.resources_of_type("Logs::LogGroup"):
-        if not (key := stack.kms_key_of(title)):
+    service = f"logs.{model.pseudo('Region')}.{model.pseudo('URLSuffix')}"
+    for title in model.resources_of_type("Logs::LogGroup"):
+        if not (key := model.kms_key_of(title)):
             continue
-        group = stack.arn(title).removesuffix(":*")
+        group = model.arn(title).removesuffix(":*")
         context = {"kms:EncryptionContext:aws:logs:arn": group}
-        for action in LOG_ACTIONS:
-            request = Request(action=action, principal=service, context=context)
-            if not allowed(stack.statements(key), request):
-                yield key, f"does not let {service} {action} for {title}"
-                break
+        if missing := not_allowed(model.statements(key), LOG_ACTIONS, principal=service, **context):
+            yield key, f"does not allow {service} {missing} for {title}"
 
 
 @rule(
@@ -220,14 +220,15 @@ def kms_logs_access(stack: TemplateModel) -> Problems:
     requirements=("P4", "S4"),
     pitfalls=(40,),
 )
-def kms_cloudfront_access(stack: TemplateModel) -> Problems:
+def kms_cloudfront_access(model: TemplateModel) -> Problems:
     """A distribution may use the key of its origin bucket, without a circular dependency.
 
-    CloudFront answers 403 for what it cannot decrypt; a key that waits for it is a circle.
+    CloudFront answers 403 for objects that it cannot decrypt; a key that depends on the
+    distribution cannot be created.
     """
-    for title, properties in stack.resources_of_type("CloudFront::Distribution").items():
+    for title, properties in model.resources_of_type("CloudFront::Distribution").items():
         source = (
-            f"arn:{stack.pseudo('Partition')}:cloudfront::{stack.account}:distribution/<{title}>"
+            f"arn:{model.pseudo('Partition')}:cloudfront::{model.account}:distribution/<{title}>"
         )
         request = Request(
             action="kms:Decrypt",
@@ -236,10 +237,10 @@ def kms_cloudfront_access(stack: TemplateModel) -> Problems:
         )
         for origin in properties.get("DistributionConfig", {}).get("Origins", []):
             bucket = str(origin.get("DomainName")).strip("<>").partition(".")[0]
-            key = stack.kms_key_of(bucket) if bucket in stack.resources else ""
+            key = model.kms_key_of(bucket) if bucket in model.resources else ""
             if not key or not origin.get("OriginAccessControlId"):
                 continue
-            if not allowed(stack.statements(key), request):
-                yield key, f"does not let {title} read what is in {bucket}"
-            if title in stack.dependencies(key):
-                yield key, f"waits for {title}, which waits for the key"
+            if not allowed(model.statements(key), request):
+                yield key, f"does not let {title} read the objects of {bucket}"
+            if title in model.dependencies(key):
+                yield key, f"depends on {title}, which depends on the key"

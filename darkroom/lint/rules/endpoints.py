@@ -7,17 +7,18 @@ from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.policy_documents import is_within_account
 from darkroom.cloudformation.resolver import PSEUDO
 from darkroom.iam.evaluator import Request, allowed, like
+from darkroom.iam.expectations.requests import by
 from darkroom.lint.rule import Problems, rule
 
 PRIVATELINK = "https://docs.aws.amazon.com/vpc/latest/privatelink"
 LAMBDA_VPC = "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"
 ENDPOINT_POLICY = f"{PRIVATELINK}/vpc-endpoints-access.html"
 # What Lambda, CloudWatch Logs and the services themselves call from outside the network for a
-# function: its code needs no door for these (trap 42).
+# function: its code needs no endpoint for these (pitfall 42).
 OUTSIDE = ("ec2:*", "kms:*", "logs:*", "xray:*", "cloudwatch:PutMetricData")
 POLLED = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
-# A gateway of any kind, or an address of one's own, is a road.
+# Types that connect a VPC to another network, or give it a public address.
 EGRESS_TYPES = (
     "DirectConnect::PrivateVirtualInterface",
     "EC2::CarrierGateway",
@@ -43,34 +44,34 @@ EGRESS_TYPES = (
 )
 
 
-def functions_in_vpc(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
+def functions_in_vpc(model: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each function that has subnets, with its VpcConfig."""
-    for function, properties in stack.resources_of_type("Lambda::Function").items():
+    for function, properties in model.resources_of_type("Lambda::Function").items():
         config = properties.get("VpcConfig", {})
         if config.get("SubnetIds"):
             yield function, config
 
 
-def vpc_endpoints(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any], str]]:
+def vpc_endpoints(model: TemplateModel) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield each endpoint with its properties and its service, e.g. `s3`."""
-    for title, properties in stack.resources_of_type("EC2::VPCEndpoint").items():
+    for title, properties in model.resources_of_type("EC2::VPCEndpoint").items():
         yield title, properties, str(properties.get("ServiceName", "")).rpartition(".")[2]
 
 
 @rule(
     "DR-VPCE-001",
     "warning",
-    remediation="Give each endpoint a PolicyDocument that admits the stack's own calls.",
+    remediation="Give each endpoint a PolicyDocument that allows the stack's own calls.",
     source=ENDPOINT_POLICY,
     requirements=("S6",),
     pitfalls=(26,),
 )
-def vpce_policy(stack: TemplateModel) -> Problems:
+def vpce_policy(model: TemplateModel) -> Problems:
     """Each VPC endpoint has a policy.
 
-    Without one an endpoint admits every caller to everything, other accounts' buckets too.
+    Without one an endpoint allows every caller everything, including other accounts' buckets.
     """
-    for title, properties, _ in vpc_endpoints(stack):
+    for title, properties, _ in vpc_endpoints(model):
         if not properties.get("PolicyDocument"):
             yield title, "has AWS's default policy: full access"
 
@@ -78,49 +79,45 @@ def vpce_policy(stack: TemplateModel) -> Problems:
 @rule(
     "DR-VPCE-002",
     "error",
-    remediation="Let the endpoint's policy hold the same statements as the role's.",
+    remediation="Give the endpoint's policy the same statements as the role.",
     source=ENDPOINT_POLICY,
     requirements=("S6", "S5"),
 )
-def vpce_policy_too_narrow(stack: TemplateModel) -> Problems:
+def vpce_policy_too_narrow(model: TemplateModel) -> Problems:
     """VPC endpoints and their policies allow what the functions in the VPC call.
 
-    A call that the endpoint refuses fails; one without an endpoint hangs to its time-out.
+    A call that the endpoint's policy denies fails; a call without an endpoint hangs until it
+    times out.
     """
-    doors = {service: title for title, _, service in vpc_endpoints(stack)}
-    for function, _ in functions_in_vpc(stack):
-        if not (role := stack.role_of(function)):
+    endpoints = {service: title for title, _, service in vpc_endpoints(model)}
+    for function, _ in functions_in_vpc(model):
+        if not (role := model.role_of(function)):
             continue
-        for one in stack.role_statements(role):
+        for one in model.role_statements(role):
             for action in one.get("Action", []) if one["Effect"] == "Allow" else ():
                 service = str(action).partition(":")[0].lower()
                 if any(like(known, str(action), ignore_case=True) for known in OUTSIDE):
                     continue
-                if service not in doors:
-                    # The poller's calls are Lambda's own, and the code of a function that has no
-                    # door to SQS cannot have meant the rest.
-                    if service != "sqs" and not has_other_routes(stack):
-                        yield role, f"may {action}, and the network has no endpoint for {service}"
+                if service not in endpoints:
+                    # Lambda polls from outside the VPC, and the code of a function without an
+                    # endpoint for SQS does not call the rest.
+                    if service != "sqs" and not may_have_other_routes(model):
+                        yield role, f"may {action}, and the VPC has no endpoint for {service}"
                     continue
                 if action in POLLED:
                     continue
-                if not stack.properties(doors[service]).get("PolicyDocument"):
-                    continue  # full access, which another rule minds
-                policy = stack.statements(doors[service])
+                if not model.properties(endpoints[service]).get("PolicyDocument"):
+                    continue  # full access, which vpce-policy reports
+                policy = model.statements(endpoints[service])
                 for resource in one.get("Resource", []):
-                    request = Request(
-                        action=str(action),
-                        resource=str(resource),
-                        principal=stack.arn(role),
-                        context={
-                            "aws:PrincipalArn": stack.arn(role),
-                            "aws:PrincipalAccount": stack.account,
-                            "aws:ResourceAccount": stack.account,
-                            "aws:SecureTransport": "true",
-                        },
+                    request = by(
+                        model.arn(role),
+                        str(action),
+                        str(resource),
+                        **{"aws:ResourceAccount": model.account},
                     )
                     if not allowed(policy, request):
-                        yield doors[service], f"does not admit {action} on {resource}"
+                        yield endpoints[service], f"does not allow {action} on {resource}"
 
 
 @rule(
@@ -130,71 +127,73 @@ def vpce_policy_too_narrow(stack: TemplateModel) -> Problems:
     source=ENDPOINT_POLICY,
     requirements=("S5", "S6"),
 )
-def vpce_policy_too_broad(stack: TemplateModel) -> Problems:
+def vpce_policy_too_broad(model: TemplateModel) -> Problems:
     """VPC endpoint policies allow only what a function may do.
 
-    What passes a door that nobody of the stack needs is somebody else's: a way to leak.
+    What a policy allows and no function needs is a way to leak data.
     """
-    roles = [role for f, _ in functions_in_vpc(stack) if (role := stack.role_of(f))]
-    granted = [one for role in roles for one in stack.role_statements(role)]
-    for title, _, _ in vpc_endpoints(stack) if roles else ():
-        for one in stack.statements(title):
-            # A door for other workloads of the account, whose roles say what for.
+    roles = [role for f, _ in functions_in_vpc(model) if (role := model.role_of(f))]
+    granted = [one for role in roles for one in model.role_statements(role)]
+    for title, _, _ in vpc_endpoints(model) if roles else ():
+        for one in model.statements(title):
+            # An endpoint for other workloads of the account, which their roles limit.
             if is_within_account(one, PSEUDO["AWS::AccountId"]):
                 continue
             for action in one.get("Action", []) if one["Effect"] == "Allow" else ():
                 for resource in one.get("Resource", []):
                     request = Request(action=str(action), resource=str(resource))
                     if not allowed(granted, request):
-                        yield title, f"admits {action} on {resource}, which no function may do"
+                        yield title, f"allows {action} on {resource}, which no function may do"
 
 
-def has_other_routes(stack: TemplateModel) -> bool:
-    """Whether calls may pass where the template shows no endpoint: by a road, or in a network that
-    is not the template's own.
+def may_have_other_routes(model: TemplateModel) -> bool:
+    """Return whether a service may be reachable without an endpoint of the template.
+
+    The VPC has a route out, or it is not in the template.
     """
-    return not stack.resources_of_type("EC2::VPC") or any(
-        stack.resources_of_type(kind) for kind in EGRESS_TYPES
+    return not model.resources_of_type("EC2::VPC") or any(
+        model.resources_of_type(kind) for kind in EGRESS_TYPES
     )
 
 
 @rule(
     "DR-VPCE-004",
     "warning",
-    remediation="Remove it; an endpoint of AWS's own services is of type Gateway or Interface.",
+    remediation="Remove it; an endpoint of an AWS service has the type Gateway or Interface.",
     source=f"{PRIVATELINK}/create-endpoint-service.html",
     requirements=("S6",),
 )
-def vpce_aws_service_only(stack: TemplateModel) -> Problems:
+def vpce_aws_service_only(model: TemplateModel) -> Problems:
     """VPC endpoints lead to AWS services only.
 
-    An endpoint of somebody's service, resource or appliance is a road to that somebody.
+    An endpoint of a third-party service, resource or appliance carries data to that third
+    party.
     """
     for title, properties, _ in (
-        vpc_endpoints(stack) if any(True for _ in functions_in_vpc(stack)) else ()
+        vpc_endpoints(model) if any(True for _ in functions_in_vpc(model)) else ()
     ):
         service = str(properties.get("ServiceName", ""))
         kind = properties.get("VpcEndpointType", "Gateway")
         if kind not in ("Gateway", "Interface") or ".vpce." in service or not service:
-            yield title, f"leads to {service or kind}, which is not AWS's own"
+            yield title, f"leads to {service or kind}, which is not an AWS service"
 
 
-def called_services(stack: TemplateModel, function: str) -> set[str]:
+def called_services(model: TemplateModel, function: str) -> set[str]:
     """Return the services that a function's own code may call; none where its role is elsewhere."""
-    role = stack.role_of(function)
+    role = model.role_of(function)
     return {
         str(action).partition(":")[0].lower()
-        for one in (stack.role_statements(role) if role else ())
+        for one in (model.role_statements(role) if role else ())
         for action in (one.get("Action", []) if one["Effect"] == "Allow" else ())
         if not any(like(known, str(action), ignore_case=True) for known in OUTSIDE)
     }
 
 
-def interface_endpoints(stack: TemplateModel) -> list[str]:
+def interface_endpoints(model: TemplateModel) -> list[str]:
     """Return the logical ids of the interface endpoints."""
     return [
         title
-        for title, properties, _ in vpc_endpoints(stack)
+        for title, properties, _ in vpc_endpoints(model)
         if properties.get("VpcEndpointType") == "Interface"
     ]
 
@@ -209,21 +208,21 @@ def interface_endpoints(stack: TemplateModel) -> list[str]:
     source=f"{PRIVATELINK}/gateway-endpoints.html",
     requirements=("S6",),
 )
-def vpce_route_tables(stack: TemplateModel) -> Problems:
+def vpce_route_tables(model: TemplateModel) -> Problems:
     """A gateway endpoint is in the route table of every subnet of the function.
 
-    A subnet whose route table lacks the endpoint has no way to it.
+    A subnet whose route table lacks the endpoint has no route to the service.
     """
     tables = {
-        stack.logical_id(one.get("SubnetId")): stack.logical_id(one.get("RouteTableId"))
-        for one in stack.resources_of_type("EC2::SubnetRouteTableAssociation").values()
+        model.logical_id(one.get("SubnetId")): model.logical_id(one.get("RouteTableId"))
+        for one in model.resources_of_type("EC2::SubnetRouteTableAssociation").values()
     }
-    for title, properties, _ in vpc_endpoints(stack):
+    for title, properties, _ in vpc_endpoints(model):
         if properties.get("VpcEndpointType", "Gateway") != "Gateway":
             continue
-        reached = {stack.logical_id(one) for one in properties.get("RouteTableIds", [])}
-        for function, config in functions_in_vpc(stack):
-            for subnet in filter(None, (stack.logical_id(one) for one in config["SubnetIds"])):
+        reached = {model.logical_id(one) for one in properties.get("RouteTableIds", [])}
+        for function, config in functions_in_vpc(model):
+            for subnet in filter(None, (model.logical_id(one) for one in config["SubnetIds"])):
                 if tables.get(subnet) not in reached:
                     yield title, f"is not on the route table of {subnet}, where {function} runs"
 
@@ -232,44 +231,45 @@ def vpce_route_tables(stack: TemplateModel) -> Problems:
     "DR-VPCE-006",
     "error",
     remediation=(
-        "Add an interface endpoint for the service, or take the name out of the environment."
+        "Add an interface endpoint for the service, or remove the name from the environment."
     ),
     source=f"{PRIVATELINK}/create-interface-endpoint.html",
     requirements=("S6",),
     pitfalls=(42,),
 )
-def vpce_missing_endpoint(stack: TemplateModel) -> Problems:
+def vpce_missing_endpoint(model: TemplateModel) -> Problems:
     """Each service that a function's environment names has an endpoint.
 
-    A function that is told of a queue calls it, and without a way hangs to its time-out.
+    A function calls the resources that its environment names, and without an endpoint hangs
+    until it times out.
     """
-    doors = {service for _, _, service in vpc_endpoints(stack)}
+    known = {service for _, _, service in vpc_endpoints(model)}
     kinds = {"SQS::Queue": "sqs", "SNS::Topic": "sns", "S3::Bucket": "s3"}
-    for function, _ in functions_in_vpc(stack):
-        if has_other_routes(stack):
+    for function, _ in functions_in_vpc(model):
+        if may_have_other_routes(model):
             continue
-        variables = stack.properties(function).get("Environment", {}).get("Variables", {})
+        variables = model.properties(function).get("Environment", {}).get("Variables", {})
         for name, value in variables.items():
-            title = stack.logical_id(value, *kinds)
-            if title and (service := kinds[stack.type_of(title)]) not in doors:
-                yield function, f"has {title} in {name}, and the network no endpoint for {service}"
+            title = model.logical_id(value, *kinds)
+            if title and (service := kinds[model.type_of(title)]) not in known:
+                yield function, f"has {title} in {name}, and the VPC has no endpoint for {service}"
 
 
 @rule(
     "DR-VPCE-007",
     "warning",
-    remediation="Put the endpoint into every subnet of the function, each in a zone of its own.",
+    remediation="Put the endpoint in every subnet of the function, each in a zone of its own.",
     source=f"{PRIVATELINK}/create-interface-endpoint.html",
     requirements=("R3",),
 )
-def vpce_availability_zones(stack: TemplateModel) -> Problems:
+def vpce_availability_zones(model: TemplateModel) -> Problems:
     """An interface endpoint is in every subnet of the function.
 
-    When the only zone with the endpoint fails, the function in the others fails with it.
+    If the only zone with the endpoint fails, the function fails in the other zones too.
     """
-    for title in interface_endpoints(stack):
-        reached = {stack.logical_id(one) for one in stack.properties(title).get("SubnetIds", [])}
-        for function, config in functions_in_vpc(stack):
-            for subnet in filter(None, (stack.logical_id(one) for one in config["SubnetIds"])):
+    for title in interface_endpoints(model):
+        reached = {model.logical_id(one) for one in model.properties(title).get("SubnetIds", [])}
+        for function, config in functions_in_vpc(model):
+            for subnet in filter(None, (model.logical_id(one) for one in config["SubnetIds"])):
                 if subnet not in reached:
                     yield title, f"has no interface in {subnet}, where {function} runs"

@@ -15,27 +15,29 @@ SCALING = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.htm
 DEFAULT_BATCH = 10
 
 
-def complete_mappings(stack: TemplateModel) -> Iterator[EventSourceMapping]:
+def complete_mappings(model: TemplateModel) -> Iterator[EventSourceMapping]:
     """Yield the mappings whose queue and function are both in the template."""
-    return (one for one in stack.event_source_mappings() if one.queue and one.function)
+    return (one for one in model.event_source_mappings() if one.queue and one.function)
 
 
 @rule(
     "DR-LAMBDA-001",
     "error",
     remediation=(
-        "Set FunctionResponseTypes to [ReportBatchItemFailures] and answer with the failed ids."
+        "Set FunctionResponseTypes to [ReportBatchItemFailures] and return the ids of failed"
+        " messages."
     ),
     source="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html",
     requirements=("T4",),
     pitfalls=(10,),
 )
-def lambda_partial_batch_response(stack: TemplateModel) -> Problems:
+def lambda_partial_batch_response(model: TemplateModel) -> Problems:
     """The event source mapping reports batch item failures.
 
-    Otherwise one bad message brings the whole batch back, the finished ones included.
+    Otherwise one failed message returns the whole batch to the queue, including the messages
+    that succeeded.
     """
-    for one in stack.event_source_mappings():
+    for one in model.event_source_mappings():
         if "ReportBatchItemFailures" not in one.properties.get("FunctionResponseTypes", []):
             yield one.title, "does not report batch item failures"
 
@@ -43,16 +45,20 @@ def lambda_partial_batch_response(stack: TemplateModel) -> Problems:
 @rule(
     "DR-LAMBDA-002",
     "error",
-    remediation="Remove FilterCriteria; let the function decide, and fail what it does not know.",
+    remediation=(
+        "Remove FilterCriteria; let the function decide, and fail messages that it does not"
+        " recognise."
+    ),
     source="https://docs.aws.amazon.com/lambda/latest/dg/with-sqs-filtering.html",
     pitfalls=(9,),
 )
-def lambda_esm_no_filter(stack: TemplateModel) -> Problems:
+def lambda_esm_no_filter(model: TemplateModel) -> Problems:
     """An SQS event source mapping has no filter.
 
-    For SQS a filter deletes what does not match: an event of another shape is lost.
+    For SQS, Lambda deletes the messages that a filter does not match: an event of another shape
+    is lost.
     """
-    for one in stack.event_source_mappings():
+    for one in model.event_source_mappings():
         if one.properties.get("FilterCriteria", {}).get("Filters"):
             yield one.title, "filters events: what does not match is deleted from the queue"
 
@@ -65,12 +71,12 @@ def lambda_esm_no_filter(stack: TemplateModel) -> Problems:
     requirements=("R4",),
     pitfalls=(17,),
 )
-def lambda_esm_max_concurrency(stack: TemplateModel) -> Problems:
+def lambda_esm_max_concurrency(model: TemplateModel) -> Problems:
     """An SQS event source mapping has a maximum concurrency.
 
-    Pollers that outrun the function get throttled, and throttled messages burn receives.
+    Pollers that outrun the function are throttled, and throttled messages use up receives.
     """
-    for one in stack.event_source_mappings():
+    for one in model.event_source_mappings():
         scaling = one.properties.get("ScalingConfig", {})
         most = scaling.get("MaximumConcurrency")
         if one.properties.get("ProvisionedPollerConfig"):
@@ -92,17 +98,18 @@ def lambda_esm_max_concurrency(stack: TemplateModel) -> Problems:
     requirements=("R4",),
     pitfalls=(17,),
 )
-def lambda_reserved_concurrency(stack: TemplateModel) -> Problems:
+def lambda_reserved_concurrency(model: TemplateModel) -> Problems:
     """Reserved concurrency is not below what the function's event source mappings may start.
 
-    Reserved concurrency below the pollers' appetite throttles them into the dead letters.
+    Reserved concurrency below what the pollers start throttles them, and throttled messages end
+    in the dead-letter queue.
     """
     wanted: dict[str, float] = {}
-    for one in complete_mappings(stack):
+    for one in complete_mappings(model):
         most = number(one.properties.get("ScalingConfig", {}).get("MaximumConcurrency"))
         wanted[one.function] = wanted.get(one.function, 0) + (most or 0)
     for function, most in wanted.items():
-        reserved = number(stack.properties(function).get("ReservedConcurrentExecutions"))
+        reserved = number(model.properties(function).get("ReservedConcurrentExecutions"))
         if reserved is not None and reserved < most:
             yield function, f"reserves {reserved:g} executions, its mappings start up to {most:g}"
 
@@ -115,12 +122,12 @@ def lambda_reserved_concurrency(stack: TemplateModel) -> Problems:
     requirements=("R4",),
     pitfalls=(49,),
 )
-def lambda_batching_window(stack: TemplateModel) -> Problems:
+def lambda_batching_window(model: TemplateModel) -> Problems:
     """A batch size above 10 has a batching window.
 
-    Lambda refuses the mapping otherwise.
+    Lambda rejects the mapping otherwise.
     """
-    for one in stack.event_source_mappings():
+    for one in model.event_source_mappings():
         size = number(one.properties.get("BatchSize", DEFAULT_BATCH))
         window = number(one.properties.get("MaximumBatchingWindowInSeconds", 0))
         if size is not None and window is not None and size > 10 and window < 1:
@@ -135,13 +142,14 @@ def lambda_batching_window(stack: TemplateModel) -> Problems:
     requirements=("R1",),
     pitfalls=(20,),
 )
-def lambda_unused_dlq_config(stack: TemplateModel) -> Problems:
+def lambda_unused_dlq_config(model: TemplateModel) -> Problems:
     """A function that SQS invokes has no dead-letter target of its own.
 
-    A function's own dead-letter target is for asynchronous calls, not for what SQS brings.
+    A function's own dead-letter target is for asynchronous invocations; messages from SQS never
+    reach it.
     """
-    for one in complete_mappings(stack):
-        if stack.properties(one.function).get("DeadLetterConfig"):
+    for one in complete_mappings(model):
+        if model.properties(one.function).get("DeadLetterConfig"):
             yield one.function, f"has a DeadLetterConfig, which {one.title} never uses"
         if one.properties.get("DestinationConfig"):
             yield one.title, "has a DestinationConfig, which SQS sources do not use"

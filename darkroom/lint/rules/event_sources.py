@@ -7,7 +7,8 @@ from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.policy_documents import as_list
-from darkroom.iam.evaluator import Request, allowed, like
+from darkroom.iam.evaluator import allowed, like
+from darkroom.iam.expectations.requests import by_service
 from darkroom.lint.rule import Problems, rule
 
 EVENTBRIDGE = "https://docs.aws.amazon.com/eventbridge/latest/userguide"
@@ -17,7 +18,7 @@ LONGEST_PATTERN = 2048
 
 @dataclass(frozen=True)
 class Delivery:
-    """A way that a service takes to a queue of the stack, on behalf of `source`, an ARN.
+    """A way that a service takes to a queue of the template, on behalf of `source`, an ARN.
 
     `title` is the rule or subscription.
     """
@@ -28,27 +29,27 @@ class Delivery:
     queue: str
 
 
-def deliveries(stack: TemplateModel) -> Iterator[Delivery]:
+def deliveries(model: TemplateModel) -> Iterator[Delivery]:
     """Yield each way to a work queue, and to where what cannot be delivered is kept."""
-    for title, service, source, ends in _feeds(stack):
+    for title, service, source, ends in _producers(model):
         for end in ends:
-            if queue := stack.logical_id(end, "SQS::Queue"):
+            if queue := model.logical_id(end, "SQS::Queue"):
                 yield Delivery(title, service, source, queue)
 
 
-def _feeds(stack: TemplateModel) -> Iterator[tuple[str, str, str, list[Any]]]:
-    for title, one in stack.resources_of_type("Events::Rule").items():
+def _producers(model: TemplateModel) -> Iterator[tuple[str, str, str, list[Any]]]:
+    for title, one in model.resources_of_type("Events::Rule").items():
         for target in one.get("Targets", []):
             ends = [target.get("Arn"), target.get("DeadLetterConfig", {}).get("Arn")]
-            yield title, "events.amazonaws.com", stack.arn(title), ends
-    for title, one in _subscriptions(stack):
+            yield title, "events.amazonaws.com", model.arn(title), ends
+    for title, one in _subscriptions(model):
         topic = str(one.get("TopicArn"))
         ends = [one.get("Endpoint"), _redrive(one).get("deadLetterTargetArn")]
         yield title, "sns.amazonaws.com", topic, ends
 
 
-def _subscriptions(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
-    for title, one in stack.resources_of_type("SNS::Subscription").items():
+def _subscriptions(model: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
+    for title, one in model.resources_of_type("SNS::Subscription").items():
         if one.get("Protocol") == "sqs":
             yield title, one
 
@@ -59,10 +60,10 @@ def _redrive(subscription: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _patterns(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
+def _patterns(model: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the rules of the stack's queues that look at S3's events, with their pattern."""
-    fed = {one.title for one in deliveries(stack)}
-    for title, one in stack.resources_of_type("Events::Rule").items():
+    fed = {one.title for one in deliveries(model)}
+    for title, one in model.resources_of_type("Events::Rule").items():
         pattern = one.get("EventPattern", {})
         if title in fed and isinstance(pattern, dict) and "aws.s3" in pattern.get("source", []):
             yield title, pattern
@@ -72,32 +73,24 @@ def _patterns(stack: TemplateModel) -> Iterator[tuple[str, dict[str, Any]]]:
     "DR-SQS-009",
     "error",
     remediation=(
-        "Allow the sender's service sqs:SendMessage on the queue, with aws:SourceArn the rule or"
-        " topic."
+        "Allow the service sqs:SendMessage on the queue, with aws:SourceArn the rule or topic."
     ),
     source=f"{EVENTBRIDGE}/eb-use-resource-based.html",
     requirements=("T5",),
     pitfalls=(32,),
 )
-def sqs_policy_event_source(stack: TemplateModel) -> Problems:
+def sqs_policy_event_source(model: TemplateModel) -> Problems:
     """A queue's policy lets exactly its EventBridge rule or SNS topic send.
 
-    EventBridge and SNS drop what a queue refuses; one that admits all takes anybody's.
+    EventBridge and SNS drop what a queue rejects; a policy that is too wide lets any rule or
+    topic send.
     """
-    for one in dict.fromkeys(deliveries(stack)):
+    for one in dict.fromkeys(deliveries(model)):
         for source, may in ((one.source, True), (f"{one.source}-other", False)):
-            request = Request(
-                action="sqs:SendMessage",
-                resource=stack.arn(one.queue),
-                principal=one.service,
-                context={
-                    "aws:SourceArn": source,
-                    "aws:SourceAccount": stack.account,
-                    "aws:SecureTransport": "true",
-                    "aws:PrincipalIsAWSService": "true",
-                },
+            request = by_service(
+                one.service, "sqs:SendMessage", model.arn(one.queue), **{"aws:SourceArn": source}
             )
-            if allowed(stack.resource_policy_statements(one.queue), request) is not may:
+            if allowed(model.resource_policy_statements(one.queue), request) is not may:
                 says = "may not send to" if may else "is not the only one that may send to"
                 yield one.title, f"{says} {one.queue}, by its policy for {one.service}"
 
@@ -109,19 +102,19 @@ def sqs_policy_event_source(stack: TemplateModel) -> Problems:
     source=f"{EVENTBRIDGE}/eb-rule-dlq.html",
     requirements=("R2", "T5"),
 )
-def events_target_dlq(stack: TemplateModel) -> Problems:
+def events_target_dlq(model: TemplateModel) -> Problems:
     """Rule targets and queue subscriptions have a dead-letter queue.
 
-    After a day of tries, and at once where a right is missing, the event is gone for ever.
+    After 24 hours of retries, or at once where a permission is missing, the event is lost.
     """
-    for title, one in stack.resources_of_type("Events::Rule").items():
+    for title, one in model.resources_of_type("Events::Rule").items():
         for target in one.get("Targets", []):
-            queue = stack.logical_id(target.get("Arn"), "SQS::Queue")
+            queue = model.logical_id(target.get("Arn"), "SQS::Queue")
             if queue and not target.get("DeadLetterConfig", {}).get("Arn"):
-                yield title, f"drops what it cannot deliver to {queue}"
-    for title, one in _subscriptions(stack):
+                yield title, f"drops events that it cannot deliver to {queue}"
+    for title, one in _subscriptions(model):
         if not _redrive(one).get("deadLetterTargetArn"):
-            yield title, "drops what it cannot deliver"
+            yield title, "drops messages that it cannot deliver"
 
 
 @rule(
@@ -132,15 +125,15 @@ def events_target_dlq(stack: TemplateModel) -> Problems:
     requirements=("T5",),
     pitfalls=(1,),
 )
-def events_target_depends_on_policy(stack: TemplateModel) -> Problems:
+def events_target_depends_on_policy(model: TemplateModel) -> Problems:
     """Rules and queue subscriptions depend on the queue's policy.
 
-    What comes before the policy is refused, which neither service tries again.
+    A message that comes before the policy is rejected, and neither service retries it.
     """
-    for one in dict.fromkeys(deliveries(stack)):
-        for policy in stack.resource_policies(one.queue):
-            if policy not in stack.dependencies(one.title):
-                yield one.title, f"does not wait for {policy}"
+    for one in dict.fromkeys(deliveries(model)):
+        for policy in model.resource_policies(one.queue):
+            if policy not in model.dependencies(one.title):
+                yield one.title, f"does not depend on {policy}"
 
 
 @rule(
@@ -151,12 +144,13 @@ def events_target_depends_on_policy(stack: TemplateModel) -> Problems:
     requirements=("T5",),
     pitfalls=(9,),
 )
-def sns_subscription_no_filter(stack: TemplateModel) -> Problems:
+def sns_subscription_no_filter(model: TemplateModel) -> Problems:
     """A queue's subscription has no filter policy.
 
-    What a filter does not match is lost without a trace, and the shape is somebody else's.
+    A message that the filter does not match is lost without a trace, and its publisher decides
+    its shape.
     """
-    for title, one in _subscriptions(stack):
+    for title, one in _subscriptions(model):
         if one.get("FilterPolicy"):
             yield title, "has a FilterPolicy"
 
@@ -170,12 +164,13 @@ def sns_subscription_no_filter(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events-list.html",
     requirements=("T2", "T5"),
 )
-def events_pattern_scope(stack: TemplateModel) -> Problems:
+def events_pattern_scope(model: TemplateModel) -> Problems:
     """A pattern for S3 events names the event, the bucket and the key's prefix.
 
-    A pattern that leaves one out brings every bucket's events, or every kind, of an account.
+    A pattern without one of these matches the events of every bucket, or every kind of event,
+    in the account.
     """
-    for title, pattern in _patterns(stack):
+    for title, pattern in _patterns(model):
         detail = pattern.get("detail", {})
         for what, named in (
             ("kind of event", pattern.get("detail-type")),
@@ -183,7 +178,7 @@ def events_pattern_scope(stack: TemplateModel) -> Problems:
             ("key", detail.get("object", {}).get("key")),
         ):
             if not named:
-                yield title, f"takes every {what}"
+                yield title, f"matches every {what}"
         if len(text := json.dumps(pattern)) > LONGEST_PATTERN:
             yield title, f"has a pattern of {len(text)} characters; {LONGEST_PATTERN} are allowed"
 
@@ -192,27 +187,27 @@ def events_pattern_scope(stack: TemplateModel) -> Problems:
     "DR-IAM-002",
     "warning",
     remediation=(
-        "Name in the role's and the endpoint's statements the prefixes that the rule names."
+        "Name the prefixes of the rule in the statements of the role and of the endpoint."
     ),
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html",
     requirements=("S5", "S6", "T5"),
 )
-def iam_external_bucket_prefix(stack: TemplateModel) -> Problems:
+def iam_external_bucket_prefix(model: TemplateModel) -> Problems:
     """Objects of an external bucket are read only under the prefixes of its rule.
 
-    What lies beside them in somebody's bucket is not this stack's to read.
+    The other objects of an external bucket are not for this stack to read.
     """
-    for _, pattern in _patterns(stack):
+    for _, pattern in _patterns(model):
         keys = pattern.get("detail", {}).get("object", {}).get("key", [])
         prefixes = [one["prefix"] for one in keys if isinstance(one, dict) and "prefix" in one]
         for name in pattern.get("detail", {}).get("bucket", {}).get("name", []):
-            elsewhere = f"arn:{stack.pseudo('Partition')}:s3:::{name}/-/elsewhere"
+            elsewhere = f"arn:{model.pseudo('Partition')}:s3:::{name}/-/elsewhere"
             if not prefixes or any("-/elsewhere".startswith(prefix) for prefix in prefixes):
                 continue
-            for title, statement in stack.all_statements():
+            for title, statement in model.all_statements():
                 actions = [str(one).lower() for one in as_list(statement.get("Action", []))]
                 reads = [one for one in actions if one.startswith("s3:getobject")]
                 if statement["Effect"] == "Allow" and any(
                     like(str(one), elsewhere) for one in statement.get("Resource", []) if reads
                 ):
-                    yield title, f"reads {name} beside {', '.join(prefixes)}"
+                    yield title, f"may read {name} outside of {', '.join(prefixes)}"

@@ -1,11 +1,12 @@
-"""Rules about functions: their rights, their log, their place in a network, their settings."""
+"""Rules about functions: permissions, log, network, settings."""
 
 import re
 from collections.abc import Iterator
 
 from darkroom.cloudformation.model import TemplateModel
 from darkroom.cloudformation.policy_documents import Statement, as_list
-from darkroom.iam.evaluator import Request, allowed, applies, like
+from darkroom.iam.evaluator import Request, applies, like
+from darkroom.lint.access import not_allowed
 from darkroom.lint.rule import Problems, rule
 
 VPC = "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"
@@ -16,7 +17,7 @@ KMS_CONTEXT = (
     "#encryption-context"
 )
 
-# What Lambda needs to place a function in a network, and so what its code must not be able to do.
+# What Lambda needs to run a function in a VPC, and so what its code must not be able to do.
 INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -31,22 +32,22 @@ SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENT
 ENVIRONMENT_LIMIT = 4096
 
 
-def _with_roles(stack: TemplateModel) -> Iterator[tuple[str, str]]:
-    """Yield each function with its role, where that is in the stack."""
-    for function in stack.resources_of_type("Lambda::Function"):
-        if role := stack.role_of(function):
+def _with_roles(model: TemplateModel) -> Iterator[tuple[str, str]]:
+    """Yield each function with its role, where that is in the template."""
+    for function in model.resources_of_type("Lambda::Function"):
+        if role := model.role_of(function):
             yield function, role
 
 
-def _in_network(stack: TemplateModel) -> Iterator[tuple[str, str]]:
-    for function, role in _with_roles(stack):
-        if stack.properties(function).get("VpcConfig", {}).get("SubnetIds"):
+def _in_network(model: TemplateModel) -> Iterator[tuple[str, str]]:
+    for function, role in _with_roles(model):
+        if model.properties(function).get("VpcConfig", {}).get("SubnetIds"):
             yield function, role
 
 
-def _has_vpc_policy(stack: TemplateModel, role: str) -> bool:
-    """Whether AWS's own policy for functions in a network is attached."""
-    names = stack.properties(role).get("ManagedPolicyArns", [])
+def _has_vpc_policy(model: TemplateModel, role: str) -> bool:
+    """Return whether AWS's managed policy for functions in a VPC is attached."""
+    names = model.properties(role).get("ManagedPolicyArns", [])
     return any(str(one).endswith("AWSLambdaVPCAccessExecutionRole") for one in names)
 
 
@@ -59,23 +60,22 @@ def _has_vpc_policy(stack: TemplateModel, role: str) -> bool:
     source=SQS_RIGHTS,
     requirements=("T1", "S5"),
 )
-def lambda_poll_permissions(stack: TemplateModel) -> Problems:
+def lambda_poll_permissions(model: TemplateModel) -> Problems:
     """The function's role may poll its queue.
 
-    Lambda polls as the function's role: without these the mapping cannot be created.
+    Lambda polls with the function's role: without these permissions the mapping cannot be
+    created.
     """
-    for one in stack.event_source_mappings():
-        role = stack.role_of(one.function) if one.function else ""
-        if not role or not one.queue or _has_sqs_policy(stack, role):
+    for one in model.event_source_mappings():
+        role = model.role_of(one.function) if one.function else ""
+        if not role or not one.queue or _has_sqs_policy(model, role):
             continue
-        for action in POLLING:
-            request = Request(action=action, resource=stack.arn(one.queue))
-            if not allowed(stack.role_statements(role), request):
-                yield role, f"lacks {action} on {one.queue}"
+        if missing := not_allowed(model.role_statements(role), POLLING, model.arn(one.queue)):
+            yield role, f"lacks {missing} on {one.queue}"
 
 
-def _has_sqs_policy(stack: TemplateModel, role: str) -> bool:
-    names = stack.properties(role).get("ManagedPolicyArns", [])
+def _has_sqs_policy(model: TemplateModel, role: str) -> bool:
+    names = model.properties(role).get("ManagedPolicyArns", [])
     return any(str(one).endswith("AWSLambdaSQSQueueExecutionRole") for one in names)
 
 
@@ -83,49 +83,48 @@ def _has_sqs_policy(stack: TemplateModel, role: str) -> bool:
     "DR-KMS-001",
     "error",
     remediation=(
-        "Grant kms:Decrypt (and kms:GenerateDataKey to write) on the key, where a condition names"
-        " an encryption context with the bucket's, the queue's or the function's ARN."
+        "Grant kms:Decrypt (and kms:GenerateDataKey to write) on the key; where a condition names"
+        " an encryption context, use the ARN of the bucket, queue or function."
     ),
     source=KMS_CONTEXT,
     requirements=("S5",),
     pitfalls=(3, 6),
 )
-def kms_role_access(stack: TemplateModel) -> Problems:
+def kms_role_access(model: TemplateModel) -> Problems:
     """The function's role may use the keys of what it reads and writes.
 
-    With bucket keys the context is the bucket, not the object: another one is refused.
+    With S3 Bucket Keys the encryption context is the bucket's ARN, not the object's: a
+    condition on the object's ARN denies the request.
     """
-    for function, role in _with_roles(stack):
-        granted = stack.role_statements(role)
-        for title, actions, context in _uses(stack, function, granted):
-            key = stack.kms_key_of(title)
-            for action in actions if key else ():
-                request = Request(action=action, resource=stack.arn(key), context=context)
-                if not allowed(granted, request):
-                    yield role, f"lacks {action} for what {key} encrypts in {title}"
+    for function, role in _with_roles(model):
+        granted = model.role_statements(role)
+        for title, actions, context in _uses(model, function, granted):
+            key = model.kms_key_of(title)
+            if key and (missing := not_allowed(granted, actions, model.arn(key), **context)):
+                yield role, f"lacks {missing} for what {key} encrypts in {title}"
 
 
 def _uses(
-    stack: TemplateModel, function: str, granted: list[Statement]
+    model: TemplateModel, function: str, granted: list[Statement]
 ) -> Iterator[tuple[str, tuple[str, ...], dict[str, str]]]:
-    """Yield what a function reads or writes encrypted, the key actions and the context."""
+    """Yield each encrypted resource that a function uses, the key actions and the context."""
     via = "kms:EncryptionContext"
-    if stack.properties(function).get("KmsKeyArn"):
-        here = stack.arn(function)
+    if model.properties(function).get("KmsKeyArn"):
+        here = model.arn(function)
         yield function, ("kms:Decrypt",), {f"{via}:aws:lambda:FunctionArn": here}
-    for one in stack.event_source_mappings():
+    for one in model.event_source_mappings():
         if one.queue and one.function == function:
-            yield one.queue, ("kms:Decrypt",), {f"{via}:aws:sqs:arn": stack.arn(one.queue)}
-    for bucket in stack.resources_of_type("S3::Bucket"):
+            yield one.queue, ("kms:Decrypt",), {f"{via}:aws:sqs:arn": model.arn(one.queue)}
+    for bucket in model.resources_of_type("S3::Bucket"):
         actions = [
             action
             for action, objects in (
                 ("kms:Decrypt", ("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject")),
                 ("kms:GenerateDataKey", ("s3:PutObject",)),
             )
-            if any(_reaches(granted, one, stack.arn(bucket)) for one in objects)
+            if any(_reaches(granted, one, model.arn(bucket)) for one in objects)
         ]
-        yield bucket, tuple(actions), {f"{via}:aws:s3:arn": stack.arn(bucket)}
+        yield bucket, tuple(actions), {f"{via}:aws:s3:arn": model.arn(bucket)}
 
 
 def _reaches(granted: list[Statement], action: str, bucket_arn: str) -> bool:
@@ -150,21 +149,22 @@ def _reaches(granted: list[Statement], action: str, bucket_arn: str) -> bool:
     requirements=("O1",),
     pitfalls=(27,),
 )
-def lambda_log_group(stack: TemplateModel) -> Problems:
+def lambda_log_group(model: TemplateModel) -> Problems:
     """The function's log group is in the template and created before the function.
 
-    Lambda would create one itself, without key and retention, in the next deployment's way.
+    Otherwise Lambda creates the log group, without key and retention, and the next deployment
+    fails because it exists.
     """
-    for function, properties in stack.resources_of_type("Lambda::Function").items():
+    for function, properties in model.resources_of_type("Lambda::Function").items():
         named = properties.get("LoggingConfig", {}).get("LogGroup")
-        group = stack.logical_id(
-            named or f"/aws/lambda/{stack.name(function)}",
+        group = model.logical_id(
+            named or f"/aws/lambda/{model.name(function)}",
             "Logs::LogGroup",
         )
         if not group:
             yield function, "has no log group in the stack"
-        elif group not in stack.dependencies(function):
-            yield function, f"does not wait for its log group {group}"
+        elif group not in model.dependencies(function):
+            yield function, f"does not depend on its log group {group}"
 
 
 @rule(
@@ -177,19 +177,20 @@ def lambda_log_group(stack: TemplateModel) -> Problems:
     requirements=("O1",),
     pitfalls=(27,),
 )
-def iam_create_log_group(stack: TemplateModel) -> Problems:
+def iam_create_log_group(model: TemplateModel) -> Problems:
     """No role may create log groups.
 
-    A late log line after the stack's deletion re-creates the group: the next deploy fails.
+    A late log line after the stack's deletion re-creates the log group, and the next deployment
+    fails.
     """
-    for title, statement in stack.all_statements():
+    for title, statement in model.all_statements():
         if statement["Effect"] == "Allow" and any(
             like(one, "logs:CreateLogGroup", ignore_case=True)
             for one in statement.get("Action", [])
         ):
             yield title, "allows logs:CreateLogGroup"
-    for _, role in _with_roles(stack):
-        for policy in stack.properties(role).get("ManagedPolicyArns", []):
+    for _, role in _with_roles(model):
+        for policy in model.properties(role).get("ManagedPolicyArns", []):
             if re.search(r"service-role/AWSLambda\w+ExecutionRole$", str(policy)):
                 yield role, f"has {str(policy).rpartition('/')[2]}, with logs:CreateLogGroup"
 
@@ -201,23 +202,23 @@ def iam_create_log_group(stack: TemplateModel) -> Problems:
     source=LOGS,
     requirements=("O1",),
 )
-def lambda_log_permissions(stack: TemplateModel) -> Problems:
+def lambda_log_permissions(model: TemplateModel) -> Problems:
     """The function's role may write to its log group.
 
-    Without the right the function runs and says nothing: nobody sees why it fails.
+    Without the permissions the function runs and logs nothing: nobody sees why it fails.
     """
-    for function, role in _with_roles(stack):
-        config = stack.properties(function).get("LoggingConfig", {})
-        group = stack.logical_id(
-            config.get("LogGroup") or f"/aws/lambda/{stack.name(function)}", "Logs::LogGroup"
+    for function, role in _with_roles(model):
+        config = model.properties(function).get("LoggingConfig", {})
+        group = model.logical_id(
+            config.get("LogGroup") or f"/aws/lambda/{model.name(function)}", "Logs::LogGroup"
         )
-        managed = stack.properties(role).get("ManagedPolicyArns", [])
+        managed = model.properties(role).get("ManagedPolicyArns", [])
         if not group or any("ExecutionRole" in str(one) for one in managed):
             continue
-        for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-            resource = f"{stack.arn(group).removesuffix('*')}log-stream:x"
-            if not allowed(stack.role_statements(role), Request(action=action, resource=resource)):
-                yield role, f"lacks {action} on {group}"
+        actions = ("logs:CreateLogStream", "logs:PutLogEvents")
+        resource = f"{model.arn(group).removesuffix('*')}log-stream:x"
+        if missing := not_allowed(model.role_statements(role), actions, resource):
+            yield role, f"lacks {missing} on {group}"
 
 
 @rule(
@@ -230,19 +231,18 @@ def lambda_log_permissions(stack: TemplateModel) -> Problems:
     source=f"{VPC}#configuration-vpc-permissions",
     requirements=("S6",),
 )
-def lambda_eni_permissions(stack: TemplateModel) -> Problems:
+def lambda_eni_permissions(model: TemplateModel) -> Problems:
     """The role of a function in a VPC may manage network interfaces.
 
-    Lambda places the function in its network with the role's rights.
+    Lambda manages the function's network interfaces with the function's role.
     """
-    for _, role in _in_network(stack):
-        if _has_vpc_policy(stack, role):
+    for _, role in _in_network(model):
+        if _has_vpc_policy(model, role):
             continue
-        here = f"arn:{stack.pseudo('Partition')}:ec2:{stack.pseudo('Region')}:{stack.account}"
+        here = f"arn:{model.pseudo('Partition')}:ec2:{model.pseudo('Region')}:{model.account}"
         resource = f"{here}:network-interface/eni-0"
-        for action in INTERFACES:
-            if not allowed(stack.role_statements(role), Request(action=action, resource=resource)):
-                yield role, f"lacks {action}"
+        if missing := not_allowed(model.role_statements(role), INTERFACES, resource):
+            yield role, f"lacks {missing}"
 
 
 @rule(
@@ -255,89 +255,92 @@ def lambda_eni_permissions(stack: TemplateModel) -> Problems:
     requirements=("S7",),
     pitfalls=(23,),
 )
-def lambda_eni_permissions_denied(stack: TemplateModel) -> Problems:
+def lambda_eni_permissions_denied(model: TemplateModel) -> Problems:
     """The function's code is denied the network interface permissions of its role.
 
-    What Lambda may do to the network on behalf of the function, its code could do as well.
+    The function's code has the permissions of its role: it could change the network as Lambda
+    does.
     """
-    for function, role in _in_network(stack):
-        code = {"lambda:SourceFunctionArn": stack.arn(function)}
-        denies = [one for one in stack.role_statements(role) if one["Effect"] == "Deny"]
+    for function, role in _in_network(model):
+        code = {"lambda:SourceFunctionArn": model.arn(function)}
+        denies = [one for one in model.role_statements(role) if one["Effect"] == "Deny"]
         for action in INTERFACES:
             request = Request(action=action, context=code)
             if not any(applies(one, request) for one in denies):
                 yield role, f"lets the code of {function} call {action}"
                 break
-        # The same refusal without its condition would keep Lambda itself out.
+        # The same Deny without its condition would apply to Lambda itself.
         if any(applies(one, Request(action=INTERFACES[0])) for one in denies):
-            yield role, f"refuses {INTERFACES[0]} to Lambda itself"
+            yield role, f"denies {INTERFACES[0]} to Lambda itself"
 
 
 @rule(
     "DR-VPC-001",
     "warning",
     remediation=(
-        "Let each security group of the function depend on what grants the interface rights."
+        "Let each security group of the function depend on the resource that grants the network"
+        " interface permissions."
     ),
     source=f"{VPC}#configuration-vpc-permissions",
     pitfalls=(22,),
 )
-def vpc_eni_deletion_order(stack: TemplateModel) -> Problems:
+def vpc_eni_deletion_order(model: TemplateModel) -> Problems:
     """The function's security groups are deleted before its network interface permissions.
 
     Deleted in another order, the interfaces stay and the deletion hangs for up to 45 minutes.
     """
-    for function, role in _in_network(stack):
-        if _has_vpc_policy(stack, role):
+    for function, role in _in_network(model):
+        if _has_vpc_policy(model, role):
             holders = {role}
         else:
             holders = {
                 title
-                for title, _ in stack.active_resources()
-                if stack.type_of(title) in ("IAM::Role", "IAM::Policy", "IAM::ManagedPolicy")
-                and (title == role or role in stack.dependencies(title))
+                for title, _ in model.active_resources()
+                if model.type_of(title) in ("IAM::Role", "IAM::Policy", "IAM::ManagedPolicy")
+                and (title == role or role in model.dependencies(title))
                 and any(
                     one["Effect"] == "Allow"
                     and any(
                         like(each, "ec2:DeleteNetworkInterface", ignore_case=True)
                         for each in one.get("Action", [])
                     )
-                    for one in stack.statements(title)
+                    for one in model.statements(title)
                 )
             }
-        for value in stack.properties(function)["VpcConfig"].get("SecurityGroupIds", []):
-            group = stack.logical_id(value, "EC2::SecurityGroup")
-            if group and not holders & stack.dependencies(group):
-                yield group, f"does not wait for {', '.join(sorted(holders)) or role}"
+        for value in model.properties(function)["VpcConfig"].get("SecurityGroupIds", []):
+            group = model.logical_id(value, "EC2::SecurityGroup")
+            if group and not holders & model.dependencies(group):
+                yield group, f"does not depend on {', '.join(sorted(holders)) or role}"
 
 
 @rule(
     "DR-LAMBDA-012",
     "error",
     remediation=(
-        "Write to another bucket than the one that is announced, and set RecursiveLoop: Terminate."
+        "Write to a bucket other than the source bucket, and set RecursiveLoop: Terminate."
     ),
     source="https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html",
     requirements=("R5",),
     pitfalls=(16,),
 )
-def lambda_recursive_loop(stack: TemplateModel) -> Problems:
+def lambda_recursive_loop(model: TemplateModel) -> Problems:
     """The function does not write to the bucket whose events invoke it.
 
-    What the function writes where uploads are announced wakes it again, for ever.
+    An object that the function writes to its source bucket invokes the function again, without
+    end.
     """
-    for one in stack.event_source_mappings():
+    for one in model.event_source_mappings():
         if not one.function:
             continue
-        properties = stack.properties(one.function)
+        properties = model.properties(one.function)
         if properties.get("RecursiveLoop") == "Allow":
             yield one.function, "allows recursive loops"
-        role = stack.role_of(one.function)
-        for bucket in {b for b, _, queue in stack.queue_notifications() if queue == one.queue}:
-            if role and _reaches(stack.role_statements(role), "s3:PutObject", stack.arn(bucket)):
-                yield role, f"may write to {bucket}, whose uploads {one.function} works on"
+        role = model.role_of(one.function)
+        for bucket in {b for b, _, queue in model.queue_notifications() if queue == one.queue}:
+            if role and _reaches(model.role_statements(role), "s3:PutObject", model.arn(bucket)):
+                yield role, f"may write to {bucket}, whose events invoke {one.function}"
             variables = properties.get("Environment", {}).get("Variables", {})
-            named = [name for name, v in variables.items() if stack.mentions(v, bucket)]
+            named = [name for name, v in variables.items() if model.mentions(v, bucket)]
             if len(named) > 1:
                 yield one.function, f"has {' and '.join(named)} both naming {bucket}"
 
@@ -349,12 +352,12 @@ def lambda_recursive_loop(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html",
     requirements=("S7",),
 )
-def lambda_environment_secret(stack: TemplateModel) -> Problems:
+def lambda_environment_secret(model: TemplateModel) -> Problems:
     """Environment variables hold no secret.
 
-    Whoever may read the function's configuration reads its environment.
+    Everyone who may read the function's configuration can read its environment variables.
     """
-    for function, properties in stack.resources_of_type("Lambda::Function").items():
+    for function, properties in model.resources_of_type("Lambda::Function").items():
         for name, value in properties.get("Environment", {}).get("Variables", {}).items():
             if SECRET.search(name) and value and "arn:" not in str(value):
                 yield function, f"has the environment variable {name}"
@@ -367,12 +370,12 @@ def lambda_environment_secret(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
     pitfalls=(31,),
 )
-def lambda_environment_size(stack: TemplateModel) -> Problems:
+def lambda_environment_size(model: TemplateModel) -> Problems:
     """Environment variables stay within 4 KB.
 
-    Lambda refuses more than 4 KB of environment variables.
+    Lambda rejects more than 4 KB of environment variables.
     """
-    for function, properties in stack.resources_of_type("Lambda::Function").items():
+    for function, properties in model.resources_of_type("Lambda::Function").items():
         variables = properties.get("Environment", {}).get("Variables", {})
         size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
         if size > ENVIRONMENT_LIMIT:
@@ -382,19 +385,19 @@ def lambda_environment_size(stack: TemplateModel) -> Problems:
 @rule(
     "DR-LAMBDA-015",
     "warning",
-    remediation="Take the key from a parameter, and name the package by its content's hash.",
+    remediation="Take the key from a parameter, and name the package by the hash of its content.",
     source="https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
     "aws-properties-lambda-function-code.html",
     requirements=("D1",),
     pitfalls=(37,),
 )
-def lambda_code_key(stack: TemplateModel) -> Problems:
+def lambda_code_key(model: TemplateModel) -> Problems:
     """The S3 key of the function's code changes with the code.
 
     New code under the same key does not update the function: CloudFormation sees no change.
     """
-    for function, resource in stack.active_resources():
-        if stack.type_of(function) == "Lambda::Function":
+    for function, resource in model.active_resources():
+        if model.type_of(function) == "Lambda::Function":
             code = resource["Properties"].get("Code", {})
             if isinstance(code.get("S3Key"), str) and "S3ObjectVersion" not in code:
                 yield function, f"always takes its code from {code['S3Key']!r}"
@@ -407,16 +410,16 @@ def lambda_code_key(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
     requirements=("S8",),
 )
-def iam_permissions_boundary(stack: TemplateModel) -> Problems:
+def iam_permissions_boundary(model: TemplateModel) -> Problems:
     """Every role has the permissions boundary that one role has.
 
-    A boundary that one role lacks is no boundary: organisations refuse such a stack.
+    Organizations that require a boundary reject a stack in which one role lacks it.
     """
-    roles = stack.resources_of_type("IAM::Role")
+    roles = model.resources_of_type("IAM::Role")
     if any("PermissionsBoundary" in one for one in roles.values()):
         for title, properties in roles.items():
             if "PermissionsBoundary" not in properties:
-                yield title, "has no permissions boundary, other roles of the stack have one"
+                yield title, "has no permissions boundary, and another role has one"
 
 
 @rule(
@@ -426,13 +429,13 @@ def iam_permissions_boundary(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
     requirements=("S5",),
 )
-def iam_lambda_trust(stack: TemplateModel) -> Problems:
+def iam_lambda_trust(model: TemplateModel) -> Problems:
     """A function's role trusts Lambda and nothing else.
 
-    Lambda cannot assume a role that does not trust it; others should not.
+    Lambda cannot assume a role that does not trust it; other services should not.
     """
-    for function, role in _with_roles(stack):
-        document = stack.properties(role).get("AssumeRolePolicyDocument", {})
+    for function, role in _with_roles(model):
+        document = model.properties(role).get("AssumeRolePolicyDocument", {})
         trusted = {
             str(name)
             for one in as_list(document.get("Statement", []))
@@ -460,15 +463,14 @@ def iam_lambda_trust(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html",
     requirements=("O1", "S5"),
 )
-def lambda_tracing_permissions(stack: TemplateModel) -> Problems:
+def lambda_tracing_permissions(model: TemplateModel) -> Problems:
     """The role of a traced function may send traces.
 
-    Lambda sends traces as the function's role: without the rights there are none, in silence.
+    Lambda sends traces with the function's role: without the permissions there are none, and no
+    error.
     """
-    for function, role in _with_roles(stack):
-        tracing = stack.properties(function).get("TracingConfig", {})
-        if tracing.get("Mode") == "Active":
-            for action in SEND_TRACES:
-                request = Request(action=action, resource="*", principal=stack.arn(role))
-                if not allowed(stack.role_statements(role), request):
-                    yield role, f"lacks {action}, and {function} is traced"
+    for function, role in _with_roles(model):
+        tracing = model.properties(function).get("TracingConfig", {})
+        missing = not_allowed(model.role_statements(role), SEND_TRACES)
+        if missing and tracing.get("Mode") == "Active":
+            yield role, f"lacks {missing}, and {function} is traced"

@@ -3,7 +3,9 @@
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel
-from darkroom.iam.evaluator import Request, allowed
+from darkroom.iam.evaluator import allowed
+from darkroom.iam.expectations.requests import by_service
+from darkroom.lint.access import not_allowed
 from darkroom.lint.rule import Problems, rule
 
 FIREHOSE = "https://docs.aws.amazon.com/firehose/latest/dev"
@@ -16,23 +18,23 @@ FIREHOSE = "https://docs.aws.amazon.com/firehose/latest/dev"
     source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/Working-with-log-groups-and-streams.html",
     requirements=("O1",),
 )
-def logs_retention(stack: TemplateModel) -> Problems:
+def logs_retention(model: TemplateModel) -> Problems:
     """A log group has a retention period.
 
-    By default logs are kept, and paid for, for ever.
+    By default logs are kept, and paid for, forever.
     """
-    for title, group in stack.resources_of_type("Logs::LogGroup").items():
+    for title, group in model.resources_of_type("Logs::LogGroup").items():
         if "RetentionInDays" not in group:
-            yield title, "keeps its logs for ever"
+            yield title, "keeps its logs forever"
 
 
-def _delivered(stack: TemplateModel) -> dict[str, dict[str, Any]]:
+def _delivered(model: TemplateModel) -> dict[str, dict[str, Any]]:
     """Return the delivery streams that log groups feed, with their S3 destination."""
     return {
-        stream: stack.properties(stream).get("ExtendedS3DestinationConfiguration", {})
-        for one in stack.resources_of_type("Logs::SubscriptionFilter").values()
+        stream: model.properties(stream).get("ExtendedS3DestinationConfiguration", {})
+        for one in model.resources_of_type("Logs::SubscriptionFilter").values()
         if (
-            stream := stack.logical_id(one.get("DestinationArn"), "KinesisFirehose::DeliveryStream")
+            stream := model.logical_id(one.get("DestinationArn"), "KinesisFirehose::DeliveryStream")
         )
     }
 
@@ -48,23 +50,24 @@ def _delivered(stack: TemplateModel) -> dict[str, dict[str, Any]]:
     requirements=("O6",),
     pitfalls=(48,),
 )
-def firehose_decompression(stack: TemplateModel) -> Problems:
+def firehose_decompression(model: TemplateModel) -> Problems:
     """A stream of log events decompresses them, extracts the messages and compresses once.
 
-    Log events arrive compressed, several in a record: unread objects, or compressed twice.
+    Log events arrive compressed, several in a record: the objects become unreadable, or are
+    compressed twice.
     """
-    for stream, destination in _delivered(stack).items():
+    for stream, destination in _delivered(model).items():
         processing = destination.get("ProcessingConfiguration", {})
         kinds = [one.get("Type") for one in processing.get("Processors", [])]
         if "Decompression" not in kinds or str(processing.get("Enabled")).lower() != "true":
             if destination.get("CompressionFormat", "UNCOMPRESSED") != "UNCOMPRESSED":
-                yield stream, "compresses what is compressed already"
+                yield stream, "compresses what is already compressed"
             else:
-                yield stream, "does not decompress the log events it is sent"
+                yield stream, "does not decompress the log events that it receives"
         elif "CloudWatchLogProcessing" not in kinds:
-            yield stream, "does not take the messages out of the log events"
+            yield stream, "does not extract the messages from the log events"
         elif destination.get("CompressionFormat", "UNCOMPRESSED") == "UNCOMPRESSED":
-            yield stream, "stores decompressed log lines as they are, several times their size"
+            yield stream, "stores decompressed log lines uncompressed"
 
 
 @rule(
@@ -77,41 +80,37 @@ def firehose_decompression(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html",
     requirements=("O6", "S5"),
 )
-def logs_subscription_permissions(stack: TemplateModel) -> Problems:
+def logs_subscription_permissions(model: TemplateModel) -> Problems:
     """A subscription filter's role may be assumed and may write to the delivery stream.
 
-    CloudWatch Logs tries once when the subscription is made, and later drops in silence.
+    CloudWatch Logs tests a subscription once, when it is made, and later drops log events
+    without an error.
     """
-    for title, properties in stack.resources_of_type("Logs::SubscriptionFilter").items():
-        stream = stack.logical_id(
+    for title, properties in model.resources_of_type("Logs::SubscriptionFilter").items():
+        stream = model.logical_id(
             properties.get("DestinationArn"), "KinesisFirehose::DeliveryStream"
         )
-        role = stack.logical_id(properties.get("RoleArn"), "IAM::Role")
+        role = model.logical_id(properties.get("RoleArn"), "IAM::Role")
         if not stream:
             continue
         if not role:
             yield title, "has no role to send as"
             continue
         group = f"log-group:{properties.get('LogGroupName')}:*"
-        here = f"{stack.pseudo('Region')}:{stack.account}"
-        context = {
-            "aws:SourceArn": f"arn:{stack.pseudo('Partition')}:logs:{here}:{group}",
-            "aws:SourceAccount": stack.account,
-        }
-        regional = f"logs.{stack.pseudo('Region')}.{stack.pseudo('URLSuffix')}"
+        here = f"{model.pseudo('Region')}:{model.account}"
+        source = f"arn:{model.pseudo('Partition')}:logs:{here}:{group}"
+        regional = f"logs.{model.pseudo('Region')}.{model.pseudo('URLSuffix')}"
         if not any(
             allowed(
-                stack.trust_statements(role),
-                Request(action="sts:AssumeRole", principal=service, context=context),
+                model.trust_statements(role),
+                by_service(service, "sts:AssumeRole", "*", **{"aws:SourceArn": source}),
             )
             for service in ("logs.amazonaws.com", regional)
         ):
             yield role, f"does not let logs.amazonaws.com assume it for {title}"
-        for action in ("firehose:PutRecord", "firehose:PutRecordBatch"):
-            if not allowed(
-                stack.role_statements(role), Request(action=action, resource=stack.arn(stream))
-            ):
-                yield role, f"lacks {action} on {stream}"
+        actions = ("firehose:PutRecord", "firehose:PutRecordBatch")
+        if missing := not_allowed(model.role_statements(role), actions, model.arn(stream)):
+            yield role, f"lacks {missing} on {stream}"
 
 
 @rule(
@@ -124,26 +123,27 @@ def logs_subscription_permissions(stack: TemplateModel) -> Problems:
     source=f"{FIREHOSE}/monitoring-with-cloudwatch-logs.html",
     requirements=("O2", "O6"),
 )
-def firehose_error_logging(stack: TemplateModel) -> Problems:
+def firehose_error_logging(model: TemplateModel) -> Problems:
     """A stream of log events logs delivery errors where no subscription reads them.
 
-    Without it nobody learns why logs do not arrive; told into its own source, it never ends.
+    Without it nobody learns why logs do not arrive; errors that are logged to the stream's own
+    source never end.
     """
     known = {
         (str(one.get("LogGroupName")), str(one.get("LogStreamName")))
-        for one in stack.resources_of_type("Logs::LogStream").values()
+        for one in model.resources_of_type("Logs::LogStream").values()
     }
-    for stream, destination in _delivered(stack).items():
+    for stream, destination in _delivered(model).items():
         options = destination.get("CloudWatchLoggingOptions", {})
         group, name = str(options.get("LogGroupName")), str(options.get("LogStreamName"))
         if str(options.get("Enabled")).lower() != "true":
-            yield stream, "does not tell why a delivery failed"
+            yield stream, "does not log delivery errors"
             continue
         if (group, name) not in known:
-            yield stream, f"tells failures to {group} {name}, which nobody makes"
-        for title, one in stack.resources_of_type("Logs::SubscriptionFilter").items():
+            yield stream, f"logs delivery errors to {group} {name}, which does not exist"
+        for title, one in model.resources_of_type("Logs::SubscriptionFilter").items():
             if str(one.get("LogGroupName")) == group:
-                yield stream, f"tells failures to {group}, which {title} sends to a stream"
+                yield stream, f"logs delivery errors to {group}, which {title} sends to a stream"
 
 
 @rule(
@@ -154,21 +154,21 @@ def firehose_error_logging(stack: TemplateModel) -> Problems:
     requirements=("O6",),
     pitfalls=(51,),
 )
-def s3_lifecycle_logs(stack: TemplateModel) -> Problems:
+def s3_lifecycle_logs(model: TemplateModel) -> Problems:
     """A bucket that logs are delivered to expires them.
 
-    Logs hold names of people's files: kept for ever they are a cost and a liability.
+    Logs contain the names of people's files: kept forever, they are a cost and a liability.
     """
     buckets = {
-        stack.logical_id(one.get("BucketARN"), "S3::Bucket") for one in _delivered(stack).values()
+        model.logical_id(one.get("BucketARN"), "S3::Bucket") for one in _delivered(model).values()
     }
-    for bucket in sorted((buckets | stack.access_log_buckets()) - {""}):
-        rules = stack.properties(bucket).get("LifecycleConfiguration", {}).get("Rules", [])
+    for bucket in sorted((buckets | model.access_log_buckets()) - {""}):
+        rules = model.properties(bucket).get("LifecycleConfiguration", {}).get("Rules", [])
         if not any(
             one.get("Status") == "Enabled" and "ExpirationInDays" in one and "Prefix" not in one
             for one in rules
         ):
-            yield bucket, "keeps logs for ever"
+            yield bucket, "keeps logs forever"
 
 
 @rule(
@@ -181,33 +181,26 @@ def s3_lifecycle_logs(stack: TemplateModel) -> Problems:
     source=f"{FIREHOSE}/encryption.html",
     requirements=("O6", "S4"),
 )
-def firehose_permissions(stack: TemplateModel) -> Problems:
+def firehose_permissions(model: TemplateModel) -> Problems:
     """A delivery stream's role may write to its bucket and use the bucket's key.
 
     A stream that may not use its bucket's key delivers nothing.
     """
-    for stream, properties in stack.resources_of_type("KinesisFirehose::DeliveryStream").items():
+    for stream, properties in model.resources_of_type("KinesisFirehose::DeliveryStream").items():
         destination = properties.get("ExtendedS3DestinationConfiguration", {})
-        bucket = stack.logical_id(destination.get("BucketARN"), "S3::Bucket")
-        role = stack.logical_id(destination.get("RoleARN"), "IAM::Role")
+        bucket = model.logical_id(destination.get("BucketARN"), "S3::Bucket")
+        role = model.logical_id(destination.get("RoleARN"), "IAM::Role")
         if not bucket or not role:
             continue
-        wants: list[tuple[str, str, dict[str, str]]] = [
-            ("s3:PutObject", f"{stack.arn(bucket)}/x", {})
-        ]
-        if key := stack.kms_key_of(bucket):
-            region, partition = stack.pseudo("Region"), stack.pseudo("URLSuffix")
-            context = {
-                "kms:EncryptionContext:aws:s3:arn": stack.arn(bucket),
-                "kms:ViaService": f"s3.{region}.{partition}",
-            }
-            wants.append(("kms:GenerateDataKey", stack.arn(key), context))
+        granted = model.role_statements(role)
         prefix = str(destination.get("Prefix", "")).partition("!{")[0]
-        for action, resource, context in wants:
-            if action == "s3:PutObject":
-                resource = f"{stack.arn(bucket)}/{prefix}x"
-            if not allowed(
-                stack.role_statements(role),
-                Request(action=action, resource=resource, context=context),
-            ):
-                yield role, f"lacks {action} for what {stream} delivers to {bucket}"
+        missing = [not_allowed(granted, ["s3:PutObject"], f"{model.arn(bucket)}/{prefix}x")]
+        if key := model.kms_key_of(bucket):
+            context = {
+                "kms:EncryptionContext:aws:s3:arn": model.arn(bucket),
+                "kms:ViaService": f"s3.{model.pseudo('Region')}.{model.pseudo('URLSuffix')}",
+            }
+            missing.append(not_allowed(granted, ["kms:GenerateDataKey"], model.arn(key), **context))
+        if any(missing):
+            actions = ", ".join(filter(None, missing))
+            yield role, f"lacks {actions} for what {stream} delivers to {bucket}"

@@ -1,11 +1,13 @@
-"""Rules about networks: no road out, and every door open to exactly what passes it."""
+"""Rules about VPCs, subnets, security groups and flow logs."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel
-from darkroom.iam.evaluator import Request, allowed
+from darkroom.iam.evaluator import allowed
+from darkroom.iam.expectations.requests import by_service
+from darkroom.lint.access import not_allowed
 from darkroom.lint.rule import Problems, rule
 from darkroom.lint.rules.endpoints import (
     EGRESS_TYPES,
@@ -38,15 +40,15 @@ PUBLIC = (
 LOOPBACK = "127.0.0.1/32"  # the usual way to say "nowhere": no rule at all means everywhere
 
 
-def _rules(stack: TemplateModel, group: str, direction: str) -> list[dict[str, Any]]:
+def _rules(model: TemplateModel, group: str, direction: str) -> list[dict[str, Any]]:
     """Return a security group's Ingress or Egress rules, wherever they are written."""
-    inline = stack.properties(group).get(f"SecurityGroup{direction}", [])
+    inline = model.properties(group).get(f"SecurityGroup{direction}", [])
     return [
         *inline,
         *(
             one
-            for one in stack.resources_of_type(f"EC2::SecurityGroup{direction}").values()
-            if stack.logical_id(one.get("GroupId")) == group
+            for one in model.resources_of_type(f"EC2::SecurityGroup{direction}").values()
+            if model.logical_id(one.get("GroupId")) == group
         ),
     ]
 
@@ -54,27 +56,27 @@ def _rules(stack: TemplateModel, group: str, direction: str) -> list[dict[str, A
 @rule(
     "DR-VPC-002",
     "warning",
-    remediation="Remove it; what the function calls gets an endpoint.",
+    remediation="Remove it; add an endpoint for each service that the function calls.",
     source=f"{VPC}/VPC_Internet_Gateway.html",
     requirements=("S6",),
 )
-def vpc_no_egress(stack: TemplateModel) -> Problems:
+def vpc_no_egress(model: TemplateModel) -> Problems:
     """The VPC has no route to the internet or to another network.
 
-    Code that can reach the internet can carry data there.
+    Code that can reach the internet can send data there.
     """
-    if not any(True for _ in functions_in_vpc(stack)):
+    if not any(True for _ in functions_in_vpc(model)):
         return
     for kind in EGRESS_TYPES:
-        for title in stack.resources_of_type(kind):
-            yield title, f"is a road out of the network ({kind})"
-    for title, route in stack.resources_of_type("EC2::Route").items():
+        for title in model.resources_of_type(kind):
+            yield title, f"connects the VPC to another network ({kind})"
+    for title, route in model.resources_of_type("EC2::Route").items():
         for target in route.keys() - set(ROUTED):
-            yield title, f"leads out of the network by {target}"
-    for title, _ in stack.active_resources():
-        for name in PUBLIC if stack.type_of(title).startswith("EC2::") else ():
-            if any(str(one).lower() != "false" for one in _values(stack.properties(title), name)):
-                yield title, f"gives public addresses by {name}"
+            yield title, f"routes out of the VPC through {target}"
+    for title, _ in model.active_resources():
+        for name in PUBLIC if model.type_of(title).startswith("EC2::") else ():
+            if any(str(one).lower() != "false" for one in _values(model.properties(title), name)):
+                yield title, f"gives public addresses ({name})"
 
 
 @rule(
@@ -88,96 +90,98 @@ def vpc_no_egress(stack: TemplateModel) -> Problems:
     requirements=("S6",),
     pitfalls=(25,),
 )
-def vpc_security_group_egress(stack: TemplateModel) -> Problems:
+def vpc_security_group_egress(model: TemplateModel) -> Problems:
     """Security groups let traffic out only to endpoints, on TCP 443.
 
-    A group that states no egress allows all of it.
+    A security group without egress rules allows all traffic out.
     """
-    if not any(True for _ in functions_in_vpc(stack)):
+    if not any(True for _ in functions_in_vpc(model)):
         return
-    for group in stack.resources_of_type("EC2::SecurityGroup"):
-        rules = _rules(stack, group, "Egress")
+    for group in model.resources_of_type("EC2::SecurityGroup"):
+        rules = _rules(model, group, "Egress")
         if not rules:
-            yield group, "states no egress: everything, everywhere"
+            yield group, "has no egress rules: it allows all traffic out"
         for one in rules:
             where = one.get("CidrIp", one.get("CidrIpv6"))
             if where == LOOPBACK:
                 continue
             if where is not None:
-                yield group, f"lets traffic out to {where}"
+                yield group, f"allows traffic out to {where}"
             elif (str(one.get("IpProtocol")), str(one.get("FromPort")), str(one.get("ToPort"))) != (
                 "tcp",
                 "443",
                 "443",
             ):
-                yield group, "lets out more than TCP 443, which is all that endpoints speak"
+                yield group, "allows more out than TCP 443, the only port of endpoints"
 
 
 @rule(
     "DR-VPC-004",
     "error",
     remediation=(
-        "Let the function's group out to the prefix list or the endpoint's group, and the"
+        "Allow the function's group out to the prefix list or the endpoint's group, and the"
         " endpoint's group in from the function's, both TCP 443."
     ),
     source=f"{PRIVATELINK}/create-interface-endpoint.html",
     requirements=("S6",),
     pitfalls=(45,),
 )
-def vpc_security_group_endpoint_access(stack: TemplateModel) -> Problems:
+def vpc_security_group_endpoint_access(model: TemplateModel) -> Problems:
     """Security groups let the function reach its endpoints.
 
-    A call that a security group drops hangs to its time-out.
+    A call that a security group drops hangs until it times out.
     """
-    for function, config in functions_in_vpc(stack):
-        groups = [stack.logical_id(one, "EC2::SecurityGroup") for one in config["SecurityGroupIds"]]
-        out = [one for group in groups if group for one in _rules(stack, group, "Egress")]
+    for function, config in functions_in_vpc(model):
+        groups = [model.logical_id(one, "EC2::SecurityGroup") for one in config["SecurityGroupIds"]]
+        out = [one for group in groups if group for one in _rules(model, group, "Egress")]
         if not all(groups) or any(one.get("CidrIp") == "0.0.0.0/0" for one in out):
             continue
-        called = called_services(stack, function)
-        for title, properties, service in vpc_endpoints(stack):
+        called = called_services(model, function)
+        for title, properties, service in vpc_endpoints(model):
             if called and service not in called:
                 continue
             if properties.get("VpcEndpointType", "Gateway") == "Gateway":
                 if not any("DestinationPrefixListId" in one for one in out):
                     yield groups[0], f"does not let {function} out to {title}"
                 continue
-            doors = [stack.logical_id(one) for one in properties.get("SecurityGroupIds", [])]
-            aims = [stack.logical_id(one.get("DestinationSecurityGroupId")) for one in out]
-            if not set(doors) & set(aims):
+            endpoint_groups = [
+                model.logical_id(one) for one in properties.get("SecurityGroupIds", [])
+            ]
+            targets = [model.logical_id(one.get("DestinationSecurityGroupId")) for one in out]
+            if not set(endpoint_groups) & set(targets):
                 yield groups[0], f"does not let {function} out to {title}"
-            for door in filter(None, doors):
+            for group in filter(None, endpoint_groups):
                 if not any(
-                    str(one.get("FromPort")) == "443" for one in _rules(stack, door, "Ingress")
+                    str(one.get("FromPort")) == "443" for one in _rules(model, group, "Ingress")
                 ):
-                    yield door, f"does not let HTTPS in to {title}"
+                    yield group, f"does not let HTTPS in to {title}"
 
 
 @rule(
     "DR-VPC-005",
     "warning",
-    remediation="Admit the network's own range or the function's group, on TCP 443 only.",
+    remediation="Allow only the VPC's own range or the function's security group, on TCP 443.",
     source=f"{VPC}/security-group-rules.html",
     requirements=("S6",),
 )
-def vpc_security_group_ingress(stack: TemplateModel) -> Problems:
+def vpc_security_group_ingress(model: TemplateModel) -> Problems:
     """Security groups let in only HTTPS from the VPC, and nothing to a function.
 
-    Nobody outside has anything to ask of an endpoint or of a function.
+    No traffic from outside the VPC is meant for an endpoint or a function.
     """
     callers = {
-        stack.logical_id(one)
-        for _, config in functions_in_vpc(stack)
+        model.logical_id(one)
+        for _, config in functions_in_vpc(model)
         for one in config["SecurityGroupIds"]
     }
-    for group in stack.resources_of_type("EC2::SecurityGroup") if callers else ():
-        for one in _rules(stack, group, "Ingress"):
+    for group in model.resources_of_type("EC2::SecurityGroup") if callers else ():
+        for one in _rules(model, group, "Ingress"):
             if str(one.get("CidrIp", one.get("CidrIpv6"))) in ("0.0.0.0/0", "::/0"):
-                yield group, "lets the whole internet in"
+                yield group, "allows traffic in from the whole internet"
             if group in callers:
-                yield group, "lets traffic in; nothing calls a function through its network"
+                yield group, "allows traffic in, and nothing calls a function through its VPC"
             if (str(one.get("FromPort")), str(one.get("ToPort"))) != ("443", "443"):
-                yield group, "lets in more than TCP 443"
+                yield group, "allows more in than TCP 443"
 
 
 @rule(
@@ -190,19 +194,19 @@ def vpc_security_group_ingress(stack: TemplateModel) -> Problems:
     source=f"{PRIVATELINK}/create-interface-endpoint.html#prerequisites-interface-endpoints",
     pitfalls=(45,),
 )
-def vpc_private_dns(stack: TemplateModel) -> Problems:
+def vpc_private_dns(model: TemplateModel) -> Problems:
     """The VPC has DNS support and DNS host names, and interface endpoints have private DNS.
 
-    Otherwise the SDK resolves the service's public address and hangs to its time-out.
+    Otherwise the SDK resolves the service's public address and hangs until it times out.
     """
-    for title, vpc in stack.resources_of_type("EC2::VPC").items():
+    for title, vpc in model.resources_of_type("EC2::VPC").items():
         # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html: support is on by default.
         if str(vpc.get("EnableDnsSupport", True)).lower() != "true":
             yield title, "has no DNS support"
-        if str(vpc.get("EnableDnsHostnames")).lower() != "true" and interface_endpoints(stack):
+        if str(vpc.get("EnableDnsHostnames")).lower() != "true" and interface_endpoints(model):
             yield title, "has no DNS host names"
-    for title in interface_endpoints(stack):
-        if str(stack.properties(title).get("PrivateDnsEnabled")).lower() != "true":
+    for title in interface_endpoints(model):
+        if str(model.properties(title).get("PrivateDnsEnabled")).lower() != "true":
             yield title, "has no private DNS name"
 
 
@@ -213,19 +217,19 @@ def vpc_private_dns(stack: TemplateModel) -> Problems:
     source=LAMBDA_VPC,
     requirements=("S6",),
 )
-def lambda_vpc_config(stack: TemplateModel) -> Problems:
+def lambda_vpc_config(model: TemplateModel) -> Problems:
     """Every function of a template with subnets runs in them.
 
-    A function without VpcConfig runs in a network of Lambda's, with the internet at hand.
+    A function without VpcConfig runs in a network of Lambda's, with access to the internet.
     """
-    inside = {function for function, _ in functions_in_vpc(stack)}
+    inside = {function for function, _ in functions_in_vpc(model)}
     for function in (
-        stack.resources_of_type("Lambda::Function")
-        if stack.resources_of_type("EC2::Subnet")
+        model.resources_of_type("Lambda::Function")
+        if model.resources_of_type("EC2::Subnet")
         else ()
     ):
         if function not in inside:
-            yield function, "runs outside of the stack's network"
+            yield function, "runs outside of the template's subnets"
 
 
 @rule(
@@ -238,41 +242,39 @@ def lambda_vpc_config(stack: TemplateModel) -> Problems:
     source=f"{VPC}/flow-logs-iam-role.html",
     requirements=("S6",),
 )
-def vpc_flow_logs(stack: TemplateModel) -> Problems:
+def vpc_flow_logs(model: TemplateModel) -> Problems:
     """The VPC has a flow log that may write.
 
-    What tried to leave is known only where it was written down; without rights nothing is.
+    Only a flow log shows what tried to leave the VPC; without permissions it records nothing.
     """
-    logs = stack.resources_of_type("EC2::FlowLog")
-    watched = {stack.logical_id(one.get("ResourceId"), "EC2::VPC") for one in logs.values()}
+    logs = model.resources_of_type("EC2::FlowLog")
+    watched = {model.logical_id(one.get("ResourceId"), "EC2::VPC") for one in logs.values()}
     for network in (
-        stack.resources_of_type("EC2::VPC") if any(True for _ in functions_in_vpc(stack)) else ()
+        model.resources_of_type("EC2::VPC") if any(True for _ in functions_in_vpc(model)) else ()
     ):
         if network not in watched:
             yield network, "has no flow log"
     for title, one in logs.items():
-        role = stack.logical_id(one.get("DeliverLogsPermissionArn"), "IAM::Role")
-        group = stack.logical_id(
+        role = model.logical_id(one.get("DeliverLogsPermissionArn"), "IAM::Role")
+        group = model.logical_id(
             one.get("LogGroupName", one.get("LogDestination")), "Logs::LogGroup"
         )
         if not role or not group:
             continue
-        assume = Request(
-            action="sts:AssumeRole",
-            principal="vpc-flow-logs.amazonaws.com",
-            context={"aws:SourceArn": stack.arn(title), "aws:SourceAccount": stack.account},
-        )
-        if not allowed((s for s in stack.statements(role) if "Principal" in s), assume):
+        source = {"aws:SourceArn": model.arn(title)}
+        assume = by_service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "*", **source)
+        if not allowed((s for s in model.statements(role) if "Principal" in s), assume):
             yield role, f"does not trust vpc-flow-logs.amazonaws.com for {title}"
-        here = f"{stack.arn(group).removesuffix('*')}log-stream:x"
-        for action, resource in (
-            ("logs:CreateLogStream", here),
-            ("logs:PutLogEvents", here),
-            ("logs:DescribeLogStreams", stack.arn(group)),
-            ("logs:DescribeLogGroups", stack.arn(group)),
-        ):
-            if not allowed(stack.role_statements(role), Request(action=action, resource=resource)):
-                yield role, f"lacks {action} for {title}"
+        log_stream = f"{model.arn(group).removesuffix('*')}log-stream:x"
+        missing = [
+            not_allowed(model.role_statements(role), actions, resource)
+            for actions, resource in (
+                (("logs:CreateLogStream", "logs:PutLogEvents"), log_stream),
+                (("logs:DescribeLogStreams", "logs:DescribeLogGroups"), model.arn(group)),
+            )
+        ]
+        if any(missing):
+            yield role, f"lacks {', '.join(filter(None, missing))} for {title}"
 
 
 @rule(
@@ -285,13 +287,13 @@ def vpc_flow_logs(stack: TemplateModel) -> Problems:
     requirements=("R3", "D2"),
     pitfalls=(24,),
 )
-def vpc_availability_zones(stack: TemplateModel) -> Problems:
+def vpc_availability_zones(model: TemplateModel) -> Problems:
     """Subnets take their Availability Zones from parameters, and functions run in two.
 
-    Zone letters differ by region and account, and not every zone has every endpoint service.
+    Zone letters differ by account, and not every zone has every endpoint service.
     """
-    for title in stack.resources_of_type("EC2::Subnet"):
-        zone = stack.resources[title]["Properties"].get("AvailabilityZone")
+    for title in model.resources_of_type("EC2::Subnet"):
+        zone = model.resources[title]["Properties"].get("AvailabilityZone")
         if zone is None:
             yield title, "is in whichever zone AWS picks"
         text = zone.get("Fn::Sub") if isinstance(zone, dict) else zone
@@ -300,11 +302,11 @@ def vpc_availability_zones(stack: TemplateModel) -> Problems:
         picked = zone.get("Fn::Select", [None])[0] if isinstance(zone, dict) else None
         if isinstance(picked, int | str):
             yield title, f"is always in the zone number {picked}"
-    for function, config in functions_in_vpc(stack):
-        if isinstance(stack.resources[function]["Properties"]["VpcConfig"]["SubnetIds"], dict):
-            continue  # a parameter's: nobody can tell here
-        subnets = [stack.logical_id(one, "EC2::Subnet") for one in config["SubnetIds"]]
-        known = [str(stack.properties(one).get("AvailabilityZone", one)) for one in subnets if one]
+    for function, config in functions_in_vpc(model):
+        if isinstance(model.resources[function]["Properties"]["VpcConfig"]["SubnetIds"], dict):
+            continue  # a parameter gives the subnets: their zones are not known here
+        subnets = [model.logical_id(one, "EC2::Subnet") for one in config["SubnetIds"]]
+        known = [str(model.properties(one).get("AvailabilityZone", one)) for one in subnets if one]
         if len(config["SubnetIds"]) < 2 or (all(subnets) and len(set(known)) < 2):
             yield function, "runs in one zone"
 
@@ -319,15 +321,15 @@ def vpc_availability_zones(stack: TemplateModel) -> Problems:
     requirements=("D2",),
     pitfalls=(25,),
 )
-def vpc_prefix_list_region(stack: TemplateModel) -> Problems:
+def vpc_prefix_list_region(model: TemplateModel) -> Problems:
     """The S3 prefix list is looked up by Region.
 
-    The id of S3's prefix list differs by region.
+    The id of S3's prefix list differs by Region.
     """
-    for title, resource in stack.active_resources():
+    for title, resource in model.active_resources():
         for value in _values(resource.get("Properties", {}), "DestinationPrefixListId"):
             if isinstance(value, str) and value.startswith("pl-"):
-                yield title, f"always lets traffic out to {value}"
+                yield title, f"always allows traffic out to {value}"
 
 
 def _values(value: Any, key: str) -> Iterator[Any]:

@@ -8,7 +8,8 @@ from darkroom.cloudformation.policy_documents import (
     is_within_account,
 )
 from darkroom.cloudformation.resolver import PSEUDO
-from darkroom.iam.evaluator import Request, applies, like
+from darkroom.iam.evaluator import applies, like
+from darkroom.iam.expectations.requests import OTHER_IP, by
 from darkroom.lint.rule import Problems, rule
 
 PRACTICES = "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html"
@@ -29,7 +30,7 @@ WITHOUT_RESOURCE = (
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 )
-# What tells a service's call for us from its call for somebody else.
+# Condition keys that distinguish a service's call for this account from one for another.
 SOURCE_KEYS = {
     "aws:sourceaccount",
     "aws:sourcearn",
@@ -37,9 +38,9 @@ SOURCE_KEYS = {
     "aws:sourceorgpaths",
     "sts:externalid",
 }
-# What says from where a request comes.
+# Condition keys that say where a request comes from.
 PLACE_KEYS = {"aws:sourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"}
-# How a policy is mended, by what it guards.
+# The action that corrects a resource's policy, by its type.
 ADMINISTRATION = {
     "KMS::Key": "kms:PutKeyPolicy",
     "S3::Bucket": "s3:PutBucketPolicy",
@@ -79,14 +80,14 @@ def _services(statement: Statement) -> list[str]:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html",
     requirements=("S5",),
 )
-def iam_statement_elements(stack: TemplateModel) -> Problems:
+def iam_statement_elements(model: TemplateModel) -> Problems:
     """Each policy statement has the elements that its kind requires.
 
-    A policy that lacks an element, or has it empty, is refused when it is deployed.
+    A policy that lacks an element, or has it empty, is rejected when it is deployed.
     """
-    for title, _ in stack.active_resources():
-        kind = stack.type_of(title)
-        for one in stack.statements(title):
+    for title, _ in model.active_resources():
+        kind = model.type_of(title)
+        for one in model.statements(title):
             trust = kind == "IAM::Role" and "Principal" in one
             needed = [("Action", "NotAction")]
             if not trust:
@@ -98,7 +99,7 @@ def iam_statement_elements(stack: TemplateModel) -> Problems:
                     yield title, f"has no {element} {_said(one)}"
             if one.get("Effect") not in ("Allow", "Deny"):
                 yield title, f"neither allows nor denies {_said(one)}"
-        for document in stack.documents(title):
+        for document in model.documents(title):
             if not document["Statement"]:
                 yield title, "has a policy without statements"
 
@@ -106,66 +107,60 @@ def iam_statement_elements(stack: TemplateModel) -> Problems:
 @rule(
     "DR-IAM-007",
     "error",
-    remediation="Add the condition that the refusal is meant for.",
+    remediation="Add the condition that the Deny is meant for.",
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
     pitfalls=(7,),
 )
-def iam_unconditional_deny(stack: TemplateModel) -> Problems:
+def iam_unconditional_deny(model: TemplateModel) -> Problems:
     """A Deny for every principal has a condition.
 
-    A refusal to everybody without a condition refuses everybody, whatever they are granted.
+    A Deny for everyone without a condition denies everyone, whatever they are granted.
     """
-    for title, one in stack.all_statements():
+    for title, one in model.all_statements():
         names = [str(name) for group in one.get("Principal", {}).values() for name in group]
         if one["Effect"] == "Deny" and "*" in names and not condition_keys(one):
-            yield title, f"refuses everybody {_said(one)}"
+            yield title, f"denies everyone {_said(one)}"
 
 
 @rule(
     "DR-IAM-008",
     "error",
-    remediation="Deny the actions on data alone, or only to the principals that are meant.",
+    remediation="Deny only the actions on data, or only the principals that are meant.",
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html",
     pitfalls=(7,),
 )
-def iam_deny_admin_lockout(stack: TemplateModel) -> Problems:
+def iam_deny_admin_lockout(model: TemplateModel) -> Problems:
     """A Deny by address or endpoint leaves administration possible.
 
-    A Deny by address or endpoint on everything also keeps out whoever would have to mend it.
+    A Deny by address or endpoint on every action also locks out those who would have to correct
+    it.
     """
     for kind, action in ADMINISTRATION.items():
-        for title in stack.resources_of_type(kind):
-            principal = f"arn:{stack.pseudo('Partition')}:iam::{stack.account}:role/administrator"
-            mend = Request(
-                action=action,
-                resource=stack.arn(title),
-                principal=principal,
-                context={
-                    "aws:PrincipalAccount": stack.account,
-                    "aws:PrincipalArn": principal,
-                    "aws:PrincipalIsAWSService": "false",
-                    "aws:SecureTransport": "true",
-                    "aws:ViaAWSService": "false",
-                },
-            )
-            for one in stack.resource_policy_statements(title):
-                if not _allows(one) and condition_keys(one) & PLACE_KEYS and applies(one, mend):
-                    yield title, f"refuses administrators {action} from elsewhere {_said(one)}"
+        for title in model.resources_of_type(kind):
+            principal = f"arn:{model.pseudo('Partition')}:iam::{model.account}:role/administrator"
+            correction = by(principal, action, model.arn(title), **{"aws:SourceIp": OTHER_IP})
+            for one in model.resource_policy_statements(title):
+                if (
+                    not _allows(one)
+                    and condition_keys(one) & PLACE_KEYS
+                    and applies(one, correction)
+                ):
+                    yield title, f"denies administrators {action} from elsewhere {_said(one)}"
 
 
 @rule(
     "DR-IAM-009",
     "warning",
-    remediation="Name the actions that are used, one by one.",
+    remediation="List the actions that are used.",
     source=PRACTICES,
     requirements=("S5",),
 )
-def iam_wildcard_action(stack: TemplateModel) -> Problems:
+def iam_wildcard_action(model: TemplateModel) -> Problems:
     """An Allow names its actions.
 
-    A wildcard grants what AWS adds tomorrow; Not… grants all but what was thought of.
+    A wildcard grants what AWS adds later; NotAction grants everything that is not listed.
     """
-    for title, one in stack.all_statements():
+    for title, one in model.all_statements():
         if not _allows(one):
             continue
         for element in ("NotAction", "NotResource", "NotPrincipal"):
@@ -179,20 +174,20 @@ def iam_wildcard_action(stack: TemplateModel) -> Problems:
 @rule(
     "DR-IAM-010",
     "warning",
-    remediation="Name the resources by ARN; `*` only for actions that know no resource.",
+    remediation="Name the resources by ARN; use `*` only for actions without resource types.",
     source="https://docs.aws.amazon.com/service-authorization/latest/reference/",
     requirements=("S5",),
 )
-def iam_wildcard_resource(stack: TemplateModel) -> Problems:
+def iam_wildcard_resource(model: TemplateModel) -> Problems:
     """An Allow names its resources.
 
-    A right to everything reaches what the stack does not own.
+    A permission on everything reaches resources that the stack does not own.
     """
-    for title, one in stack.all_statements():
+    for title, one in model.all_statements():
         # In the policy of a key, a queue or a topic `*` is that one and nothing else.
         if (
             not _allows(one)
-            or stack.type_of(title)
+            or model.type_of(title)
             in (
                 "KMS::Key",
                 "SNS::TopicPolicy",
@@ -223,18 +218,18 @@ def _is_everything(resource: str) -> bool:
 @rule(
     "DR-IAM-011",
     "warning",
-    remediation="Write the rights that are used into a policy of the stack.",
+    remediation="Write the permissions that are used in a policy of the template.",
     source=PRACTICES,
     requirements=("S5",),
 )
-def iam_aws_managed_policy(stack: TemplateModel) -> Problems:
+def iam_aws_managed_policy(model: TemplateModel) -> Problems:
     """A role has no AWS managed policy.
 
-    AWS changes its managed policies, and they grant on every resource.
+    AWS changes its managed policies, and they grant access to every resource.
     """
-    for title, properties in stack.resources_of_type("IAM::Role").items():
+    for title, properties in model.resources_of_type("IAM::Role").items():
         for policy in properties.get("ManagedPolicyArns", []):
-            if not stack.logical_id(policy, "IAM::ManagedPolicy") and ":aws:policy/" in str(policy):
+            if not model.logical_id(policy, "IAM::ManagedPolicy") and ":aws:policy/" in str(policy):
                 yield title, f"has the managed policy {str(policy).rpartition('/')[2]}"
 
 
@@ -248,15 +243,15 @@ def iam_aws_managed_policy(stack: TemplateModel) -> Problems:
     source=PRACTICES,
     requirements=("S2", "S6"),
 )
-def iam_public_principal(stack: TemplateModel) -> Problems:
+def iam_public_principal(model: TemplateModel) -> Problems:
     """No Allow is for every principal without a condition on the caller.
 
-    `*` without a condition is everybody with an AWS account, or without.
+    `*` without a condition is everyone with an AWS account, and everyone without one.
     """
-    for title, one in stack.all_statements():
+    for title, one in model.all_statements():
         names = [str(name) for group in one.get("Principal", {}).values() for name in group]
         if _allows(one) and "*" in names and not condition_keys(one) & CALLER_KEYS:
-            yield title, f"allows everybody {_said(one)}"
+            yield title, f"allows everyone {_said(one)}"
 
 
 @rule(
@@ -270,25 +265,25 @@ def iam_public_principal(stack: TemplateModel) -> Problems:
     requirements=("S4",),
     pitfalls=(5, 32),
 )
-def iam_confused_deputy(stack: TemplateModel) -> Problems:
+def iam_confused_deputy(model: TemplateModel) -> Problems:
     """An Allow for an AWS service has a condition on the source that it acts for.
 
-    A service can be asked by anybody to use what we let the service use.
+    Anyone can make a service use the permissions that the service has here.
     """
-    for title, one in stack.all_statements():
+    for title, one in model.all_statements():
         keys = condition_keys(one)
         for service in _services(one) if _allows(one) else ():
-            if stack.type_of(title) == "KMS::Key" and service.startswith("logs."):
+            if model.type_of(title) == "KMS::Key" and service.startswith("logs."):
                 if "kms:encryptioncontext:aws:logs:arn" not in keys:
                     yield title, f"lets {service} use the key for any log group {_said(one)}"
-            elif stack.type_of(title) == "KMS::Key" and service == "events.amazonaws.com":
+            elif model.type_of(title) == "KMS::Key" and service == "events.amazonaws.com":
                 continue  # it sends neither, see the next rule
             elif not keys & SOURCE_KEYS and not any("encryptioncontext" in key for key in keys):
-                yield title, f"lets {service} act for anybody {_said(one)}"
-    for title, properties in stack.resources_of_type("Lambda::Permission").items():
+                yield title, f"lets {service} act for anyone {_said(one)}"
+    for title, properties in model.resources_of_type("Lambda::Permission").items():
         service = str(properties.get("Principal", ""))
         if ".amazonaws.com" in service and not {"SourceArn", "SourceAccount"} & set(properties):
-            yield title, f"lets {service} invoke the function for anybody"
+            yield title, f"lets {service} invoke the function for anyone"
 
 
 @rule(
@@ -301,32 +296,33 @@ def iam_confused_deputy(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html",
     pitfalls=(47,),
 )
-def kms_eventbridge_condition(stack: TemplateModel) -> Problems:
+def kms_eventbridge_condition(model: TemplateModel) -> Problems:
     """A key's statement for EventBridge has no condition on the source.
 
-    EventBridge sends no source when it uses the key of a queue: the events vanish in silence.
+    EventBridge sends no source when it uses the key of a queue: the condition makes events
+    disappear without an error.
     """
-    for title, one in stack.all_statements():
-        if stack.type_of(title) == "KMS::Key" and "events.amazonaws.com" in _services(one):
+    for title, one in model.all_statements():
+        if model.type_of(title) == "KMS::Key" and "events.amazonaws.com" in _services(one):
             sent = condition_keys(one) & SOURCE_KEYS
             if _allows(one) and sent:
-                yield title, f"asks events.amazonaws.com for {', '.join(sorted(sent))}"
+                yield title, f"requires of events.amazonaws.com the keys {', '.join(sorted(sent))}"
 
 
 @rule(
     "DR-IAM-014",
     "error",
-    remediation="Compare with the account by {Ref: AWS::AccountId}, or with an ARN that holds it.",
+    remediation="Compare with {Ref: AWS::AccountId}, or with an ARN that contains it.",
     source=DEPUTY,
     requirements=("S4",),
     pitfalls=(32,),
 )
-def iam_source_condition(stack: TemplateModel) -> Problems:
+def iam_source_condition(model: TemplateModel) -> Problems:
     """A condition on the source names this account.
 
-    A condition that names another account, or every one, guards nothing.
+    A condition that accepts another account, or every account, protects nothing.
     """
-    for title, one in stack.all_statements():
+    for title, one in model.all_statements():
         if not _allows(one):
             continue
         for test in one.get("Condition", {}).values():
@@ -334,11 +330,11 @@ def iam_source_condition(stack: TemplateModel) -> Problems:
                 name = key.lower()
                 for value in map(str, as_list(values)):
                     if name in ("aws:sourceaccount", "aws:principalaccount"):
-                        wrong = value != stack.account
+                        wrong = value != model.account
                     elif name == "aws:sourcearn" or name.startswith("kms:encryptioncontext"):
                         # A bucket's ARN has no account; the rule of the queue's policy looks there.
                         wrong = value == "*" or ":*:*:" in value
                     else:
                         continue
                     if wrong:
-                        yield title, f"takes {key} {value} {_said(one)}"
+                        yield title, f"accepts {key} {value} {_said(one)}"

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 from darkroom.cloudformation.model import TemplateModel, number
 from darkroom.iam.evaluator import Request, allowed, applies
+from darkroom.iam.expectations.requests import by_service, by_user
+from darkroom.iam.model import OTHER_ACCOUNT
+from darkroom.lint.access import not_allowed
 from darkroom.lint.rule import Problems, rule
 from darkroom.lint.rules.event_source_mappings import complete_mappings
 
@@ -15,21 +18,21 @@ DEAD_LETTERS = (
 SCALING = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"
 NOTIFICATIONS = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"
 
-# What moving messages takes on the queue that they are in.
+# What a redrive needs on the queue that it moves messages from.
 REDRIVE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
-# What CloudFormation and SQS take where the template is silent.
+# The defaults of CloudFormation and SQS.
 DEFAULT_VISIBILITY = 30
 DEFAULT_RETENTION = 4 * 24 * 3600
 DEFAULT_TIMEOUT = 3
 DEFAULT_BATCH = 10
 
 
-def _dead_letters(stack: TemplateModel) -> Iterator[tuple[str, str, str]]:
-    """Yield each queue with a redrive policy, its target's ARN and the target, if in the stack."""
-    for title, queue in stack.resources_of_type("SQS::Queue").items():
+def _dead_letters(model: TemplateModel) -> Iterator[tuple[str, str, str]]:
+    """Yield each queue with a redrive policy, its target's ARN, and the target or nothing."""
+    for title, queue in model.resources_of_type("SQS::Queue").items():
         if target := queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"):
-            yield title, target, stack.logical_id(target, "SQS::Queue")
+            yield title, target, model.logical_id(target, "SQS::Queue")
 
 
 @rule(
@@ -37,27 +40,28 @@ def _dead_letters(stack: TemplateModel) -> Iterator[tuple[str, str, str]]:
     "error",
     remediation=(
         "Set the queue's VisibilityTimeout to six times the function's Timeout plus the batching"
-        " window, both derived from one value."
+        " window; derive both from one value."
     ),
     source=LAMBDA_SQS,
     requirements=("R4",),
     pitfalls=(41,),
 )
-def sqs_visibility_timeout(stack: TemplateModel) -> Problems:
+def sqs_visibility_timeout(model: TemplateModel) -> Problems:
     """The visibility timeout covers six function timeouts and the batching window.
 
-    A message that reappears while it is worked on is processed twice, and burns a receive.
+    A message that becomes visible while it is processed is processed twice, and uses up a
+    receive.
     """
-    for one in complete_mappings(stack):
-        timeout = number(stack.properties(one.function).get("Timeout", DEFAULT_TIMEOUT))
+    for one in complete_mappings(model):
+        timeout = number(model.properties(one.function).get("Timeout", DEFAULT_TIMEOUT))
         window = number(one.properties.get("MaximumBatchingWindowInSeconds", 0))
-        hidden = number(stack.properties(one.queue).get("VisibilityTimeout", DEFAULT_VISIBILITY))
+        hidden = number(model.properties(one.queue).get("VisibilityTimeout", DEFAULT_VISIBILITY))
         if timeout is None or window is None or hidden is None:
             continue
         if hidden < 6 * timeout + window:
             yield (
                 one.queue,
-                f"messages are hidden for {hidden:g} s; {one.function} may take {timeout:g} s"
+                f"hides messages for {hidden:g} s; {one.function} may take {timeout:g} s"
                 f" and its batches wait {window:g} s, which needs {6 * timeout + window:g} s",
             )
 
@@ -70,15 +74,16 @@ def sqs_visibility_timeout(stack: TemplateModel) -> Problems:
     requirements=("R1",),
     pitfalls=(20,),
 )
-def sqs_redrive_policy(stack: TemplateModel) -> Problems:
+def sqs_redrive_policy(model: TemplateModel) -> Problems:
     """A queue that a function reads has a dead-letter queue.
 
-    Without a dead-letter queue a message that always fails is retried until it is deleted.
+    Without a dead-letter queue, a message that always fails is retried until its retention
+    ends.
     """
-    targets = {title: target for title, _, target in _dead_letters(stack)}
-    for one in stack.event_source_mappings():
+    targets = {title: target for title, _, target in _dead_letters(model)}
+    for one in model.event_source_mappings():
         if one.queue and one.queue not in targets:
-            yield one.queue, f"feeds {one.title} and has no dead-letter queue"
+            yield one.queue, f"has no dead-letter queue, and {one.title} reads it"
         elif one.queue and targets[one.queue] == one.queue:
             yield one.queue, "is its own dead-letter queue"
 
@@ -86,25 +91,32 @@ def sqs_redrive_policy(stack: TemplateModel) -> Problems:
 @rule(
     "DR-SQS-003",
     "error",
-    remediation="Keep dead letters for 1209600 seconds (14 days), and the source queue for less.",
+    remediation=(
+        "Set MessageRetentionPeriod to 1209600 seconds (14 days) on the dead-letter queue, and to"
+        " less on the source queue."
+    ),
     source=DEAD_LETTERS,
     requirements=("R1",),
     pitfalls=(19,),
 )
-def sqs_dlq_retention(stack: TemplateModel) -> Problems:
+def sqs_dlq_retention(model: TemplateModel) -> Problems:
     """The dead-letter queue keeps messages longer than its source queue.
 
-    A dead letter keeps its first enqueue time: what failed late would be gone at once.
+    A dead-letter message keeps its first enqueue time: one that failed late would expire at
+    once.
     """
-    for title, _, target in _dead_letters(stack):
+    for title, _, target in _dead_letters(model):
         if not target:
             continue
         ours, theirs = (
-            number(stack.properties(one).get("MessageRetentionPeriod", DEFAULT_RETENTION))
+            number(model.properties(one).get("MessageRetentionPeriod", DEFAULT_RETENTION))
             for one in (title, target)
         )
         if ours is not None and theirs is not None and theirs <= ours:
-            yield target, f"keeps dead letters {theirs:g} s, {title} keeps messages {ours:g} s"
+            yield (
+                target,
+                f"keeps messages for {theirs:g} s, its source queue {title} for {ours:g} s",
+            )
 
 
 @rule(
@@ -114,15 +126,16 @@ def sqs_dlq_retention(stack: TemplateModel) -> Problems:
     source=LAMBDA_SQS,
     requirements=("R1", "R2"),
 )
-def sqs_max_receive_count(stack: TemplateModel) -> Problems:
-    """A message is tried several times before it is a dead letter, and within its retention.
+def sqs_max_receive_count(model: TemplateModel) -> Problems:
+    """A message is received several times before it moves to the dead-letter queue.
 
-    One throttled or interrupted try must not make a dead letter, and the last must come.
+    One throttled or interrupted try must not move a message to the dead-letter queue, and the
+    last try must come before the message expires.
     """
-    for title, _, _ in _dead_letters(stack):
-        queue = stack.properties(title)
+    for title, _, _ in _dead_letters(model):
+        queue = model.properties(title)
         if "maxReceiveCount" not in queue["RedrivePolicy"]:
-            yield title, "does not say after how many receives a message is dead"
+            yield title, "does not state its maxReceiveCount"
         count = number(queue["RedrivePolicy"].get("maxReceiveCount"))
         hidden = number(queue.get("VisibilityTimeout", DEFAULT_VISIBILITY))
         kept = number(queue.get("MessageRetentionPeriod", DEFAULT_RETENTION))
@@ -133,8 +146,8 @@ def sqs_max_receive_count(stack: TemplateModel) -> Problems:
         elif count * hidden >= kept:
             yield (
                 title,
-                f"{count:g} tries of {hidden:g} s take longer than messages are kept ({kept:g} s):"
-                " they expire before they are dead letters",
+                f"{count:g} receives of {hidden:g} s exceed the retention of messages ({kept:g} s),"
+                " they expire first",
             )
 
 
@@ -143,25 +156,25 @@ def sqs_max_receive_count(stack: TemplateModel) -> Problems:
     "warning",
     remediation=(
         "Set RedriveAllowPolicy on the dead-letter queue: redrivePermission byQueue, with the"
-        " source queue's ARN spelled by name."
+        " source queue's ARN built from its name."
     ),
     source=DEAD_LETTERS,
     requirements=("R1",),
     pitfalls=(2,),
 )
-def sqs_redrive_allow_policy(stack: TemplateModel) -> Problems:
+def sqs_redrive_allow_policy(model: TemplateModel) -> Problems:
     """A dead-letter queue names the queues that may use it.
 
-    Any queue of the account may otherwise use a dead-letter queue as its own.
+    Otherwise any queue of the account may use the queue as its dead-letter queue.
     """
-    for title, _, target in _dead_letters(stack):
+    for title, _, target in _dead_letters(model):
         if not target:
             continue
-        policy = stack.properties(target).get("RedriveAllowPolicy", {})
+        policy = model.properties(target).get("RedriveAllowPolicy", {})
         if policy.get("redrivePermission") != "byQueue":
-            yield target, "does not say which queues may use it for dead letters"
-        elif stack.arn(title) not in policy.get("sourceQueueArns", []):
-            yield target, f"does not admit dead letters of {title}"
+            yield target, "does not name the queues that may use it as their dead-letter queue"
+        elif model.arn(title) not in policy.get("sourceQueueArns", []):
+            yield target, f"does not allow {title} to use it as its dead-letter queue"
 
 
 @rule(
@@ -171,20 +184,20 @@ def sqs_redrive_allow_policy(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html",
     pitfalls=(15,),
 )
-def sqs_s3_target_standard(stack: TemplateModel) -> Problems:
+def sqs_s3_target_standard(model: TemplateModel) -> Problems:
     """A queue that S3 notifies is a standard queue.
 
-    S3 refuses a FIFO queue, and a dead-letter queue is of its source's kind.
+    S3 rejects a FIFO queue, and a dead-letter queue must be of the same type as its source.
     """
 
     def is_fifo(title: str) -> bool:
-        queue = stack.properties(title)
+        queue = model.properties(title)
         return str(queue.get("FifoQueue", "")).lower() == "true"
 
-    for bucket, _, queue in stack.queue_notifications():
+    for bucket, _, queue in model.queue_notifications():
         if queue and is_fifo(queue):
             yield queue, f"is a FIFO queue; {bucket} cannot send to it"
-    for title, _, target in _dead_letters(stack):
+    for title, _, target in _dead_letters(model):
         if target and is_fifo(title) != is_fifo(target):
             yield target, f"and {title} are not both standard or both FIFO"
 
@@ -194,99 +207,86 @@ def sqs_s3_target_standard(stack: TemplateModel) -> Problems:
     "error",
     remediation=(
         "Allow sqs:SendMessage to s3.amazonaws.com on the queue, with aws:SourceArn the bucket's"
-        " ARN (spelled by name) and aws:SourceAccount this account."
+        " ARN (built from its name) and aws:SourceAccount this account."
     ),
     source=NOTIFICATIONS,
     requirements=("T3",),
     pitfalls=(1, 32),
 )
-def sqs_policy_s3_source(stack: TemplateModel) -> Problems:
+def sqs_policy_s3_source(model: TemplateModel) -> Problems:
     """A queue's policy lets the bucket that notifies it send, and no other bucket.
 
-    Without the right S3 refuses the notification; too wide, any bucket can feed the queue.
+    Without the permission S3 rejects the notification; with one that is too wide, any bucket
+    can send to the queue.
     """
-    for bucket, queue in dict.fromkeys((b, q) for b, _, q in stack.queue_notifications() if q):
-        guard = stack.resource_policy_statements(queue)
-        context = {"aws:SourceArn": stack.arn(bucket), "aws:SourceAccount": stack.account}
-        send = Request(
-            action="sqs:SendMessage",
-            resource=stack.arn(queue),
-            principal="s3.amazonaws.com",
-            context={**context, "aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "true"},
-        )
-        holder = next(iter(stack.resource_policies(queue)), queue)
-        if not allowed(guard, send):
-            yield holder, f"does not let {bucket} send to {queue}"
-            continue
-        for name, changed in (
-            ("another bucket", {"aws:SourceArn": stack.arn(bucket) + "-other"}),
-            ("another account's bucket", {"aws:SourceAccount": "444455556666"}),
+    for bucket, queue in dict.fromkeys((b, q) for b, _, q in model.queue_notifications() if q):
+        arn = model.arn(bucket)
+        for name, context, may_send in (
+            (bucket, {"aws:SourceArn": arn}, True),
+            ("another bucket", {"aws:SourceArn": f"{arn}-other"}, False),
+            (
+                "another account's bucket",
+                {"aws:SourceArn": arn, "aws:SourceAccount": OTHER_ACCOUNT},
+                False,
+            ),
         ):
-            other = Request(
-                action=send.action,
-                resource=send.resource,
-                principal=send.principal,
-                context={**send.context, **changed},
-            )
-            if allowed(guard, other):
-                yield holder, f"lets {name} send to {queue}"
+            send = by_service("s3.amazonaws.com", "sqs:SendMessage", model.arn(queue), **context)
+            if allowed(model.resource_policy_statements(queue), send) is not may_send:
+                holder = next(iter(model.resource_policies(queue)), queue)
+                yield holder, f"{'does not let' if may_send else 'lets'} {name} send to {queue}"
 
 
 @rule(
     "DR-S3-001",
     "error",
     remediation=(
-        "Name the queue in the bucket's NotificationConfiguration, or drop its right to send;"
-        " read an announced queue by an event source mapping."
+        "Name the queue in the bucket's NotificationConfiguration, or remove its permission to"
+        " send; read a notified queue through an event source mapping."
     ),
     source=NOTIFICATIONS,
     requirements=("T1",),
 )
-def s3_notification_consumed(stack: TemplateModel) -> Problems:
+def s3_notification_consumed(model: TemplateModel) -> Problems:
     """A notified queue is read by a function, and a bucket that may send does send.
 
-    A right without its notification, or a queue without its reader, is a chain torn in two.
+    A permission without a notification, or a queue that nothing reads, is a broken chain.
     """
-    announced = {(bucket, queue) for bucket, _, queue in stack.queue_notifications() if queue}
-    read = {one.queue for one in stack.event_source_mappings()}
-    for queue in sorted({queue for _, queue in announced} - read):
-        yield queue, "is announced uploads, and no function of the stack reads it"
-    for queue in stack.resources_of_type("SQS::Queue"):
-        for one in stack.resource_policy_statements(queue):
+    notified = {(bucket, queue) for bucket, _, queue in model.queue_notifications() if queue}
+    read = {one.queue for one in model.event_source_mappings()}
+    for queue in sorted({queue for _, queue in notified} - read):
+        yield queue, "receives notifications, and no function of the template reads it"
+    for queue in model.resources_of_type("SQS::Queue"):
+        for one in model.resource_policy_statements(queue):
             for test in one.get("Condition", {}).values() if one["Effect"] == "Allow" else ():
                 for source in test.get("aws:SourceArn", []):
-                    bucket = stack.logical_id(source, "S3::Bucket")
-                    if bucket and (bucket, queue) not in announced:
-                        yield bucket, f"may send to {queue}, and announces nothing there"
+                    bucket = model.logical_id(source, "S3::Bucket")
+                    if bucket and (bucket, queue) not in notified:
+                        yield bucket, f"may send to {queue}, and has no notification for it"
 
 
 @rule(
     "DR-SQS-008",
     "warning",
     remediation=(
-        "Deny every action when aws:SecureTransport is false, to everybody, on the queue or topic."
+        "Deny every action to all principals when aws:SecureTransport is false, on the queue or"
+        " topic."
     ),
     source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html",
     requirements=("S2",),
 )
-def sqs_sns_secure_transport(stack: TemplateModel) -> Problems:
+def sqs_sns_secure_transport(model: TemplateModel) -> Problems:
     """The policies of queues and topics deny requests without TLS.
 
-    Messages name what people upload; SQS and SNS answer plain HTTP as well.
+    Messages contain the keys of uploads; SQS and SNS accept plain HTTP as well.
     """
     for kind, action in (("SQS::Queue", "sqs:SendMessage"), ("SNS::Topic", "sns:Publish")):
-        for title in stack.resources_of_type(kind):
-            plain = Request(
-                action=action,
-                resource=stack.arn(title),
-                principal=f"arn:aws:iam::{stack.account}:role/any",
-                context={"aws:SecureTransport": "false"},
-            )
+        for title in model.resources_of_type(kind):
+            plain = by_user(action, model.arn(title), **{"aws:SecureTransport": "false"})
             if not any(
                 one["Effect"] == "Deny" and applies(one, plain)
-                for one in stack.resource_policy_statements(title)
+                for one in model.resource_policy_statements(title)
             ):
-                yield title, "takes requests over plain HTTP"
+                yield title, "accepts requests over plain HTTP"
 
 
 @rule(
@@ -294,42 +294,44 @@ def sqs_sns_secure_transport(stack: TemplateModel) -> Problems:
     "error",
     remediation=(
         "Allow sqs:ReceiveMessage, DeleteMessage and GetQueueAttributes on the dead-letter queue,"
-        " sqs:SendMessage on the queue it goes back to, and the keys of both."
+        " sqs:SendMessage on its source queue, and the keys of both."
     ),
     source="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/"
     "sqs-configure-dead-letter-queue-redrive.html",
     requirements=("D6",),
     pitfalls=(21,),
 )
-def iam_redrive_permissions(stack: TemplateModel) -> Problems:
+def iam_redrive_permissions(model: TemplateModel) -> Problems:
     """An identity that may start a redrive has every permission that the redrive needs.
 
-    Starting a redrive without these fails, on the day when somebody needs it.
+    Starting a redrive without one of them fails, when an operator needs it.
     """
-    holders = {role: stack.role_statements(role) for role in stack.resources_of_type("IAM::Role")}
+    holders = {role: model.role_statements(role) for role in model.resources_of_type("IAM::Role")}
     holders |= {
-        title: stack.statements(title) for title in stack.resources_of_type("IAM::ManagedPolicy")
+        title: model.statements(title) for title in model.resources_of_type("IAM::ManagedPolicy")
     }
     for title, granted in holders.items():
-        for source, _, dead in _dead_letters(stack):
-            started = Request(action="sqs:StartMessageMoveTask", resource=stack.arn(dead or source))
+        for source, _, dead in _dead_letters(model):
+            started = Request(action="sqs:StartMessageMoveTask", resource=model.arn(dead or source))
             if not dead or not allowed(granted, started):
                 continue
-            needed = [(action, stack.arn(dead)) for action in REDRIVE]
-            needed.append(("sqs:SendMessage", stack.arn(source)))
+            needed = [(action, model.arn(dead)) for action in REDRIVE]
+            needed.append(("sqs:SendMessage", model.arn(source)))
             for queue, action in (
                 (dead, "Decrypt"),
                 (source, "Decrypt"),
                 (source, "GenerateDataKey"),
             ):
-                if key := stack.kms_key_of(queue):
-                    needed.append((f"kms:{action}", stack.arn(key)))
-            for action, resource in dict.fromkeys(needed):
-                # A key right may be bound to the queues by its encryption context.
-                contexts = [{"kms:EncryptionContext:aws:sqs:arn": stack.arn(dead)}]
-                contexts.append({"kms:EncryptionContext:aws:sqs:arn": stack.arn(source)})
-                if not any(
-                    allowed(granted, Request(action=action, resource=resource, context=one))
-                    for one in contexts
-                ):
-                    yield title, f"may start a redrive of {dead} and lacks {action} on {resource}"
+                if key := model.kms_key_of(queue):
+                    needed.append((f"kms:{action}", model.arn(key)))
+            # A condition may limit the use of a key to one queue, by the encryption context.
+            contexts = [
+                {"kms:EncryptionContext:aws:sqs:arn": model.arn(queue)} for queue in (dead, source)
+            ]
+            missing = [
+                f"{action} on {resource}"
+                for action, resource in dict.fromkeys(needed)
+                if all(not_allowed(granted, [action], resource, **one) for one in contexts)
+            ]
+            if missing:
+                yield title, f"may start a redrive of {dead} and lacks {', '.join(missing)}"

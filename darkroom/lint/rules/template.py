@@ -1,4 +1,4 @@
-"""Rules about the template as a whole: names, limits, what is typed where it should be derived."""
+"""Rules about the template as a whole: names, limits, parameters, hard-coded values."""
 
 import json
 import re
@@ -19,9 +19,9 @@ PSEUDO = f"{CLOUDFORMATION}/pseudo-parameter-reference.html"
 LARGEST = 1_000_000
 RESOURCES, PARAMETERS, OUTPUTS = 500, 200, 200
 BUCKET_NAME = 63
-# The longest values that AWS fills in: twelve digits, `ap-northeast-1` and one more, `aws-us-gov`.
+# The longest values of pseudo parameters. No Region has more than 15 characters today.
 LONGEST = {"AWS::AccountId": 12, "AWS::Region": 15, "AWS::Partition": 10, "AWS::StackName": 128}
-# What has no region in its ARN, buckets apart.
+# Types without a Region in their ARN; buckets have a rule of their own.
 GLOBAL = ("CloudWatch::Dashboard", "IAM::Role")
 # Characters of a policy, without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and the services' own.
@@ -45,14 +45,14 @@ ACCOUNT = re.compile(r"(?<![\w.])\d{12}(?![\w.])")
     requirements=("D7",),
     pitfalls=(31,),
 )
-def cfn_template_size(stack: TemplateModel) -> Problems:
+def cfn_template_size(model: TemplateModel) -> Problems:
     """The template stays within CloudFormation's limits.
 
-    CloudFormation takes 1 MB through S3, 500 resources, 200 parameters and outputs.
+    CloudFormation accepts 1 MB through S3, 500 resources, 200 parameters and 200 outputs.
     """
     # Without white space: how small the template can be written. The 51,200 bytes that it takes
     # directly are no limit: `aws cloudformation deploy --s3-bucket` goes through S3.
-    size = len(json.dumps(stack.template, separators=(",", ":")).encode())
+    size = len(json.dumps(model.template, separators=(",", ":")).encode())
     if size > LARGEST:
         yield "template", f"is {size:,} bytes without white space; {LARGEST:,} are allowed"
     for section, limit in (
@@ -60,7 +60,7 @@ def cfn_template_size(stack: TemplateModel) -> Problems:
         ("Parameters", PARAMETERS),
         ("Outputs", OUTPUTS),
     ):
-        if (count := len(stack.template.get(section, {}))) > limit:
+        if (count := len(model.template.get(section, {}))) > limit:
             yield "template", f"has {count} {section.lower()}; {limit} are allowed"
 
 
@@ -71,16 +71,16 @@ def cfn_template_size(stack: TemplateModel) -> Problems:
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
     pitfalls=(31,),
 )
-def iam_policy_size(stack: TemplateModel) -> Problems:
+def iam_policy_size(model: TemplateModel) -> Problems:
     """Policies stay within the size limits of their services.
 
     A policy over its service's limit fails in the middle of a deployment.
     """
-    for title, _ in stack.active_resources():
-        if limit := POLICY_LIMITS.get(stack.type_of(title)):
-            properties = stack.properties(title)
+    for title, _ in model.active_resources():
+        if limit := POLICY_LIMITS.get(model.type_of(title)):
+            properties = model.properties(title)
             text = properties.get("PolicyDocument", properties.get("KeyPolicy", ""))
-            if stack.type_of(title) == "IAM::Role":
+            if model.type_of(title) == "IAM::Role":
                 text = [one.get("PolicyDocument") for one in properties.get("Policies", [])]
             size = len(json.dumps(text, separators=(",", ":")))
             if size > limit:
@@ -91,50 +91,50 @@ def iam_policy_size(stack: TemplateModel) -> Problems:
     "DR-CFN-002",
     "warning",
     remediation=(
-        "Lead each name with a parameter that differs by stack, or leave the name to"
-        " CloudFormation."
+        "Start each name with a parameter that differs by stack, or let CloudFormation choose the"
+        " name."
     ),
     source=f"{CLOUDFORMATION}/aws-properties-name.html",
     requirements=("D3",),
     pitfalls=(52,),
 )
-def cfn_unique_names(stack: TemplateModel) -> Problems:
-    """Resource names differ by stack.
+def cfn_unique_names(model: TemplateModel) -> Problems:
+    """Resource names differ by model.
 
-    Two stacks in one account and region cannot have the same name for anything.
+    Two stacks in one account and Region cannot use the same name.
     """
-    for title, given in _names(stack):
+    for title, given in _names(model):
         leads = {
             name
             for name in references(given)
-            if name in stack.parameters or name in ("AWS::StackName", "AWS::StackId")
+            if name in model.parameters or name in ("AWS::StackName", "AWS::StackId")
         }
         if isinstance(given, str) or not leads:
-            yield title, f"is always called {json.dumps(given)}"
+            yield title, f"is always named {json.dumps(given)}"
 
 
 @rule(
     "DR-CFN-003",
     "warning",
-    remediation="Add ${AWS::Region} to the name, or leave the name to CloudFormation.",
+    remediation="Add ${AWS::Region} to the name, or let CloudFormation choose the name.",
     source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html",
     requirements=("D2",),
     pitfalls=(52,),
 )
-def cfn_global_names(stack: TemplateModel) -> Problems:
+def cfn_global_names(model: TemplateModel) -> Problems:
     """Names of global resources differ by Region.
 
-    Dashboards and roles belong to the account: a twin of the stack elsewhere collides.
+    Dashboards and roles are global to the account: the same stack in another Region collides.
     """
-    for title, given in _names(stack):
+    for title, given in _names(model):
         by_region = {"AWS::Region", "AWS::StackId"} & set(references(given))
-        if stack.type_of(title) in GLOBAL and not by_region:
-            yield title, "has the same name in every region of the account"
+        if model.type_of(title) in GLOBAL and not by_region:
+            yield title, "has the same name in every Region of the account"
 
 
-def _names(stack: TemplateModel) -> Iterator[tuple[str, Any]]:
-    for title, resource in stack.active_resources():
-        key = resource_type(stack.type_of(title)).name
+def _names(model: TemplateModel) -> Iterator[tuple[str, Any]]:
+    for title, resource in model.active_resources():
+        key = resource_type(model.type_of(title)).name
         if key and key in resource.get("Properties", {}):
             yield title, resource["Properties"][key]
 
@@ -144,24 +144,25 @@ def _names(stack: TemplateModel) -> Iterator[tuple[str, Any]]:
     "error",
     remediation=(
         "Build the name from a parameter with a MaxLength and an AllowedPattern of lower-case"
-        " letters, digits and hyphens, the account and the region; not from AWS::StackName."
+        " letters, digits and hyphens, the account and the Region; not from AWS::StackName."
     ),
     source=NAMING,
     requirements=("D3",),
     pitfalls=(44,),
 )
-def s3_bucket_name(stack: TemplateModel) -> Problems:
+def s3_bucket_name(model: TemplateModel) -> Problems:
     """A bucket's name is valid and globally unique for every parameter value.
 
-    A bucket's name may not exceed 63 characters, must be lower-case and unique in the world.
+    A bucket's name has at most 63 characters, is lower-case, and is unique among all AWS
+    accounts.
     """
-    for title, given in _names(stack):
-        if stack.type_of(title) != "S3::Bucket" or isinstance(given, str):
+    for title, given in _names(model):
+        if model.type_of(title) != "S3::Bucket" or isinstance(given, str):
             continue
         text = _flat(given)
         parts = re.findall(r"\$\{([^}]+)\}", text)
         fixed = len(re.sub(r"\$\{[^}]+\}", "", text))
-        lengths = [LONGEST.get(part) or longest(stack.parameters.get(part, {})) for part in parts]
+        lengths = [LONGEST.get(part) or longest(model.parameters.get(part, {})) for part in parts]
         if "AWS::StackName" in parts:
             yield title, "is named after the stack, whose name may have capitals and 128 characters"
         elif None in lengths:
@@ -170,11 +171,14 @@ def s3_bucket_name(stack: TemplateModel) -> Problems:
         elif (most := fixed + sum(filter(None, lengths))) > BUCKET_NAME:
             yield title, f"has a name of up to {most} characters; {BUCKET_NAME} are allowed"
         for part in parts:
-            parameter = stack.parameters.get(part)
+            parameter = model.parameters.get(part)
             if parameter and any(not misfit(parameter, bad) for bad in ("Aa", "a_b", "AAA")):
-                yield title, f"has {part} in its name, which may hold what a bucket's may not"
+                yield (
+                    title,
+                    f"has {part} in its name, which allows more than a bucket's name may have",
+                )
         if "AWS::AccountId" not in parts or "AWS::Region" not in parts:
-            yield title, "has a name without account and region: somebody else may have it"
+            yield title, "has a name without account and Region: it may be taken"
 
 
 def _flat(value: Any) -> str:
@@ -209,19 +213,20 @@ def _texts(value: Any) -> Iterator[str]:
     requirements=("D2", "S7"),
     pitfalls=(46,),
 )
-def cfn_hardcoded_account_or_region(stack: TemplateModel) -> Problems:
+def cfn_hardcoded_account_or_region(model: TemplateModel) -> Problems:
     """No account, Region or partition is hard-coded.
 
-    A typed account, region or partition works in one place and fails, or leaks, in others.
+    A hard-coded account, Region or partition works in one place and fails, or leaks data, in
+    others.
     """
-    for title, resource in stack.active_resources():
+    for title, resource in model.active_resources():
         for text in _texts({"p": resource.get("Properties"), "d": resource.get("DependsOn")}):
             for wrong in (
                 *ACCOUNT.findall(text),
                 *REGION.findall(text),
                 *re.findall(r"\barn:aws(?:-cn|-us-gov)?:", text),
             ):
-                yield title, f"holds {wrong!r} in {text[:80]!r}"
+                yield title, f"contains {wrong!r} in {text[:80]!r}"
 
 
 @rule(
@@ -233,12 +238,12 @@ def cfn_hardcoded_account_or_region(stack: TemplateModel) -> Problems:
     source=f"{CLOUDFORMATION}/parameters-section-structure.html",
     requirements=("D4", "R4"),
 )
-def cfn_parameter_default(stack: TemplateModel) -> Problems:
+def cfn_parameter_default(model: TemplateModel) -> Problems:
     """A parameter's default satisfies its own constraints.
 
-    A default that the parameter refuses stops everybody who did not change it.
+    A default that the parameter rejects stops everyone who does not change it.
     """
-    for name, parameter in stack.parameters.items():
+    for name, parameter in model.parameters.items():
         if "Default" in parameter and (wrong := misfit(parameter, parameter["Default"])):
             yield name, f"has a default that {wrong}"
 
@@ -253,37 +258,37 @@ def cfn_parameter_default(stack: TemplateModel) -> Problems:
     source=f"{CLOUDFORMATION}/parameters-section-structure.html",
     requirements=("D4", "R4"),
 )
-def cfn_parameter_constraints(stack: TemplateModel) -> Problems:
+def cfn_parameter_constraints(model: TemplateModel) -> Problems:
     """A parameter has constraints.
 
-    What a parameter does not refuse fails later, in the middle of a deployment.
+    What a parameter does not reject fails later, in the middle of a deployment.
     """
-    for name, parameter in stack.parameters.items():
+    for name, parameter in model.parameters.items():
         kind = str(parameter.get("Type"))
         if "AllowedValues" in parameter or "AllowedPattern" in parameter:
             continue
         if kind == "Number" and not {"MinValue", "MaxValue"} <= set(parameter):
             yield name, "is a number without MinValue and MaxValue"
         elif kind == "String" and "MaxLength" not in parameter:
-            yield name, "is a text without AllowedPattern, AllowedValues or MaxLength"
+            yield name, "is a string without AllowedPattern, AllowedValues or MaxLength"
 
 
 @rule(
     "DR-CFN-007",
     "error",
-    remediation="Correct the value, or the rule or mapping that refuses it.",
+    remediation="Correct the value, or the rule or mapping that rejects it.",
     source=f"{CLOUDFORMATION}/rules-section-structure.html",
     requirements=("D2", "D4"),
     pitfalls=(25,),
 )
-def cfn_rules_pass(stack: TemplateModel) -> Problems:
+def cfn_rules_pass(model: TemplateModel) -> Problems:
     """The parameter values pass the template's rules.
 
-    Assertions that the values break stop the deployment with their sentence.
+    An assertion that the values break stops the deployment.
     """
-    for sentence in stack.broken_rules():
+    for sentence in model.broken_rules():
         yield "template", f"stops with: {sentence}"
-    for name, of_region in stack.template.get("Mappings", {}).items():
+    for name, of_region in model.template.get("Mappings", {}).items():
         for key, values in of_region.items():
             for value in values.values():
                 if isinstance(value, str) and value == "0.0.0.0/0":
