@@ -25,7 +25,7 @@ def read(stack: Stack) -> ResolvedTemplate:
             raise UserError(
                 f"the template of {stack.name} is not JSON: deploy what `python generate.py` writes"
             ) from None
-    values = parameters.usable(body.get("Parameters", {}), stack.parameters.items())
+    values = parameters.typed_values(body.get("Parameters", {}), stack.parameters.items())
     return ResolvedTemplate(
         body, {**values, **stack.pseudo_parameters(stack.name)}, deployed(stack.resources)
     )

@@ -84,8 +84,8 @@ def read(
     template = json.loads(pipeline.render(pipeline.build(described)))
     values: dict[str, Any] = {}
     for path in parameter_files:
-        pairs = parameters.read(path)
-        if problems := list(parameters.wrong(template["Parameters"], pairs)):
+        pairs = parameters.read_file(path)
+        if problems := list(parameters.problems(template["Parameters"], pairs)):
             raise UsageError("\n".join(f"{path}: {problem}" for problem in problems))
         values |= dict(pairs)
     for name, value in overrides.items():

@@ -72,7 +72,7 @@ class DeploymentPlan:
     @property
     def resolved(self) -> ResolvedTemplate:
         """The template as CloudFormation would resolve it with these values."""
-        values = parameters.usable(dict(self.declared), self.values.items())
+        values = parameters.typed_values(dict(self.declared), self.values.items())
         pseudo = self.account.pseudo_parameters(self.name)
         return ResolvedTemplate(dict(self.template)).with_parameters(**values, **pseudo)
 
@@ -122,11 +122,11 @@ def open_plan(
     given: dict[str, str] = {}
     problems: list[str] = []
     for path in parameter_files:
-        pairs = parameters.read(path)
-        problems += [f"{path}: {problem}" for problem in parameters.wrong(declared, pairs)]
+        pairs = parameters.read_file(path)
+        problems += [f"{path}: {problem}" for problem in parameters.problems(declared, pairs)]
         given |= dict(pairs)
     pairs = [_key_value(text) for text in overrides]
-    problems += parameters.wrong(declared, pairs)
+    problems += parameters.problems(declared, pairs)
     given |= dict(pairs)
     account = open_account(region=stack.region, profile=stack.profile)
     return DeploymentPlan(

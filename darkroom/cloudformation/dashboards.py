@@ -1,4 +1,4 @@
-"""Reads a dashboard's body as CloudWatch would: shorthand written out, each widget at its place."""
+"""Reads the body of a CloudWatch dashboard: shorthand expanded, widgets with their positions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
 COLUMNS = 24
-USUAL_SIZE = 6
+DEFAULT_SIZE = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line of a chart: a metric, or an expression, whose `namespace` and `metric` are empty."""
+class GraphMetric:
+    """An entry of a widget's `metrics`; for an expression, `namespace` and `metric` are empty."""
 
     namespace: str
     metric: str
@@ -20,8 +20,8 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a widget is, in columns from the left and rows from the top, and its size."""
+class Position:
+    """A widget's position, in columns from the left and rows from the top, and its size."""
 
     x: int
     y: int
@@ -29,39 +29,45 @@ class Place:
     height: int
 
 
-def lines(widget: dict[str, Any]) -> Iterator[Line]:
-    """Yield the lines of a metric widget.
+def graph_metrics(widget: dict[str, Any]) -> Iterator[GraphMetric]:
+    """Yield the metrics and expressions of a metric widget.
 
-    A dot stands for the same as in the line before, three of them for all of it but what follows.
+    `.` repeats the value at that position of the previous entry. `...` repeats the whole previous
+    entry, except for the values after it.
     """
-    before: list[str] = []
-    for line in widget.get("properties", {}).get("metrics", []):
-        words = [str(part) for part in line if not isinstance(part, dict)]
+    previous: list[str] = []
+    for entry in widget.get("properties", {}).get("metrics", []):
+        words = [str(part) for part in entry if not isinstance(part, dict)]
         options = {
-            key: value for part in line if isinstance(part, dict) for key, value in part.items()
+            key: value for part in entry if isinstance(part, dict) for key, value in part.items()
         }
         if words[:1] == ["..."]:
-            words = [*before[: len(before) - len(words) + 1], *words[1:]]
+            words = [*previous[: len(previous) - len(words) + 1], *words[1:]]
         words = [
-            before[at] if word == "." and at < len(before) else word
-            for at, word in enumerate(words)
+            previous[index] if word == "." and index < len(previous) else word
+            for index, word in enumerate(words)
         ]
-        before = words or before
+        previous = words or previous
         namespace, metric = words[:2] if words else ("", "")
         dimensions = dict(zip(words[2::2], words[3::2], strict=False))
-        yield Line(namespace=namespace, metric=metric, dimensions=dimensions, options=options)
+        yield GraphMetric(
+            namespace=namespace, metric=metric, dimensions=dimensions, options=options
+        )
 
 
-def places(widgets: list[dict[str, Any]]) -> list[Place]:
-    """Return where each widget is; one without a place goes beside the one before, or below."""
+def positions(widgets: list[dict[str, Any]]) -> list[Position]:
+    """Return the position of each widget.
+
+    A widget without a position goes to the right of the previous one, or below if it does not fit.
+    """
     found = []
-    x = y = below = 0
+    x = y = bottom = 0
     for widget in widgets:
-        width, height = (int(widget.get(side, USUAL_SIZE)) for side in ("width", "height"))
+        width, height = (int(widget.get(side, DEFAULT_SIZE)) for side in ("width", "height"))
         if "x" in widget:
             x, y = int(widget["x"]), int(widget["y"])
         elif x + width > COLUMNS:
-            x, y = 0, below
-        found.append(Place(x=x, y=y, width=width, height=height))
-        x, below = x + width, max(below, y + height)
+            x, y = 0, bottom
+        found.append(Position(x=x, y=y, width=width, height=height))
+        x, bottom = x + width, max(bottom, y + height)
     return found

@@ -1,4 +1,4 @@
-"""What CloudFormation takes as a parameter's value, and parameter files checked against it."""
+"""Checks parameter values and parameter files as CloudFormation does."""
 
 import json
 import re
@@ -11,20 +11,20 @@ from darkroom.cloudformation.model import number
 from darkroom.errors import UsageError
 
 VALUE_LIMIT = 4096  # bytes; https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-SHAPES = (
+FILE_SHAPES = (
     '["Key=Value", …], [{"ParameterKey": …, "ParameterValue": …}, …] or {"Parameters": {"Key": …}}'
 )
 
 
-def misfit(parameter: dict[str, Any], value: Any) -> str:
-    """Return why a parameter refuses `value`, as the end of a sentence; nothing if it takes it."""
+def violation(parameter: dict[str, Any], value: Any) -> str:
+    """Return which constraint `value` violates, as the end of a sentence, or "" for none."""
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     if len(text.encode()) > VALUE_LIMIT:
         return f"is longer than {VALUE_LIMIT} bytes"
     if "AllowedValues" in parameter and text not in map(str, parameter["AllowedValues"]):
         return f"is {text!r}, not one of {', '.join(map(str, parameter['AllowedValues']))}"
     pattern = parameter.get("AllowedPattern")
-    # A list's pattern is for each of its values.
+    # The pattern of a list applies to each of its values.
     values = text.split(",") if parameter.get("Type") == "CommaDelimitedList" else [text]
     for one in values:
         if pattern and not re.fullmatch(pattern, one):
@@ -44,18 +44,18 @@ def misfit(parameter: dict[str, Any], value: Any) -> str:
     return ""
 
 
-def longest(parameter: dict[str, Any]) -> int | None:
-    """Return the length of the longest value that a parameter takes, or None for no limit."""
+def max_length(parameter: dict[str, Any]) -> int | None:
+    """Return the length of the longest value that a parameter allows, or None for no limit."""
     if "AllowedValues" in parameter:
         return max(len(str(value)) for value in parameter["AllowedValues"])
     return int(parameter["MaxLength"]) if "MaxLength" in parameter else None
 
 
-def read(path: Path) -> list[tuple[str, str]]:
-    """Return the keys and values of a parameter file, in any shape that `deploy` takes.
+def read_file(path: Path) -> list[tuple[str, str]]:
+    """Return the keys and values of a parameter file, in any shape that `deploy` reads.
 
     Raises:
-        UsageError: it is missing, empty, no JSON, or of another shape.
+        UsageError: The file is missing, empty, not JSON, or has another shape.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -67,19 +67,19 @@ def read(path: Path) -> list[tuple[str, str]]:
         raise UsageError(f"{path}: is not JSON: {error}") from None
     pairs = list(_pairs(content))
     if not pairs or None in pairs:
-        raise UsageError(f"{path}: holds no parameters that deploy could take; allowed: {SHAPES}")
+        raise UsageError(f"{path}: has no parameters that deploy can read; allowed: {FILE_SHAPES}")
     return [pair for pair in pairs if pair]
 
 
 def _pairs(content: Any) -> Iterator[tuple[str, str] | None]:
-    """Yield key and value, or None for what is no parameter.
+    """Yield key and value, or None for what is not a parameter.
 
-    Version 2 of the command line takes these three; version 1 none of them, from a file.
+    Version 2 of the AWS CLI reads these three shapes from a file; version 1 reads none of them.
     https://docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/
     """
     if isinstance(content, dict):
-        given = content.get("Parameters")
-        yield from given.items() if isinstance(given, dict) else [None]
+        declared = content.get("Parameters")
+        yield from declared.items() if isinstance(declared, dict) else [None]
         return
     for one in content if isinstance(content, list) else [None]:
         if isinstance(one, str) and "=" in one:
@@ -91,22 +91,23 @@ def _pairs(content: Any) -> Iterator[tuple[str, str] | None]:
             yield None
 
 
-def wrong(parameters: dict[str, Any], pairs: list[tuple[str, str]]) -> Iterator[str]:
-    """Yield what is wrong with a file's values, each as a sentence that begins with the key."""
+def problems(parameters: dict[str, Any], pairs: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield each problem of a file's values as a sentence that begins with the key."""
     for key, count in Counter(key for key, _ in pairs).items():
         if count > 1:
             yield f"{key} is given {count} times"
     for key, value in pairs:
         if key not in parameters:
-            yield f"{key} is no parameter of the template; it has {', '.join(sorted(parameters))}"
+            known = ", ".join(sorted(parameters))
+            yield f"{key} is not a parameter of the template; it has {known}"
         elif not isinstance(value, str):
-            yield f"{key} is {value!r}; deploy takes text"
-        elif problem := misfit(parameters[key], value):
+            yield f"{key} is {value!r}; deploy reads text"
+        elif problem := violation(parameters[key], value):
             yield f"{key} {problem}"
 
 
-def usable(known: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return a file's values as the template reads them: lists where a parameter is one."""
+def typed_values(known: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return the values of known parameters, those of list types as lists."""
     lists = ("CommaDelimitedList", "List<")
     return {
         key: value.split(",") if str(known[key].get("Type")).startswith(lists) else value

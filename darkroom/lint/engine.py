@@ -47,16 +47,16 @@ def validate(
         UsageError: A parameter file cannot be read.
         UserError: A linter is not installed, or failed.
     """
-    files = {path: parameters.read(path) for path in parameter_files}
+    files = {path: parameters.read_file(path) for path in parameter_files}
     known = template.content.get("Parameters", {})
     found = [
         PARAMETER_FILE.finding(str(path), problem, path=str(path))
         for path, pairs in files.items()
-        for problem in parameters.wrong(known, pairs)
+        for problem in parameters.problems(known, pairs)
     ]
     if "rules" in linters:
         notify(f"Running {len(RULES)} rules")
-        values = {str(path): parameters.usable(known, pairs) for path, pairs in files.items()}
+        values = {str(path): parameters.typed_values(known, pairs) for path, pairs in files.items()}
         found += check(template.content, values)
     if set(linters) - {"rules"}:
         from darkroom.lint import external  # the rules alone start without cfn-lint's second

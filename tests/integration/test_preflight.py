@@ -116,8 +116,8 @@ def test_discovered_values_are_written_for_deploy(operator: Operator) -> None:
     assert {one["verdict"] for name in found for one in found[name] if name != "prefix-list"} == {
         "pass"
     }
-    pairs = parameters.read(Path("params/prod.json"))
-    assert list(parameters.wrong(built()["Parameters"], pairs)) == []
+    pairs = parameters.read_file(Path("params/prod.json"))
+    assert list(parameters.problems(built()["Parameters"], pairs)) == []
     values = dict(pairs)
     assert values.items() >= {tuple(text.split("=")) for text in GIVEN}
     assert values["S3PrefixListId"].startswith("pl-")
@@ -142,7 +142,7 @@ def test_discovered_values_are_written_for_deploy(operator: Operator) -> None:
         ("CodeBucket=abroad", "code", "fail", "is in eu-central-1"),
         ("CriticalAlarmEmail=", "alarm-email", "warn", "go to nobody"),
         ("CriticalAlarmEmail=nobody", "parameters", "fail", "CriticalAlarmEmail is 'nobody'"),
-        ("Alarm=x", "parameters", "fail", "Alarm is no parameter"),
+        ("Alarm=x", "parameters", "fail", "Alarm is not a parameter"),
         ("AvailabilityZoneIndexB=0", "rules", "fail", "same Availability Zone"),
         (
             "AvailabilityZoneIndexB=5",

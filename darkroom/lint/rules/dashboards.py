@@ -67,7 +67,7 @@ def cloudwatch_dashboard_metric(model: TemplateModel) -> Problems:
     were wrong.
     """
     for title, widget in _widgets(model):
-        for line in dashboards.lines(widget):
+        for line in dashboards.graph_metrics(widget):
             for wrong in metric_problems(model, line.namespace, line.metric, line.dimensions):
                 yield title, wrong.replace("watches", "shows", 1)
         for arn in widget.get("properties", {}).get("alarms", []):
@@ -106,7 +106,7 @@ def cloudwatch_dashboard_expression(model: TemplateModel) -> Problems:
     An expression over an id that the widget does not have shows an error.
     """
     for title, widget in _widgets(model):
-        found = list(dashboards.lines(widget))
+        found = list(dashboards.graph_metrics(widget))
         ids = {line.options.get("id") for line in found}
         for line in found:
             text = re.sub(r"'[^']*'|\"[^\"]*\"", "", str(line.options.get("expression", "")))

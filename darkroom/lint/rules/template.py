@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel
-from darkroom.cloudformation.parameters import longest, misfit
+from darkroom.cloudformation.parameters import max_length, violation
 from darkroom.cloudformation.references import references
 from darkroom.cloudformation.resource_types import resource_type
 from darkroom.lint.rule import Problems, rule
@@ -162,7 +162,7 @@ def s3_bucket_name(model: TemplateModel) -> Problems:
         text = _flat(given)
         parts = re.findall(r"\$\{([^}]+)\}", text)
         fixed = len(re.sub(r"\$\{[^}]+\}", "", text))
-        lengths = [LONGEST.get(part) or longest(model.parameters.get(part, {})) for part in parts]
+        lengths = [LONGEST.get(part) or max_length(model.parameters.get(part, {})) for part in parts]
         if "AWS::StackName" in parts:
             yield title, "is named after the stack, whose name may have capitals and 128 characters"
         elif None in lengths:
@@ -172,7 +172,7 @@ def s3_bucket_name(model: TemplateModel) -> Problems:
             yield title, f"has a name of up to {most} characters; {BUCKET_NAME} are allowed"
         for part in parts:
             parameter = model.parameters.get(part)
-            if parameter and any(not misfit(parameter, bad) for bad in ("Aa", "a_b", "AAA")):
+            if parameter and any(not violation(parameter, bad) for bad in ("Aa", "a_b", "AAA")):
                 yield (
                     title,
                     f"has {part} in its name, which allows more than a bucket's name may have",
@@ -244,7 +244,7 @@ def cfn_parameter_default(model: TemplateModel) -> Problems:
     A default that the parameter rejects stops everyone who does not change it.
     """
     for name, parameter in model.parameters.items():
-        if "Default" in parameter and (wrong := misfit(parameter, parameter["Default"])):
+        if "Default" in parameter and (wrong := violation(parameter, parameter["Default"])):
             yield name, f"has a default that {wrong}"
 
 

@@ -32,13 +32,13 @@ def widgets(stack: ResolvedTemplate) -> list[dict[str, Any]]:
     return found
 
 
-def lines(stack: ResolvedTemplate) -> list[dashboards.Line]:
-    return [line for widget in widgets(stack) for line in dashboards.lines(widget)]
+def lines(stack: ResolvedTemplate) -> list[dashboards.GraphMetric]:
+    return [line for widget in widgets(stack) for line in dashboards.graph_metrics(widget)]
 
 
-def chart(stack: ResolvedTemplate, title: str) -> list[dashboards.Line]:
+def chart(stack: ResolvedTemplate, title: str) -> list[dashboards.GraphMetric]:
     (found,) = [one for one in widgets(stack) if one["properties"].get("title") == title]
-    return list(dashboards.lines(found))
+    return list(dashboards.graph_metrics(found))
 
 
 @pytest.mark.parametrize(("partition", "region", "suffix"), PLACES)
@@ -130,7 +130,7 @@ def test_the_page_answers_the_four_questions(stack: ResolvedTemplate) -> None:
 
 def test_widgets_fill_the_page_and_none_is_on_another(stack: ResolvedTemplate) -> None:
     """O4: CloudWatch's grid of 24 columns."""
-    found = dashboards.places(widgets(stack))
+    found = dashboards.positions(widgets(stack))
     cells = [
         {(x, y) for x in range(one.x, one.x + one.width) for y in range(one.y, one.y + one.height)}
         for one in found
@@ -183,7 +183,7 @@ def test_each_lane_is_shown_and_told_apart() -> None:
     shown = {value for line in lines(two) for value in line.dimensions.values()}
     assert shown == real
     for widget in widgets(two):
-        found = list(dashboards.lines(widget))
+        found = list(dashboards.graph_metrics(widget))
         for name in ("id", "label"):
             given = [line.options[name] for line in found if name in line.options]
             assert len(set(given)) == len(given)
@@ -221,7 +221,7 @@ def test_shorthand_is_written_out() -> None:
     ]
     found = [
         (line.namespace, line.metric, line.dimensions, line.options)
-        for line in dashboards.lines({"properties": {"metrics": metrics}})
+        for line in dashboards.graph_metrics({"properties": {"metrics": metrics}})
     ]
     assert found == [
         ("N", "A", {"D": "v"}, {"stat": "p50"}),

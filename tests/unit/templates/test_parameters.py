@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cfnlint.helpers import REGIONS
 
-from darkroom.cloudformation.parameters import misfit
+from darkroom.cloudformation.parameters import violation
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates.parameters import regions
 from tests.unit.templates.conftest import generate
@@ -29,7 +29,7 @@ def test_parameters_are_grouped_described_and_bounded(stack: ResolvedTemplate) -
 def test_defaults_satisfy_their_own_bounds(stack: ResolvedTemplate) -> None:
     for name, parameter in stack.template["Parameters"].items():
         if "Default" in parameter:
-            assert not misfit(parameter, parameter["Default"]), name
+            assert not violation(parameter, parameter["Default"]), name
 
 
 def test_only_the_code_must_be_given(stack: ResolvedTemplate) -> None:
@@ -98,8 +98,8 @@ def test_every_parameter_takes_its_bounds_and_nothing_beyond() -> None:
             texts.add(name)
         else:
             good, bad = ["", "a,b"], ["x" * 4097]  # a list: what is in it, the template's rules see
-        assert [value for value in good if misfit(parameter, value)] == [], name
-        assert [value for value in bad if not misfit(parameter, value)] == [], name
+        assert [value for value in good if violation(parameter, value)] == [], name
+        assert [value for value in bad if not violation(parameter, value)] == [], name
     assert texts == TEXTS.keys()
 
 
@@ -110,7 +110,7 @@ def test_a_parameter_file_is_what_deploy_takes(stack: ResolvedTemplate, path: Pa
     values = dict(line.split("=", 1) for line in lines)
     assert len(values) == len(lines)
     for name, value in values.items():
-        assert not misfit(stack.template["Parameters"][name], value), name
+        assert not violation(stack.template["Parameters"][name], value), name
     assert stack.with_parameters(**values).broken_rules() == []
 
 

@@ -1,15 +1,12 @@
-"""`darkroom diff`: what an update would replace or remove is said before it happens."""
+"""darkroom/cloudformation/difference.py: what an update replaces or deletes is known before."""
 
 import copy
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darkroom import cli
 from darkroom.cloudformation.difference import Change, compare
 from tests.property.strategies import skeletons, tables
 from tests.unit.templates.conftest import generate
@@ -113,21 +110,3 @@ def test_no_setting_replaces_what_holds_data(pair: tuple[dict[str, Any], dict[st
             # A subscription to another queue's queue is there before the old one goes.
             assert change.type.startswith(("AWS::EC2", "AWS::SNS::Subscription")), change
         assert change.type != "AWS::EC2::Subnet" or change.action in ("create", "delete"), change
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """D6: a table for people, JSON for programs, and an exit status to stop a deployment with."""
-    files = [tmp_path / "old one.json", tmp_path / "new.json"]
-    for file, plan in zip(files, ({}, {"network": {"availability_zones": 3}}), strict=True):
-        file.write_text(json.dumps(generate(**plan).template))
-    assert cli.main(["diff", *map(str, files)]) == 0
-    said = capsys.readouterr().out
-    assert "create  PrivateSubnetC" in said
-    assert "2 to create" in said
-    assert cli.main(["diff", "--format", "json", *map(str, reversed(files))]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert {one["resource"] for one in told["changes"] if one["action"] == "delete"} == {
-        "PrivateSubnetC",
-        "PrivateRouteTableAssociationC",
-    }
-    assert cli.main(["diff", str(tmp_path / "none.json"), str(files[1])]) == 2

@@ -13,7 +13,7 @@ import pytest
 
 from darkroom import cli
 from darkroom.cloudformation.loader import load
-from darkroom.cloudformation.parameters import misfit
+from darkroom.cloudformation.parameters import violation
 from darkroom.errors import UserError
 from darkroom.lint import engine, external
 from darkroom.lint.catalogue import ALL_RULES
@@ -193,7 +193,10 @@ def test_each_shape_that_deploy_takes_is_read(
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        (["NamePrfix=x1"], "NamePrfix is no parameter of the template; it has AlarmTopicKmsKeyArn"),
+        (
+            ["NamePrfix=x1"],
+            "NamePrfix is not a parameter of the template; it has AlarmTopicKmsKeyArn",
+        ),
         (["NamePrefix=Mine"], "NamePrefix is 'Mine', which does not match"),
         (["NamePrefix=aa", "NamePrefix=bb"], "NamePrefix is given 2 times"),
         (["MemorySize=128"], "MemorySize is 128, below 512"),
@@ -234,10 +237,10 @@ def test_a_value_is_a_finding_where_a_rule_breaks_with_it(
     [
         (None, "cannot be read"),
         ("", "is not JSON"),
-        ("[]", "holds no parameters"),
-        ('["NamePrefix"]', "holds no parameters"),
-        ('{"NamePrefix": "x"}', "holds no parameters"),
-        ('[{"ParameterKey": "A"}]', "holds no parameters"),
+        ("[]", "has no parameters"),
+        ('["NamePrefix"]', "has no parameters"),
+        ('{"NamePrefix": "x"}', "has no parameters"),
+        ('[{"ParameterKey": "A"}]', "has no parameters"),
     ],
 )
 def test_a_parameter_file_of_no_shape_is_a_sentence_and_2(
@@ -401,8 +404,8 @@ def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], ca
 def test_a_lists_pattern_is_for_each_of_its_values() -> None:
     """D4: as CloudFormation reads it."""
     ranges = {"Type": "CommaDelimitedList", "AllowedPattern": "[0-9.]+/[0-9]+"}
-    assert not misfit(ranges, ["192.0.2.0/24", "198.51.100.0/24"])
-    assert "'everybody', which does not match" in misfit(ranges, "192.0.2.0/24,everybody")
+    assert not violation(ranges, ["192.0.2.0/24", "198.51.100.0/24"])
+    assert "'everybody', which does not match" in violation(ranges, "192.0.2.0/24,everybody")
 
 
 # --- The linters --------------------------------------------------------------------------------
