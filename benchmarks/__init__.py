@@ -1,1 +1,1 @@
-"""The worker's image core beside its peers: time, memory, likeness, with the targets."""
+"""Benchmarks of the worker's image core, the capacity model, the alarms and the template's size."""

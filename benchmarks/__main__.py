@@ -1,6 +1,4 @@
-"""`python -m bench`: measure everything, print it, and after a full run write it to docs/."""
-
-from __future__ import annotations
+"""`python -m benchmarks`: measure the image core, print the tables, and write them to docs/."""
 
 import argparse
 import json
@@ -21,19 +19,28 @@ import pyvips
 from PIL import features
 
 from benchmarks import encoders, measuring, pictures, report, startup
-from benchmarks.likeness import Reference
-from benchmarks.results import BASELINE, ROOT, SHIPPED, Measurement, Picture, Run, Series, Startup
-from benchmarks.sides import Task
+from benchmarks.implementations import Task
+from benchmarks.results import (
+    BASELINE,
+    ROOT,
+    SHIPPED,
+    Measurement,
+    Run,
+    Series,
+    SourceImage,
+    Startup,
+)
+from benchmarks.similarity import Reference
 from darkroom.errors import UserError
 
-WORK = ROOT / "build" / "bench"
+WORK = ROOT / "build" / "benchmarks"
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOT = ROOT / "docs" / "performance.png"
 
 _ALL = ("worker", "naive", "thumbnail", "pyvips-cascade", "pyvips-loop")
-SIDES = (*_ALL, *measuring.SHARP_SIDES, "floor")
-SIDES_FOR_ONE_WIDTH = ("worker", "naive", "thumbnail", "pyvips-loop", "sharp-per-size", "floor")
-MEMORY_SIDES = (*_ALL, *measuring.SHARP_SIDES)
+IMPLEMENTATIONS = (*_ALL, *measuring.SHARP, "floor")
+FOR_ONE_WIDTH = ("worker", "naive", "thumbnail", "pyvips-loop", "sharp-per-size", "floor")
+FOR_MEMORY = (*_ALL, *measuring.SHARP)
 
 TASKS = {
     "a": Task((400,), {"jpeg": 85}, {}),
@@ -42,19 +49,19 @@ TASKS = {
     "d": Task((1200, 400, 128), {"jpeg": 85, "webp": 80, "avif": 60}, {}),
 }
 FEW = ("baseline-12mp", "p3-12mp")
-"""For what hardly depends on the picture: the encoders of WebP and AVIF."""
+"""Pictures for the encoders of WebP and AVIF, whose time hardly depends on the picture."""
 
 QUICK = ("baseline-12mp", "progressive-5mp", "rgba-png-8mp")
 MEMORY = ("baseline-24mp", "jpeg-100mp", "png-100mp")
 
 
 def main() -> int:
-    """Run the command; 130 after Ctrl-C, with every process that it started ended."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    """Run the command; return 130 after Ctrl-C, when all of its processes have ended."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="three pictures, one round: whether it works, not how fast it is; writes no document",
+        help="three pictures, one round: checks that it works, and writes no document",
     )
     arguments = parser.parse_args()
     try:
@@ -69,7 +76,11 @@ def main() -> int:
 
 
 def measure(*, quick: bool) -> None:
-    """Measure, print, and write the document unless it is the quick run."""
+    """Measure and print; without `quick`, write the document.
+
+    Raises:
+        UserError: A measurement failed.
+    """
     WORK.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
 
@@ -97,7 +108,7 @@ def measure(*, quick: bool) -> None:
             task = _task(TASKS[workload], encoding, picture)
             keep = workload == "b" and encoding == BASELINE
             measurements += measuring.interleaved(
-                _sides(workload, picture),
+                _implementations(workload, picture),
                 picture,
                 task,
                 rounds=rounds,
@@ -112,8 +123,8 @@ def measure(*, quick: bool) -> None:
             say(f"memory, {picture.name}")
             task = _task(TASKS["b"], BASELINE, picture)
             memory += [
-                measuring.alone(side, picture, task, node_directory=node_directory)
-                for side in MEMORY_SIDES
+                measuring.alone(implementation, picture, task, node_directory=node_directory)
+                for implementation in FOR_MEMORY
             ]
     say("cold start")
     starts: Startup | None = None
@@ -121,14 +132,14 @@ def measure(*, quick: bool) -> None:
         starts = startup.measure(WORK / "startup", rounds=2 if quick else 11)
     except UserError as error:
         say(f"no cold start: {error}")
-    rows: list[encoders.Row] = []
+    rows: list[encoders.EncoderResult] = []
     if not quick:
         say("encoder settings")
         rows = _encoder_rows(ordinary[0], rounds=5)
-    say("likeness")
-    likenesses = _likenesses(ordinary, outputs)
+    say("similarity")
+    similarities = _similarities(ordinary, outputs)
 
-    run = Run(corpus, series, memory, likenesses, starts)
+    run = Run(corpus, series, memory, similarities, starts)
     text = report.tables(run, rows, heading=_heading(sharp, corpus, quick=quick))
     (WORK / "results.json").write_text(json.dumps(asdict(run), default=_plain, indent=1))
     print(text)
@@ -140,7 +151,7 @@ def measure(*, quick: bool) -> None:
 
 
 def _plan(*, quick: bool) -> Sequence[tuple[str, str, Sequence[str] | None, int]]:
-    """Return workload, way to encode JPEG, pictures (None: all) and rounds of each series."""
+    """Return workload, JPEG encoding, pictures (None: all) and rounds of each series."""
     if quick:
         return (
             ("b", BASELINE, QUICK, 1),
@@ -156,11 +167,11 @@ def _plan(*, quick: bool) -> Sequence[tuple[str, str, Sequence[str] | None, int]
     )
 
 
-def _task(task: Task, encoding: str, picture: Picture) -> Task:
-    """Return the task with the encoder options that every side follows.
+def _task(task: Task, encoding: str, picture: SourceImage) -> Task:
+    """Return the task with the encoder options that every implementation follows.
 
-    WebP, AVIF and PNG are encoded as the worker does it. JPEG is either too, or baseline without
-    optimized Huffman tables, which is what the encoders of all sides have in common.
+    WebP, AVIF and PNG are encoded as by the worker. JPEG is either too, or baseline without
+    optimized Huffman tables, which is what the encoders of all implementations have in common.
     """
     options: dict[str, Sequence[Mapping[str, Any]]] = dict(measuring.encoders(picture, task))
     if encoding == BASELINE:
@@ -168,13 +179,19 @@ def _task(task: Task, encoding: str, picture: Picture) -> Task:
     return replace(task, encoders=options)
 
 
-def _sides(workload: str, picture: Picture) -> list[str]:
-    sides = SIDES_FOR_ONE_WIDTH if workload == "a" else SIDES
-    return [side for side in sides if side != "floor" or "jpeg" in picture.traits]
+def _implementations(workload: str, picture: SourceImage) -> list[str]:
+    implementations = FOR_ONE_WIDTH if workload == "a" else IMPLEMENTATIONS
+    return [
+        implementation
+        for implementation in implementations
+        if implementation != "floor" or "jpeg" in picture.traits
+    ]
 
 
-def _likenesses(corpus: Sequence[Picture], outputs: Path) -> dict[str, dict[str, dict[int, float]]]:
-    """Return the SSIM of what the sides left in `outputs`, by side, picture and width."""
+def _similarities(
+    corpus: Sequence[SourceImage], outputs: Path
+) -> dict[str, dict[str, dict[int, float]]]:
+    """Return the SSIM of the files in `outputs`, by implementation, picture and width."""
     found: dict[str, dict[str, dict[int, float]]] = {}
     for picture in corpus:
         reference = Reference(picture.path)
@@ -185,12 +202,12 @@ def _likenesses(corpus: Sequence[Picture], outputs: Path) -> dict[str, dict[str,
                 file = directory / f"w{width}.jpeg"
                 if file.exists():
                     by_width = found.setdefault(directory.name, {}).setdefault(picture.name, {})
-                    by_width[width] = reference.likeness(file)
-    order = {side: place for place, side in enumerate(SIDES)}
+                    by_width[width] = reference.similarity(file)
+    order = {implementation: place for place, implementation in enumerate(IMPLEMENTATIONS)}
     return dict(sorted(found.items(), key=lambda item: order[item[0]]))
 
 
-def _encoder_rows(picture: Picture, *, rounds: int) -> list[encoders.Row]:
+def _encoder_rows(picture: SourceImage, *, rounds: int) -> list[encoders.EncoderResult]:
     with measuring.one_core():
         done = subprocess.run(
             encoders.command(picture.path, rounds=rounds),
@@ -198,12 +215,12 @@ def _encoder_rows(picture: Picture, *, rounds: int) -> list[encoders.Row]:
             stdout=subprocess.PIPE,
             check=True,
         )
-    return [encoders.Row(**fields) for fields in json.loads(done.stdout)]
+    return [encoders.EncoderResult(**fields) for fields in json.loads(done.stdout)]
 
 
 def _install_sharp() -> tuple[Path | None, str]:
-    """Install what package-lock.json pins; return where and which version, or None and why not."""
-    source, target = ROOT / "bench", WORK / "node"
+    """Install what package-lock.json pins; return directory and version, or None and the reason."""
+    source, target = ROOT / "benchmarks", WORK / "node"
     if shutil.which("node") is None or shutil.which("npm") is None:
         return None, "node or npm is not on this machine"
     target.mkdir(parents=True, exist_ok=True)
@@ -221,7 +238,7 @@ def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _heading(sharp: str, corpus: Sequence[Picture], *, quick: bool) -> str:
+def _heading(sharp: str, corpus: Sequence[SourceImage], *, quick: bool) -> str:
     vips = ".".join(str(pyvips.version(part)) for part in range(3))
     versions = ", ".join(
         (
@@ -237,7 +254,7 @@ def _heading(sharp: str, corpus: Sequence[Picture], *, quick: bool) -> str:
         for p in corpus
     )
     commit = _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--match=-")
-    kind = "**Quick run: a check that it works, no figures to go by.**\n\n" if quick else ""
+    kind = "**Quick run: a check that it works, without reliable figures.**\n\n" if quick else ""
     return (
         f"{kind}{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {platform.system()} on"
         f" {platform.machine()}, one core. {versions}.\n\nPictures: {sizes}."

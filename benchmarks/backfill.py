@@ -1,10 +1,8 @@
-"""`python -m benchmarks.backfill`: memory and pace of a large back-fill, on the embedded AWS.
+"""`python -m benchmarks.backfill`: memory and rate of a large back-fill on the embedded AWS.
 
-Listing and sending alone: the worker is switched off. The pace is the emulator's more than ours;
-the memory is ours.
+Only listing and sending: the worker is switched off. The rate is limited by the emulator, the
+memory is that of `darkroom backfill`.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -28,17 +26,17 @@ from worker.keys import output_key
 STACK = "backfilled"
 UPLOADS_AT_ONCE = 8
 FOLDER = 1000
-"""Objects in each; the small run is those of ten folders."""
+"""Objects per folder; the small run takes ten folders."""
 
 
 def main() -> int:
-    """Upload, back-fill a tenth and then all, print what each took; 1 if anything is missing."""
+    """Upload, back-fill a tenth and then all, print the figures; return 1 if any is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backfill", description=__doc__)
     parser.add_argument("--objects", metavar="N", type=int, default=100_000)
     arguments = parser.parse_args()
     progress = Progress()
     plan = specification.parse(
-        {"variants": {"default": {"widths": [128], "formats": {"jpeg": 85}}}}, origin="bench"
+        {"variants": {"default": {"widths": [128], "formats": {"jpeg": 85}}}}, origin="benchmarks"
     )
     with Emulator(progress=progress.update) as emulator:
         stack = _deploy(emulator, plan)
@@ -58,7 +56,7 @@ def main() -> int:
         missing = 0
         for title, choice, expected in runs:
             missing += expected - _run(emulator, stack, title, choice)
-        time.sleep(1.1)  # what is written within the second of its upload may be older than it
+        time.sleep(1.1)  # a thumbnail of the same second may be older than its upload
         done = names[:: max(1, len(names) // (10 * FOLDER))]
         thumbnails = stack.thumbnail_bucket
         _each(
@@ -93,18 +91,18 @@ def _deploy(emulator: Emulator, plan: specification.Specification) -> deployment
 
 
 def _each(
-    function: Callable[[str], Any], names: Iterable[str], told: Callable[[int], None]
+    function: Callable[[str], Any], names: Iterable[str], progress: Callable[[int], None]
 ) -> None:
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         for count, _ in enumerate(pool.map(function, names), start=1):
             if count % 100 == 0:
-                told(count)
+                progress(count)
 
 
 def _run(
     emulator: Emulator, stack: deployment.EmulatedStack, title: str, choice: tuple[str, ...]
 ) -> int:
-    """Back-fill in a process of its own, print its figures; return how many came to the queue."""
+    """Back-fill in its own process, print its figures; return how many messages were sent."""
     sqs, url = emulator.client("sqs"), stack.outputs["WorkQueueUrl"]
     sqs.purge_queue(QueueUrl=url)
     command = [
@@ -143,9 +141,9 @@ def _run(
 
 
 def _peak_megabytes(process: int) -> float | None:
-    """Return the most memory that a process ever had, in MiB; None when it is about to end.
+    """Return the peak memory of a process in MiB; None when it is about to end.
 
-    Not getrusage: that counts what its parent had when it was started.
+    Not getrusage: that includes its parent's memory at the start.
     """
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="ascii")

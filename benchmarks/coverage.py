@@ -1,7 +1,5 @@
 """`python -m benchmarks.coverage`: the last run's branch coverage, one line per folder."""
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

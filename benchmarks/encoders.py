@@ -1,6 +1,4 @@
-"""What encoder settings cost and bring, on one thumbnail: CPU time, bytes, likeness."""
-
-from __future__ import annotations
+"""CPU time, bytes and similarity of encoder settings on one thumbnail."""
 
 import io
 import json
@@ -14,7 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from benchmarks.likeness import ssim
+from benchmarks.similarity import ssim
 
 _WIDTH = 1200
 _PLAIN: Mapping[str, Any] = {"progressive": False, "optimize": False}
@@ -35,18 +33,18 @@ SETTINGS: Sequence[tuple[str, Mapping[str, Any]]] = (
 
 
 @dataclass(frozen=True)
-class Row:
-    """One setting: median CPU seconds of encoding, bytes, SSIM against the pixels encoded."""
+class EncoderResult:
+    """One setting: median CPU seconds of encoding, bytes, SSIM with the encoded pixels."""
 
     encoder: str
     options: Mapping[str, Any]
     seconds: float
     size: int
-    likeness: float
+    similarity: float
 
 
 def main() -> None:
-    """Measure on the picture named first, in as many rounds as named second; rows as JSON."""
+    """Measure on the picture of the first argument, in as many rounds as the second; print JSON."""
     with Image.open(sys.argv[1]) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
     height = round(upright.height * _WIDTH / upright.width)
@@ -62,18 +60,20 @@ def main() -> None:
             seconds[place].append(_cpu_seconds() - began)
             bodies[place] = buffer.getvalue()
     rows = [
-        Row(encoder, options, statistics.median(taken), len(body), _likeness(image, body))
+        EncoderResult(
+            encoder, options, statistics.median(taken), len(body), _similarity(image, body)
+        )
         for (encoder, options), taken, body in zip(SETTINGS, seconds, bodies, strict=True)
     ]
     print(json.dumps([asdict(row) for row in rows]))
 
 
 def command(picture: Path, *, rounds: int) -> list[str]:
-    """Return what to run for `main` in a process of its own."""
+    """Return the command that runs `main` in its own process."""
     return [sys.executable, "-m", "benchmarks.encoders", str(picture), str(rounds)]
 
 
-def _likeness(image: Image.Image, body: bytes) -> float:
+def _similarity(image: Image.Image, body: bytes) -> float:
     with Image.open(io.BytesIO(body)) as decoded:
         return ssim(image, decoded)
 

@@ -1,6 +1,4 @@
-"""Sides in processes of their own, asked in turn on one core: times, sizes, peak memory."""
-
-from __future__ import annotations
+"""Times, sizes and peak memory of implementations, each in its own process on one core."""
 
 import json
 import os
@@ -14,34 +12,34 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks.results import ROOT, Measurement, Picture
-from benchmarks.sides import Task
+from benchmarks.implementations import Task
+from benchmarks.results import ROOT, Measurement, SourceImage
 
 _LIMIT = 120.0
-"""Seconds for one answer; a side that takes longer is ended and its row says so."""
+"""Seconds per answer; an implementation that takes longer is ended and reported."""
 
-SHARP_SIDES = ("sharp-cascade", "sharp-per-size")
+SHARP = ("sharp-cascade", "sharp-per-size")
 
 
-class SideError(Exception):
-    """A side could not do it, with its own words."""
+class ImplementationError(Exception):
+    """An implementation failed, with its own message."""
 
 
 class Process:
-    """One side, waiting for requests; ends with its standard input, also when we are killed."""
+    """One implementation, waiting for requests; it ends when its standard input is closed."""
 
-    def __init__(self, side: str, *, node_directory: Path | None) -> None:
+    def __init__(self, implementation: str, *, node_directory: Path | None) -> None:
         """`node_directory` is where sharp is installed."""
-        self.side = side
-        if side in SHARP_SIDES:
+        self.implementation = implementation
+        if implementation in SHARP:
             if node_directory is None:
-                raise SideError("sharp is not installed")
-            command = ["node", str(ROOT / "bench" / "sharp.mjs"), side]
+                raise ImplementationError("sharp is not installed")
+            command = ["node", str(ROOT / "benchmarks" / "sharp.mjs"), implementation]
         else:
-            command = [sys.executable, "-m", "benchmarks.serve", side]
+            command = [sys.executable, "-m", "benchmarks.serve", implementation]
         self._process = subprocess.Popen(
             command,
-            cwd=node_directory if side in SHARP_SIDES else ROOT,
+            cwd=node_directory if implementation in SHARP else ROOT,
             env={**os.environ, "VIPS_CONCURRENCY": "1", "PYTHONWARNINGS": "ignore"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -51,20 +49,24 @@ class Process:
         )
 
     def __enter__(self) -> Self:
-        """Return the side itself: it runs already."""
+        """Return the process, which runs already."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process, whatever it is at."""
+        """End the process, also in the middle of a request."""
         self._process.kill()
         self._process.communicate()
 
     def ask(
-        self, picture: Picture, task: Task, *, output: Path | None = None, observe: bool = False
+        self, picture: SourceImage, task: Task, *, output: Path | None = None, observe: bool = False
     ) -> dict[str, Any]:
-        """Have one picture done; raises SideError with the reason if that did not work."""
+        """Process one picture; return seconds and sizes, or with `observe` the encoder options.
+
+        Raises:
+            ImplementationError: The implementation failed, ended or took too long.
+        """
         if self._process.stdin is None or self._process.stdout is None:
-            raise AssertionError
+            raise ImplementationError("its process has no standard input and output")
         request = {
             "picture": str(picture.path.absolute()),
             "task": {
@@ -86,14 +88,14 @@ class Process:
         finally:
             watchdog.cancel()
         if not line:
-            raise SideError(f"its process ended, or took more than {_LIMIT:.0f} s")
+            raise ImplementationError(f"its process ended, or took more than {_LIMIT:.0f} s")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise SideError(answer["error"])
+            raise ImplementationError(answer["error"])
         return answer
 
     def peak(self) -> int | None:
-        """Return the most bytes of memory the process has had so far; None without /proc.
+        """Return the peak memory of the process in bytes; None without /proc.
 
         Not ru_maxrss: a new process inherits that from the one that started it.
         """
@@ -107,7 +109,7 @@ class Process:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process, and those it starts, on one core where the system can do that."""
+    """Keep this process and its children on one core, where the system supports that."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -119,7 +121,7 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def encoders(picture: Picture, task: Task) -> dict[str, list[dict[str, Any]]]:
+def encoders(picture: SourceImage, task: Task) -> dict[str, list[dict[str, Any]]]:
     """Return the options with which the worker encodes this picture's thumbnails."""
     with Process("worker", node_directory=None) as process:
         found: dict[str, list[dict[str, Any]]] = process.ask(picture, task, observe=True)[
@@ -130,16 +132,16 @@ def encoders(picture: Picture, task: Task) -> dict[str, list[dict[str, Any]]]:
 
 def interleaved(
     names: Sequence[str],
-    picture: Picture,
+    picture: SourceImage,
     task: Task,
     *,
     rounds: int,
     output: Path | None,
     node_directory: Path | None,
 ) -> list[Measurement]:
-    """Measure the sides on one picture in turn (A B C A B C …), each warmed up by one round.
+    """Measure the implementations on one picture in turn (A B C A B C …), after one warm-up round.
 
-    With `output`, each side's files of the first round go to a directory of its name there.
+    The files of that round go to `output`, in a directory per implementation.
     """
     seconds: dict[str, list[float]] = {name: [] for name in names}
     sizes: dict[str, Mapping[str, int]] = {}
@@ -154,14 +156,14 @@ def interleaved(
                     target.mkdir(parents=True, exist_ok=True)
                 sizes[name] = process.ask(picture, task, output=target)["sizes"]
                 processes[name] = process
-            except SideError as error:
+            except ImplementationError as error:
                 problems[name] = str(error)
         for _ in range(rounds):
             for name, process in processes.items():
                 if name not in problems:
                     try:
                         seconds[name].append(process.ask(picture, task)["seconds"])
-                    except SideError as error:
+                    except ImplementationError as error:
                         problems[name] = str(error)
     return [
         Measurement(name, picture.name, problem=problems[name])
@@ -171,13 +173,15 @@ def interleaved(
     ]
 
 
-def alone(name: str, picture: Picture, task: Task, *, node_directory: Path | None) -> Measurement:
-    """Measure a side that does nothing but this one picture: its memory, its first time's CPU."""
+def alone(
+    name: str, picture: SourceImage, task: Task, *, node_directory: Path | None
+) -> Measurement:
+    """Measure the peak memory, and the CPU time of the first picture, of a new process."""
     try:
         with one_core(), Process(name, node_directory=node_directory) as process:
             answer = process.ask(picture, task)
             return Measurement(
                 name, picture.name, answer["seconds"], answer["sizes"], process.peak()
             )
-    except SideError as error:
+    except ImplementationError as error:
         return Measurement(name, picture.name, problem=str(error))

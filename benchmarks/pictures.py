@@ -1,6 +1,4 @@
-"""The pictures that are measured: made from the sample photographs, the same on every host."""
-
-from __future__ import annotations
+"""The measured pictures: made from the sample photographs, the same on every host."""
 
 import hashlib
 import io
@@ -16,13 +14,13 @@ import PIL
 import pyvips
 from PIL import Image, ImageCms, ImageFilter
 
-from benchmarks.results import ROOT, Picture
+from benchmarks.results import ROOT, SourceImage
 
 SAMPLES = ROOT / "darkroom" / "emulator" / "samples"
-"""Photographs that are in the repository already; LICENSES.md beside them says whose they are."""
+"""Photographs in the repository; LICENSES.md beside them names their authors."""
 
 _TILE = 1000
-"""Pixels a side: the samples have 300 to 870, and larger ones would be blurred all over."""
+"""Pixels per side: the samples have 300 to 870, and larger tiles would be blurred."""
 
 _GRAIN = 4.0
 """Standard deviation of the noise, in 1/255: with it a file has as many bits as from a camera."""
@@ -79,7 +77,7 @@ def _webp(image: Image.Image, path: Path) -> None:
 
 
 def _profile(name: str) -> bytes:
-    """Return one of the colour profiles that libvips carries inside."""
+    """Return one of the color profiles that libvips contains."""
     return bytes(pyvips.Operation.call("profile_load", name))
 
 
@@ -91,7 +89,7 @@ def _into(image: Image.Image, profile: bytes, mode: Literal["RGB", "CMYK"]) -> I
         outputMode=mode,
     )
     if converted is None:
-        raise AssertionError  # only conversion in place returns nothing
+        raise ValueError("no conversion to the profile")  # only conversion in place returns nothing
     return converted
 
 
@@ -134,8 +132,8 @@ RECIPES = (
 )
 
 
-def make(directory: Path, names: Sequence[str] | None = None) -> list[Picture]:
-    """Return the pictures, with those made that are not there yet; None means all."""
+def make(directory: Path, names: Sequence[str] | None = None) -> list[SourceImage]:
+    """Return the pictures of these names, None for all; missing ones are made."""
     editions, directory = directory, directory / _edition()
     directory.mkdir(parents=True, exist_ok=True)
     for outdated in set(editions.iterdir()) - {directory}:
@@ -149,12 +147,12 @@ def make(directory: Path, names: Sequence[str] | None = None) -> list[Picture]:
             unfinished = path.with_suffix(".part")
             recipe.save(photograph(recipe.size, grain=recipe.grain), unfinished)
             unfinished.replace(path)
-        pictures.append(Picture(recipe.name, path, recipe.size, recipe.traits))
+        pictures.append(SourceImage(recipe.name, path, recipe.size, recipe.traits))
     return pictures
 
 
 def _edition() -> str:
-    """Name what the bytes follow from: another recipe or library is another directory."""
+    """Return a name for recipes and libraries: other ones make other files."""
     versions = (PIL.__version__, np.__version__, pyvips.__version__)
     recipe = Path(__file__).read_bytes() + repr(versions).encode()
     return hashlib.sha256(recipe).hexdigest()[:12]
@@ -163,7 +161,7 @@ def _edition() -> str:
 def photograph(size: tuple[int, int], *, grain: float = _GRAIN) -> Image.Image:
     """Return an RGB picture of this size in pixels: magnified samples side by side, with grain.
 
-    Without grain they are magnified so that two of them fill the width.
+    Without grain, two samples fill the width.
     """
     samples = [_sample(path) for path in sorted(SAMPLES.glob("*.[jp][pn]g"))]
     tile = _TILE if grain else math.ceil(size[0] / 2)
@@ -172,7 +170,7 @@ def photograph(size: tuple[int, int], *, grain: float = _GRAIN) -> Image.Image:
         for column, left in enumerate(range(0, size[0], tile)):
             sample = samples[(row * 3 + column) % len(samples)]
             image = sample.resize((tile, tile), Image.Resampling.LANCZOS)
-            # Mirrored every other time, so that neighbours differ more than in their place.
+            # Every other one is mirrored, so that neighbors differ.
             if (row + column) % 2:
                 image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             canvas.paste(image.filter(_SHARPENING) if grain else image, (left, top))

@@ -1,6 +1,4 @@
-"""A run as tables for people, and as a plot."""
-
-from __future__ import annotations
+"""A run as tables and as a plot."""
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +9,7 @@ import matplotlib as mpl
 mpl.use("Agg")  # a file, no window
 from matplotlib import pyplot as plt
 
-from benchmarks.encoders import Row
+from benchmarks.encoders import EncoderResult
 from benchmarks.results import Run, Series
 from benchmarks.targets import geometric_mean, verdicts
 
@@ -25,8 +23,8 @@ _NAMES = {
     "sharp-cascade": "sharp, cascade",
     "sharp-per-size": "sharp, per size",
 }
-# Okabe and Ito's colours, which colour-blind people can tell apart.
-_COLOURS = {
+# Okabe and Ito's palette, which color-blind people can distinguish.
+_COLORS = {
     "worker": "#000000",
     "naive": "#D55E00",
     "thumbnail": "#E69F00",
@@ -37,18 +35,18 @@ _COLOURS = {
     "sharp-per-size": "#CC79A7",
 }
 
-BEGIN = "<!-- begin: written by tox -e bench -->"
-END = "<!-- end: written by tox -e bench -->"
+BEGIN = "<!-- begin: written by python -m benchmarks -->"
+END = "<!-- end: written by python -m benchmarks -->"
 
 
-def tables(run: Run, encoders: Sequence[Row], *, heading: str) -> str:
-    """Return all of a run as Markdown, which is readable as text too."""
+def tables(run: Run, encoders: Sequence[EncoderResult], *, heading: str) -> str:
+    """Return all results of a run as Markdown."""
     parts = [heading, "### Targets", _targets(run)]
     for series in run.series:
         parts += [f"### {_title(series)}", _times(run, series)]
         parts += list(_problems(series))
-    if run.likenesses:
-        parts += ["### Likeness and size, workload b, JPEG baseline", _likenesses(run)]
+    if run.similarities:
+        parts += ["### Similarity and size, workload b, JPEG baseline", _similarities(run)]
     if run.memory:
         parts += ["### Peak memory of a process of its own, MB", _memory(run)]
     if run.startup:
@@ -59,7 +57,7 @@ def tables(run: Run, encoders: Sequence[Row], *, heading: str) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table whose columns line up; all but the first are numbers."""
+    """Return an aligned Markdown table; all columns but the first are numbers."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     texts = [
@@ -84,7 +82,7 @@ def _targets(run: Run) -> str:
         outcome = "hit" if verdict.is_hit else "miss"
         rows.append(
             (
-                verdict.what,
+                verdict.name,
                 f"{verdict.sign} {verdict.target:g}",
                 result,
                 "not measured" if verdict.value is None else outcome,
@@ -103,61 +101,67 @@ def _title(series: Series) -> str:
     return f"CPU ms, workload {series.workload} ({what}), JPEG {series.encoding}; × is to ours"
 
 
-def _sides(series: Series) -> list[str]:
-    return list(dict.fromkeys(m.side for m in series.measurements))
+def _implementations(series: Series) -> list[str]:
+    return list(dict.fromkeys(m.implementation for m in series.measurements))
 
 
 def _times(run: Run, series: Series) -> str:
-    sides = _sides(series)
+    implementations = _implementations(series)
     rows = []
     for picture in run.pictures:
         ours = series.seconds("worker", picture.name)
         if ours is None:
             continue
         cells = [f"{ours * 1000:.0f}"]
-        for side in sides[1:]:
-            seconds = series.seconds(side, picture.name)
+        for implementation in implementations[1:]:
+            seconds = series.seconds(implementation, picture.name)
             cells.append(
                 "-" if seconds is None else f"{seconds * 1000:.0f} ({seconds / ours:.2f}×)"
             )
         rows.append((picture.name, *cells))
     jpegs = [p.name for p in run.pictures if {"jpeg"} <= p.traits and "huge" not in p.traits]
     means = []
-    for side in sides[1:]:
-        pairs = [(series.seconds(side, name), series.seconds("worker", name)) for name in jpegs]
+    for implementation in implementations[1:]:
+        pairs = [
+            (series.seconds(implementation, name), series.seconds("worker", name)) for name in jpegs
+        ]
         ratios = [theirs / ours for theirs, ours in pairs if theirs and ours]
         means.append(f"{geometric_mean(ratios):.2f}×" if ratios else "-")
     rows.append(("JPEGs, geometric mean", "", *means))
-    return _table(("picture", *(_NAMES[side] for side in sides)), rows)
+    return _table(
+        ("picture", *(_NAMES[implementation] for implementation in implementations)), rows
+    )
 
 
 def _problems(series: Series) -> Iterator[str]:
     seen: dict[tuple[str, str], list[str]] = {}
     for measurement in series.measurements:
         if measurement.problem:
-            key = measurement.side, measurement.problem
+            key = measurement.implementation, measurement.problem
             seen.setdefault(key, []).append(measurement.picture)
-    for (side, problem), pictures in seen.items():
-        yield f"{_NAMES[side]}: not measured on {', '.join(pictures)}: {problem}."
+    for (implementation, problem), pictures in seen.items():
+        yield f"{_NAMES[implementation]}: not measured on {', '.join(pictures)}: {problem}."
 
 
-def _likenesses(run: Run) -> str:
+def _similarities(run: Run) -> str:
     series = next(s for s in run.series if s.workload == "b")
     rows = []
-    for side, by_picture in run.likenesses.items():
+    for implementation, by_picture in run.similarities.items():
         widths = sorted({width for by in by_picture.values() for width in by}, reverse=True)
-        cells = [_NAMES[side]]
+        cells = [_NAMES[implementation]]
         for width in widths:
             values = [by[width] for by in by_picture.values()]
             sizes = [
                 m.sizes[f"w{width}.jpeg"]
                 for m in series.measurements
-                if m.side == side and m.sizes and "jpeg" in _traits(run, m.picture)
+                if m.implementation == implementation
+                and m.sizes
+                and "jpeg" in _traits(run, m.picture)
             ]
             cells += [f"{statistics.fmean(values):.4f}", f"{min(values):.4f}"]
             cells += [f"{statistics.fmean(sizes) / 1000:.1f}" if sizes else "-"]
         rows.append(cells)
-    head = ["side"]
+    head = ["implementation"]
     for width in widths:
         head += [f"SSIM {width}", "worst", "JPEG kB"]
     return _table(head, rows)
@@ -169,19 +173,19 @@ def _traits(run: Run, name: str) -> frozenset[str]:
 
 def _memory(run: Run) -> str:
     pictures = list(dict.fromkeys(m.picture for m in run.memory))
-    sides = list(dict.fromkeys(m.side for m in run.memory))
-    found = {(m.side, m.picture): m for m in run.memory}
+    implementations = list(dict.fromkeys(m.implementation for m in run.memory))
+    found = {(m.implementation, m.picture): m for m in run.memory}
     rows = []
-    for side in sides:
+    for implementation in implementations:
         cells = []
         for picture in pictures:
-            peak = found[side, picture].peak
+            peak = found[implementation, picture].peak
             cells.append("-" if peak is None else f"{peak / 1e6:.0f}")
-            seconds = found[side, picture].seconds
+            seconds = found[implementation, picture].seconds
             cells.append("-" if peak is None else f"{seconds:.2f}")
-        rows.append((_NAMES[side], *cells))
+        rows.append((_NAMES[implementation], *cells))
     head = [cell for picture in pictures for cell in (picture, "CPU s")]
-    return _table(("side", *head), rows)
+    return _table(("implementation", *head), rows)
 
 
 def _startup(run: Run) -> str:
@@ -193,9 +197,9 @@ def _startup(run: Run) -> str:
     return _table(("what", "time", "size"), rows)
 
 
-def _encoders(rows: Sequence[Row]) -> str:
+def _encoders(rows: Sequence[EncoderResult]) -> str:
     cells = []
-    first: dict[str, Row] = {}
+    first: dict[str, EncoderResult] = {}
     for row in rows:
         reference = first.setdefault(row.encoder, row)
         options = ", ".join(
@@ -209,7 +213,7 @@ def _encoders(rows: Sequence[Row]) -> str:
                 f"{row.seconds * 1000:.1f}",
                 f"{row.size / 1000:.1f}",
                 f"{row.size / reference.size - 1:+.1%}",
-                f"{row.likeness:.4f}",
+                f"{row.similarity:.4f}",
             )
         )
     return _table(("encoder", "CPU ms", "kB", "to the first", "SSIM"), cells)
@@ -222,19 +226,20 @@ def plot(run: Run, path: Path) -> None:
         1, 2, figsize=(12, 5), width_ratios=(2, 1), layout="constrained"
     )
     names = [p.name for p in run.pictures if series.seconds("worker", p.name) is not None]
-    for side in _sides(series):
+    for implementation in _implementations(series):
         points = [
             (theirs / ours, place)
             for place, name in enumerate(names)
-            if (theirs := series.seconds(side, name)) and (ours := series.seconds("worker", name))
+            if (theirs := series.seconds(implementation, name))
+            and (ours := series.seconds("worker", name))
         ]
-        marker = {"worker": "|", "floor": "d"}.get(side, "o")
+        marker = {"worker": "|", "floor": "d"}.get(implementation, "o")
         times.scatter(
             *zip(*points, strict=True),
-            label=_NAMES[side],
-            color=_COLOURS[side],
+            label=_NAMES[implementation],
+            color=_COLORS[implementation],
             marker=marker,
-            s=220 if side == "worker" else 55,
+            s=220 if implementation == "worker" else 55,
             zorder=3,
         )
     times.axvline(1, color="black", linewidth=0.8)
@@ -249,15 +254,15 @@ def plot(run: Run, path: Path) -> None:
     times.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4)
 
     huge = list(dict.fromkeys(m.picture for m in run.memory))
-    sides = list(dict.fromkeys(m.side for m in run.memory))
-    height = 0.8 / max(1, len(sides))
-    for place, side in enumerate(sides):
-        peaks = [m.peak or 0 for m in run.memory if m.side == side]
+    implementations = list(dict.fromkeys(m.implementation for m in run.memory))
+    height = 0.8 / max(1, len(implementations))
+    for place, implementation in enumerate(implementations):
+        peaks = [m.peak or 0 for m in run.memory if m.implementation == implementation]
         memory.barh(
             [index + place * height for index in range(len(huge))],
             [peak / 1e6 for peak in peaks],
             height=height * 0.9,
-            color=_COLOURS[side],
+            color=_COLORS[implementation],
         )
     memory.set_yticks([index + 0.4 - height / 2 for index in range(len(huge))], huge)
     memory.invert_yaxis()

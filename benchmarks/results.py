@@ -1,6 +1,4 @@
-"""What a run measures, as plain records."""
-
-from __future__ import annotations
+"""The results of a run, as plain records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +8,12 @@ ROOT = Path(__file__).parents[1]
 
 BASELINE = "baseline"
 SHIPPED = "as shipped"
-"""The two ways to encode JPEG: plain, as all sides can; with whatever options the worker has."""
+"""The two ways to encode JPEG: plain, as all implementations can, and with the worker's options."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One file to be measured with; `traits` are what the targets select pictures by."""
+class SourceImage:
+    """One file to measure with; the targets select files by `traits`."""
 
     name: str
     path: Path
@@ -25,13 +23,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one side took for one picture: median CPU seconds, bytes by output, bytes of memory.
+    """One implementation on one picture: median CPU seconds, bytes by output, bytes of memory.
 
-    `problem` is a side's own words where it gave no result; then the rest is empty. `peak` is None
-    where it was not measured.
+    `problem` is the implementation's message where it failed; then the rest is empty. `peak` is
+    None where it was not measured.
     """
 
-    side: str
+    implementation: str
     picture: str
     seconds: float = 0.0
     sizes: Mapping[str, int] | None = None
@@ -56,20 +54,20 @@ class Series:
     encoding: str
     measurements: Sequence[Measurement]
 
-    def seconds(self, side: str, picture: str) -> float | None:
-        """Return a side's median for a picture, None where it gave none."""
+    def seconds(self, implementation: str, picture: str) -> float | None:
+        """Return an implementation's median for a picture, None where there is none."""
         for measurement in self.measurements:
-            if (measurement.side, measurement.picture) == (side, picture):
+            if (measurement.implementation, measurement.picture) == (implementation, picture):
                 return None if measurement.problem else measurement.seconds
         return None
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that one run measured; `likenesses` is SSIM by side, picture and width."""
+    """All results of a run; `similarities` are SSIM by implementation, picture and width."""
 
-    pictures: Sequence[Picture]
+    pictures: Sequence[SourceImage]
     series: Sequence[Series]
     memory: Sequence[Measurement]
-    likenesses: Mapping[str, Mapping[str, Mapping[int, float]]]
+    similarities: Mapping[str, Mapping[str, Mapping[int, float]]]
     startup: Startup | None

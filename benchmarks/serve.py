@@ -1,6 +1,4 @@
-"""One side in a process of its own: a request a line on standard input, an answer a line back."""
-
-from __future__ import annotations
+"""One implementation in its own process: one request per line of input, one answer each."""
 
 import json
 import resource
@@ -9,23 +7,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sides
+from benchmarks import implementations
 
 
 def main() -> None:
     """Answer until standard input ends; `benchmarks/sharp.mjs` answers the same requests."""
-    side = sides.SIDES[sys.argv[1]]
+    implementation = implementations.IMPLEMENTATIONS[sys.argv[1]]
 
     @lru_cache(maxsize=1)
-    def prepared(path: str, task_text: str) -> tuple[sides.Task, sides.Job]:
+    def prepared(path: str, task_text: str) -> tuple[implementations.Task, implementations.Job]:
         task = _task(json.loads(task_text))
-        return task, side(Path(path).read_bytes(), task)
+        return task, implementation(Path(path).read_bytes(), task)
 
     for line in sys.stdin:
         request = json.loads(line)
         try:
             answer = _answer(request, prepared)
-        except Exception as error:  # noqa: BLE001 -- that a side cannot do it is a result too
+        except Exception as error:  # noqa: BLE001 -- a failure is a result too
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 
@@ -33,9 +31,13 @@ def main() -> None:
 def _answer(request: dict[str, Any], prepared: Any) -> dict[str, Any]:
     if request["observe"]:
         task = _task(request["task"])
-        return {"encoders": sides.observed_encoders(Path(request["picture"]).read_bytes(), task)}
+        return {
+            "encoders": implementations.observed_encoders(
+                Path(request["picture"]).read_bytes(), task
+            )
+        }
     task, job = prepared(request["picture"], json.dumps(request["task"]))
-    with sides.overridden_encoders(task):
+    with implementations.overridden_encoders(task):
         began = _cpu_seconds()
         outputs = job()
         seconds = _cpu_seconds() - began
@@ -45,8 +47,8 @@ def _answer(request: dict[str, Any], prepared: Any) -> dict[str, Any]:
     return {"seconds": seconds, "sizes": {name: len(body) for name, body in outputs.items()}}
 
 
-def _task(fields: dict[str, Any]) -> sides.Task:
-    return sides.Task(tuple(fields["widths"]), fields["formats"], fields["encoders"])
+def _task(fields: dict[str, Any]) -> implementations.Task:
+    return implementations.Task(tuple(fields["widths"]), fields["formats"], fields["encoders"])
 
 
 def _cpu_seconds() -> float:

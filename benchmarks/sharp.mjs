@@ -1,5 +1,5 @@
 // sharp in a process of its own: the requests and answers of benchmarks/serve.py.
-// Run in the directory that holds node_modules; the side's name is the only argument.
+// Run in the directory that holds node_modules; the implementation's name is the only argument.
 import { createRequire } from "node:module";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,8 +9,8 @@ const sharp = createRequire(join(process.cwd(), "package.json"))("sharp");
 sharp.concurrency(1); // one core is what is measured
 sharp.cache(false); // otherwise the second round would be free
 
-const sides = { "sharp-cascade": cascade, "sharp-per-size": perSize };
-const side = sides[process.argv[2]];
+const implementations = { "sharp-cascade": cascade, "sharp-per-size": perSize };
+const implementation = implementations[process.argv[2]];
 const options = { limitInputPixels: false };
 
 // One decode; every size from the raw pixels of the largest.
@@ -79,7 +79,7 @@ for await (const line of createInterface({ input: process.stdin })) {
       held = { path: request.picture, data: readFileSync(request.picture) };
     }
     const began = process.cpuUsage();
-    const outputs = await side(held.data, request.task);
+    const outputs = await implementation(held.data, request.task);
     const used = process.cpuUsage(began);
     for (const [name, body] of Object.entries(request.output === null ? {} : outputs)) {
       writeFileSync(join(request.output, name), body);

@@ -1,6 +1,4 @@
-"""The built package beside a stock installation: the time of a cold start, the size of the zip."""
-
-from __future__ import annotations
+"""Cold start and size of the built package, compared with a stock installation."""
 
 import os
 import platform
@@ -38,7 +36,7 @@ _ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",  # a function's files are read-only
 }
 
-# An empty batch: all that a first event has to wait for, with no work behind it.
+# An empty batch: everything that a first event waits for, without any work.
 _OURS = """
 from worker.handler import handle
 class Context:
@@ -55,7 +53,11 @@ _NOTHING = "pass"
 
 
 def measure(directory: Path, *, rounds: int) -> Startup:
-    """Build, install and measure under Python 3.13 if there is one, otherwise the running one."""
+    """Build, install and measure with the default runtime's Python, or else the running one.
+
+    Raises:
+        UserError: This is not Linux, or an installation or a start failed.
+    """
     compiler = _interpreter()
     python, version = compiler.executable, compiler.version
     architecture = next(
@@ -116,7 +118,7 @@ def _interpreter() -> Compiler:
 
 
 def _compile(directory: Path, python: Path) -> None:
-    """Write the bytecode beside the modules, as the built package has it: never checked."""
+    """Write unchecked bytecode beside the modules, as in the built package."""
     mode = ("--invalidation-mode", "unchecked-hash")
     subprocess.run([python, "-m", "compileall", "-q", *mode, directory], check=True)
 
@@ -135,7 +137,7 @@ def _install(target: Path, runtime: str, *requirements: str) -> None:
 def _cpu_seconds(command: Sequence[str], path: Path) -> float:
     """Return user and system time of one process, from its start to its end."""
     environment = {**_ENVIRONMENT, "PYTHONPATH": str(path), "PATH": os.environ["PATH"]}
-    # Python looks into the directory it is started from first: here that would be our sources.
+    # Python first looks in the working directory, which must not hold our sources.
     process = subprocess.Popen(command, cwd=path, env=environment, stdout=subprocess.DEVNULL)
     try:
         _, status, usage = os.wait4(process.pid, 0)
@@ -150,7 +152,7 @@ def _cpu_seconds(command: Sequence[str], path: Path) -> float:
 
 
 def _zipped_size(directory: Path) -> int:
-    """Return the bytes of a plain zip of all that is there, as `zip -r` makes it."""
+    """Return the bytes of a plain zip of a directory, as `zip -r` makes it."""
     archive_path = directory.with_suffix(".zip")
     with zipfile.ZipFile(archive_path, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(directory.rglob("*")):

@@ -1,6 +1,4 @@
-"""The targets as data, and what a run's measurements make of each."""
-
-from __future__ import annotations
+"""The targets as data, and the result of each."""
 
 import math
 import statistics
@@ -12,9 +10,9 @@ from benchmarks.results import Run, Series, Startup
 
 @dataclass(frozen=True)
 class Verdict:
-    """One target beside its result; `value` is None where nothing was measured."""
+    """One target and its result; `value` is None where nothing was measured."""
 
-    what: str
+    name: str
     sign: str
     target: float
     value: float | None
@@ -22,7 +20,7 @@ class Verdict:
 
     @property
     def is_hit(self) -> bool:
-        """Whether the value, unrounded, is on the right side of the target."""
+        """Return whether the value, unrounded, meets the target."""
         if self.value is None:
             return False
         return self.value >= self.target if self.sign == "≥" else self.value <= self.target
@@ -35,7 +33,7 @@ def verdicts(run: Run) -> Iterator[Verdict]:
             yield from _b(run, series)
         elif series.workload == "a":
             yield from _a(run, series)
-    yield from _likeness(run)
+    yield from _similarity(run)
     yield from _memory(run)
     for series in run.series:
         if series.workload == "b":
@@ -73,8 +71,10 @@ def _a(run: Run, series: Series) -> Iterator[Verdict]:
         yield Verdict(what, "≤", target, value)
 
 
-def _likeness(run: Run) -> Iterator[Verdict]:
-    ours, theirs = (run.likenesses.get(side, {}) for side in ("worker", "sharp-cascade"))
+def _similarity(run: Run) -> Iterator[Verdict]:
+    ours, theirs = (
+        run.similarities.get(implementation, {}) for implementation in ("worker", "sharp-cascade")
+    )
     both = sorted(ours.keys() & theirs.keys())
     widths = sorted({width for picture in both for width in ours[picture]}, reverse=True)
     for width in widths or [1200]:
@@ -85,7 +85,7 @@ def _likeness(run: Run) -> Iterator[Verdict]:
 
 
 def _memory(run: Run) -> Iterator[Verdict]:
-    peaks = {(m.picture, m.side): m.peak for m in run.memory if m.peak is not None}
+    peaks = {(m.picture, m.implementation): m.peak for m in run.memory if m.peak is not None}
     for picture, what, target, peers in (
         ("jpeg-100mp", "sharp's", 0.35, ("sharp-cascade", "sharp-per-size")),
         (
@@ -96,7 +96,11 @@ def _memory(run: Run) -> Iterator[Verdict]:
         ),
     ):
         ours = peaks.get((picture, "worker"))
-        others = [peaks[picture, side] for side in peers if (picture, side) in peaks]
+        others = [
+            peaks[picture, implementation]
+            for implementation in peers
+            if (picture, implementation) in peaks
+        ]
         value = ours / min(others) if ours and others else None
         yield Verdict(f"{picture}: our peak memory / {what}", "≤", target, value)
 
@@ -138,7 +142,7 @@ def _startup(startup: Startup | None) -> Iterator[Verdict]:
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """Return the mean that treats 2 and 1/2 alike, as it should for ratios."""
+    """Return the geometric mean, in which ratios of 2 and 1/2 cancel out."""
     return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
@@ -149,7 +153,7 @@ def _ratio(
     pictures: Sequence[str],
     summary: Callable[[Iterable[float]], float],
 ) -> float | None:
-    """Return one side's time over another's, in summary; None unless all were measured."""
+    """Return a summary of the ratios of two implementations; None unless all were measured."""
     ratios = []
     for picture in pictures:
         first, second = series.seconds(above, picture), series.seconds(below, picture)
@@ -160,7 +164,7 @@ def _ratio(
 
 
 def _named(run: Run, traits: set[str]) -> list[str]:
-    """Return the names of pictures with all these traits; huge ones are for memory alone."""
+    """Return the names of pictures with all these traits; huge ones are only for memory."""
     return [
         picture.name
         for picture in run.pictures

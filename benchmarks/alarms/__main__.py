@@ -1,4 +1,4 @@
-"""`python -m benchmarks.alarms`: which scenario raises which alarm, and when; as in docs/alarms.md."""
+"""`python -m benchmarks.alarms`: print which scenario raises which alarm, as in docs/alarms.md."""
 
 import sys
 
@@ -6,6 +6,7 @@ from benchmarks.alarms import pipeline_model, scenarios
 
 
 def main() -> int:
+    """Print the table and the undetected mutants of alarms; return 1 if there are any."""
     stack = scenarios.stack()
     alarms = list(stack.resources_of_type("CloudWatch::Alarm").values())
     played = {

@@ -52,7 +52,7 @@ class Data:
 
 
 @dataclass
-class Metrics:
+class PlayedMetrics:
     """Every metric's minutes; what was not sent is not there."""
 
     minutes: int
@@ -99,7 +99,9 @@ def _statistic(statistic: str, data: Sequence[Data]) -> Value:
     }[statistic]
 
 
-def states(alarm: Mapping[str, Any], metrics: Metrics, *, aligned: bool = False) -> list[State]:
+def states(
+    alarm: Mapping[str, Any], metrics: PlayedMetrics, *, aligned: bool = False
+) -> list[State]:
     """Return the state of an alarm, by its resolved properties, at the end of each minute.
 
     CloudWatch evaluates each minute. Whether its periods end with that minute or are `aligned` to
@@ -152,7 +154,7 @@ def decide(
     return "ALARM" if sum(real) + filled >= to_alarm else "OK"
 
 
-def _points(alarm: Mapping[str, Any], metrics: Metrics) -> tuple[int, list[Value]]:
+def _points(alarm: Mapping[str, Any], metrics: PlayedMetrics) -> tuple[int, list[Value]]:
     """Return the period in seconds, and for each minute the value that is compared."""
     if "MetricName" in alarm:
         return alarm["Period"], metrics.points(_key(alarm), alarm["Statistic"], alarm["Period"])

@@ -1,4 +1,4 @@
-"""A model of the pipeline that sends what AWS would send while a scenario happens to it.
+"""A model of the pipeline that sends the metrics that AWS would send during a scenario.
 
 What is sent when, and what is not:
 
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 
-from benchmarks.alarms.evaluation import Key, Metrics
+from benchmarks.alarms.evaluation import Key, PlayedMetrics
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import buckets
 from templates.dashboard import NAMESPACE
@@ -42,6 +42,7 @@ By = Callable[[int], float]
 
 
 def always(value: float) -> By:
+    """Return a constant number per minute."""
     return lambda _: value
 
 
@@ -106,7 +107,7 @@ class _Invocation:
     batch: list[_Message] = field(compare=False)
 
 
-def play(scenario: Scenario, stack: ResolvedTemplate) -> Metrics:
+def play(scenario: Scenario, stack: ResolvedTemplate) -> PlayedMetrics:
     """Return every metric of the scenario, for the resources of the template read as `stack`."""
     if not set(scenario.trouble) <= TROUBLES or scenario.special not in SPECIAL:
         raise ValueError(f"{scenario.name}: allowed are {SPECIAL | TROUBLES}")
@@ -121,7 +122,7 @@ def _key(namespace: str, name: str, **dimensions: str) -> Key:
 class _Play:
     def __init__(self, scenario: Scenario, stack: ResolvedTemplate) -> None:
         self.scenario, self.stack = scenario, stack
-        self.metrics = Metrics(minutes=int(scenario.hours * 60))
+        self.metrics = PlayedMetrics(minutes=int(scenario.hours * 60))
         self.names = {
             title: stack.properties(title)[name]
             for title, name in (
@@ -151,7 +152,7 @@ class _Play:
         (self.stream,) = stack.resources_of_type("KinesisFirehose::DeliveryStream").values()
         self.unwritten: int | None = None  # since when there is a log line to be delivered
 
-    def run(self) -> Metrics:
+    def run(self) -> PlayedMetrics:
         random.seed(0)  # the worker's back-off has jitter
         for now in range(0, self.metrics.minutes * 60, TICK):
             self.now, self.minute = now, now // 60

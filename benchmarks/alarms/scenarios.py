@@ -1,22 +1,22 @@
-"""What may happen to the pipeline, and which alarms it must raise."""
+"""Scenarios of the pipeline, and the alarms that each must raise."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.alarms import evaluation
-from benchmarks.alarms.evaluation import Metrics
+from benchmarks.alarms.evaluation import PlayedMetrics
 from benchmarks.alarms.mutants import mutants
 from benchmarks.alarms.pipeline_model import Scenario, always
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from tests.unit.templates.conftest import generate
 
-# What the scenarios are played on: few slots, so that the model has little to count.
+# Few concurrent batches, so that the model has little to count.
 PARAMETERS = {"MaximumConcurrency": 8}
 # Of that, in batches of five pictures that take a second each: 8 × 5 / 5 s = 480 per minute.
 CAPACITY = 480
 
 LATER = range(30, 10**6)
-"""From the half hour on, for good."""
+"""From the half hour on."""
 
 
 def _bursts(minute: int) -> float:
@@ -63,7 +63,7 @@ HEALTHY = (
     ),
     Scenario(name="throttled for five minutes", trouble={"throttled": range(30, 35)}),
 )
-"""Nothing here is worth a message."""
+"""Scenarios in which no alarm may be raised."""
 
 HARM = (
     Scenario(
@@ -140,36 +140,39 @@ HARM = (
         raises=frozenset({"duration-near-timeout"}),
     ),
 )
-"""What somebody must hear of, by these alarms at least."""
+"""Scenarios that must raise at least these alarms."""
 
 
 def stack() -> ResolvedTemplate:
+    """Return the template that the scenarios are played on."""
     return generate(logs={"archive": True}).with_parameters(**PARAMETERS)
 
 
 def role(alarm: Mapping[str, Any]) -> str:
-    """Return what an alarm is called in its name, in the runbook and here."""
+    """Return the role in an alarm's name, by which the runbook and this module call it."""
     name: str = alarm["AlarmName"]
     return name.partition("-")[2]
 
 
-def raised(alarm: Mapping[str, Any], metrics: Metrics, *, aligned: bool = False) -> int | None:
+def raised(
+    alarm: Mapping[str, Any], metrics: PlayedMetrics, *, aligned: bool = False
+) -> int | None:
     """Return the minute in which an alarm is raised for the first time, or None."""
-    return told(alarm, metrics, aligned=aligned)[0]
+    return first_and_last(alarm, metrics, aligned=aligned)[0]
 
 
-def told(
-    alarm: Mapping[str, Any] | None, metrics: Metrics, *, aligned: bool = False
+def first_and_last(
+    alarm: Mapping[str, Any] | None, metrics: PlayedMetrics, *, aligned: bool = False
 ) -> tuple[int | None, bool]:
-    """Return the first minute in which an alarm is raised, or None, and whether it is over."""
+    """Return the first minute in which an alarm is raised, or None, and whether it has ended."""
     if alarm is None:
         return None, True
     states = evaluation.states(alarm, metrics, aligned=aligned)
     return states.index("ALARM") if "ALARM" in states else None, states[-1] != "ALARM"
 
 
-def table(alarms: Sequence[Mapping[str, Any]], played: Mapping[Scenario, Metrics]) -> str:
-    """Return scenario × alarm: the minutes from the trouble's beginning to the message."""
+def table(alarms: Sequence[Mapping[str, Any]], played: Mapping[Scenario, PlayedMetrics]) -> str:
+    """Return scenario × alarm: the minutes from the start of the trouble to the notification."""
     roles = [role(alarm) for alarm in alarms]
     lines = [["within minutes", *roles], ["---", *("---:" for _ in roles)]]
     for scenario, metrics in played.items():
@@ -183,11 +186,11 @@ def table(alarms: Sequence[Mapping[str, Any]], played: Mapping[Scenario, Metrics
 
 
 def mistakes(
-    alarm: dict[str, Any], played: Mapping[Scenario, Metrics]
+    alarm: dict[str, Any], played: Mapping[Scenario, PlayedMetrics]
 ) -> Iterator[tuple[str, bool, bool]]:
     """Yield each mistake, whether it changes what raises the alarm, and whether that or when."""
-    right = [told(alarm, metrics) for metrics in played.values()]
+    right = [first_and_last(alarm, metrics) for metrics in played.values()]
     for mistake, mutant in mutants(alarm):
-        wrong = [told(mutant, metrics) for metrics in played.values()]
+        wrong = [first_and_last(mutant, metrics) for metrics in played.values()]
         which = [one is None for one, _ in right] != [one is None for one, _ in wrong]
         yield mistake, which, right != wrong

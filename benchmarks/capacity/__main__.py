@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.capacity.concurrency import Batch, measure
 from benchmarks.capacity.curve_fit import Figure, fitted, measured
-from benchmarks.capacity.scenarios import SCENARIOS, Row, rows
+from benchmarks.capacity.scenarios import SCENARIOS, Comparison, rows
 from darkroom.capacity import prices
 from darkroom.commands import capacity
 from darkroom.console.progress import Progress
@@ -27,7 +27,7 @@ Written by `python -m benchmarks.capacity`; [Capacity and cost](../capacity.md) 
 def main() -> int:
     """Compare, measure and write; return 1 if a formula and the simulation differ too much."""
     progress = Progress()
-    compared: list[Row] = []
+    compared: list[Comparison] = []
     for scenario in SCENARIOS:
         progress.update(f"simulating: {scenario.name}")
         compared += rows(scenario)
@@ -53,7 +53,7 @@ def main() -> int:
     return 1 if different else 0
 
 
-def _simulations(compared: Sequence[Row]) -> list[str]:
+def _simulations(compared: Sequence[Comparison]) -> list[str]:
     lines = [
         (
             row.scenario,

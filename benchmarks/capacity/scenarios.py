@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darkroom.capacity import stack, workload
 from darkroom.capacity.estimate import comparison
-from darkroom.capacity.model import Capacity, Demand, Retries, polling
+from darkroom.capacity.model import CapacityModel, Demand, Retries, polling
 from darkroom.capacity.service import Service
 from darkroom.capacity.simulation import Simulation
 
@@ -15,7 +15,7 @@ PARAMS = Path(__file__).parents[2] / "params"
 
 
 @dataclass(frozen=True)
-class Scenario:
+class DemandScenario:
     """A demand on a stack; `load` is its average rate's share of the throughput."""
 
     name: str
@@ -31,10 +31,10 @@ class Scenario:
     workload: str = "phone"
     pollers: tuple[int, int] | None = None
 
-    def capacity(self) -> Capacity:
+    def capacity(self) -> CapacityModel:
         """Return the formulas' input."""
         deployed = replace(_stack(), concurrency=self.concurrency, window=self.window)
-        found = Capacity(
+        found = CapacityModel(
             service=Service(deployed, workload.pictures(workload.WORKLOADS[self.workload])),
             polling=polling(self.concurrency, account=10_000, pollers=self.pollers),
             retries=Retries(
@@ -59,37 +59,39 @@ def _stack() -> stack.StackFigures:
 
 
 SCENARIOS = (
-    Scenario("steady, 1 %", 0.01),
-    Scenario("steady, 30 %", 0.3),
-    Scenario("steady, 60 %", 0.6),
-    Scenario("steady, 90 %", 0.9),
-    Scenario("steady, 60 %, two batches", 0.6, concurrency=2),
-    Scenario("steady, 90 %, two batches", 0.9, concurrency=2),
-    Scenario("steady, 30 %, a window of 2 s", 0.3, window=2),
-    Scenario("too small, 130 %", 1.3, concurrency=10),
-    Scenario("burst, 3 times for 10 min", 0.5, burst_factor=3, burst_seconds=600),
-    Scenario("burst, 1.8 times for 10 min", 0.5, burst_factor=1.8, burst_seconds=600),
-    Scenario("burst, 20 times for 2 min", 0.2, burst_factor=20, burst_seconds=120),
-    Scenario(
+    DemandScenario("steady, 1 %", 0.01),
+    DemandScenario("steady, 30 %", 0.3),
+    DemandScenario("steady, 60 %", 0.6),
+    DemandScenario("steady, 90 %", 0.9),
+    DemandScenario("steady, 60 %, two batches", 0.6, concurrency=2),
+    DemandScenario("steady, 90 %, two batches", 0.9, concurrency=2),
+    DemandScenario("steady, 30 %, a window of 2 s", 0.3, window=2),
+    DemandScenario("too small, 130 %", 1.3, concurrency=10),
+    DemandScenario("burst, 3 times for 10 min", 0.5, burst_factor=3, burst_seconds=600),
+    DemandScenario("burst, 1.8 times for 10 min", 0.5, burst_factor=1.8, burst_seconds=600),
+    DemandScenario("burst, 20 times for 2 min", 0.2, burst_factor=20, burst_seconds=120),
+    DemandScenario(
         "burst from idle, 400 batches", 0.01, concurrency=400, burst_factor=60, burst_seconds=120
     ),
-    Scenario("burst on two batches", 0.5, concurrency=2, burst_factor=4, burst_seconds=1200),
-    Scenario(
+    DemandScenario("burst on two batches", 0.5, concurrency=2, burst_factor=4, burst_seconds=1200),
+    DemandScenario(
         "burst, provisioned pollers", 0.01, burst_factor=60, burst_seconds=120, pollers=(2, 40)
     ),
-    Scenario("mixed pictures, burst", 0.5, burst_factor=3, burst_seconds=600, workload="mixed"),
-    Scenario("5 % of tries fail", 0.5, failure_rate=0.05),
-    Scenario("30 % of tries fail", 0.7, failure_rate=0.3),
-    Scenario("10 % fail, no endpoint", 0.5, failure_rate=0.1, has_back_off=False),
-    Scenario("burst, 10 % fail", 0.5, burst_factor=3, burst_seconds=600, failure_rate=0.1),
-    Scenario("outage of 10 min", 0.1, outage_seconds=600),
-    Scenario("outage of 1 h, 8 tries", 0.01, outage_seconds=3600, max_receive_count=8),
-    Scenario("outage of 40 min, no endpoint", 0.05, outage_seconds=2400, has_back_off=False),
+    DemandScenario(
+        "mixed pictures, burst", 0.5, burst_factor=3, burst_seconds=600, workload="mixed"
+    ),
+    DemandScenario("5 % of tries fail", 0.5, failure_rate=0.05),
+    DemandScenario("30 % of tries fail", 0.7, failure_rate=0.3),
+    DemandScenario("10 % fail, no endpoint", 0.5, failure_rate=0.1, has_back_off=False),
+    DemandScenario("burst, 10 % fail", 0.5, burst_factor=3, burst_seconds=600, failure_rate=0.1),
+    DemandScenario("outage of 10 min", 0.1, outage_seconds=600),
+    DemandScenario("outage of 1 h, 8 tries", 0.01, outage_seconds=3600, max_receive_count=8),
+    DemandScenario("outage of 40 min, no endpoint", 0.05, outage_seconds=2400, has_back_off=False),
 )
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """One figure of one scenario."""
 
     scenario: str
@@ -105,7 +107,7 @@ class Row:
         return self.formula == self.simulated or abs(self.formula - self.simulated) <= self.allowed
 
 
-def rows(scenario: Scenario, *, max_pictures: int = 60_000) -> list[Row]:
+def rows(scenario: DemandScenario, *, max_pictures: int = 60_000) -> list[Comparison]:
     """Return all figures of a scenario, by formula and by simulation."""
     capacity = scenario.capacity()
     observed = Simulation.of(capacity, seed=1, max_pictures=max_pictures).run()
@@ -123,7 +125,7 @@ def rows(scenario: Scenario, *, max_pictures: int = 60_000) -> list[Row]:
     # Nor do they know that retries come later than the tries that failed.
     part = {"concurrent batches": 0.15, "oldest message, s": 0.15}
     return [
-        Row(
+        Comparison(
             scenario.name,
             name,
             formula,

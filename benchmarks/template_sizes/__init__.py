@@ -1,1 +1,1 @@
-"""What each option of the specification costs in the template, for docs/template-size.md."""
+"""The size of each option of the specification in the template."""

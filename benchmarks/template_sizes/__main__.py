@@ -1,4 +1,4 @@
-"""`python -m tests.property`: writes the table of sizes into docs/template-size.md."""
+"""`python -m benchmarks.template_sizes`: write the table of sizes into docs/template-size.md."""
 
 from benchmarks.template_sizes.sizes import BEGIN, END, PAGE, table
 

@@ -1,4 +1,4 @@
-"""The sizes of templates with one option each, beside the default."""
+"""The sizes of templates with one option each, compared with the default."""
 
 import copy
 import json
@@ -43,7 +43,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def measured(plan: Specification) -> tuple[int, int]:
-    """Return a template's bytes and how many resources it has."""
+    """Return a template's bytes and its number of resources."""
     text = pipeline.render(pipeline.build(plan))
     return len(text.encode()), len(json.loads(text)["Resources"])
 
@@ -72,6 +72,6 @@ def table() -> str:
 
 
 def written() -> str:
-    """Return the table that stands on the page."""
+    """Return the table of the page."""
     text = PAGE.read_text(encoding="utf-8")
     return text.split(BEGIN)[1].split(END)[0]

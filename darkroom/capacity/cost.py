@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from darkroom.capacity.model import FIRST_BATCHES, Capacity
+from darkroom.capacity.model import FIRST_BATCHES, CapacityModel
 from darkroom.capacity.prices import Price
 from darkroom.capacity.service import areas
 from darkroom.capacity.stack import StackFigures
@@ -78,7 +78,7 @@ class Bill:
 _THUMBNAIL_BYTES = {"jpeg": 0.24, "webp": 0.16, "avif": 0.13}
 
 
-def bill(capacity: Capacity, known: Mapping[str, Price], *, size: float | None = None) -> Bill:
+def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | None = None) -> Bill:
     """Return what a month of this demand costs, also where it exceeds the throughput.
 
     `size` is the messages per batch; by default as the rate makes them.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from darkroom.capacity import cost, quotas, stack
-from darkroom.capacity.model import Capacity, Demand, Retries, polling
+from darkroom.capacity.model import CapacityModel, Demand, Retries, polling
 from darkroom.capacity.prices import Price, prices
 from darkroom.capacity.quotas import ACCOUNT_CONCURRENCY, Quota
 from darkroom.capacity.service import S3_LATENCY, Service
@@ -67,10 +67,10 @@ class Alternative:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class CapacityEstimate:
     """Everything that is reported for a demand; prices are of `region`."""
 
-    capacity: Capacity
+    capacity: CapacityModel
     bill: cost.Bill
     quotas: Sequence[Quota]
     alternatives: Sequence[Alternative]
@@ -152,7 +152,9 @@ class Estimate:
         return found
 
 
-def estimate(question: Question, progress: Callable[[str], None] = lambda _: None) -> Estimate:
+def estimate(
+    question: Question, progress: Callable[[str], None] = lambda _: None
+) -> CapacityEstimate:
     """Return the estimate for a question; `progress` gets what is being computed.
 
     Raises:
@@ -167,7 +169,7 @@ def estimate(question: Question, progress: Callable[[str], None] = lambda _: Non
         source=question.source,
     )
     pollers = question.pollers or deployed.pollers
-    capacity = Capacity(
+    capacity = CapacityModel(
         service=Service(
             deployed, pictures(question.workload), question.cpu_factor, question.s3_latency
         ),
@@ -185,7 +187,7 @@ def estimate(question: Question, progress: Callable[[str], None] = lambda _: Non
     for alternative in _alternatives(capacity, known):
         found.append(alternative)
         progress(f"computing alternatives: {len(found)} done")
-    return Estimate(
+    return CapacityEstimate(
         capacity=capacity,
         bill=cost.bill(capacity, known),
         quotas=quotas.quotas(
@@ -200,7 +202,7 @@ def estimate(question: Question, progress: Callable[[str], None] = lambda _: Non
     )
 
 
-def _alternatives(capacity: Capacity, known: Mapping[str, Price]) -> Iterator[Alternative]:
+def _alternatives(capacity: CapacityModel, known: Mapping[str, Price]) -> Iterator[Alternative]:
     """Yield what other memories, architectures and batch sizes would do with this demand."""
     own = capacity.service.stack
     stacks = [
@@ -230,7 +232,7 @@ def _alternatives(capacity: Capacity, known: Mapping[str, Price]) -> Iterator[Al
         )
 
 
-def comparison(capacity: Capacity, observed: Observation) -> list[tuple[str, float, float]]:
+def comparison(capacity: CapacityModel, observed: Observation) -> list[tuple[str, float, float]]:
     """Return what formulas and simulation say, by name; rates per second, times in seconds."""
     demand, retries = capacity.demand, capacity.retries
     by_chance = max(0.0, observed.seconds - sum(retries.means())) * demand.rate
@@ -260,7 +262,7 @@ def comparison(capacity: Capacity, observed: Observation) -> list[tuple[str, flo
     return found
 
 
-def break_even(estimate: Estimate) -> dict[str, float | None]:
+def break_even(estimate: CapacityEstimate) -> dict[str, float | None]:
     """Return the SQS endpoint's price in pictures, and how much slower arm64 may be."""
     zones, hours = estimate.capacity.service.stack.zones, 730
     endpoint = zones * hours * estimate.prices["interface_endpoint_hour"].usd

@@ -162,7 +162,7 @@ def _spread(density: list[float], width: float) -> list[float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capacity:
+class CapacityModel:
     """What the pipeline does with a demand; rates per second, times in seconds."""
 
     service: Service

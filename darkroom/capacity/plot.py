@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from darkroom.capacity.estimate import Estimate
+from darkroom.capacity.estimate import CapacityEstimate
 from darkroom.capacity.model import steps
 
 # Okabe and Ito's palette, which color-blind people can distinguish.
 _BLUE, _ORANGE, _GREEN = "#0072B2", "#D55E00", "#009E73"
 
 
-def draw(estimate: Estimate, path: Path) -> None:
+def draw(estimate: CapacityEstimate, path: Path) -> None:
     """Write the picture; the suffix of `path` gives its format."""
     import matplotlib as mpl
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from darkroom.capacity.cost import BUCKET_KEY_SHARE, HEADS, LISTS
-from darkroom.capacity.model import MAX_BATCHES, MAX_PROVISIONED_BATCHES, Capacity
+from darkroom.capacity.model import MAX_BATCHES, MAX_PROVISIONED_BATCHES, CapacityModel
 
 ACCOUNT_CONCURRENCY = 1_000
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
@@ -67,7 +67,7 @@ class Quota:
         return self.need > self.limit
 
 
-def quotas(capacity: Capacity, *, account: int, region: str, provisioned: bool) -> list[Quota]:
+def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: bool) -> list[Quota]:
     """Return all quotas with what the peak of this demand needs of each.
 
     `account` is the account's unused concurrency; `provisioned`: there are provisioned pollers.

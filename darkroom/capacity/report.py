@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from darkroom.capacity.cost import BillLine
-from darkroom.capacity.estimate import Estimate, break_even, comparison
-from darkroom.capacity.model import Capacity, Retries
+from darkroom.capacity.estimate import CapacityEstimate, break_even, comparison
+from darkroom.capacity.model import CapacityModel, Retries
 from darkroom.capacity.quotas import Quota
 from darkroom.capacity.text import amount, picture_rate, time
 from darkroom.console.tables import table
@@ -15,7 +15,7 @@ from darkroom.console.tables import table
 Pairs = list[tuple[str, str]]
 
 
-def as_json(estimate: Estimate) -> dict[str, Any]:
+def as_json(estimate: CapacityEstimate) -> dict[str, Any]:
     """Return the estimate as a JSON object; null stands for a number without limit."""
     capacity, service = estimate.capacity, estimate.capacity.service
     retries = capacity.retries
@@ -89,7 +89,7 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def as_text(estimate: Estimate) -> str:
+def as_text(estimate: CapacityEstimate) -> str:
     """Return the estimate as tables; the last lines name the bottleneck."""
     capacity = estimate.capacity
     parts = [
@@ -114,7 +114,7 @@ def as_text(estimate: Estimate) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _demand(estimate: Estimate) -> Pairs:
+def _demand(estimate: CapacityEstimate) -> Pairs:
     demand, retries = estimate.capacity.demand, estimate.capacity.retries
     pairs = [
         ("pictures", f"{picture_rate(demand.rate)}, {amount(estimate.bill.pictures)} per month")
@@ -134,7 +134,7 @@ def _demand(estimate: Estimate) -> Pairs:
     return pairs
 
 
-def _load(capacity: Capacity) -> Pairs:
+def _load(capacity: CapacityModel) -> Pairs:
     service, demand, polling = capacity.service, capacity.demand, capacity.polling
     stack, size = service.stack, service.stack.batch_size
     ramp = (polling.maximum - polling.first) / polling.per_second
@@ -173,7 +173,7 @@ def _load(capacity: Capacity) -> Pairs:
     return pairs
 
 
-def _retries(capacity: Capacity) -> Pairs:
+def _retries(capacity: CapacityModel) -> Pairs:
     retries, stack = capacity.retries, capacity.service.stack
     return [
         (
@@ -191,7 +191,7 @@ def _retries(capacity: Capacity) -> Pairs:
     ]
 
 
-def _break_even(estimate: Estimate) -> Pairs:
+def _break_even(estimate: CapacityEstimate) -> Pairs:
     even = break_even(estimate)
     capacity = estimate.capacity
     return [
@@ -229,7 +229,7 @@ def _quotas(quotas: Sequence[Quota]) -> str:
     return table([head, *rows], right=(1, 2))
 
 
-def _costs(estimate: Estimate) -> str:
+def _costs(estimate: CapacityEstimate) -> str:
     def row(line: BillLine) -> tuple[str, ...]:
         price = estimate.prices[line.price]
         read = "" if price.read == "source" else price.read
@@ -255,7 +255,7 @@ def _costs(estimate: Estimate) -> str:
     return table([head, *rows], right=(1, 2, 3))
 
 
-def _alternatives(estimate: Estimate) -> str:
+def _alternatives(estimate: CapacityEstimate) -> str:
     own = estimate.capacity.service.stack
     current = (own.memory_megabytes, own.architecture, own.batch_size)
     rows = [

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import simpy
 
-from darkroom.capacity.model import Capacity
+from darkroom.capacity.model import CapacityModel
 from darkroom.capacity.service import Work
 
 MAX_PICTURES = 200_000
@@ -60,7 +60,7 @@ class Observation:
 class Simulation:
     """One run: a warm-up, the burst or the outage, and the time after it; in seconds."""
 
-    capacity: Capacity
+    capacity: CapacityModel
     seed: int = 1
     warm_up: float = 300.0
     after: float = 0.0
@@ -72,7 +72,7 @@ class Simulation:
     _waiting: deque[simpy.Event] = field(default_factory=deque, init=False)
 
     @classmethod
-    def of(cls, capacity: Capacity, *, seed: int, max_pictures: int = MAX_PICTURES) -> Self:
+    def of(cls, capacity: CapacityModel, *, seed: int, max_pictures: int = MAX_PICTURES) -> Self:
         """Return a run that is long enough for the burst or outage to be over."""
         demand = capacity.demand
         seconds = demand.burst_seconds + demand.outage_seconds
@@ -248,7 +248,7 @@ class Simulation:
 
 
 def simulate(
-    capacity: Capacity, *, seed: int, progress: Callable[[str], None] = lambda _: None
+    capacity: CapacityModel, *, seed: int, progress: Callable[[str], None] = lambda _: None
 ) -> Observation:
     """Return the results of a simulation; `progress` gets how far it is."""
     return Simulation.of(capacity, seed=seed).run(

@@ -1,6 +1,4 @@
-"""Sides in processes of their own."""
-
-from __future__ import annotations
+"""Implementations in processes of their own."""
 
 import os
 from pathlib import Path
@@ -9,44 +7,46 @@ import pytest
 from PIL import Image
 
 from benchmarks import measuring
-from benchmarks.results import Picture
-from benchmarks.sides import Task
+from benchmarks.implementations import Task
+from benchmarks.results import SourceImage
 
 PLAIN = {"progressive": False, "optimize": False}
 TASK = Task((96, 32), {"jpeg": 85}, {"jpeg": [PLAIN, PLAIN]})
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Picture:
+def picture(tmp_path: Path) -> SourceImage:
     path = tmp_path / "picture"
     Image.radial_gradient("L").convert("RGB").resize((640, 480)).save(path, "JPEG")
-    return Picture("picture", path, (640, 480), frozenset({"jpeg"}))
+    return SourceImage("picture", path, (640, 480), frozenset({"jpeg"}))
 
 
 def test_every_side_gives_the_same_thumbnails_by_name_and_size(
-    picture: Picture, tmp_path: Path
+    picture: SourceImage, tmp_path: Path
 ) -> None:
-    sides = ["worker", "naive", "thumbnail", "floor"]
+    implementations = ["worker", "naive", "thumbnail", "floor"]
     measurements = measuring.interleaved(
-        sides, picture, TASK, rounds=1, output=tmp_path / "out", node_directory=None
+        implementations, picture, TASK, rounds=1, output=tmp_path / "out", node_directory=None
     )
-    assert [(m.side, m.problem) for m in measurements] == [(side, None) for side in sides]
-    for side in sides:
+    assert [(m.implementation, m.problem) for m in measurements] == [
+        (implementation, None) for implementation in implementations
+    ]
+    for implementation in implementations:
         for width in TASK.widths:
-            with Image.open(tmp_path / "out" / side / f"w{width}.jpeg") as thumbnail:
+            with Image.open(tmp_path / "out" / implementation / f"w{width}.jpeg") as thumbnail:
                 assert thumbnail.size == (width, width * 3 // 4)
-                # The worker's own choice is overridden: all sides encode alike.
+                # The worker's own choice is overridden: all implementations encode alike.
                 assert not thumbnail.info.get("progressive")
 
 
-def test_the_worker_tells_how_it_encodes(picture: Picture) -> None:
+def test_the_worker_tells_how_it_encodes(picture: SourceImage) -> None:
     found = measuring.encoders(picture, TASK)
     assert len(found["jpeg"]) == len(TASK.widths)
     assert all(options.keys() <= {"progressive", "optimize"} for options in found["jpeg"])
 
 
 def test_a_side_that_cannot_is_a_row_that_says_why(tmp_path: Path) -> None:
-    broken = Picture("broken", tmp_path / "broken", (1, 1), frozenset())
+    broken = SourceImage("broken", tmp_path / "broken", (1, 1), frozenset())
     broken.path.write_bytes(b"no picture")
     naive, sharp = measuring.interleaved(
         ["naive", "sharp-cascade"], broken, TASK, rounds=1, output=None, node_directory=None
@@ -57,8 +57,8 @@ def test_a_side_that_cannot_is_a_row_that_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
-def test_peak_memory_grows_with_the_picture(picture: Picture, tmp_path: Path) -> None:
-    large = Picture("large", tmp_path / "large", (6000, 4000), frozenset())
+def test_peak_memory_grows_with_the_picture(picture: SourceImage, tmp_path: Path) -> None:
+    large = SourceImage("large", tmp_path / "large", (6000, 4000), frozenset())
     Image.new("RGB", large.size).save(large.path, "JPEG")
     small_peak, large_peak = (
         measuring.alone("naive", each, TASK, node_directory=None).peak for each in (picture, large)

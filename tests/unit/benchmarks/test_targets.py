@@ -1,26 +1,24 @@
 """The targets: from measurements to hit or miss."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 
-from benchmarks.results import BASELINE, Measurement, Picture, Run, Series
+from benchmarks.results import BASELINE, Measurement, Run, Series, SourceImage
 from benchmarks.targets import Verdict, geometric_mean, verdicts
 
-ONE = Picture("one", Path("one"), (40, 30), frozenset({"jpeg", "plain", "baseline"}))
-TWO = Picture("two", Path("two"), (40, 30), frozenset({"jpeg", "plain", "progressive"}))
-HUGE = Picture("jpeg-100mp", Path("huge"), (400, 300), frozenset({"jpeg", "huge"}))
+ONE = SourceImage("one", Path("one"), (40, 30), frozenset({"jpeg", "plain", "baseline"}))
+TWO = SourceImage("two", Path("two"), (40, 30), frozenset({"jpeg", "plain", "progressive"}))
+HUGE = SourceImage("jpeg-100mp", Path("huge"), (400, 300), frozenset({"jpeg", "huge"}))
 
 
 def verdict(run: Run, end: str) -> Verdict:
-    return next(verdict for verdict in verdicts(run) if verdict.what.endswith(end))
+    return next(verdict for verdict in verdicts(run) if verdict.name.endswith(end))
 
 
 def run_with(*measurements: Measurement, workload: str = "b") -> Run:
     series = Series(workload, BASELINE, measurements)
-    return Run([ONE, TWO, HUGE], [series], memory=[], likenesses={}, startup=None)
+    return Run([ONE, TWO, HUGE], [series], memory=[], similarities={}, startup=None)
 
 
 def test_the_mean_of_ratios_treats_twice_and_half_alike() -> None:
@@ -76,19 +74,19 @@ def test_memory_is_compared_with_the_peer_that_needs_least() -> None:
             Measurement("sharp-cascade", HUGE.name, peak=100),
             Measurement("sharp-per-size", HUGE.name, peak=60),
         ],
-        likenesses={},
+        similarities={},
         startup=None,
     )
     found = verdict(run, "our peak memory / sharp's")
     assert (found.value, found.is_hit) == (0.5, False)
 
 
-def test_likeness_is_compared_at_each_width_over_all_pictures() -> None:
+def test_similarity_is_compared_at_each_width_over_all_pictures() -> None:
     run = Run(
         [ONE, TWO],
         series=[],
         memory=[],
-        likenesses={
+        similarities={
             "worker": {"one": {400: 0.96, 128: 0.90}, "two": {400: 0.96, 128: 0.90}},
             "sharp-cascade": {"one": {400: 0.95, 128: 0.90}, "two": {400: 0.96, 128: 0.91}},
         },

@@ -14,7 +14,7 @@ from tests.unit.darkroom.lint.test_rules import told
 
 
 def test_the_page_tells_the_sizes_that_are() -> None:
-    """D7, trap 31: `python -m tests.property` writes them anew."""
+    """D7, pitfall 31: `python -m tests.property` writes them anew."""
     assert written() == table()
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.alarms import pipeline_model, scenarios
-from benchmarks.alarms.evaluation import Metrics
+from benchmarks.alarms.evaluation import PlayedMetrics
 from benchmarks.alarms.pipeline_model import Scenario
 from darkroom.cloudformation.resolver import ResolvedTemplate
 
@@ -14,7 +14,7 @@ def alarmed() -> ResolvedTemplate:
 
 
 @pytest.fixture(scope="session")
-def played(alarmed: ResolvedTemplate) -> dict[Scenario, Metrics]:
+def played(alarmed: ResolvedTemplate) -> dict[Scenario, PlayedMetrics]:
     return {
         scenario: pipeline_model.play(scenario, alarmed)
         for scenario in (*scenarios.HEALTHY, *scenarios.HARM)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.alarms.evaluation import Key, Metrics, decide, states
+from benchmarks.alarms.evaluation import Key, PlayedMetrics, decide, states
 
 POINTS = {"X": True, "0": False, "-": None}
 KEY = Key("Test", "Count", frozenset({("Name", "one")}))
@@ -27,7 +27,7 @@ KEY = Key("Test", "Count", frozenset({("Name", "one")}))
 def test_missing_points_are_filled_as_documented(
     oldest_first: str, to_alarm: int, breaching: str, not_breaching: str
 ) -> None:
-    """Trap 33: the documentation's examples, for three evaluation periods."""
+    """Pitfall 33: the documentation's examples, for three evaluation periods."""
     newest_first = tuple(POINTS[point] for point in reversed(oldest_first.split()))
     for missing, expected in (("breaching", breaching), ("notBreaching", not_breaching)):
         found = decide(newest_first, periods=3, to_alarm=to_alarm, missing=missing, before="OK")
@@ -35,15 +35,15 @@ def test_missing_points_are_filled_as_documented(
 
 
 def test_silence_is_a_choice() -> None:
-    """Trap 33: what AWS does by default, and what ignoring does."""
+    """Pitfall 33: what AWS does by default, and what ignoring does."""
     silence = (None,) * 5
     found = decide(silence, periods=3, to_alarm=3, missing="missing", before="ALARM")
     assert found == "INSUFFICIENT_DATA"
     assert decide(silence, periods=3, to_alarm=3, missing="ignore", before="ALARM") == "ALARM"
 
 
-def _metrics(*values: float | None) -> Metrics:
-    metrics = Metrics(minutes=len(values))
+def _metrics(*values: float | None) -> PlayedMetrics:
+    metrics = PlayedMetrics(minutes=len(values))
     for minute, value in enumerate(values):
         if value is not None:
             metrics.put(KEY, minute, value)
@@ -138,5 +138,5 @@ def test_other_metric_math_is_no_silence() -> None:
 
 
 def test_another_dimension_is_another_metric() -> None:
-    """O2: such an alarm is silent for ever."""
+    """O2: such an alarm is silent forever."""
     assert states({**PLAIN, "Dimensions": []}, _metrics(2)) == ["OK"]

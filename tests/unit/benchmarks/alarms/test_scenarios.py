@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from benchmarks.alarms import scenarios
-from benchmarks.alarms.evaluation import Metrics
+from benchmarks.alarms.evaluation import PlayedMetrics
 from benchmarks.alarms.pipeline_model import Scenario
 from darkroom.cloudformation.resolver import ResolvedTemplate
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "alarms.md"
-Played = Mapping[Scenario, Metrics]
+Played = Mapping[Scenario, PlayedMetrics]
 
 
 def _alarms(stack: ResolvedTemplate) -> dict[str, dict[str, Any]]:
@@ -21,7 +21,7 @@ def _alarms(stack: ResolvedTemplate) -> dict[str, dict[str, Any]]:
     }
 
 
-def _raised(stack: ResolvedTemplate, metrics: Metrics, *, aligned: bool = False) -> set[str]:
+def _raised(stack: ResolvedTemplate, metrics: PlayedMetrics, *, aligned: bool = False) -> set[str]:
     return {
         name
         for name, alarm in _alarms(stack).items()
@@ -39,7 +39,7 @@ def test_what_is_healthy_is_quiet(
 
 @pytest.mark.parametrize("scenario", scenarios.HARM, ids=lambda one: one.name)
 def test_no_harm_is_silent(alarmed: ResolvedTemplate, played: Played, scenario: Scenario) -> None:
-    """O2, trap 34: the alarms that tell what it is, perhaps others that tell what follows."""
+    """O2, pitfall 34: the alarms that tell what it is, perhaps others that tell what follows."""
     assert scenario.raises
     assert scenario.raises <= _raised(alarmed, played[scenario])
 
@@ -61,7 +61,7 @@ def test_it_is_over_when_it_is_over(alarmed: ResolvedTemplate, played: Played) -
     for scenario, metrics in played.items():
         if scenario.name in ("S3 fails for an hour", *(one.name for one in scenarios.HEALTHY)):
             for alarm in _alarms(alarmed).values():
-                assert scenarios.told(alarm, metrics)[1], scenario.name
+                assert scenarios.first_and_last(alarm, metrics)[1], scenario.name
 
 
 def test_the_table_of_the_documentation_is_this_one(
@@ -73,7 +73,7 @@ def test_the_table_of_the_documentation_is_this_one(
 
 
 def test_a_mistake_in_an_alarm_is_noticed(alarmed: ResolvedTemplate, played: Played) -> None:
-    """O2, trap 33: each threshold, comparison, period, dimension and missing-data choice counts."""
+    """O2, pitfall 33: each threshold, comparison, period, dimension and missing-data choice."""
     marks = [
         (name, *mark)
         for name, alarm in _alarms(alarmed).items()

@@ -12,7 +12,7 @@ from darkroom.commands import capacity
 
 
 @cache
-def estimate(*arguments: str) -> estimates.Estimate:
+def estimate(*arguments: str) -> estimates.CapacityEstimate:
     """Return the estimate that a command line asks for."""
     with (
         mock.patch.object(report, "as_text", return_value="") as as_text,
@@ -20,7 +20,7 @@ def estimate(*arguments: str) -> estimates.Estimate:
     ):
         capacity.command.main(list(arguments), standalone_mode=False)
     (result,) = as_text.call_args.args
-    assert isinstance(result, estimates.Estimate)
+    assert isinstance(result, estimates.CapacityEstimate)
     return result
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from darkroom.capacity.model import Capacity, Demand, Polling, Retries, polling
+from darkroom.capacity.model import CapacityModel, Demand, Polling, Retries, polling
 from tests.unit.darkroom.capacity.conftest import estimate
 
 BASE = estimate("--rate", "10/s").capacity
@@ -23,7 +23,7 @@ demands = st.builds(
 concurrencies = st.integers(1, 100_000)
 
 
-def capacity(demand: Demand, concurrency: int, account: int = 100_000) -> Capacity:
+def capacity(demand: Demand, concurrency: int, account: int = 100_000) -> CapacityModel:
     return replace(BASE, demand=demand, polling=polling(concurrency, account=account))
 
 

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from darkroom.capacity.estimate import Estimate
+from darkroom.capacity.estimate import CapacityEstimate
 from tests.unit.darkroom.capacity.conftest import estimate
 
 
-def exceeded(found: Estimate) -> set[str]:
+def exceeded(found: CapacityEstimate) -> set[str]:
     return {quota.name for quota in found.quotas if quota.is_exceeded}
 
 

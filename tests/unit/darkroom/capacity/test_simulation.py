@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.capacity.scenarios import SCENARIOS, Scenario, rows
+from benchmarks.capacity.scenarios import SCENARIOS, DemandScenario, rows
 from darkroom.capacity.model import Demand
 from darkroom.capacity.simulation import Simulation
 from tests.unit.darkroom.capacity.conftest import estimate
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_formulas_and_simulation_agree(scenario: Scenario) -> None:
+def test_formulas_and_simulation_agree(scenario: DemandScenario) -> None:
     """D6, R4: within the tolerances that docs/capacity.md states."""
     found = rows(scenario, max_pictures=20_000)
     assert found

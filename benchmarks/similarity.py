@@ -1,6 +1,4 @@
-"""How like a thumbnail is to the best that can be made of its picture: SSIM."""
-
-from __future__ import annotations
+"""Similarity of a thumbnail to the best possible one: SSIM."""
 
 import io
 from pathlib import Path
@@ -13,7 +11,7 @@ Image.MAX_IMAGE_PIXELS = None  # the files are our own
 
 
 class Reference:
-    """A picture decoded in full, turned, in sRGB, to be shrunk by Lanczos straight to any size."""
+    """A fully decoded, upright picture in sRGB, resized by Lanczos directly to any size."""
 
     def __init__(self, path: Path) -> None:
         """Hold the picture in memory."""
@@ -28,13 +26,15 @@ class Reference:
                 outputMode="RGB",
             )
             if converted is None:
-                raise AssertionError  # only conversion in place returns nothing
+                raise ValueError(
+                    "no conversion to sRGB"
+                )  # only conversion in place returns nothing
             image = converted
         self._image = image
         self._shrunk: dict[tuple[int, int], Image.Image] = {}
 
-    def likeness(self, thumbnail: Path | bytes) -> float:
-        """Return the SSIM of an encoded thumbnail, 1 for no difference, over its own size."""
+    def similarity(self, thumbnail: Path | bytes) -> float:
+        """Return the SSIM of an encoded thumbnail, 1 for no difference, at its own size."""
         source = io.BytesIO(thumbnail) if isinstance(thumbnail, bytes) else thumbnail
         with Image.open(source) as image:
             image.load()
@@ -44,10 +44,10 @@ class Reference:
 
 
 def ssim(one: Image.Image, other: Image.Image) -> float:
-    """Return the mean structural similarity of two pictures of one size, over R, G and B.
+    """Return the average structural similarity of two pictures of one size, over R, G and B.
 
-    As Wang et al. (2004) define it: Gaussian weights of 1.5 pixels. What is transparent is laid
-    on mid-grey first.
+    As Wang et al. (2004) define it: Gaussian weights of 1.5 pixels. Transparent
+    pictures are first composited on mid-gray.
     """
     value = structural_similarity(
         _flat(one),

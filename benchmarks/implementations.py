@@ -1,6 +1,4 @@
-"""What is compared, each as a function from a file's bytes to encoded thumbnails."""
-
-from __future__ import annotations
+"""The compared implementations, each a function from a file's bytes to encoded thumbnails."""
 
 import io
 import math
@@ -21,7 +19,7 @@ from PIL import (
 )
 
 _PLUGINS: Final = (AvifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin)
-"""Imported so that their savers are there to be overridden before the first picture."""
+"""Imported so that their savers can be overridden before the first picture."""
 
 Image.MAX_IMAGE_PIXELS = None  # the files are our own
 
@@ -29,14 +27,14 @@ Outputs = Mapping[str, bytes]
 """Encoded thumbnails by file name: `w1200.jpeg`, also for PNG in a JPEG's place."""
 
 Encoders = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Options of each encoder (jpeg, png, webp, avif) by Pillow's names, one for each width."""
+"""Options of each encoder (jpeg, png, webp, avif) by Pillow's names, one per width."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """The thumbnails wanted: `widths` from the widest, `formats` with the quality of each.
+    """The requested thumbnails: `widths` from the widest, `formats` with the quality of each.
 
-    `encoders` are options that every side has to follow, so that none wins by an easier encoding.
+    `encoders` are options for every implementation, so that none wins by an easier encoding.
     """
 
     widths: tuple[int, ...]
@@ -51,8 +49,8 @@ class Task:
 Job = Callable[[], Outputs]
 """The part that is timed."""
 
-Side = Callable[[bytes, Task], Job]
-"""Takes a file; what it does before it returns the job is not timed."""
+Implementation = Callable[[bytes, Task], Job]
+"""Takes a file; its time until it returns the job is not measured."""
 
 _KEPT_OPTIONS: Final = {
     "JPEG": ("progressive", "optimize"),
@@ -63,7 +61,7 @@ _KEPT_OPTIONS: Final = {
 
 
 def worker(data: bytes, task: Task) -> Job:
-    """Darkroom's own image core."""
+    """Return the job of Darkroom's image core."""
     from worker import settings
     from worker.imaging import thumbnails  # others of these processes should not pay for it
 
@@ -78,7 +76,7 @@ def worker(data: bytes, task: Task) -> Job:
 
 
 def naive(data: bytes, task: Task) -> Job:
-    """Pillow as most tutorials have it: decode all, then each size from the full picture."""
+    """Return the job of Pillow as in most tutorials: each size from the fully decoded picture."""
 
     def job() -> Outputs:
         with Image.open(io.BytesIO(data)) as picture:
@@ -189,7 +187,7 @@ def decode_scaled(data: bytes, needed: float) -> Image.Image:
     return picture
 
 
-SIDES: Final[Mapping[str, Side]] = {
+IMPLEMENTATIONS: Final[Mapping[str, Implementation]] = {
     "worker": worker,
     "naive": naive,
     "thumbnail": thumbnail,
@@ -289,7 +287,7 @@ def _vips_thumbnail(data: bytes, width: int) -> Any:
     header = pyvips.Image.new_from_buffer(data, "")
     # Without a profile to convert from, asking for one would only take longer.
     has_profile = header.get_typeof("icc-profile-data") != 0
-    # Pillow's and sharp's default intent, so that likeness compares the same conversion.
+    # Pillow's and sharp's default intent, so that similarity compares the same conversion.
     profile = {"output_profile": "srgb", "intent": "perceptual"} if has_profile else {}
     return pyvips.Image.thumbnail_buffer(data, width, height=10**7, size="down", **profile)
 
