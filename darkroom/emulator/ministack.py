@@ -133,7 +133,10 @@ class Emulator:
                 `aws_session_token`; a 12-digit account id as the key id is that account's root.
         """
         session = botocore.session.Session(session_vars=_isolated_variables())
-        root: Mapping[str, Any] = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+        root: Mapping[str, Any] = {
+            "aws_access_key_id": ACCESS_KEY,
+            "aws_secret_access_key": SECRET_KEY,
+        }
         return session.create_client(
             service,
             region_name=self.region,

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from zlib import crc32
 
-from darkroom.commands import local
 from darkroom.console.progress import Progress
+from darkroom.emulator import processing
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError
 from templates import specification
@@ -95,7 +95,7 @@ def run(count: int, seed: int) -> int:
     poison = [upload.key for upload in todo if upload.poison]
     with Emulator(progress=progress.update) as emulator:
         plan = specification.parse(SPECIFICATION, origin="the fault run's specification")
-        pipeline = Pipeline(emulator, local.install(emulator, plan, progress=progress))
+        pipeline = Pipeline(emulator, processing.deploy(emulator, plan, progress=progress).stack)
         faults = FaultPlan(seed, poison={f"/{pipeline.uploads}/{key}" for key in poison})
         with Proxy(emulator, faults) as proxy:
             _configure(pipeline, proxy)

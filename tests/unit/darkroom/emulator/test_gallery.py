@@ -1,22 +1,31 @@
-import base64
 import io
 import re
+import shutil
+import subprocess
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from PIL import Image
 
 from darkroom.emulator import gallery
-from darkroom.emulator.gallery import Picture, Shown
+from darkroom.emulator.gallery import Entry, OutputFile
+from darkroom.errors import UsageError
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "input"}
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def picture(kind: str = "JPEG", size: tuple[int, int] = (40, 30)) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size, (200, 40, 40)).save(buffer, kind)
     return buffer.getvalue()
+
+
+def output(name: str, body: bytes, media_type: str = "image/jpeg") -> OutputFile:
+    return OutputFile(f"thumbnails/uploads/a.jpg/{name}", media_type, body)
 
 
 @pytest.fixture
@@ -27,19 +36,22 @@ def original(tmp_path: Path) -> Path:
 
 
 class Strict(HTMLParser):
-    """Fails on tags that are not closed in order; collects images and text."""
+    """Fails on tags that are not closed in order; collects images, links and text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.images: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.links: list[str] = []
         self.text = ""
         self.feed(page)
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "img":
-            self.images.append(dict(attrs)["src"] or "")
+            self.images.append(dict(attrs))
+        if tag == "a":
+            self.links.append(dict(attrs)["href"] or "")
         if tag not in VOID:
             self.open.append(tag)
 
@@ -50,73 +62,235 @@ class Strict(HTMLParser):
         self.text += data
 
 
-def test_the_original_stands_beside_its_variants(original: Path) -> None:
-    """D5: the bytes that the pipeline wrote, with their pixels and sizes, largest first."""
-    small, large = picture(size=(10, 8)), picture(size=(20, 15))
-    webp = picture("WEBP", (20, 15))
-    variants = (
-        Picture(small, "image/jpeg"),
-        Picture(large, "image/jpeg"),
-        Picture(webp, "image/webp"),
+def written(tmp_path: Path, *entries: Entry) -> tuple[Path, Strict]:
+    """Write a gallery; return its directory and its page."""
+    page = gallery.prepare(tmp_path / "out")
+    gallery.write(page, entries)
+    return page.parent, Strict(page.read_text())
+
+
+def shown(directory: Path, link: str | None) -> bytes:
+    """The file that a link of the page leads to."""
+    assert link
+    return (directory / unquote(link)).read_bytes()
+
+
+def test_the_original_stands_beside_its_outputs(original: Path, tmp_path: Path) -> None:
+    """D5: as files with the bytes that the pipeline wrote; each opens in full, largest first."""
+    small, large, webp = picture(size=(10, 8)), picture(size=(20, 15)), picture("WEBP", (20, 15))
+
+    def outputs() -> Sequence[OutputFile]:
+        return [
+            output("w10", small),
+            output("w20", large),
+            output("w20.webp", webp, "image/webp"),
+        ]
+
+    directory, page = written(
+        tmp_path, Entry("a.jpg", original, "succeeded", seconds=1.234, outputs=outputs)
     )
-    found = Strict(
-        gallery.page([Shown("a.jpg", original, "thumbnails", seconds=1.234, variants=variants)])
+    expected = [original.read_bytes(), large, small, webp]
+    assert [shown(directory, image["src"]) for image in page.images] == expected
+    assert [shown(directory, link) for link in page.links] == expected
+    assert page.images[1]["width"] == "20"
+    assert all(image["loading"] == "lazy" for image in page.images)
+    for text in ("a.jpg", "1.23 s in the worker", "40 × 30", "20 × 15", f"WebP {len(webp)} B"):
+        assert text in page.text
+    for name in ("w10", "w20", "w20.webp"):
+        assert name in page.text, "the key's own name"
+    # A file without a suffix opens in no viewer by its name.
+    assert page.links[1].endswith("/w20.jpg")
+
+
+def test_sizes_are_to_one_scale(original: Path, tmp_path: Path) -> None:
+    """D5: 1200 is ten times as wide as 120, or several sizes would show nothing."""
+    entry = Entry(
+        "a.jpg",
+        original,
+        "succeeded",
+        outputs=lambda: [output("a", picture(size=(1200, 9))), output("b", picture(size=(120, 9)))],
     )
-    assert [base64.b64decode(image.partition(",")[2]) for image in found.images] == [
-        original.read_bytes(),
-        large,
-        small,
-        webp,
-    ]
-    for text in ("a.jpg", "1.23 s", "original 40 × 30", "20 × 15", f"WEBP {len(webp)} B"):
-        assert text in found.text
+    directory, page = written(tmp_path, entry)
+    assert [image.get("style") for image in page.images] == [None, "--width: 1200", "--width: 120"]
+    assert 'style="--sum: 1320"' in (directory / "index.html").read_text()
 
 
 def test_a_rejection_shows_its_reason(tmp_path: Path) -> None:
-    """P5: nothing is left out: what is no picture has a place on the page too."""
+    """P5: what is not a picture has a place on the page too."""
     path = tmp_path / "junk.jpg"
     path.write_bytes(b"junk")
-    found = Strict(gallery.page([Shown("junk.jpg", path, "rejected", "not_an_image: None of …")]))
-    assert found.images == []
-    for text in ("junk.jpg", "rejected", "not_an_image: None of …", "no picture", "4 B"):
-        assert text in found.text
+    _, page = written(tmp_path, Entry("junk.jpg", path, "rejected", "not an image: None of …"))
+    assert page.images == []
+    for text in ("junk.jpg", "rejected", "not an image: None of …", "not a picture that", "4 B"):
+        assert text in page.text
 
 
-def test_the_page_needs_nothing_from_outside(original: Path) -> None:
-    """D5: one file: it can be mailed, and opened without a network."""
-    page = gallery.page([Shown("a.jpg", original, "thumbnails")])
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+def test_what_needs_attention_is_first(original: Path, tmp_path: Path) -> None:
+    """D5: nobody has to look for the one failure among three hundred."""
+    outcomes = ["succeeded", "rejected", "skipped", "failed", "succeeded", "unfinished"]
+    entries = [Entry(f"{n}.jpg", original, outcome) for n, outcome in enumerate(outcomes)]
+    _, page = written(tmp_path, *entries)
+    order = re.findall(r"(\d)\.jpg", page.text)
+    assert order == ["3", "5", "1", "2", "0", "4"]
+    assert "All 6 pictures" in page.text
+    assert "Succeeded 2" in page.text
+
+
+def test_files_of_another_workload_are_links(original: Path, tmp_path: Path) -> None:
+    """D5: whatever it writes; of text, the page shows the beginning."""
+    entry = Entry(
+        "a.txt",
+        original,
+        "succeeded",
+        outputs=lambda: [
+            output("stats.json", b'{"words": 3}', "application/json"),
+            output("raw.bin", b"\x00", "application/octet-stream"),
+            output("drawing.svg", b"<svg/>", "image/svg+xml"),
+        ],
+    )
+    directory, page = written(tmp_path, entry)
+    assert [shown(directory, link) for link in page.links[1:]] == [
+        b'{"words": 3}',
+        b"\x00",
+        b"<svg/>",
+    ]
+    assert '{"words": 3}' in page.text
+
+
+def test_the_page_needs_nothing_from_outside(original: Path, tmp_path: Path) -> None:
+    """D5: relative links alone, no script: it can be moved, zipped and opened without a network."""
+    directory, _ = written(tmp_path, Entry("a.jpg", original, "succeeded"))
+    page = (directory / "index.html").read_text()
+    assert re.findall(r'(?:src|href)="(?!files/)', page) == []
     assert "url(" not in page
     assert "<script" not in page
 
 
-def test_names_cannot_break_the_page(original: Path) -> None:
-    """A file may be called anything, and a rejection quotes what the file says of itself."""
-    nasty = '</h2><script>alert("x")</script>$summary.jpg'
-    page = gallery.page([Shown(nasty, original, "rejected", nasty)])
-    assert "<script" not in page
-    assert Strict(page).text.count(nasty) == 2
+def test_names_cannot_break_the_page(tmp_path: Path) -> None:
+    """S7: a file may have any name, and a rejection quotes what the file contains."""
+    nasty = "</h2><script>alert(1)<" + "\u2215" + 'script>"%20#?日本.jpg'
+    path = tmp_path / nasty.replace("/", "")
+    path.write_bytes(picture())
+    directory, page = written(tmp_path, Entry(nasty, path, "rejected", nasty))
+    assert "<script" not in (directory / "index.html").read_text()
+    assert page.text.count(nasty) == 2
+    assert shown(directory, page.images[0]["src"]) == path.read_bytes()
 
 
 def test_a_large_original_is_shown_reduced(tmp_path: Path) -> None:
-    """The page stays small enough for a browser, and says what it did."""
+    """D5: the page stays small enough for a browser, and says what it did."""
     path = tmp_path / "large.bmp"
     Image.new("RGB", (3000, 2000), (200, 40, 40)).save(path)
-    found = Strict(gallery.page([Shown("large.bmp", path, "thumbnails")]))
-    assert "original 3000 × 2000" in found.text
-    assert "18.0 MB BMP, shown reduced" in found.text
-    with Image.open(io.BytesIO(base64.b64decode(found.images[0].partition(",")[2]))) as shown:
-        assert shown.size == (1200, 800)
+    directory, page = written(tmp_path, Entry("large.bmp", path, "succeeded"))
+    for text in ("3000 × 2000", "BMP 18.0 MB", "shown as WebP"):
+        assert text in page.text
+    with Image.open(io.BytesIO(shown(directory, page.images[0]["src"]))) as preview:
+        assert preview.size == (1200, 800)
 
 
-def test_many_pictures_are_listed_without_images(
-    original: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gallery, "PICTURES_WITH_IMAGES", 2)
-    found = Strict(gallery.page([Shown(f"{n}.jpg", original, "thumbnails") for n in range(5)]))
-    assert len(found.images) == 2
-    assert "4.jpg" in found.text
-    assert "5 thumbnails" in found.text
+def test_an_animation_says_that_its_first_frame_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "moving.gif"
+    frames = [Image.new("RGB", (20, 20), (level, 0, 0)) for level in (0, 200)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    _, page = written(tmp_path, Entry("moving.gif", path, "succeeded"))
+    assert "animated; the first frame is used" in page.text
+
+
+def test_many_pictures_make_no_large_page(original: Path, tmp_path: Path) -> None:
+    """D5: every picture is shown; its bytes are in files, which a browser loads when they are seen."""
+    entries = [Entry(f"{number}.jpg", original, "succeeded") for number in range(300)]
+    directory, page = written(tmp_path, *entries)
+    assert len(page.images) == 300
+    assert (directory / "index.html").stat().st_size < 300 * 1_500
+
+
+def test_a_second_run_replaces_the_files_of_the_first(original: Path, tmp_path: Path) -> None:
+    written(tmp_path, Entry("a.jpg", original, "succeeded"), Entry("b.jpg", original, "succeeded"))
+    directory, page = written(tmp_path, Entry("a.jpg", original, "succeeded"))
+    assert len(list((directory / "files").iterdir())) == len(page.images) == 1
+
+
+@pytest.mark.parametrize("name", ["index.html", "files"])
+def test_what_is_not_a_gallery_is_never_replaced(tmp_path: Path, name: str) -> None:
+    """D5: --output may name any directory of a person's own."""
+    directory = tmp_path / "site"
+    directory.mkdir()
+    if name == "files":
+        (directory / name).mkdir()
+    else:
+        (directory / name).write_text("<h1>mine</h1>")
+    with pytest.raises(UsageError, match=rf"--output .*site: its {name} would be replaced"):
+        gallery.prepare(directory)
+    assert [path.name for path in directory.iterdir()] == [name]
+
+
+def test_an_unusable_output_directory_is_reported(original: Path) -> None:
+    with pytest.raises(UsageError, match=r"--output .*a\.jpg: File exists"):
+        gallery.prepare(original)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome")
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_browser_shows_the_page(tmp_path: Path, width: int) -> None:
+    """D5: every image loads, filters work without a script, nothing is wider than the window."""
+    path = tmp_path / "a b#?.jpg"
+    path.write_bytes(picture(size=(1600, 900)))
+    sizes = [(1200, 675), (400, 225), (128, 72)]
+    entry = Entry(
+        "a rather long folder/with a rather long name of a picture in it.jpg",
+        path,
+        "succeeded",
+        outputs=lambda: [output(f"w{size[0]}.webp", picture("WEBP", size)) for size in sizes],
+    )
+    junk = tmp_path / "junk.jpg"
+    junk.write_bytes(b"junk")
+    directory, _ = written(tmp_path, entry, Entry("junk.jpg", junk, "rejected", 40 * "reason "))
+    # The same page with a script that measures it: the page itself has none.
+    page = (directory / "index.html").read_text()
+    page = re.sub(r"<meta http-equiv[^>]*>", "", page).replace('loading="lazy"', "")
+    (directory / "measured.html").write_text(page)
+    (directory / "frame.html").write_text(FRAME % width)
+    assert BROWSER
+    done = subprocess.run(
+        [
+            *(BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+            *("--allow-file-access-from-files", "--virtual-time-budget=20000"),
+            *(f"--user-data-dir={tmp_path / 'profile'}", (directory / "frame.html").as_uri()),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=True,
+    ).stdout
+    found = re.search(r"<pre>(images=.*)</pre>", done)
+    assert found, done
+    facts = dict(part.split("=") for part in found[1].split())
+    assert facts["broken"] == "0"
+    assert facts["images"] == "4"
+    assert int(facts["overflow"]) <= 0
+    assert facts["ratio"] == "3.0", "to scale: 1200 is three times as wide as 400"
+    assert facts["filtered"] == "1"
+
+
+FRAME = """<!DOCTYPE html><body><iframe src="measured.html" style="width:%dpx;height:900px"></iframe>
+<script>
+onload = async () => {
+  const page = document.querySelector("iframe").contentDocument;
+  const images = [...page.images];
+  while (!images.every(image => image.complete)) await new Promise(done => setTimeout(done, 50));
+  const root = page.documentElement;
+  const outputs = page.querySelectorAll(".format img");
+  const ratio = outputs[0].getBoundingClientRect().width / outputs[1].getBoundingClientRect().width;
+  const overflow = root.scrollWidth - root.clientWidth;
+  page.querySelector("#show-rejected").click();
+  const filtered = [...page.querySelectorAll("article")].filter(one => one.offsetHeight).length;
+  const facts = {images: images.length, broken: images.filter(one => !one.naturalWidth).length,
+    overflow, ratio: ratio.toFixed(1), filtered};
+  const text = Object.entries(facts).map(pair => pair.join("=")).join(" ");
+  document.body.innerHTML = "<pre>" + text + "</pre>";
+};
+</script></body>
+"""
 
 
 @pytest.mark.parametrize(

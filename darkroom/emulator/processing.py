@@ -1,0 +1,290 @@
+"""Runs pictures through a pipeline on the emulator: deploy, upload, wait, results."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from darkroom.console.progress import Progress
+from darkroom.console.text import plural
+from darkroom.emulator import deployment, prerequisites
+from darkroom.emulator.ministack import Emulator
+from darkroom.emulator.pictures import Upload
+from darkroom.errors import UserError
+from templates import naming, pipeline
+from templates.specification import Specification
+from worker import events, keys
+
+ROOT = Path(__file__).parents[2]
+
+STACK_NAME = "darkroom"
+UPLOADS_AT_ONCE = 8
+POLL_SECONDS = 0.2
+STALL_SECONDS = 120.0
+"""The run ends when no picture has an outcome for this time, or for twice the longest timeout."""
+
+Outcome = Literal[
+    "succeeded", "rejected", "deleted", "superseded", "skipped", "failed", "unfinished"
+]
+"""The worker's outcomes; `failed`: in the dead-letter queue; `unfinished`: none of these yet."""
+
+FINAL = frozenset(get_args(Outcome)) - {"failed", "unfinished"}
+"""Outcomes that the worker logs once for each object."""
+
+NEEDS_ATTENTION: tuple[Outcome, ...] = ("failed", "unfinished")
+
+INIT_FAILURE = re.compile(r"Worker init failed: (.*)|Worker process exited immediately\. (.*)")
+"""The emulator's log line of a function whose module cannot be imported."""
+
+
+OLD = {"written": "succeeded", "removed": "deleted", "stale": "superseded", "ignored": "skipped"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The running stack, the size of its template and what the emulator cannot show."""
+
+    stack: deployment.EmulatedStack
+    template_bytes: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Output:
+    """An object that the worker wrote, without its bytes."""
+
+    key: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The output's name: the last part of its key."""
+        return self.key.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of an upload: `seconds` is the worker's own time for it, None where unknown."""
+
+    upload: Upload
+    outcome: Outcome
+    detail: str = ""
+    seconds: float | None = None
+    outputs: tuple[Output, ...] = ()
+
+
+def deploy(emulator: Emulator, plan: Specification, *, progress: Progress) -> Deployment:
+    """Generate the template, package the worker and deploy both as the stack STACK_NAME."""
+    text = pipeline.render(pipeline.build(plan))
+    template, removed = deployment.runnable(json.loads(text))
+    notes = [
+        f"without {', '.join(name for name in removed if removed[name] == missing)}:"
+        f" the emulator has no {missing}"
+        for missing in dict.fromkeys(removed.values())
+    ]
+    size = len(text.encode())
+    progress.step(f"Template: {size:,} bytes, {plural(len(template['Resources']), 'resource')}")
+    given = " ".join(f"{key}={value}" for key, value in deployment.EMULATOR_PARAMETERS.items())
+    notes.append(f"with {given}: the emulator's requests come through no VPC endpoint")
+    if not deployment.runs_linux_packages():
+        notes.append(
+            "with the worker's libraries for this computer, not those of the function's package"
+        )
+    for note in notes:
+        progress.step(f"  {note}")
+    progress.update("Packaging the worker (the first time, this downloads its libraries)")
+    package = deployment.package_for_this_host(ROOT / "build")
+    progress.step(f"Worker: {package.path.name}, {package.size / 1e6:.1f} MB")
+    progress.update("Deploying through a change set")
+    started = time.monotonic()
+    stack = deployment.deploy(
+        emulator,
+        template,
+        stack_name=STACK_NAME,
+        parameters={
+            **prerequisites.create(emulator, plan, STACK_NAME),
+            **deployment.package_parameters(emulator, package),
+        },
+    )
+    progress.step(f"Deployed stack {stack.name} in {time.monotonic() - started:.1f} s")
+    return Deployment(stack, size, tuple(notes))
+
+
+def bucket_of(stack: deployment.EmulatedStack, source: str) -> str:
+    """Return the name of the bucket that a source's pictures are uploaded to."""
+    return stack.outputs[naming.logical_id(source, "UploadBucketName")]
+
+
+def process(
+    emulator: Emulator,
+    stack: deployment.EmulatedStack,
+    plan: Specification,
+    uploads: Sequence[Upload],
+    *,
+    progress: Progress,
+) -> list[Result]:
+    """Upload the pictures and wait until each has an outcome, or none has one for too long.
+
+    Raises:
+        UserError: the worker cannot start, with its error.
+    """
+    buckets = {name: bucket_of(stack, name) for name in plan.sources}
+    s3 = emulator.client("s3")
+
+    def put(upload: Upload) -> None:
+        with upload.file.path.open("rb") as body:
+            s3.put_object(Bucket=buckets[upload.source], Key=upload.key, Body=body)
+
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+        for count, _ in enumerate(pool.map(put, uploads), start=1):
+            progress.update(f"Uploaded {count:,} of {plural(len(uploads), 'file')}")
+    pending = {(buckets[upload.source], upload.key): upload for upload in uploads}
+    found = _wait(emulator, stack, plan, set(pending), progress)
+    unknown = Ended("unfinished", detail="no outcome so far")
+    return [_result(s3, stack, found.get(place, unknown), one) for place, one in pending.items()]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the worker's log or the dead-letter queue says of an object."""
+
+    outcome: Outcome
+    detail: str = ""
+    seconds: float | None = None
+
+
+Place = tuple[str, str]
+"""Bucket and key of an upload."""
+
+
+def _wait(
+    emulator: Emulator,
+    stack: deployment.EmulatedStack,
+    plan: Specification,
+    pending: set[Place],
+    progress: Progress,
+) -> dict[Place, Ended]:
+    """Return the outcome of each upload that has one in time."""
+    count = len(pending)
+    stall = max([STALL_SECONDS, *(2.0 * one.timeout_seconds for one in plan.queues.values())])
+    read_log = _log_reader(emulator, stack)
+    found: dict[Place, Ended] = {}
+    last = time.monotonic()
+    while True:
+        started = time.monotonic()
+        news = {**_dead_letters(emulator, stack), **read_log()}
+        fresh = {place: news[place] for place in pending & news.keys()}
+        found |= fresh
+        pending = pending - fresh.keys()
+        if fresh:
+            last = time.monotonic()
+        waited = time.monotonic() - last
+        if not pending or waited > stall:
+            return found
+        if problem := INIT_FAILURE.search(emulator.log.read_text(errors="replace")):
+            raise UserError(
+                f"The worker cannot start: {problem[1] or problem[2]}\n"
+                "What it imports must be in worker/requirements.in, and locked in requirements.txt."
+            )
+        progress.update(
+            f"{len(found):,} of {plural(count, 'file')} processed"
+            + (f"; waiting for the next one for {waited:.0f} s" if waited > 2 else "")
+        )
+        # The worker needs the processors more than this loop does.
+        time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - started)))
+
+
+def _log_reader(
+    emulator: Emulator, stack: deployment.EmulatedStack
+) -> Callable[[], dict[Place, Ended]]:
+    """Return a function that returns the outcomes logged since it was last called."""
+    since = 0
+
+    def read() -> dict[Place, Ended]:
+        nonlocal since
+        found = {}
+        for moment, line in log_lines(emulator, stack, since=since):
+            since = max(since, moment)
+            line = {**line, "outcome": OLD.get(str(line.get("outcome")), line.get("outcome"))}
+            if line.get("outcome") in FINAL and "key" in line:
+                milliseconds = line.get("duration_ms")
+                found[line["bucket"], line["key"]] = Ended(
+                    line["outcome"],
+                    detail=line["message"] if line["outcome"] != "succeeded" else "",
+                    seconds=None if milliseconds is None else milliseconds / 1000,
+                )
+        return found
+
+    return read
+
+
+def log_lines(
+    emulator: Emulator, stack: deployment.EmulatedStack, *, since: int = 0
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the worker's log lines from a time on, in milliseconds since 1970, each with its time.
+
+    Lambda's own lines (START, END, REPORT) are left out.
+    """
+    pages = emulator.client("logs").get_paginator("filter_log_events")
+    for page in pages.paginate(logGroupName=stack.outputs["LogGroupName"], startTime=since):
+        for event in page["events"]:
+            if event["message"].startswith("{"):
+                yield event["timestamp"], json.loads(event["message"])
+
+
+def _dead_letters(emulator: Emulator, stack: deployment.EmulatedStack) -> dict[Place, Ended]:
+    """Return the objects that messages in the dead-letter queues name."""
+    sqs = emulator.client("sqs")
+    found = {}
+    for output, url in stack.outputs.items():
+        if not output.endswith("DeadLetterQueueUrl"):
+            continue
+        while messages := sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=5
+        ).get("Messages"):
+            for message in messages:
+                for source in _objects(message["Body"]):
+                    found[source.bucket, source.key] = Ended("failed", "every receive failed")
+    return found
+
+
+def _objects(body: str) -> Sequence[events.SourceObject]:
+    try:
+        return events.parse(body).objects
+    except events.UnreadableMessageError:  # not one of this run's
+        return ()
+
+
+def _result(s3: Any, stack: deployment.EmulatedStack, ended: Ended, upload: Upload) -> Result:
+    """Return the result with its outputs, or with the reason of a rejection."""
+    prefix = stack.sources[bucket_of(stack, upload.source)].output_prefix
+    detail = ended.detail
+    outputs: tuple[Output, ...] = ()
+    if ended.outcome == "rejected":
+        key = keys.rejection_key(upload.key, prefix)
+        record = json.load(s3.get_object(Bucket=stack.thumbnail_bucket, Key=key)["Body"])
+        detail = f"{record['reason'].replace('_', ' ')}: {record['detail']}"
+    elif ended.outcome == "succeeded":
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=stack.thumbnail_bucket,
+            Prefix=keys.output_key_prefix(upload.key, prefix),
+            Delimiter="/",  # what is deeper belongs to an upload whose key continues this one
+        )
+        outputs = tuple(
+            Output(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", ())
+        )
+    return Result(upload, ended.outcome, detail, ended.seconds, outputs)
+
+
+def warnings(emulator: Emulator, stack: deployment.EmulatedStack) -> list[str]:
+    """Return the worker's last different warnings and errors, one line each."""
+    lines = []
+    for _, line in log_lines(emulator, stack):
+        if line.get("level") in {"WARNING", "ERROR"}:
+            error = line.get("exception", "").rstrip().rpartition("\n")[2]
+            lines.append(f"{line.get('key', '')}: {line['message']} {error}".strip(": "))
+    return list(dict.fromkeys(lines))[-5:]

@@ -1,0 +1,81 @@
+"""Reports a local run: a table and a sentence for people, data for programs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from darkroom.console.tables import table
+from darkroom.console.text import plural, printable
+from darkroom.emulator.gallery import readable_size
+from darkroom.emulator.pictures import Selection
+from darkroom.emulator.processing import Result
+
+UNMATCHED = "no source of the specification matches its suffix"
+
+
+def results_table(results: Sequence[Result], selection: Selection) -> str:
+    """Return a line for each upload: name, bytes in, files out, the worker's time, outcome."""
+    several = len({result.upload.source for result in results}) > 1
+    rows = [["picture", *(["source"] if several else []), "in", "out", "worker", "outcome"]]
+    for result in results:
+        size = readable_size(sum(output.size for output in result.outputs))
+        rows.append(
+            [
+                result.upload.file.label,
+                *([result.upload.source] if several else []),
+                readable_size(result.upload.file.size),
+                f"{plural(len(result.outputs), 'file')}, {size}" if result.outputs else "–",
+                "–" if result.seconds is None else f"{result.seconds:.2f} s",
+                result.outcome + (f": {result.detail}" if result.detail else ""),
+            ]
+        )
+    for file in selection.unmatched:
+        blank = ["–"] if several else []
+        size = readable_size(file.size)
+        rows.append([file.label, *blank, size, "–", "–", f"skipped: {UNMATCHED}"])
+    first = 2 if several else 1
+    lines = [table(rows, right=(first, first + 1, first + 2))]
+    for directory, count in selection.ignored.items():
+        name = printable(str(directory))
+        lines.append(f"Not uploaded from {name}: {plural(count, 'file')} without such a suffix.")
+    return "\n".join(lines)
+
+
+def summary(results: Sequence[Result], selection: Selection, elapsed: float) -> list[str]:
+    """Return sentences: how many pictures had which outcome, and where the time went."""
+    counts = Counter[str](result.outcome for result in results)
+    counts["skipped"] += len(selection.unmatched)
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.most_common() if count)
+    times = [result.seconds for result in results if result.seconds is not None]
+    return [
+        f"{plural(len(results) + len(selection.unmatched), 'picture')}: {outcomes}.",
+        f"The worker took {sum(times):.1f} s. From the first upload to the last outcome it was"
+        f" {elapsed:.1f} s, with the start of the function and the emulator's polling.",
+    ]
+
+
+def data(
+    results: Sequence[Result], selection: Selection, elapsed: float, page: Path
+) -> dict[str, Any]:
+    """Return the results for programs; sizes in bytes, times in seconds."""
+    return {
+        "gallery": str(page.resolve()),
+        "elapsed_seconds": round(elapsed, 3),
+        "outcomes": dict(Counter(result.outcome for result in results)),
+        "pictures": [
+            {
+                "file": str(result.upload.file.path),
+                "source": result.upload.source,
+                "key": result.upload.key,
+                "size": result.upload.file.size,
+                "outcome": result.outcome,
+                "detail": result.detail,
+                "worker_seconds": result.seconds,
+                "outputs": [{"key": one.key, "size": one.size} for one in result.outputs],
+            }
+            for result in results
+        ],
+        "unmatched": [str(file.path) for file in selection.unmatched],
+        "ignored": {str(directory): count for directory, count in selection.ignored.items()},
+    }

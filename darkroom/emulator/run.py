@@ -1,0 +1,173 @@
+"""A local run from start to end: what it needs, what it does, what it leaves."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Self
+
+from darkroom.console.progress import Progress
+from darkroom.console.text import plural, printable
+from darkroom.emulator import gallery, pictures, processing, report
+from darkroom.emulator.ministack import Emulator
+from darkroom.errors import UserError
+from templates import specification
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The results of the uploads, `elapsed` seconds after the first, and the page that shows them.
+
+    `warnings` are the worker's last ones where a picture failed or has no outcome.
+    """
+
+    results: Sequence[processing.Result]
+    elapsed: float
+    page: Path
+    warnings: Sequence[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every picture was processed, or rejected for a reason."""
+        return not any(one.outcome in processing.NEEDS_ATTENTION for one in self.results)
+
+
+class LocalRun:
+    """An emulator with a stack of a specification, and the files to send through it."""
+
+    def __init__(
+        self, pipeline: Path, paths: Sequence[Path], output: Path, *, progress: Progress
+    ) -> None:
+        """Check specification, files and output directory; nothing is started yet.
+
+        Raises:
+            UserError: one of them cannot be used.
+        """
+        try:
+            self.plan = specification.load(pipeline)
+        except specification.SpecificationError as error:
+            raise UserError(str(error)) from None
+        self.selection = pictures.select(paths or pictures.sample_photographs(), self.plan.sources)
+        self._page = gallery.prepare(output)
+        self._pipeline = pipeline
+        self._progress = progress
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start the emulator and deploy the stack."""
+        with ExitStack() as exits:
+            self._emulator = exits.enter_context(Emulator(progress=self._progress.update))
+            self._progress.step(f"Emulator of AWS at {self._emulator.url}")
+            self._deployed = processing.deploy(self._emulator, self.plan, progress=self._progress)
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the emulator."""
+        self._exits.close()
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Environment variables that point the AWS CLI or an SDK to the emulator."""
+        return self._emulator.settings
+
+    @property
+    def stack_name(self) -> str:
+        """The stack's name."""
+        return self._deployed.stack.name
+
+    @property
+    def thumbnail_bucket(self) -> str:
+        """The bucket that the worker writes to."""
+        return self._deployed.stack.thumbnail_bucket
+
+    @property
+    def upload_places(self) -> list[str]:
+        """Bucket and prefix of each source."""
+        return [
+            f"{processing.bucket_of(self._deployed.stack, name)}/{prefix}"
+            for name, source in self.plan.sources.items()
+            for prefix in source.prefixes
+        ]
+
+    def wait(self) -> None:
+        """Wait for Ctrl-C.
+
+        Raises:
+            UserError: the emulator stopped on its own.
+        """
+        self._emulator.wait()
+
+    def process(self) -> Finished:
+        """Send the files through the stack and write the gallery."""
+        stack = self._deployed.stack
+        for name, source in self.plan.sources.items():
+            count = sum(upload.source == name for upload in self.selection.uploads)
+            self._progress.step(
+                f"Source {name} ({source.type}): {count:,} to {processing.bucket_of(stack, name)},"
+                f" queue {source.queue}, variants {source.variants}"
+            )
+        started = time.monotonic()
+        results = processing.process(
+            self._emulator, stack, self.plan, self.selection.uploads, progress=self._progress
+        )
+        elapsed = time.monotonic() - started
+        self._progress.update("Writing the gallery")
+        self._write_gallery(results, elapsed)
+        attention = any(one.outcome in processing.NEEDS_ATTENTION for one in results)
+        warnings = processing.warnings(self._emulator, stack) if attention else []
+        return Finished(results, elapsed, self._page, warnings)
+
+    def _write_gallery(self, results: Sequence[processing.Result], elapsed: float) -> None:
+        s3 = self._emulator.client("s3")
+        several = len(self.plan.sources) > 1
+
+        def fetch(output: processing.Output) -> gallery.OutputFile:
+            answer = s3.get_object(Bucket=self.thumbnail_bucket, Key=output.key)
+            return gallery.OutputFile(output.key, answer["ContentType"], answer["Body"].read())
+
+        with ThreadPoolExecutor(processing.UPLOADS_AT_ONCE) as pool:
+            entries = [
+                gallery.Entry(
+                    title=result.upload.file.label,
+                    original=result.upload.file.path,
+                    outcome=result.outcome,
+                    detail=result.detail,
+                    source=result.upload.source if several else "",
+                    seconds=result.seconds,
+                    outputs=partial(_fetched, pool, fetch, result.outputs),
+                )
+                for result in results
+            ]
+            entries += [
+                gallery.Entry(file.label, file.path, "skipped", report.UNMATCHED)
+                for file in self.selection.unmatched
+            ]
+            summary = report.summary(results, self.selection, elapsed)
+            gallery.write(self._page, entries, summary=summary, facts=self._facts())
+
+    def _facts(self) -> list[tuple[str, str]]:
+        moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return [
+            ("Run", f"{moment}, Darkroom {metadata.version('darkroom')}"),
+            ("Specification", printable(self._pipeline.name)),
+            ("Template", f"{self._deployed.template_bytes:,} bytes"),
+            ("Emulator", "; ".join(self._deployed.notes)),
+            *(
+                ("Not uploaded", f"{plural(count, 'file')} of {printable(directory.name)}")
+                for directory, count in self.selection.ignored.items()
+            ),
+        ]
+
+
+def _fetched(
+    pool: ThreadPoolExecutor,
+    fetch: Callable[[processing.Output], gallery.OutputFile],
+    outputs: Sequence[processing.Output],
+) -> Sequence[gallery.OutputFile]:
+    return list(pool.map(fetch, outputs))
