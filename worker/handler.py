@@ -235,6 +235,7 @@ class _Batch:
                 bytes_in=result.bytes_in,
                 bytes_out=result.bytes_out,
                 duration_ms=_milliseconds_since(started),
+                processing_ms=result.processing_ms,
             ),
         )
         self.metrics.record(result, event_time=source.time, source=name)

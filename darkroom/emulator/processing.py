@@ -41,9 +41,6 @@ INIT_FAILURE = re.compile(r"Worker init failed: (.*)|Worker process exited immed
 """The emulator's log line of a function whose module cannot be imported."""
 
 
-OLD = {"written": "succeeded", "removed": "deleted", "stale": "superseded", "ignored": "skipped"}
-
-
 @dataclass(frozen=True)
 class Deployment:
     """The running stack, the size of its template and what the emulator cannot show."""
@@ -68,7 +65,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of an upload: `seconds` is the worker's own time for it, None where unknown."""
+    """What became of an upload; `seconds` is its processing time in the worker, None for none."""
 
     upload: Upload
     outcome: Outcome
@@ -209,9 +206,8 @@ def _log_reader(
         found = {}
         for moment, line in log_lines(emulator, stack, since=since):
             since = max(since, moment)
-            line = {**line, "outcome": OLD.get(str(line.get("outcome")), line.get("outcome"))}
             if line.get("outcome") in FINAL and "key" in line:
-                milliseconds = line.get("duration_ms")
+                milliseconds = line.get("processing_ms")
                 found[line["bucket"], line["key"]] = Ended(
                     line["outcome"],
                     detail=line["message"] if line["outcome"] != "succeeded" else "",

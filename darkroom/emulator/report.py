@@ -15,9 +15,9 @@ UNMATCHED = "no source of the specification matches its suffix"
 
 
 def results_table(results: Sequence[Result], selection: Selection) -> str:
-    """Return a line for each upload: name, bytes in, files out, the worker's time, outcome."""
+    """Return a line for each upload: name, bytes in, files out, processing time, outcome."""
     several = len({result.upload.source for result in results}) > 1
-    rows = [["picture", *(["source"] if several else []), "in", "out", "worker", "outcome"]]
+    rows = [["picture", *(["source"] if several else []), "in", "out", "processing", "outcome"]]
     for result in results:
         size = readable_size(sum(output.size for output in result.outputs))
         rows.append(
@@ -50,7 +50,7 @@ def summary(results: Sequence[Result], selection: Selection, elapsed: float) -> 
     times = [result.seconds for result in results if result.seconds is not None]
     return [
         f"{plural(len(results) + len(selection.unmatched), 'picture')}: {outcomes}.",
-        f"The worker took {sum(times):.1f} s. From the first upload to the last outcome it was"
+        f"Processing took {sum(times):.1f} s. From the first upload to the last outcome it was"
         f" {elapsed:.1f} s, with the start of the function and the emulator's polling.",
     ]
 
@@ -71,7 +71,7 @@ def data(
                 "size": result.upload.file.size,
                 "outcome": result.outcome,
                 "detail": result.detail,
-                "worker_seconds": result.seconds,
+                "processing_seconds": result.seconds,
                 "outputs": [{"key": one.key, "size": one.size} for one in result.outputs],
             }
             for result in results

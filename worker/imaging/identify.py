@@ -83,7 +83,8 @@ def rejecting_damage(max_pixels: int) -> Iterator[None]:
     except Exception as error:
         # Decoders meet attackers' bytes with a dozen kinds of exceptions, struct.error and
         # ZeroDivisionError among them. Encoding is outside: a failure there is ours.
-        raise Rejection("corrupt", f"{type(error).__name__}: {error}") from error
+        reason = f": {error}" if str(error) else ""
+        raise Rejection("corrupt", f"The image cannot be decoded{reason}.") from error
 
 
 def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:

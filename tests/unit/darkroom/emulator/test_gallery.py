@@ -15,7 +15,9 @@ from darkroom.emulator.gallery import Entry, OutputFile
 from darkroom.errors import UsageError
 
 VOID = {"meta", "img", "br", "input"}
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 
 def picture(kind: str = "JPEG", size: tuple[int, int] = (40, 30)) -> bytes:
@@ -94,7 +96,7 @@ def test_the_original_stands_beside_its_outputs(original: Path, tmp_path: Path) 
     assert [shown(directory, link) for link in page.links] == expected
     assert page.images[1]["width"] == "20"
     assert all(image["loading"] == "lazy" for image in page.images)
-    for text in ("a.jpg", "1.23 s in the worker", "40 × 30", "20 × 15", f"WebP {len(webp)} B"):
+    for text in ("a.jpg", "1.23 s of processing", "40 × 30", "20 × 15", f"WebP {len(webp)} B"):
         assert text in page.text
     for name in ("w10", "w20", "w20.webp"):
         assert name in page.text, "the key's own name"
@@ -197,7 +199,7 @@ def test_an_animation_says_that_its_first_frame_is_used(tmp_path: Path) -> None:
 
 
 def test_many_pictures_make_no_large_page(original: Path, tmp_path: Path) -> None:
-    """D5: every picture is shown; its bytes are in files, which a browser loads when they are seen."""
+    """D5: every picture is shown; its bytes are in files, which a browser loads when needed."""
     entries = [Entry(f"{number}.jpg", original, "succeeded") for number in range(300)]
     directory, page = written(tmp_path, *entries)
     assert len(page.images) == 300
@@ -272,7 +274,8 @@ def test_a_browser_shows_the_page(tmp_path: Path, width: int) -> None:
     assert facts["filtered"] == "1"
 
 
-FRAME = """<!DOCTYPE html><body><iframe src="measured.html" style="width:%dpx;height:900px"></iframe>
+FRAME = """<!DOCTYPE html><body>
+<iframe src="measured.html" style="width:%dpx;height:900px"></iframe>
 <script>
 onload = async () => {
   const page = document.querySelector("iframe").contentDocument;

@@ -25,10 +25,10 @@ def test_the_table_lines_up_whatever_the_script() -> None:
         ],
         NOTHING_ELSE,
     ).splitlines()
-    assert lines[1] == "plain.jpg  1.5 MB  2 files, 4 kB  1.50 s  succeeded"
-    assert lines[2] == "日本.jpg   1.5 MB              –  0.25 s  rejected: corrupt: Broken."
-    assert lines[3] == "e\u0301.jpg      1.5 MB   1 file, 2 kB  0.10 s  succeeded"
-    assert lines[4] == "f.jpg      1.5 MB              –       –  unfinished"
+    assert lines[1] == "plain.jpg  1.5 MB  2 files, 4 kB      1.50 s  succeeded"
+    assert lines[2] == "日本.jpg   1.5 MB              –      0.25 s  rejected: corrupt: Broken."
+    assert lines[3] == "e\u0301.jpg      1.5 MB   1 file, 2 kB      0.10 s  succeeded"
+    assert lines[4] == "f.jpg      1.5 MB              –           –  unfinished"
 
 
 def test_several_sources_are_told_apart() -> None:
@@ -62,7 +62,7 @@ def test_the_summary_counts_pictures_and_separates_work_from_waiting() -> None:
     named = File(Path("a.txt"), "a.txt", "a.txt", 12)
     counts, times = report.summary(results, Selection((), (named,), {}), 9.0)
     assert counts == "4 pictures: 2 succeeded, 1 rejected, 1 skipped."
-    assert times.startswith("The worker took 1.5 s. From the first upload to the last outcome")
+    assert times.startswith("Processing took 1.5 s. From the first upload to the last outcome")
     assert " 9.0 s, with the start of the function and the emulator's polling." in times
 
 
@@ -75,6 +75,6 @@ def test_programs_get_the_same_as_data() -> None:
     )
     assert found["outcomes"] == {"succeeded": 1}
     assert found["pictures"][0]["outputs"] == [{"key": "thumbnails/a/w1", "size": 7}]
-    assert found["pictures"][0]["worker_seconds"] == 0.5
+    assert found["pictures"][0]["processing_seconds"] == 0.5
     assert found["ignored"] == {"album": 3}
     assert found["gallery"] == "/page/index.html"
