@@ -1,8 +1,8 @@
 """`darkroom local` as people run it: what it says, how it ends, what it leaves behind."""
 
+import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import socket
@@ -13,9 +13,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
+from darkroom.emulator.processing import STALL_SECONDS
 from tests.e2e import pictures
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +94,7 @@ def test_pictures_become_a_gallery_and_nothing_else_is_touched(tmp_path: Path, t
     (album / "sub" / "a b.jpg").write_bytes(pictures.half_transparent())
     (album / "日本.JPG").write_bytes(pictures.turned(6))
     (album / "junk.png").write_bytes(b"junk")
+    (album / "new\nline.jpg").write_bytes(pictures.jpeg())
     (album / "notes.txt").write_bytes(b"notes")
     (album / ".hidden.jpg").write_bytes(b"")
     real = tmp_path / "credentials"
@@ -123,17 +126,161 @@ def test_pictures_become_a_gallery_and_nothing_else_is_touched(tmp_path: Path, t
     assert done.returncode == 0, done.stderr
     rows = {line.partition("  ")[0]: line for line in done.stdout.splitlines()}
     for name in ("my album/a b.jpg", "my album/sub/a b.jpg", "my album/日本.JPG"):
-        assert rows[name].endswith("thumbnails")
-    assert "rejected: not_an_image" in rows["my album/junk.png"]
-    assert "not watched" in rows["my album/notes.txt"]
+        assert rows[name].endswith("succeeded")
+        assert " 6 files, " in rows[name]
+    assert "rejected: not an image: " in rows["my album/junk.png"]
+    assert rows["my album/new\N{REPLACEMENT CHARACTER}line.jpg"].endswith("succeeded")
+    assert "Not uploaded from" in done.stdout
+    assert "1 file without such a suffix" in done.stdout
     assert "hidden" not in done.stdout
     assert "without FlowLog" in done.stderr
     page = (tmp_path / "out" / "index.html").read_text()
-    assert page.count("data:image/webp;base64,") == 3 * 3
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len([link for link in links if link.endswith(".webp")]) == 2 * 4 * 3
+    assert all((tmp_path / "out" / unquote(link)).is_file() for link in links)
     assert not trap.calls
     assert "AKIACANARY" not in done.stdout + done.stderr + page
     assert real.stat().st_atime == 1, "the caller's credentials were read"
+    assert leftovers(tmp_path) == []
+
+
+PLAN = """
+[sources.default]
+prefixes = ["in/", "more/"]
+[sources.scans]
+type = "eventbridge"
+suffixes = [".jpg"]
+queue = "bulk"
+variants = "square"
+[sources.partner]
+type = "sns"
+raw_message_delivery = true
+suffixes = [".png"]
+queue = "bulk"
+variants = "square"
+[queues.default]
+[queues.bulk]
+[variants.default]
+widths = [64]
+[variants.default.formats]
+jpeg = 80
+[variants.square]
+widths = [32, 16]
+fit = "cover"
+aspect_ratio = "1:1"
+[variants.square.formats]
+webp = 80
+[network]
+vpc = "existing"
+endpoints = "existing"
+"""
+
+
+def test_any_specification_runs(tmp_path: Path) -> None:
+    """D5, T5: each picture through every source that matches it, in the source's own envelope."""
+    (tmp_path / "plan.toml").write_text(PLAN)
+    for name in ("a.jpg", "b.jpg", "c.png"):
+        (tmp_path / name).write_bytes(pictures.jpeg())
+    done = subprocess.run(
+        command(
+            *("a.jpg", "b.jpg", "c.png", "--pipeline", "plan.toml"),
+            *("--format", "json", "--output", "out"),
+        ),
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = json.loads(done.stdout)
+    made = {(one["source"], one["key"]): one for one in found["pictures"]}
+    assert {place: len(one["outputs"]) for place, one in made.items()} == {
+        ("default", "in/a.jpg"): 1,
+        ("default", "more/b.jpg"): 1,
+        ("default", "in/c.png"): 1,
+        ("scans", "uploads/a.jpg"): 2,
+        ("scans", "uploads/b.jpg"): 2,
+        ("partner", "uploads/c.png"): 2,
+    }
+    assert {one["outcome"] for one in made.values()} == {"succeeded"}
+    assert made["scans", "uploads/a.jpg"]["outputs"][0]["key"].startswith("thumbnails/scans/")
+    assert all(one["processing_seconds"] > 0 for one in made.values())
+
+
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the repository's own files, whose worker a test may change."""
+    copy = tmp_path / "checkout"
+    copy.mkdir()
+    for name in ("darkroom", "templates", "worker", "params", "generate.py"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    (copy / "build").mkdir()
+    (ROOT / "build" / "wheels").mkdir(parents=True, exist_ok=True)
+    (copy / "build" / "wheels").symlink_to(ROOT / "build" / "wheels")  # downloaded once
+    return copy
+
+
+def readme_block(language: str, containing: str) -> str:
+    """The README's code block of a language that contains a text."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (found,) = [block for block in blocks if containing in block]
+    return found
+
+
+def test_the_readmes_other_workload_runs(tmp_path: Path) -> None:
+    """D5, T1: README, "Another workload": its function and its settings, and nothing else."""
+    copy = checkout(tmp_path)
+    (copy / "worker" / "process.py").write_text(readme_block("python", "def process("))
+    (copy / "params" / "pipeline.toml").write_text(readme_block("toml", ".txt"))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("three short words")
+    (tmp_path / "notes" / "b.txt").write_bytes(b"\xff\xfe")
+    done = subprocess.run(
+        command("notes", "--output", "out", "--format", "json"),
+        env=environment(tmp_path, PYTHONPATH=str(copy)),
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    first, second = json.loads(done.stdout)["pictures"]
+    assert first["outcome"] == "succeeded"
+    assert [one["key"] for one in first["outputs"]] == ["thumbnails/uploads/a.txt/stats.json"]
+    assert (second["outcome"], second["outputs"]) == ("rejected", [])
+    assert second["detail"] == "not text: The file is not UTF-8 text."
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "stats.json" in page
+    assert "{&#34;words&#34;: 3}" in page
+
+
+def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path) -> None:
+    """D5: at once and with its message, not after two minutes without an outcome."""
+    copy = checkout(tmp_path)
+    process = copy / "worker" / "process.py"
+    process.write_text(
+        process.read_text().replace("from worker import", "import pypdf\nfrom worker import", 1)
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        command("--output", "out"),
+        env=environment(tmp_path, PYTHONPATH=str(copy)),
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "The worker cannot start: No module named 'pypdf'" in done.stderr
+    assert "requirements.in" in done.stderr
+    assert time.monotonic() - began < STALL_SECONDS
     assert leftovers(tmp_path) == []
 
 
@@ -155,18 +302,18 @@ def test_no_network_is_needed(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(" thumbnails") >= 5
+    assert done.stdout.count(" succeeded") >= 5
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     ("signal_number", "moment"),
     [
-        (signal.SIGINT, "Embedded AWS at"),
+        (signal.SIGINT, "Emulator of AWS at"),
         (signal.SIGINT, "Deployed"),
-        (signal.SIGINT, "Ctrl-C stops it"),
+        (signal.SIGINT, "Ctrl-C stops the emulator"),
         (signal.SIGTERM, "Deployed"),
-        (signal.SIGHUP, "Ctrl-C stops it"),
+        (signal.SIGHUP, "Ctrl-C stops the emulator"),
     ],
 )
 def test_interrupted_it_leaves_nothing(
@@ -174,7 +321,7 @@ def test_interrupted_it_leaves_nothing(
 ) -> None:
     """D5: Ctrl-C, SIGTERM or a closed terminal: no process, no file, at whatever moment."""
     process = subprocess.Popen(
-        command("--keep", "--output", tmp_path / "out"),
+        command("--keep-running", "--output", tmp_path / "out"),
         env=environment(tmp_path),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -191,7 +338,7 @@ def test_interrupted_it_leaves_nothing(
                 break
         said += output.read()
     status = process.wait(30)
-    kept = moment == "Ctrl-C stops it" and signal_number == signal.SIGINT
+    kept = moment == "Ctrl-C stops the emulator" and signal_number == signal.SIGINT
     assert status == (0 if kept else 128 + signal_number), said
     assert "Traceback" not in said
     assert leftovers(tmp_path) == []
@@ -200,7 +347,7 @@ def test_interrupted_it_leaves_nothing(
 def test_kept_it_can_be_used_as_it_says(tmp_path: Path) -> None:
     """D5: the printed exports are enough for the AWS CLI to send another picture through."""
     process = subprocess.Popen(
-        command("--keep", "--output", tmp_path / "out"),
+        command("--keep-running", "--output", tmp_path / "out"),
         env=environment(tmp_path),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -212,32 +359,26 @@ def test_kept_it_can_be_used_as_it_says(tmp_path: Path) -> None:
         said = ""
         for line in process.stdout:
             said += line
-            if "Ctrl-C stops it" in line:
+            if "Ctrl-C stops the emulator" in line:
                 break
-        lines = [line for line in said.splitlines() if line.startswith("  export ")]
-        exports = dict(shlex.split(line)[1].split("=", 1) for line in lines)
-        (bucket, prefix) = re.findall(r"s3://([^/\s]+)/(\S+)", said)[0]
-        (thumbnails,) = re.findall(r"--recursive s3://([^/\s]+)/", said)
         (tmp_path / "new.jpg").write_bytes(pictures.jpeg())
-        cli = [sys.executable, "-m", "awscli", "s3"]
-        used = {**environment(tmp_path), **exports, "AWS_CONFIG_FILE": os.devnull}
+        block = [line for line in said.splitlines() if line.startswith("  ")]
+        lines = [
+            line.replace("cp FILE", "cp new.jpg") for line in block if "darkroom logs" not in line
+        ]
+        assert any("--stack-name darkroom" in line for line in block)
+        script = [f'aws() {{ "{sys.executable}" -m awscli "$@"; }}', *lines]
+        # The last line lists the thumbnail bucket: again, until the new picture is there.
+        script[-1] = f"until {lines[-1].strip()} | grep uploads/new.jpg/w128.webp; do sleep 1; done"
+        stale = {"AWS_PROFILE": "doesnotexist", "AWS_SESSION_TOKEN": "stale"}
         subprocess.run(
-            [*cli, "cp", str(tmp_path / "new.jpg"), f"s3://{bucket}/{prefix}"],
-            env=used,
+            ["/bin/sh", "-euc", "\n".join(script)],
+            env={**environment(tmp_path), "AWS_CONFIG_FILE": os.devnull, **stale},
+            cwd=tmp_path,
             check=True,
             capture_output=True,
+            timeout=60,
         )
-        deadline = time.monotonic() + 30
-        listed = ""
-        while "uploads/new.jpg/w128.webp" not in listed and time.monotonic() < deadline:
-            listed = subprocess.run(
-                [*cli, "ls", "--recursive", f"s3://{thumbnails}/"],
-                env=used,
-                check=True,
-                capture_output=True,
-                encoding="utf-8",
-            ).stdout
-        assert "uploads/new.jpg/w128.webp" in listed
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
