@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import botocore.session
 from botocore.config import Config
@@ -21,11 +21,13 @@ from worker.imaging.memory import Memory, configure_malloc, divide_memory
 from worker.limits import CONCURRENT_REQUESTS
 from worker.logs import LOGGER, fields
 from worker.metrics import Metrics
-from worker.process import Processor
 from worker.reconcile import reconcile
 from worker.results import Output
 from worker.retry import Message, delay, receive_count, redelivered
 from worker.settings import Settings, Source
+
+Processor: TypeAlias = Callable[[BinaryIO, Source, Memory], Sequence[Output]]
+"""What `worker.process.process` is."""
 
 _THREADS = 2 * (os.cpu_count() or 1)
 """Messages processed at once: while one waits for the network, another has the processor."""

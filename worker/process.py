@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import BinaryIO, TypeAlias
+from collections.abc import Sequence
+from typing import BinaryIO
 
 from worker import imaging, storage
 from worker.imaging import thumbnails
 from worker.imaging.memory import Memory
 from worker.results import Output
 from worker.settings import Source
-
-Processor: TypeAlias = Callable[[BinaryIO, Source, Memory], Sequence[Output]]
 
 REASONS: tuple[str, ...] = (*storage.REASONS, *imaging.REASONS)
 """Reasons for rejections that have a metric of their own, `Rejected<Reason>`.

@@ -228,7 +228,7 @@ def checkout(tmp_path: Path) -> Path:
 def readme_block(language: str, containing: str) -> str:
     """The README's code block of a language that contains a text."""
     blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (found,) = [block for block in blocks if containing in block]
+    (found,) = (str(block) for block in blocks if containing in block)
     return found
 
 
