@@ -1,1 +1,1 @@
-"""Tests, in the order of the modules they test; a docstring names the promise or trap it proves."""
+"""Tests, by kind; a docstring names the requirement or pitfall that it proves."""

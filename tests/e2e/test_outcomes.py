@@ -46,7 +46,7 @@ def junk(running: Pipeline) -> dict[str, str]:
 def test_junk_is_rejected_with_its_reason(
     running: Pipeline, junk: dict[str, str], key: str
 ) -> None:
-    """P5, R2, trap 43: what will never work is recorded, and burns no retries."""
+    """P5, R2, pitfall 43: what will never work is recorded, and burns no retries."""
     body, reason = JUNK[key]
     record = running.rejection(key)
     assert record["reason"] == reason
@@ -58,7 +58,7 @@ def test_junk_is_rejected_with_its_reason(
 
 
 def test_the_test_event_is_harmless(running: Pipeline) -> None:
-    """Trap 8: S3's `s3:TestEvent` on day one is recognised, and is no dead letter."""
+    """Pitfall 8: S3's `s3:TestEvent` on day one is recognised, and is no dead letter."""
     running.until(
         lambda: (
             [line for line in running.log_lines() if line.get("outcome") == "test_event"] or None
@@ -92,7 +92,7 @@ def _red_corner(body: bytes) -> int:
 
 
 def test_late_and_repeated_deliveries_change_nothing(running: Pipeline) -> None:
-    """P6, trap 14: at least once and out of order ends as once and in order."""
+    """P6, pitfall 14: at least once and out of order ends as once and in order."""
     key = "uploads/twice and late.jpg"
     old = running.upload(key, pictures.encoded(Image.new("RGB", (900, 600), (20, 0, 0)), "JPEG"))
     old_metadata = running.thumbnails(key, old)["w128"].metadata
@@ -119,7 +119,7 @@ def _outcomes(running: Pipeline, key: str) -> list[str]:
 
 
 def test_versions_at_once_end_as_the_newest(running: Pipeline) -> None:
-    """P6, trap 14: five versions worked on side by side leave the last one's variants, complete."""
+    """P6, pitfall 14: five versions at once leave the variants of the last one, complete."""
     key = "uploads/five at once.jpg"
     versions = [
         running.upload(key, pictures.encoded(Image.new("RGB", (900, 600), (level, 0, 0)), "JPEG"))
@@ -140,7 +140,7 @@ def test_a_deleted_upload_is_a_rejection(impatient: Pipeline) -> None:
 
 
 def test_one_bad_message_fails_alone(impatient: Pipeline) -> None:
-    """T4, R1, trap 10: its batch-mates arrive, it ends in the dead-letter queue and not nowhere."""
+    """T4, R1, pitfall 10: the rest of its batch arrives, it ends in the dead-letter queue."""
     before = impatient.waiting("DeadLetterQueueUrl")
     impatient.send(json.dumps({"nobody": "knows this"}))
     version = impatient.upload("uploads/a good neighbour.jpg", pictures.jpeg())

@@ -108,7 +108,7 @@ def width_and_format(stored: Stored) -> tuple[int, str | None]:
 def test_each_source_gives_its_variants_in_its_folder(
     mixed: Pipeline, source: str, key: str, folder: str, made: dict[str, tuple[int, str]]
 ) -> None:
-    """T5, P2, trap 13: by rule, by topic and by raw topic, with keys that each spells its way."""
+    """T5, P2, pitfall 13: by rule, topic and raw topic, each with its encoding of keys."""
     put(mixed, source, key)
     found = outputs(mixed, folder, key, *made)
     assert {name: width_and_format(stored) for name, stored in found.items()} == made

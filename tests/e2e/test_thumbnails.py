@@ -20,7 +20,7 @@ def versions(running: Pipeline) -> dict[str, str]:
 def test_every_picture_arrives_right(
     running: Pipeline, versions: dict[str, str], case: Case
 ) -> None:
-    """T1, P1, P2, P3, D5, traps 11 and 13: whatever its key and format, with no manual step."""
+    """T1, P1, P2, P3, D5, pitfalls 11 and 13: whatever its key and format, with no manual step."""
     thumbnails = running.thumbnails(case.key, versions[case.key])
     widths = running.stack.sources[running.uploads].variants.widths
     assert set(thumbnails) == {f"w{width}{kind}" for width in widths for kind in ("", ".webp")}
@@ -97,7 +97,7 @@ def test_names_carry_prefix_account_and_region(running: Pipeline) -> None:
 
 
 def test_two_stacks_live_side_by_side(running: Pipeline, impatient: Pipeline) -> None:
-    """Trap 52: another NamePrefix, and nothing is shared; both work."""
+    """Pitfall 52: another NamePrefix, and nothing is shared; both work."""
     cloudformation = running.emulator.client("cloudformation")
     physical = [
         {

@@ -146,7 +146,7 @@ def sqs_max_receive_count(model: TemplateModel) -> Problems:
         elif count * hidden >= kept:
             yield (
                 title,
-                f"{count:g} receives of {hidden:g} s exceed the retention of messages ({kept:g} s),"
+                f"{count:g} receives of {hidden:g} s exceed the retention of messages ({kept:g} s):"
                 " they expire first",
             )
 

@@ -53,14 +53,14 @@ def test_what_is_bound_to_something_replaced_is_replaced(old: dict[str, Any]) ->
 
 
 def test_a_replacement_under_the_same_name_fails(old: dict[str, Any]) -> None:
-    """Trap 29: the name is taken as long as the old one is there."""
+    """Pitfall 29: the name is taken as long as the old one is there."""
     new = copy.deepcopy(old)
     new["Resources"]["WorkQueue"]["Properties"]["FifoQueue"] = True
     assert "still has this QueueName" in changed(old, new)["WorkQueue"].consequence
 
 
 def test_what_goes_is_kept_or_not(old: dict[str, Any]) -> None:
-    """D6, trap 29: a bucket stays behind, a queue goes with its messages."""
+    """D6, pitfall 29: a bucket stays behind, a queue goes with its messages."""
     new = copy.deepcopy(old)
     for title in ("UploadBucket", "DeadLetterQueue"):
         del new["Resources"][title]
