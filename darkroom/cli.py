@@ -1,6 +1,5 @@
 """The console script `darkroom`: which commands there are, and how each of them may end."""
 
-import argparse
 import errno
 import io
 import logging
@@ -63,8 +62,7 @@ class Commands(click.Group):
         """Return the command of this name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(COMMANDS[cmd_name])
-        found: click.Command = getattr(module, "command", None) or _of_argparse(cmd_name, module)
+        found: click.Command = import_module(COMMANDS[cmd_name]).command
         return found
 
 
@@ -170,28 +168,6 @@ def _failed_output(error: OSError) -> int:
         return 1  # the reader, such as `head`, has what it wanted
     where = f"{error.filename}: " if error.filename else ""
     return _failed(f"error: {where}{error.strerror or error}", 1)
-
-
-def _of_argparse(name: str, module: Any) -> click.Command:
-    """Return a command that is still written for argparse."""
-
-    def run(arguments: tuple[str, ...]) -> int:
-        parser = argparse.ArgumentParser(prog=f"darkroom {name}")
-        module.add_arguments(parser)
-        try:
-            status: int = module.run(parser.parse_args(arguments))
-        except SystemExit as stop:
-            return int(stop.code or 0)
-        return status
-
-    return click.Command(
-        name,
-        callback=run,
-        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
-        context_settings={"ignore_unknown_options": True},
-        add_help_option=False,
-        short_help=(module.__doc__ or "").strip(),
-    )
 
 
 if __name__ == "__main__":

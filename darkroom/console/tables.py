@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from io import StringIO
 
-from darkroom.console.text import printable as printable
+from darkroom.console.text import printable
 
 GAP = "  "
 UNLIMITED = 100_000
