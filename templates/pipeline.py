@@ -141,7 +141,7 @@ def _build(specification: Specification) -> Template:
     )
     for output in _outputs(stack, functions, archive, topics):
         template.add_output(output)
-    _tag_everything(template, environment=parameters.environment)
+    _tag_everything(template, parameters.environment, specification.tags)
     return template
 
 
@@ -343,8 +343,10 @@ def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
-def _tag_everything(template: Template, *, environment: Ref) -> None:
+def _tag_everything(template: Template, environment: Ref, more: Mapping[str, str]) -> None:
     """Tag each resource that takes tags, so that no module can forget one (S8)."""
     for resource in template.resources.values():
         if "Tags" in resource.props:
-            resource.Tags = Tags(Application=Ref(naming.NAME_PREFIX), Environment=environment)
+            resource.Tags = Tags(
+                **more, Application=Ref(naming.NAME_PREFIX), Environment=environment
+            )

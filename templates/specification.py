@@ -1,16 +1,13 @@
 """The specification: what the stack is made of, read from a TOML file and validated."""
 
 import json
-import re
 import sys
 import tomllib
-from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,27 +21,24 @@ from templates.limits import (
     MAX_BUCKET_NOTIFICATIONS,
     MAX_EVENT_PATTERN_CHARACTERS,
 )
+from templates.specification_messages import message
+from templates.specification_values import (
+    MAX_TAGS,
+    Action,
+    AspectRatio,
+    Color,
+    Name,
+    Prefix,
+    Suffix,
+    TagKey,
+    TagValue,
+)
 
 MAX_PIXELS_PER_SIDE = 8192
 """Of a variant."""
 
 DEFAULT = "default"
 """The name of the source, queue or variants whose resources have plain names."""
-
-# A source's name is part of its bucket's name, whose 63 characters templates/naming.py divides.
-MAX_NAME_CHARACTERS = 10
-
-# Names of the stack's own buckets and log groups, and names that would make one of its logical ids,
-# such as `WorkerLogSubscription`.
-RESERVED_NAMES = (
-    "access",
-    "flow-log",
-    "logs",
-    "thumbnails",
-    "uploads",
-    "worker",
-    "worker-log",
-)
 
 # How long a message is kept: shorter than in the dead-letter queue, in templates/queues.py
 # (pitfall 19).
@@ -56,71 +50,9 @@ class SpecificationError(Exception):
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-# The characters that S3 calls safe, except the asterisk. S3's filters encode the others,
-# EventBridge's patterns do not, and some are wildcards in IAM's resources.
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-_SAFE = re.compile(r"[A-Za-z0-9!_.'()/-]*")
-
-
-def _valid_prefix(prefix: str) -> str:
-    if not prefix:
-        raise ValueError(
-            "must not be empty: every object would be processed; name a prefix, like 'uploads/'"
-        )
-    if prefix.startswith("/") or not prefix.endswith("/"):
-        raise ValueError("must end with '/' and not start with one, like 'uploads/'")
-    if not _SAFE.fullmatch(prefix):
-        raise ValueError("must contain only ASCII letters, digits and !_.'()/-, like 'uploads/'")
-    return prefix
-
-
-def _valid_suffix(suffix: str) -> str:
-    if not re.fullmatch(r"\.[A-Za-z0-9!_.'()-]+", suffix):
-        raise ValueError("must be an extension that starts with '.', like '.jpg'")
-    if suffix != suffix.lower():
-        raise ValueError(
-            f"must be lower-case, like '{suffix.lower()}'; upper case is added automatically"
-        )
-    return suffix
-
-
-def _valid_ratio(ratio: str) -> str:
-    if not re.fullmatch("[1-9][0-9]{0,2}:[1-9][0-9]{0,2}", ratio):
-        raise ValueError("must be width:height, in whole numbers up to 999, like '4:3'")
-    return ratio
-
-
-def _valid_color(color: str) -> str:
-    if not re.fullmatch("#[0-9a-f]{6}", color):
-        raise ValueError("must be a lower-case hexadecimal color, like '#ffffff'")
-    return color
-
-
-def _valid_name(name: str) -> str:
-    # In a logical id a hyphen before a digit is lost: `a-1` and `a1` would be the same.
-    if (
-        not re.fullmatch("[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*", name)
-        or len(name) > MAX_NAME_CHARACTERS
-    ):
-        raise ValueError(
-            "must be lower-case letters, digits and hyphens, each word starting with a letter,"
-            f" at most {MAX_NAME_CHARACTERS} characters in all, like 'scans'"
-        )
-    if name in RESERVED_NAMES:
-        raise ValueError(f"is reserved for the stack itself, as are {', '.join(RESERVED_NAMES)}")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_valid_name)]
-
-
-def _valid_action(action: str) -> str:
-    if not re.fullmatch("[a-z0-9-]+:[A-Z][A-Za-z0-9]*", action):
-        raise ValueError("must be one action, without '*', like 'kms:Decrypt'")
-    return action
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
 
 class Network(_Table):
@@ -135,7 +67,7 @@ class Network(_Table):
 
     interface_endpoints: dict[
         Annotated[str, Field(pattern="^[a-z][a-z0-9.-]*$")],
-        Annotated[tuple[Annotated[str, AfterValidator(_valid_action)], ...], Field(min_length=1)],
+        Annotated[tuple[Action, ...], Field(min_length=1)],
     ] = {}
     """Endpoints for other workloads in a created VPC: a service, like `kms`, and its actions."""
 
@@ -161,12 +93,18 @@ class Source(_Table):
     """
 
     type: Literal["s3", "eventbridge", "sns"] = "s3"
-    prefixes: Annotated[
-        tuple[Annotated[str, AfterValidator(_valid_prefix)], ...], Field(min_length=1)
-    ] = ("uploads/",)
-    suffixes: Annotated[
-        tuple[Annotated[str, AfterValidator(_valid_suffix)], ...], Field(min_length=1)
-    ] = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp")
+    prefixes: Annotated[tuple[Prefix, ...], Field(min_length=1)] = ("uploads/",)
+    suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)] = (
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".webp",
+        ".gif",
+        ".avif",
+        ".tif",
+        ".tiff",
+        ".bmp",
+    )
     propagate_deletes: bool = False
     """Delete the thumbnails when an upload is deleted."""
 
@@ -176,11 +114,8 @@ class Source(_Table):
     variants: str = DEFAULT
     """Name of the variants to make."""
 
-    output_prefix: Annotated[str, AfterValidator(_valid_prefix)] | None = None
-    """Prefix of the outputs below `thumbnails/` and `rejected/`.
-
-    None for the source's name, and for the default source nothing.
-    """
+    output_prefix: Prefix | None = None
+    """Prefix of the outputs; None for the source's name, or for no prefix of the default source."""
 
     raw_message_delivery: bool = False
     """The topic delivers messages without its envelope."""
@@ -275,13 +210,13 @@ class Variants(_Table):
     fit: Literal["inside", "cover", "contain"] = "inside"
     """The whole picture; cut to `aspect_ratio`; or the whole picture centered in `aspect_ratio`."""
 
-    aspect_ratio: Annotated[str, AfterValidator(_valid_ratio)] | None = None
+    aspect_ratio: AspectRatio | None = None
     """Width to height, for `cover` and `contain`."""
 
     position: Literal["center", "top", "bottom", "left", "right"] = "center"
     """The part that `cover` keeps."""
 
-    background: Annotated[str, AfterValidator(_valid_color)] | None = None
+    background: Color | None = None
     """Color behind transparent parts, and around the picture in `contain`; None for transparent."""
 
     sharpen: Annotated[int, Field(ge=0, le=200)] = 0
@@ -438,8 +373,18 @@ class Specification(_Table):
     variants: Annotated[dict[Name, Variants], Field(min_length=1)] = {DEFAULT: Variants()}
     logs: Logs = Logs()
 
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)] = {}
+    """Tags of every resource, in addition to `Application` and `Environment`."""
+
     cdn: Cdn | None = None
     """None for no distribution."""
+
+    @field_validator("tags")
+    @classmethod
+    def _each_key_once(cls, tags: dict[str, str]) -> dict[str, str]:
+        if len({key.lower() for key in tags}) < len(tags):
+            raise ValueError("has a key twice, in upper and lower case, which IAM takes for one")
+        return tags
 
     def output_prefix(self, name: str) -> str:
         """Return the prefix of a source's outputs below `thumbnails/` and `rejected/`."""
@@ -529,7 +474,7 @@ def parse(content: dict[str, Any], *, origin: str) -> Specification:
         within = {one["loc"][:-1] for one in errors}
         raise SpecificationError(
             "\n".join(
-                f"{origin}: {_message(one)}"
+                f"{origin}: {message(one, Specification)}"
                 for one in errors
                 if not (one["type"] == "too_short" and one["loc"] in within)
             )
@@ -542,68 +487,3 @@ def _with_tuples(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_with_tuples(item) for item in value)
     return value
-
-
-# Characters of a wrong value that its message shows.
-MAX_SHOWN_CHARACTERS = 60
-
-# What is allowed, by pydantic's type of error; the names in braces are of its context.
-_ALLOWED = {
-    "bool_type": "must be true or false",
-    "dict_type": "must be a table",
-    "greater_than_equal": "must be at least {ge}",
-    "int_type": "must be a whole number",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}",
-    "model_type": "must be a table",
-    "string_pattern_mismatch": "must be the name of a service, like 'kms'",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_too_short": "must have at least {min_length} character",
-    "string_type": "must be a string",
-    "too_long": "must have at most {max_length} entries",
-    "too_short": "must have at least {min_length} entry",
-    "tuple_type": "must be a list",
-    "value_error": "{error}",
-}
-
-
-def _message(error: Any) -> str:
-    """Return key, what is allowed and the value of one of pydantic's errors."""
-    key = _key(error["loc"])
-    if error["type"] == "extra_forbidden":
-        table: Any = Specification
-        for part in error["loc"][:-1]:
-            # In a table of named tables, a name is not a field.
-            table = (
-                table.model_fields[part].annotation
-                if hasattr(table, "model_fields")
-                else (get_args(table)[1])
-            )
-        return f"{key}: is not a setting; allowed: {', '.join(table.model_fields)}"
-    allowed = _ALLOWED[error["type"]].format(**error.get("ctx", {}))
-    lead = f"{key}: " if key else ""  # an error of several tables names them itself
-    # A fault of a whole table has no single value to show, and an empty list or table is none.
-    is_table_fault = error["type"] == "value_error" and not isinstance(error["input"], str)
-    if is_table_fault or error["type"] == "too_short":
-        return f"{lead}{allowed}"
-    return f"{lead}{allowed} (given: {_shown(error['input'])})"
-
-
-def _shown(value: object) -> str:
-    """Return a value as it may be written in TOML, or what kind of value it is."""
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, tuple):
-        return f"a list of {len(value)}"
-    text = str(value).lower() if isinstance(value, bool) else f"{value!r}"
-    if not isinstance(value, str | int | float):  # a date or a time
-        text = str(value)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
-
-
-def _key(location: Sequence[str | int]) -> str:
-    key = ""
-    for part in location:
-        if part != "[key]":  # pydantic's mark for an invalid key, which is in `location` itself
-            key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-    return key

@@ -14,17 +14,16 @@ from templates import pipeline, specification
 from templates.limits import MAX_BUCKET_NOTIFICATIONS
 from templates.specification import (
     DEFAULT,
-    MAX_NAME_CHARACTERS,
     MAX_PIXELS_PER_SIDE,
-    RESERVED_NAMES,
     WORK_RETENTION_SECONDS,
     Specification,
 )
+from templates.specification_values import MAX_NAME_CHARACTERS, RESERVED_NAMES
 
 Tables = dict[str, Any]
 
-# Services with a door of their own, and what other workloads might do through it.
-DOORS = {
+# Services with an interface endpoint, and what other workloads might call through it.
+SERVICES = {
     "kms": ["kms:Decrypt", "kms:GenerateDataKey"],
     "logs": ["logs:PutLogEvents"],
     "ecr.api": ["ecr:BatchGetImage"],
@@ -111,6 +110,8 @@ def tables(draw: st.DrawFn, skeleton: Skeleton | None = None) -> Tables:
     }
     cdn = {"custom_domain": st.booleans(), "web_acl": st.booleans()}
     if draw(st.booleans()):
+        found["tags"] = {"Team": "pictures", "cost:center": "42"}
+    if draw(st.booleans()):
         found["cdn"] = draw(st.fixed_dictionaries({}, optional=cdn))
     return found
 
@@ -183,9 +184,9 @@ def _part(sources: dict[str, Tables]) -> None:
 def _network(vpc: str, endpoints: str) -> st.SearchStrategy[Tables]:
     optional: dict[str, st.SearchStrategy[Any]] = {"availability_zones": st.integers(2, 4)}
     if vpc == "create":
-        services = st.lists(st.sampled_from(sorted(DOORS)), unique=True, max_size=3)
+        services = st.lists(st.sampled_from(sorted(SERVICES)), unique=True, max_size=3)
         optional["interface_endpoints"] = services.map(
-            lambda named: {service: DOORS[service] for service in named}
+            lambda named: {service: SERVICES[service] for service in named}
         )
     fixed = {"vpc": st.just(vpc), "endpoints": st.just(endpoints)}
     return st.fixed_dictionaries(fixed, optional=optional)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 
 from templates import pipeline, specification
 from templates.naming import logical_id
-from templates.specification import RESERVED_NAMES, Specification
+from templates.specification import Specification
+from templates.specification_values import RESERVED_NAMES
 from tests.property.properties import faults, rendered, unnoticed
 from tests.property.strategies import specifications, vocabulary
 

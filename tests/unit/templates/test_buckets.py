@@ -67,7 +67,9 @@ def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
             "aws:sourceip": ip,
         },
     )
-    assert is_allowed(policies, request, [PolicyCheck("UploadBucketPolicy", "deny-only")]) is allowed
+    assert (
+        is_allowed(policies, request, [PolicyCheck("UploadBucketPolicy", "deny-only")]) is allowed
+    )
 
 
 def test_each_suffix_is_announced_in_both_cases() -> None:

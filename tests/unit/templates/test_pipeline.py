@@ -9,8 +9,9 @@ import pytest
 
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import limits, pipeline
-from templates.specification import Specification
+from templates.specification import Specification, SpecificationError
 from tests.unit.repository.test_secrets import found
+from tests.unit.templates.conftest import generate
 
 ROOT = Path(__file__).parents[3]
 
@@ -167,6 +168,30 @@ def test_everything_that_takes_tags_has_them(stack: ResolvedTemplate) -> None:
         "AWS::EC2::VPCEndpoint",
         "AWS::EC2::FlowLog",
     } <= kinds
+
+
+def test_a_specification_has_tags_of_its_own() -> None:
+    """S8: on every resource that takes tags, beside the stack's two."""
+    stack = generate(tags={"Team": "pictures"})
+    for title in stack.resources:
+        if tags := stack.properties(title).get("Tags"):
+            assert {tag["Key"] for tag in tags} == {"Application", "Environment", "Team"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"aws:x": "y"}, "without the prefix aws:"),
+        ({"environment": "y"}, "is set by the stack itself"),
+        ({"Team": "a", "team": "b"}, "has a key twice"),
+        ({"a": "<"}, "at most 256 ASCII letters"),
+        ({f"t{number}": "" for number in range(41)}, "at most 40 entries"),
+    ],
+)
+def test_tags_that_a_service_refuses_are_refused(tags: dict[str, str], message: str) -> None:
+    """S8: when the template is generated, not when it is deployed."""
+    with pytest.raises(SpecificationError, match=message):
+        generate(tags=tags)
 
 
 def test_every_role_takes_a_permissions_boundary(stack: ResolvedTemplate) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates import naming, pipeline, specification
 from templates.specification import SpecificationError
+from templates.specification_values import RESERVED_NAMES
 from tests.unit.templates.conftest import generate
 from worker import settings
 
@@ -343,7 +344,7 @@ def test_names_that_only_logical_ids_tell_apart_are_refused() -> None:
 def mixes() -> st.SearchStrategy[dict[str, Any]]:
     """Describe any mix of sources, under one folder each, on one queue or two."""
     name = st.from_regex(r"[a-z]{1,5}(-[a-z]{1,4})?", fullmatch=True).filter(
-        lambda one: one not in specification.RESERVED_NAMES
+        lambda one: one not in RESERVED_NAMES
     )
     source = st.fixed_dictionaries(
         {

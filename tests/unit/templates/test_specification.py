@@ -54,6 +54,7 @@ def test_the_shipped_file_states_the_defaults() -> None:
             'need vpc = "create"',
         ),
         ({"netwrk": {}}, "netwrk", "network, sources, queues, variants"),
+        ({"cdn": {"domain": True}}, "cdn.domain", "allowed: custom_domain, web_acl"),
         (
             {"sources": {"default": {"prefix": []}}},
             "sources.default.prefix",
