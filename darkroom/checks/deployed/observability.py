@@ -101,7 +101,7 @@ def check_topics(target: Target) -> Iterator[Finding]:
 
 
 def check_subscriptions(target: Target) -> Iterator[Finding]:
-    """Pitfall 35: somebody is subscribed to each topic, and has confirmed it."""
+    """Pitfall 35: each topic has a subscription, and each subscription is confirmed."""
     sns = target.stack.client("sns")
     for title, arn, _ in target.resources("SNS::Topic"):
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)

@@ -1,0 +1,202 @@
+"""Checks before a deployment, with responses that the embedded AWS does not have.
+
+Those are zones and their services, quotas, and endpoints with private DNS.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.stub import Stubber
+
+from darkroom.aws.session import Account
+from darkroom.checks import prerequisites
+from darkroom.checks.deployment_plan import DeploymentPlan
+from darkroom.checks.existing_network import check_sqs_endpoint
+from darkroom.checks.existing_sources import external_topic
+from darkroom.checks.framework import Finding
+from templates import pipeline, specification
+
+
+def built(description: dict[str, Any] | None = None) -> dict[str, Any]:
+    plan = specification.parse(description or {}, origin="test")
+    found: dict[str, Any] = json.loads(pipeline.render(pipeline.build(plan)))
+    return found
+
+
+@dataclass
+class Stubbed:
+    """A plan whose AWS gives these responses, in this order and no others."""
+
+    plan: DeploymentPlan
+
+    def answers(self, service: Any, *answers: tuple[str, dict[str, Any]]) -> None:
+        stubber = Stubber(self.plan.account.client(service))
+        for operation, answer in answers:
+            stubber.add_response(operation, answer)
+        stubber.activate()
+
+
+@pytest.fixture
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+
+    def make(description: dict[str, Any] | None = None, **values: str) -> Stubbed:
+        session = botocore.session.Session()
+        session.set_config_variable("region", "us-east-1")
+        account = Account(session=session)
+        who = {"Account": "111122223333", "Arn": "arn:aws:iam::111122223333:user/me", "UserId": "A"}
+        with Stubber(account.client("sts")) as sts:
+            sts.add_response("get_caller_identity", who)
+            assert account.caller
+        plan = DeploymentPlan(
+            account=account,
+            name="planned",
+            template=built(description),
+            template_bytes=1,
+            given=values,
+            find_existing=lambda: None,
+        )
+        return Stubbed(plan)
+
+    return make
+
+
+def zones_of_us_east_1(stubbed: Stubbed, served: str, default: str = "") -> list[Finding]:
+    region = "us-east-1"
+    stubbed.answers(
+        "ec2",
+        (
+            "describe_availability_zones",
+            {"AvailabilityZones": [{"ZoneName": region + letter} for letter in "fabcde"]},
+        ),
+        (
+            "describe_subnets",
+            {
+                "Subnets": [
+                    {"AvailabilityZone": region + letter, "DefaultForAz": True}
+                    for letter in default
+                ]
+            },
+        ),
+        (
+            "describe_vpc_endpoint_services",
+            {
+                "ServiceDetails": [
+                    {
+                        "ServiceName": f"com.amazonaws.{region}.sqs",
+                        "AvailabilityZones": [region + letter for letter in served],
+                    }
+                ]
+            },
+        ),
+    )
+    return list(prerequisites.check_availability_zones(stubbed.plan))
+
+
+def test_zones_without_the_endpoint_are_passed_over(stubbed: Callable[..., Stubbed]) -> None:
+    """Pitfall 24: numbers count zones by name; where nobody chose, usable ones are taken."""
+    one = stubbed()
+    (found,) = zones_of_us_east_1(one, served="bdf")
+    assert found.verdict == "pass"
+    assert found.discovered == {"AvailabilityZoneIndexA": "1", "AvailabilityZoneIndexB": "3"}
+
+
+def test_chosen_zones_are_not_changed(stubbed: Callable[..., Stubbed]) -> None:
+    """Pitfall 24: a chosen zone that is not usable is reported, with those that are."""
+    one = stubbed(AvailabilityZoneIndexA="0", AvailabilityZoneIndexB="1")
+    (found,) = zones_of_us_east_1(one, served="bdf")
+    assert found.verdict == "fail"
+    assert "AvailabilityZoneIndexA=0: SqsEndpoint (com.amazonaws.us-east-1.sqs)" in found.message
+    assert "1 (us-east-1b), 3 (us-east-1d), 5 (us-east-1f)" in found.remediation
+    assert not found.discovered
+
+
+def test_zones_are_those_with_a_default_subnet(stubbed: Callable[..., Stubbed]) -> None:
+    """Pitfall 24: Fn::GetAZs leaves out the others, so that the numbers mean other zones."""
+    one = stubbed()
+    (found,) = zones_of_us_east_1(one, served="abcdef", default="df")
+    assert (
+        "AvailabilityZoneIndexA is us-east-1d, AvailabilityZoneIndexB is us-east-1f"
+        in found.message
+    )
+    (found,) = zones_of_us_east_1(
+        stubbed(AvailabilityZoneIndexB="2"), served="abcdef", default="df"
+    )
+    assert "AvailabilityZoneIndexB=2: there is no such zone" in found.message
+
+
+@pytest.mark.parametrize(
+    ("quota", "left", "values", "verdict"),
+    [
+        (10, 10, {"MaximumConcurrency": "10"}, "pass"),
+        (10, 10, {"MaximumConcurrency": "11"}, "warn"),
+        (10, 10, {"MaximumConcurrency": "2", "ReserveConcurrency": "true"}, "fail"),
+        (1000, 1000, {"MaximumConcurrency": "900", "ReserveConcurrency": "true"}, "pass"),
+        (1000, 1000, {"MaximumConcurrency": "901", "ReserveConcurrency": "true"}, "fail"),
+        (1000, 100, {"MaximumConcurrency": "2", "ReserveConcurrency": "true"}, "fail"),
+        (1000, 40, {"MaximumConcurrency": "41"}, "warn"),
+    ],
+)
+def test_the_accounts_quota_bounds_concurrency(
+    stubbed: Callable[..., Stubbed], quota: int, left: int, values: dict[str, str], verdict: str
+) -> None:
+    """Pitfall 18: Lambda keeps 100 unreserved, or all of a new account's 10."""
+    one = stubbed(**values)
+    limit = {"ConcurrentExecutions": quota, "UnreservedConcurrentExecutions": left}
+    one.answers("lambda", ("get_account_settings", {"AccountLimit": limit}))
+    (found,) = prerequisites.check_concurrency(one.plan)
+    assert found.verdict == verdict
+
+
+def test_a_region_without_the_prefix_list_fails(stubbed: Callable[..., Stubbed]) -> None:
+    """Pitfall 25: never a guess."""
+    one = stubbed()
+    one.answers("ec2", ("describe_managed_prefix_lists", {"PrefixLists": []}))
+    (found,) = prerequisites.check_prefix_list(one.plan)
+    assert found.verdict == "fail"
+
+
+def test_another_accounts_topic_may_hide(stubbed: Callable[..., Stubbed]) -> None:
+    """T5: that it cannot be found is no proof that it is not there."""
+    one = stubbed()
+    client = Stubber(one.plan.account.client("sns"))
+    client.add_client_error("get_topic_attributes", "AuthorizationError", http_status_code=403)
+    client.activate()
+    found = external_topic(one.plan.inputs, "arn:aws:sns:us-east-1:444455556666:theirs")
+    assert found.verdict == "warn"
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "private", "group", "verdict"),
+    [
+        ("existing", True, "sg-1", "pass"),
+        ("existing", True, "sg-2", "fail"),
+        ("existing", False, "sg-1", "fail"),
+        ("create", True, "sg-1", "fail"),  # a second private name for SQS in a VPC is refused
+        ("create", False, "sg-1", "pass"),
+    ],
+)
+def test_the_networks_endpoint_for_sqs_is_the_one_that_is_meant(
+    stubbed: Callable[..., Stubbed], endpoints: str, private: bool, group: str, verdict: str
+) -> None:
+    """Pitfall 45, S6: with private DNS and the named group, or none that prevents a new one."""
+    one = stubbed(
+        {"network": {"vpc": "existing", "endpoints": endpoints}}, SqsEndpointSecurityGroupId=group
+    )
+    there = {
+        "VpcEndpointId": "vpce-1",
+        "VpcEndpointType": "Interface",
+        "ServiceName": "com.amazonaws.us-east-1.sqs",
+        "State": "available",
+        "PrivateDnsEnabled": private,
+        "Groups": [{"GroupId": "sg-1", "GroupName": "endpoints"}],
+    }
+    gone = {**there, "State": "deleted", "PrivateDnsEnabled": True}
+    one.answers("ec2", ("describe_vpc_endpoints", {"VpcEndpoints": [gone, there]}))
+    (found,) = check_sqs_endpoint(one.plan.inputs, "vpc-1")
+    assert found.verdict == verdict
