@@ -26,8 +26,8 @@ def statements(template: Template, title: str) -> list[dict[str, Any]]:
     return found
 
 
-def somebodys_sources(template: Template) -> None:
-    """A stack whose uploads lie in buckets of others, by a rule and by a topic."""
+def external_sources(template: Template) -> None:
+    """A stack with external buckets, through a rule and through a topic."""
     sources = {"old": {"type": "eventbridge"}, "partner": {"type": "sns"}}
     plan = specification.parse({"sources": sources}, origin="additions")
     template.clear()
@@ -35,7 +35,7 @@ def somebodys_sources(template: Template) -> None:
 
 
 def rule_to_queue(template: Template) -> None:
-    """Existing buckets by EventBridge: the queue admits the rule, and the key EventBridge."""
+    """Existing buckets through EventBridge: the queue allows the rule, and the key EventBridge."""
     name = "${NamePrefix}-existing"
     template["Resources"]["ExistingRule"] = {
         "Type": "AWS::Events::Rule",
@@ -80,7 +80,7 @@ def rule_to_queue(template: Template) -> None:
 
 
 def operator(template: Template) -> None:
-    """Who may move dead letters back to the work queue."""
+    """A policy for operators who redrive dead-letter messages to the work queue."""
     moving = ["sqs:StartMessageMoveTask", "sqs:ReceiveMessage", "sqs:DeleteMessage"]
     granted = [
         {

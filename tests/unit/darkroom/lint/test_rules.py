@@ -1,4 +1,4 @@
-"""Our rules: silent on what is sound, and none that cannot find anything."""
+"""The rules: silent on sound templates, and each finds its seeded defects."""
 
 import copy
 import json
@@ -37,7 +37,7 @@ LAST_CODES = {
 ROOT = Path(__file__).parents[4]
 EXAMPLES = Path(__file__).parent / "third_party_templates"
 
-# What the typical template does wrong, as its author would be told.
+# The findings about a template as short examples on the web have it.
 TYPICAL = {
     ("Jobs", "sqs-visibility-timeout"),
     ("Jobs", "sqs-redrive-policy"),
@@ -74,14 +74,14 @@ def sound() -> dict[str, Any]:
     return generated()
 
 
-def told(content: dict[str, Any]) -> list[str]:
-    """What is found and not justified, as lines that a failing test shows."""
+def findings(content: dict[str, Any]) -> list[str]:
+    """The findings that are not suppressed, as lines that a failing test shows."""
     skips = list(suppressions.suppressions(content))
     return [
         f"{one.resource}: {one.rule}: {one.message} ({one.parameters})"
         for one in engine.check(content, {})
         if not any(skip.covers(one) for skip in skips)
-        # With a bucket of logs the template goes through S3: docs/logs.md.
+        # With a log archive the template is deployed through S3: docs/logs.md.
         if not (
             one.rule == "cfn-template-size"
             and "LogArchiveRetentionDays" in content.get("Parameters", {})
@@ -133,28 +133,28 @@ def told(content: dict[str, Any]) -> list[str]:
 )
 def test_the_generated_template_keeps_every_rule(tables: dict[str, Any]) -> None:
     """D4: with its defaults, at every parameter's bounds, with every condition, in China."""
-    assert told(generated(**tables)) == []
+    assert findings(generated(**tables)) == []
 
 
 @pytest.mark.parametrize(
     "add",
     [
         *(additions.access_logs, additions.archive, additions.distribution),
-        *(additions.operator, additions.rule_to_queue, additions.somebodys_sources),
+        *(additions.operator, additions.rule_to_queue, additions.external_sources),
     ],
 )
 def test_what_defects_are_seeded_into_is_sound(
     sound: dict[str, Any], add: Callable[[dict[str, Any]], None]
 ) -> None:
-    """D4: a rule that finds fault with a sound part would be switched off."""
+    """D4: a rule that reports a sound part would be switched off."""
     content = copy.deepcopy(sound)
     add(content)
-    assert told(content) == []
+    assert findings(content) == []
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.change.__name__)
 def test_a_defect_is_noticed(sound: dict[str, Any], defect: Defect) -> None:
-    """D4: by the rule that is there for it; `python -m tests.mutation` shows the other tools."""
+    """D4: by its own rule; `python -m tests.mutation` shows the other linters."""
     content = copy.deepcopy(sound)
     defect.apply(content)
     assert content != sound
@@ -164,9 +164,9 @@ def test_a_defect_is_noticed(sound: dict[str, Any], defect: Defect) -> None:
 def test_every_rule_finds_something() -> None:
     """D4: a rule that no defect breaks is a rule that cannot fail."""
     assert {defect.rule for defect in DEFECTS} == set(RULES)
-    told = (ROOT / "docs" / "security.md").read_text()
-    assert f"{len(RULES)} rules of our own" in told
-    assert f"# {len(DEFECTS)} single defects" in told
+    page = (ROOT / "docs" / "security.md").read_text()
+    assert f"{len(RULES)} rules of our own" in page
+    assert f"# {len(DEFECTS)} single defects" in page
 
 
 def test_codes_are_stable() -> None:
@@ -189,7 +189,7 @@ def test_codes_are_stable() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_says_why_what_to_do_and_by_which_source(name: str) -> None:
+def test_a_rule_has_reason_remediation_and_source(name: str) -> None:
     """D4: a finding that nobody understands is ignored."""
     rule = RULES[name]
     assert len(rule.why) > 30
@@ -201,20 +201,20 @@ def test_a_rule_says_why_what_to_do_and_by_which_source(name: str) -> None:
 
 
 def test_a_rule_knows_no_logical_id_of_ours(sound: dict[str, Any]) -> None:
-    """D4: resources are found by type and reference, on anybody's template."""
+    """D4: rules find resources by type and reference, in any template."""
     text = "".join(path.read_text() for path in (ROOT / "darkroom" / "lint" / "rules").glob("*.py"))
     ours = {title for title in sound["Resources"] if len(title) > 6}
     assert len(ours) > 20
     assert [title for title in ours if f'"{title}"' in text] == []
 
 
-def test_a_sound_foreign_template_passes() -> None:
+def test_a_sound_third_party_template_passes() -> None:
     """D4: another team's, in YAML, with other names and no network."""
-    assert told(load(EXAMPLES / "sound.yaml").content) == []
+    assert findings(load(EXAMPLES / "sound.yaml").content) == []
 
 
-def test_a_typical_foreign_template_does_not() -> None:
-    """D4: what a short example on the web leaves out."""
+def test_a_typical_third_party_template_does_not() -> None:
+    """D4: what short examples on the web leave out."""
     content = load(EXAMPLES / "typical.json").content
     found = {(one.resource, one.rule) for one in engine.check(content, {})}
     assert found >= TYPICAL
@@ -223,7 +223,7 @@ def test_a_typical_foreign_template_does_not() -> None:
 def test_a_template_that_a_rule_cannot_read_has_not_passed() -> None:
     """D4: no traceback, and no silence."""
     queue = {"Type": "AWS::SQS::Queue", "Properties": {"RedrivePolicy": "none"}}
-    lines = told({"Resources": {"Odd": queue}})
+    lines = findings({"Resources": {"Odd": queue}})
     assert any("does not have the form that this rule expects" in line for line in lines)
 
 
@@ -241,8 +241,8 @@ def test_a_bound_that_breaks_a_rule_is_found_with_its_value(sound: dict[str, Any
     assert (found.rule, found.parameters) == ("sqs-visibility-timeout", "Timeout=61")
 
 
-def test_values_that_the_template_refuses_are_not_tried(sound: dict[str, Any]) -> None:
-    """D2: two equal zones break a rule of the template, so that nobody can deploy them."""
+def test_values_that_the_template_rejects_are_not_tried(sound: dict[str, Any]) -> None:
+    """D2: two equal zones break a rule of the template, so that they cannot be deployed."""
     content = copy.deepcopy(sound)
     del content["Rules"]["AvailabilityZonesDiffer"]
     found = {(one.rule, one.parameters) for one in engine.check(content, {})}

@@ -16,7 +16,7 @@ from darkroom.cloudformation.loader import load
 from darkroom.cloudformation.parameters import violation
 from darkroom.errors import UserError
 from darkroom.lint import engine, external
-from darkroom.lint.catalogue import ALL_RULES
+from darkroom.lint.catalogue import ALL_RULES, RULES
 from templates import pipeline, specification
 
 ROOT = Path(__file__).parents[4]
@@ -45,7 +45,7 @@ def report(
 
 
 def broken(sound: dict[str, Any], **metadata: Any) -> dict[str, Any]:
-    """The template with one defect, and Metadata beside the queue that has it."""
+    """The template with one defect, and Metadata in the queue that has it."""
     content = copy.deepcopy(sound)
     queue = content["Resources"]["WorkQueue"]
     queue["Properties"]["VisibilityTimeout"] = 300
@@ -66,9 +66,9 @@ def test_nothing_found_ends_with_0(tmp_path: Path, sound: dict[str, Any], capsys
     assert len(files) == 2
     template = str(written(tmp_path, sound))
     assert cli.main(["validate", "--linters", "rules", template, *files]) == 0
-    said = capsys.readouterr().out
-    assert ": 0 findings (rules 0)" in said
-    assert re.search(r", [0-9,]+ bytes, \d+ resources: ", said)  # pitfall 31
+    text = capsys.readouterr().out
+    assert ": 0 findings (rules 0)" in text
+    assert re.search(r", [0-9,]+ bytes, \d+ resources: ", text)  # pitfall 31
 
 
 def test_a_finding_ends_with_1_and_says_what_to_do(
@@ -77,20 +77,20 @@ def test_a_finding_ends_with_1_and_says_what_to_do(
     """D4: resource with its line, rule, what is wrong, why, fix and source."""
     path = written(tmp_path, broken(sound))
     assert cli.main(["validate", "--linters", "rules", str(path)]) == 1
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     line = 1 + path.read_text().splitlines().index('  "WorkQueue": {')
     assert (
         f"{path}:{line}: WorkQueue AWS::SQS::Queue\n  error  DR-SQS-001 sqs-visibility-timeout: "
-        in said
+        in text
     )
-    assert "which needs 360 s" in said
+    assert "which needs 360 s" in text
     for label in ("why    ", "fix    Set the queue's Visib", "see    https://docs.aws.amazon.com/"):
-        assert f"\n  {label}" in said
-    assert "1 finding (rules 1), 0 suppressed" in said
+        assert f"\n  {label}" in text
+    assert "1 finding (rules 1), 0 suppressed" in text
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "says"),
+    ("name", "text", "message"),
     [
         ("gone.json", None, "cannot be read"),
         ("empty.yaml", " \n", "is empty"),
@@ -107,18 +107,18 @@ def test_a_finding_ends_with_1_and_says_what_to_do(
         ),
     ],
 )
-def test_what_is_no_template_is_a_sentence_and_2(
-    tmp_path: Path, name: str, text: str | None, says: str, capsys: Any
+def test_what_is_not_a_template_is_a_usage_error(
+    tmp_path: Path, name: str, text: str | None, message: str, capsys: Any
 ) -> None:
-    """D4: other tools take a missing or empty file for one without fault."""
+    """D4: other linters report a missing or empty file as one without a fault."""
     path = tmp_path / name
     if text is not None:
         path.write_text(text)
     assert cli.main(["validate", str(path)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"error: {path}: ") or "cannot be read" in told.err
-    assert says in told.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"error: {path}: ") or "cannot be read" in captured.err
+    assert message in captured.err
 
 
 def test_the_result_goes_to_a_file_and_progress_to_standard_error(
@@ -233,7 +233,7 @@ def test_a_value_is_a_finding_where_a_rule_breaks_with_it(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (None, "cannot be read"),
         ("", "is not JSON"),
@@ -243,23 +243,23 @@ def test_a_value_is_a_finding_where_a_rule_breaks_with_it(
         ('[{"ParameterKey": "A"}]', "has no parameters"),
     ],
 )
-def test_a_parameter_file_of_no_shape_is_a_sentence_and_2(
-    tmp_path: Path, sound: dict[str, Any], text: str | None, says: str, capsys: Any
+def test_a_parameter_file_of_another_form_is_a_usage_error(
+    tmp_path: Path, sound: dict[str, Any], text: str | None, message: str, capsys: Any
 ) -> None:
-    """Pitfall 36: and what is allowed."""
+    """Pitfall 36: with what is allowed."""
     path = tmp_path / "mine.json"
     if text is not None:
         path.write_text(text)
     template = str(written(tmp_path, sound))
     assert cli.main(["validate", "--linters", "rules", template, str(path)]) == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 # --- Suppressions -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["darkroom", "checkov"])
-def test_a_reason_beside_the_resource_justifies(
+def test_a_reason_in_the_resource_suppresses(
     tmp_path: Path, sound: dict[str, Any], key: str
 ) -> None:
     """D4: in checkov's own shape; the reason is reported."""
@@ -289,13 +289,13 @@ def test_a_reason_in_the_template_is_for_every_resource(
 def test_a_suppression_needs_reason_and_use(
     tmp_path: Path, sound: dict[str, Any], rule: str, comment: str, problem: str
 ) -> None:
-    """D4: an exception nobody can explain, or needs, hides the next fault."""
+    """D4: a suppression that nobody can explain, or that nothing needs, hides the next fault."""
     found = report(tmp_path, broken(sound, darkroom=skip(rule, comment))).findings
     assert {one.rule for one in found} == {"sqs-visibility-timeout", "cfn-suppression"}
     assert any(problem in one.message and one.resource == "WorkQueue" for one in found)
 
 
-def test_cfn_lint_s_own_suppression_has_no_room_for_a_reason(
+def test_cfn_lint_s_own_suppression_has_no_place_for_a_reason(
     tmp_path: Path, sound: dict[str, Any]
 ) -> None:
     content = broken(sound, **{"cfn-lint": {"config": {"ignore_checks": ["W3011"]}}})
@@ -314,7 +314,7 @@ def test_a_suppression_of_a_tool_that_did_not_run_is_not_judged(
 # --- Formats ------------------------------------------------------------------------------------
 
 
-def test_json_holds_what_people_read(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
+def test_json_has_what_the_table_has(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
     path = written(tmp_path, broken(sound))
     assert cli.main(["validate", "--linters", "rules", "--format", "json", str(path)]) == 1
     content = json.loads(capsys.readouterr().out)
@@ -329,9 +329,9 @@ def test_json_holds_what_people_read(tmp_path: Path, sound: dict[str, Any], caps
 
 @pytest.fixture(scope="module")
 def sarif_schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The schema of SARIF 2.1.0 as Microsoft's object model of it was made from.
+    """The schema of SARIF 2.1.0, from the source distribution of Microsoft's object model.
 
-    Only the source distribution has it; pip takes that one file, by its hash.
+    pip downloads that one file, by its hash.
     """
     directory = tmp_path_factory.mktemp("sarif")
     wanted = directory / "requirements.txt"
@@ -354,7 +354,7 @@ def sarif_schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_sarif_is_valid_by_its_schema(
     tmp_path: Path, sound: dict[str, Any], sarif_schema: dict[str, Any], capsys: Any
 ) -> None:
-    """D4: findings with a line, without one, in a parameter file, and a justified one."""
+    """D4: findings with a line, without one, in a parameter file, and a suppressed one."""
     content = broken(sound, darkroom=skip("sqs-visibility-timeout", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
     content["Metadata"]["Notes"] = "x" * 1_000_000
@@ -379,11 +379,11 @@ def test_sarif_is_valid_by_its_schema(
     assert places["DR-KMS-003"].endswith("/my%20stacks/stack.json")
     assert places["DR-CFN-009"].endswith("/my%20stacks/mine.json")
     results[0]["level"] = "fatal"
-    assert list(validator.iter_errors(log))  # the schema says no, too
+    assert list(validator.iter_errors(log))  # the schema can fail
 
 
-def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
-    """D4: the rule, the line, and the reason of what is justified."""
+def test_sarif_is_what_code_hosts_read(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
+    """D4: the rule, the line, the severity, and the reason of a suppression."""
     content = broken(sound, darkroom=skip("sqs-visibility-timeout", "Batches take a second."))
     content["Resources"]["EncryptionKey"]["Properties"]["EnableKeyRotation"] = False
     path = written(tmp_path, content)
@@ -399,6 +399,13 @@ def test_sarif_is_what_code_hosts_take(tmp_path: Path, sound: dict[str, Any], ca
     assert by_rule["DR-KMS-003"]["suppressions"] == []
     (suppression,) = by_rule["DR-SQS-001"]["suppressions"]
     assert suppression["justification"] == "Batches take a second."
+    assert by_rule["DR-SQS-001"]["level"] == "error"
+    assert by_rule["DR-KMS-003"]["level"] == "warning"
+    described = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}["DR-SQS-001"]
+    assert described["name"] == "sqs-visibility-timeout"
+    assert described["shortDescription"]["text"] == RULES["sqs-visibility-timeout"].title
+    assert described["help"]["text"] == RULES["sqs-visibility-timeout"].remediation
+    assert described["defaultConfiguration"] == {"level": "error"}
 
 
 def test_a_lists_pattern_is_for_each_of_its_values() -> None:
@@ -412,7 +419,7 @@ def test_a_lists_pattern_is_for_each_of_its_values() -> None:
 
 
 def test_cfn_lint_is_at_its_strictest(sound: dict[str, Any]) -> None:
-    """D4: silent on the default template, informational findings and every region included."""
+    """D4: silent on the default template, informational findings and every Region included."""
     mutant = copy.deepcopy(sound)
     mutant["Resources"]["WorkQueue"]["Properties"]["VisibilityTimeOut"] = 360
     mutant["Resources"]["WorkQueue"]["Metadata"] = {"cfn-lint": {"config": {}}}
@@ -420,11 +427,13 @@ def test_cfn_lint_is_at_its_strictest(sound: dict[str, Any]) -> None:
     clean, found = external.run_cfn_lint([sound, mutant])
     assert clean == []
     assert ("E3002", "WorkQueue") in {(one.rule, one.resource) for one in found}
-    assert any(one.resource == "UploadBucket" for one in found)  # an informational one
+    assert any(one.resource == "UploadBucket" for one in found)  # an informational finding
 
 
-def test_checkov_is_missed_aloud(monkeypatch: pytest.MonkeyPatch, sound: dict[str, Any]) -> None:
-    """D4: a tool that is not there has not passed anything."""
+def test_a_missing_checkov_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, sound: dict[str, Any]
+) -> None:
+    """D4: a linter that is not installed has not passed anything."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"checkov is not installed .*--linters rules,cfn-lint"):
         external.run_checkov([sound])
@@ -439,7 +448,7 @@ def test_checkov_is_missed_aloud(monkeypatch: pytest.MonkeyPatch, sound: dict[st
     ],
 )
 def test_checkov_that_read_nothing_has_not_passed(report: dict[str, Any]) -> None:
-    """D4: by itself it ends with 0 on what it cannot read."""
+    """D4: checkov alone exits with 0 for a file that it cannot read."""
     with pytest.raises(UserError, match="checkov"):
         external.read_checkov(json.dumps(report), 1)
 
