@@ -181,7 +181,7 @@ def render(lines: Iterable[Line]) -> str:
     for line in lines:
         level, first, *rest = _cells(line)
         rows += [(_stamp(line), level, first), *(("", "", text) for text in rest)]
-    return table(rows)
+    return table(rows, styles={"ERROR": "red", "WARNING": "yellow"})
 
 
 def parse_line(text: str, time: datetime) -> Line:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import click
 import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from darkroom import cli
 from darkroom.console.command import LOGGER, Command, Group
@@ -111,6 +112,23 @@ def test_each_end_has_its_status_and_sentence(
     assert sentence in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (NoCredentialsError(), "error: no AWS credentials are found: use --profile"),
+        (
+            ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListQueues"),
+            "error: AWS refuses ListQueues to these credentials: no\n",
+        ),
+    ],
+)
+def test_an_error_of_aws_is_a_sentence_in_every_command(
+    error: Exception, sentence: str, runs: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert runs(fail(error)) == 1
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (1, 1)])

@@ -4,7 +4,9 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from darkroom import cli
-from darkroom.aws import queues, stack
+from darkroom.aws import notifications, queues, session, stack
 from darkroom.aws.queues import DeployedQueue
 from darkroom.operations import backfill, dead_letters, deletion, log_search, redrive, rejections
+from worker import storage
 from worker.events import SourceObject
 from worker.storage import Stored
 
@@ -27,7 +30,9 @@ def darkroom(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
     """Run a command with a stack that answers nothing; return its standard output."""
-    deployed = SimpleNamespace(name="darkroom-prod", region="eu-west-1", client=lambda _: None)
+    deployed = SimpleNamespace(
+        name="darkroom-prod", region="eu-west-1", client=lambda _: None, output=lambda _: ""
+    )
     monkeypatch.setattr(stack, "open_stack", lambda _: deployed)
     monkeypatch.setattr(queues, "find_queues", lambda *_: (QUEUE,))
     monkeypatch.setattr(queues, "find_sources", lambda _: {})
@@ -246,3 +251,128 @@ def test_help_needs_no_stack() -> None:
     done = CliRunner().invoke(cli.group, ["dlq", "list", "--help"])
     assert done.exit_code == 0
     assert "Usage: darkroom dlq list [OPTIONS]" in done.output.replace("group", "darkroom")
+
+
+@pytest.fixture
+def retriable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, list[str]]:
+    """Rejections of three kinds, of which the first can be retried; what is deleted and sent."""
+    done: dict[str, list[str]] = {"deleted": [], "sent": []}
+    first = rejection(1)
+    records = [
+        first,
+        replace(first, reason="deleted"),
+        replace(first, source=replace(first.source, bucket="former")),
+    ]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(queues, "find_sources", lambda _: {"b": SimpleNamespace(queue=QUEUE)})
+    monkeypatch.setattr(
+        rejections, "find", lambda _stack, _sources, wanted: filter(wanted.matches, records)
+    )
+    monkeypatch.setattr(
+        storage, "delete", lambda _client, _bucket, stored: done["deleted"].append(stored.key)
+    )
+    monkeypatch.setattr(
+        notifications, "send", lambda _client, _url, bodies: done["sent"].extend(bodies)
+    )
+    return done
+
+
+def test_what_cannot_be_retried_is_skipped_with_its_reason(
+    darkroom: Callable[..., str],
+    retriable: dict[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D6, R2: nothing without consent or in a dry run; each record is deleted before it is sent."""
+    text = darkroom("rejections", "retry", "--dry-run")
+    assert text == "Would retry 1 rejection: 1 not_text.\n"
+    data = json.loads(darkroom("rejections", "retry", "--dry-run", "--format", "json"))
+    assert data == {"would_retry": 1, "reasons": {"not_text": 1}}
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    darkroom("rejections", "retry", status=2)
+    assert retriable == {"deleted": [], "sent": []}
+
+    data = json.loads(darkroom("rejections", "retry", "--yes", "--format", "json"))
+    assert data == {
+        "retried": 1,
+        "resumed": 0,
+        "skipped": {
+            "deleted (--reason deleted retries them)": 1,
+            "not of a source that the stack has now": 1,
+        },
+    }
+    assert retriable["deleted"] == ["r"]
+    assert len(retriable["sent"]) == 1
+    text = darkroom("rejections", "retry", "--yes", "--reason", "deleted")
+    assert text == "1 rejection retried.\n"
+
+
+def test_an_interrupted_retry_is_resumed(
+    darkroom: Callable[..., str],
+    retriable: dict[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """D6, R2: between the deletion of the record and its message, the journal has the message."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications, "send", interrupt)
+        assert cli.main(["rejections", "retry", "--yes", *STACK]) == 130
+    assert "0 rejections retried; the same command continues, with build" in capsys.readouterr().err
+    assert (retriable["deleted"], retriable["sent"]) == (["r"], [])
+    text = darkroom("rejections", "retry", "--yes", "--reason", "none")
+    assert text == "0 rejections retried. 1 message of an interrupted run sent.\n"
+    assert len(retriable["sent"]) == 1
+
+
+def test_log_lines_are_printed_for_people_and_programs(
+    darkroom: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = log_search.parse_line('{"level":"INFO","message":"done"}', datetime(2026, 5, 1))
+    monkeypatch.setattr(log_search, "search", lambda *_, **__: [line])
+    assert darkroom("logs", "x").endswith("2026-05-01 00:00:00.000  INFO   done\n")
+    assert json.loads(darkroom("logs", "x", "--format", "json")) == [
+        {"time": "2026-05-01 00:00:00.000", "text": {"level": "INFO", "message": "done"}}
+    ]
+
+
+class Deletion:
+    """A deletion that only counts."""
+
+    stack = SimpleNamespace(name="darkroom-prod", region="eu-west-1", status="CREATE_COMPLETE")
+    needs_consent = True
+    runs = 0
+
+    def check(self) -> None:
+        """Nothing is in the way."""
+
+    def steps(self) -> list[str]:
+        return ["delete", "retain"]
+
+    def run(self) -> int:
+        self.runs += 1
+        return 3
+
+    def retained(self) -> list[deletion.Retained]:
+        return []
+
+
+def test_a_deletion_asks_for_the_stacks_name(
+    darkroom: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """D6: not without consent, and not at all in a dry run."""
+    fake = Deletion()
+    monkeypatch.setattr(deletion.Deletion, "of", lambda *_, **__: fake)
+    monkeypatch.setattr(session, "open_account", lambda **_: None)
+    assert darkroom("delete", "--dry-run") == "1. delete\n2. retain\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO("darkroom-prod\n"))
+    assert cli.main(["delete", "--delete-data", *STACK]) == 2
+    assert "will be deleted, with ALL DATA in its buckets." in capsys.readouterr().err
+    assert fake.runs == 0
+    data = json.loads(darkroom("delete", "--yes", "--format", "json"))
+    assert data["discarded_messages"] == 3
+    assert fake.runs == 1
