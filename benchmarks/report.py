@@ -35,24 +35,26 @@ _COLORS = {
     "sharp-per-size": "#CC79A7",
 }
 
-BEGIN = "<!-- begin: written by python -m benchmarks -->"
-END = "<!-- end: written by python -m benchmarks -->"
+HEAD = """# Performance: measurements
+
+Written by `python -m benchmarks`; [Performance](../performance.md) has the method and the results.
+"""
 
 
 def tables(run: Run, encoders: Sequence[EncoderResult], *, heading: str) -> str:
     """Return all results of a run as Markdown."""
-    parts = [heading, "### Targets", _targets(run)]
+    parts = [heading, "## Targets", _targets(run)]
     for series in run.series:
-        parts += [f"### {_title(series)}", _times(run, series)]
+        parts += [f"## {_title(series)}", _times(run, series)]
         parts += list(_problems(series))
     if run.similarities:
-        parts += ["### Similarity and size, workload b, JPEG baseline", _similarities(run)]
+        parts += ["## Similarity and size, workload b, JPEG baseline", _similarities(run)]
     if run.memory:
-        parts += ["### Peak memory of a process of its own, MB", _memory(run)]
+        parts += ["## Peak memory of one process, MB", _memory(run)]
     if run.startup:
-        parts += [f"### Cold start, Python {run.startup.python}, and package", _startup(run)]
+        parts += [f"## Cold start, Python {run.startup.python}, and package", _startup(run)]
     if encoders:
-        parts += ["### Encoder settings, one thumbnail 1200 pixels wide", _encoders(encoders)]
+        parts += ["## Encoder settings, one thumbnail 1200 pixels wide", _encoders(encoders)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -88,7 +90,7 @@ def _targets(run: Run) -> str:
                 "not measured" if verdict.value is None else outcome,
             )
         )
-    return _table(("what", "target", "result", ""), rows)
+    return _table(("name", "target", "result", ""), rows)
 
 
 def _title(series: Series) -> str:
@@ -194,7 +196,7 @@ def _startup(run: Run) -> str:
     rows = [
         (name, f"{taken * 1000:.0f} ms CPU", "") for name, taken in run.startup.seconds.items()
     ] + [(name, "", f"{size / 1e6:.2f} MB zip") for name, size in run.startup.sizes.items()]
-    return _table(("what", "time", "size"), rows)
+    return _table(("name", "time", "size"), rows)
 
 
 def _encoders(rows: Sequence[EncoderResult]) -> str:
@@ -271,13 +273,3 @@ def plot(run: Run, path: Path) -> None:
     memory.set_title("Peak memory, MB")
     figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)
-
-
-def into_document(path: Path, text: str) -> None:
-    """Replace what the last run wrote between the two marks; the rest is written by people."""
-    document = path.read_text("utf-8")
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{path} has no {BEGIN} … {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", "utf-8")

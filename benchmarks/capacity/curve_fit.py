@@ -1,4 +1,4 @@
-"""The worker's times in docs/performance.md, and the constants that fit them best."""
+"""The worker's times in docs/measurements/performance.md, and the constants that fit them best."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from darkroom.capacity import service
 
-PERFORMANCE = Path(__file__).parents[2] / "docs" / "performance.md"
+PERFORMANCE = Path(__file__).parents[2] / "docs" / "measurements" / "performance.md"
 
 FIGURES_OFF = (0.45, 0.15)
 """Allowed error of the model: of the worst figure, and on average."""
@@ -66,12 +66,12 @@ def measured() -> tuple[Figure, ...]:
     }
     times = []
     for workload, encoding, table in re.findall(
-        r"### CPU ms, workload (\w) .*?, JPEG ([a-z ]+); [^\n]*\n\n(.*?)\n\n", text, re.DOTALL
+        r"## CPU ms, workload (\w) .*?, JPEG ([a-z ]+); [^\n]*\n\n(.*?)\n\n", text, re.DOTALL
     ):
         if encoding == "as shipped" or workload == "a":
             for name, value in re.findall(r"^\| ([a-z0-9-]+) +\| +(\d+) \|", table, re.MULTILINE):
                 times.append((name, workload, encoding, float(value)))
-    huge = text.split("### Peak memory")[1]
+    huge = text.split("## Peak memory")[1]
     jpeg, png = re.findall(r"^\| Darkroom .*$", huge, re.MULTILINE)[0].split("|")[5:8:2]
     times.append(("jpeg-100mp", "b", "as shipped", float(jpeg) * 1000))
     times.append(("png-100mp", "b", "as shipped", float(png) * 1000))

@@ -13,9 +13,9 @@ from worker import limits
 from worker.imaging.memory import divide_memory
 
 # Milliseconds of one core, fitted by `python -m benchmarks.capacity` to the figures in
-# docs/performance.md (least squares of the relative error; docs/measurements/capacity.md has the
-# error of each). A source's pixels cost what its format says; a thumbnail's pixels are shrunk once
-# per width and encoded once per format.
+# docs/measurements/performance.md (least squares of the relative error;
+# docs/measurements/capacity.md has the error of each). A source's pixels cost what its format says;
+# a thumbnail's pixels are shrunk once per width and encoded once per format.
 FIXED = 12.4
 PER_SOURCE_MEGAPIXEL = {
     "jpeg": 1.57,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-# Bytes per pixel of a file, from the benchmark's pictures: docs/performance.md has size and pixels.
+# Bytes per pixel of a file, from the benchmark's pictures: docs/measurements/performance.md.
 FILE_BYTES = {
     "jpeg": 0.28,
     "progressive": 0.26,
