@@ -11,7 +11,7 @@ from darkroom.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Template:
+class TemplateFile:
     """A template file: its content as plain data, and the line of each resource and parameter."""
 
     path: Path
@@ -19,7 +19,7 @@ class Template:
     lines: dict[str, int]
 
 
-def load(path: Path) -> Template:
+def load(path: Path) -> TemplateFile:
     """Return the template in a file.
 
     Raises:
@@ -57,4 +57,4 @@ def load(path: Path) -> Template:
         for name in content.get(section, {})
         if hasattr(name, "start_mark")
     }
-    return Template(path, json.loads(json.dumps(content, default=str)), lines)
+    return TemplateFile(path, json.loads(json.dumps(content, default=str)), lines)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.cloudformation import parameters
-from darkroom.cloudformation.loader import Template
+from darkroom.cloudformation.loader import TemplateFile
 from darkroom.cloudformation.model import TemplateModel
 from darkroom.lint import suppressions
 from darkroom.lint.catalogue import PARAMETER_FILE, RULES
@@ -26,14 +26,14 @@ CHINA = {
 class Report:
     """The findings about a template, and the suppressed ones with their suppression."""
 
-    template: Template
+    template: TemplateFile
     linters: Sequence[str]
     findings: list[Finding]
     suppressed: list[tuple[Finding, suppressions.Suppression]]
 
 
 def validate(
-    template: Template,
+    template: TemplateFile,
     parameter_files: Sequence[Path] = (),
     *,
     linters: Sequence[str] = LINTERS,

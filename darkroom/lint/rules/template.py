@@ -162,7 +162,9 @@ def s3_bucket_name(model: TemplateModel) -> Problems:
         text = _flat(given)
         parts = re.findall(r"\$\{([^}]+)\}", text)
         fixed = len(re.sub(r"\$\{[^}]+\}", "", text))
-        lengths = [LONGEST.get(part) or max_length(model.parameters.get(part, {})) for part in parts]
+        lengths = [
+            LONGEST.get(part) or max_length(model.parameters.get(part, {})) for part in parts
+        ]
         if "AWS::StackName" in parts:
             yield title, "is named after the stack, whose name may have capitals and 128 characters"
         elif None in lengths:

@@ -11,7 +11,7 @@ from darkroom.cloudformation.difference import Change, compare
 from tests.property.strategies import skeletons, tables
 from tests.unit.templates.conftest import generate
 
-# What outlives any change of the specification that keeps its name.
+# Resources that no change of the specification may replace.
 LASTING = {"AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::KMS::Key"}
 
 
@@ -24,14 +24,14 @@ def changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Change]:
     return {change.resource: change for change in compare(old, new).changes}
 
 
-def test_the_same_template_changes_nothing(old: dict[str, Any]) -> None:
+def test_equal_templates_have_no_changes(old: dict[str, Any]) -> None:
     found = compare(old, copy.deepcopy(old))
     assert found.is_safe
     assert not found.changes
 
 
-def test_a_property_that_may_change_is_an_update(old: dict[str, Any]) -> None:
-    """D6: and an update loses nothing."""
+def test_a_mutable_property_is_an_update(old: dict[str, Any]) -> None:
+    """D6: an update replaces nothing."""
     new = copy.deepcopy(old)
     new["Resources"]["WorkQueue"]["Properties"]["VisibilityTimeout"] = 900
     found = compare(old, new)
@@ -41,8 +41,8 @@ def test_a_property_that_may_change_is_an_update(old: dict[str, Any]) -> None:
     ]
 
 
-def test_what_is_bound_to_something_replaced_is_replaced(old: dict[str, Any]) -> None:
-    """D6: a queue under another name takes its mapping along; the messages stay where they are."""
+def test_a_reference_to_a_replaced_resource_replaces_too(old: dict[str, Any]) -> None:
+    """D6: renaming a queue also replaces its event source mapping, and retains the old queue."""
     new = copy.deepcopy(old)
     new["Resources"]["WorkQueue"]["Properties"]["QueueName"] = "another"
     found = changed(old, new)
@@ -52,15 +52,15 @@ def test_what_is_bound_to_something_replaced_is_replaced(old: dict[str, Any]) ->
     assert found["WorkerEventSourceMapping"].consequence == "the old resource is deleted"
 
 
-def test_a_replacement_under_the_same_name_fails(old: dict[str, Any]) -> None:
-    """Pitfall 29: the name is taken as long as the old one is there."""
+def test_a_replacement_with_the_same_name_fails(old: dict[str, Any]) -> None:
+    """Pitfall 29: the old resource still has the name when the new one is created."""
     new = copy.deepcopy(old)
     new["Resources"]["WorkQueue"]["Properties"]["FifoQueue"] = True
     assert "still has this QueueName" in changed(old, new)["WorkQueue"].consequence
 
 
-def test_what_goes_is_kept_or_not(old: dict[str, Any]) -> None:
-    """D6, pitfall 29: a bucket stays behind, a queue goes with its messages."""
+def test_deletion_policies_decide_what_is_retained(old: dict[str, Any]) -> None:
+    """D6, pitfall 29: a bucket is retained, a dead-letter queue is deleted with its messages."""
     new = copy.deepcopy(old)
     for title in ("UploadBucket", "DeadLetterQueue"):
         del new["Resources"][title]
@@ -69,8 +69,8 @@ def test_what_goes_is_kept_or_not(old: dict[str, Any]) -> None:
     assert found["DeadLetterQueue"].consequence == "the old resource is deleted, with its data"
 
 
-def test_another_type_or_perhaps(old: dict[str, Any]) -> None:
-    """D6: what the schema forces on a condition is said as such."""
+def test_another_type_replaces_and_a_condition_may_replace(old: dict[str, Any]) -> None:
+    """D6: conditional create-only properties may replace the resource."""
     new = copy.deepcopy(old)
     new["Resources"]["CriticalAlarmTopic"] = {"Type": "AWS::SQS::Queue"}
     new["Resources"]["Worker"]["Properties"]["DurableConfig"] = {"ExecutionTimeout": 60}
@@ -79,8 +79,8 @@ def test_another_type_or_perhaps(old: dict[str, Any]) -> None:
     assert found["Worker"].action == "may replace"
 
 
-def test_parameters_are_told(old: dict[str, Any]) -> None:
-    """D4: what a deployment has to give, and what it may not give any more."""
+def test_parameters_to_pass_and_to_drop_are_listed(old: dict[str, Any]) -> None:
+    """D4: new parameters without default, and parameters that are gone."""
     found = compare(old, generate(network={"vpc": "existing"}).template)
     assert found.new_required_parameters == ("VpcId", "SubnetIds", "RouteTableIds")
     assert {"AvailabilityZoneIndexA", "AvailabilityZoneIndexB"} <= set(found.removed_parameters)
@@ -88,17 +88,19 @@ def test_parameters_are_told(old: dict[str, Any]) -> None:
 
 @st.composite
 def changes(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Draw two specifications with sources and queues of the same names, and all else at random."""
+    """Draw two random specifications whose sources and queues have the same names."""
     bones = draw(skeletons())
     return draw(tables(bones)), draw(tables(bones))
 
 
 @settings(max_examples=30)
 @given(changes())
-def test_no_setting_replaces_what_holds_data(pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """R2, S4: whatever is changed in a specification, buckets, queues and the key stay.
+def test_no_setting_replaces_a_resource_with_data(
+    pair: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    """R2, S4: no change of a specification replaces or deletes a bucket, a queue or the key.
 
-    But for the buckets of logs, which a specification may ask for no longer.
+    Log buckets are the exception: a specification may stop archiving.
     """
     before, after = (generate(**content).template for content in pair)
     for change in compare(before, after).changes:
@@ -107,6 +109,6 @@ def test_no_setting_replaces_what_holds_data(pair: tuple[dict[str, Any], dict[st
             actions = ("create", "update", "delete") if of_logs else ("update",)
             assert change.action in actions, change
         if change.action.endswith("replace"):
-            # A subscription to another queue's queue is there before the old one goes.
+            # CloudFormation creates the new subscription before it deletes the old one.
             assert change.type.startswith(("AWS::EC2", "AWS::SNS::Subscription")), change
         assert change.type != "AWS::EC2::Subnet" or change.action in ("create", "delete"), change
