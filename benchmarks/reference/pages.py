@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from darkroom import cli
+from darkroom.lint import reference as rules
 from templates import pipeline, specification
 from templates.specification import Specification
 
@@ -30,6 +31,7 @@ def pages() -> dict[str, str]:
         "docs/reference/specification.md": settings(),
         "docs/reference/parameters.md": parameters(),
         "docs/reference/outputs.md": outputs(),
+        "docs/rules.md": rules.render(),
     }
 
 

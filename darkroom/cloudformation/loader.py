@@ -7,6 +7,7 @@ from typing import Any
 
 from cfnlint.decode import decode
 
+from darkroom.cloudformation.parameters import read_text
 from darkroom.errors import UsageError
 
 
@@ -25,10 +26,7 @@ def load(path: Path) -> TemplateFile:
     Raises:
         UsageError: The file is missing, empty, neither JSON nor YAML, or not a template.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+    text = read_text(path)
     if not text.strip():
         raise UsageError(f"{path}: is empty")
     if path.suffix == ".json" or text.lstrip().startswith("{"):

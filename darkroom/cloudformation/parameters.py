@@ -57,10 +57,7 @@ def read_file(path: Path) -> list[tuple[str, str]]:
     Raises:
         UsageError: The file is missing, empty, not JSON, or has another shape.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+    text = read_text(path)
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -69,6 +66,20 @@ def read_file(path: Path) -> list[tuple[str, str]]:
     if not pairs or None in pairs:
         raise UsageError(f"{path}: has no parameters that deploy can read; allowed: {FILE_SHAPES}")
     return [pair for pair in pairs if pair]
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        UsageError: The file is missing, not readable, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: cannot be read: it is not UTF-8 text") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _pairs(content: Any) -> Iterator[tuple[str, str] | None]:

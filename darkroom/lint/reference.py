@@ -1,4 +1,4 @@
-"""`python -m darkroom.lint.reference`: docs/rules.md, the reference of all rules."""
+"""The text of docs/rules.md, the reference of all rules."""
 
 import re
 from itertools import groupby
@@ -24,7 +24,7 @@ SERVICES = {
 HEAD = f"""\
 # Rules
 
-<!-- Written by `python -m darkroom.lint.reference > docs/rules.md`; do not edit. -->
+Generated from the rules by `tox run -e docs`.
 
 `darkroom validate` checks any S3 → SQS → Lambda template by {len(RULES)} rules, and its parameter
 files and suppressions by {len(ALL_RULES) - len(RULES)} more. `darkroom validate --list-rules`
@@ -91,7 +91,3 @@ def _escaped(text: str) -> str:
     parts = text.split("`")
     parts[::2] = [re.sub(r"([*<_])", r"\\\1", part) for part in parts[::2]]
     return "`".join(parts)
-
-
-if __name__ == "__main__":
-    print(render(), end="")
