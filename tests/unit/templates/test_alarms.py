@@ -13,30 +13,29 @@ from templates.dashboard import NAMESPACE
 from tests.unit.templates.conftest import generate
 from worker.metrics import Metrics
 
-# Whether an alarm stops the work (page) or can wait a day (ticket), and what it watches: metrics,
-# each of a resource.
+# Whether an alarm is critical or a warning, and the metrics it watches with their resources.
 WATCHED = {
-    "DeadLetterAlarm": ("page", {("ApproximateNumberOfMessagesVisible", "DeadLetterQueue")}),
-    "QueueAgeAlarm": ("page", {("ApproximateAgeOfOldestMessage", "WorkQueue")}),
-    "WorkerErrorAlarm": ("page", {("Errors", "Worker")}),
+    "DeadLetterAlarm": ("critical", {("ApproximateNumberOfMessagesVisible", "DeadLetterQueue")}),
+    "QueueAgeAlarm": ("critical", {("ApproximateAgeOfOldestMessage", "WorkQueue")}),
+    "WorkerErrorAlarm": ("critical", {("Errors", "Worker")}),
     "QueueNotConsumedAlarm": (
-        "page",
+        "critical",
         {("ApproximateNumberOfMessagesVisible", "WorkQueue"), ("Invocations", "Worker")},
     ),
     "MissingNotificationAlarm": (
-        "page",
+        "critical",
         {("PutRequests", "UploadBucket"), ("NumberOfMessagesSent", "WorkQueue")},
     ),
-    "WorkerThrottleAlarm": ("ticket", {("Throttles", "Worker")}),
-    "WorkerDurationAlarm": ("ticket", {("Duration", "Worker")}),
+    "WorkerThrottleAlarm": ("warning", {("Throttles", "Worker")}),
+    "WorkerDurationAlarm": ("warning", {("Duration", "Worker")}),
     "ConcurrencyLimitAlarm": (
-        "ticket",
+        "warning",
         {("ConcurrentExecutions", "Worker")},
     ),
-    "QueueDepthAlarm": ("ticket", {("ApproximateNumberOfMessagesVisible", "WorkQueue")}),
-    "RejectionAlarm": ("ticket", {("ImagesProcessed", "Worker"), ("Rejected", "Worker")}),
+    "QueueDepthAlarm": ("warning", {("ApproximateNumberOfMessagesVisible", "WorkQueue")}),
+    "RejectionAlarm": ("warning", {("ImagesProcessed", "Worker"), ("Rejected", "Worker")}),
 }
-TOPICS = {"page": "CriticalAlarmTopic", "ticket": "WarningAlarmTopic"}
+TOPICS = {"critical": "CriticalAlarmTopic", "warning": "WarningAlarmTopic"}
 NAMESPACES = {
     "SQS::Queue": ("AWS/SQS", "QueueName"),
     "Lambda::Function": ("AWS/Lambda", "FunctionName"),

@@ -67,7 +67,7 @@ def test_rendering_changes_nothing() -> None:
 
 
 def test_no_action_is_a_wildcard_but_in_a_refusal(stack: ResolvedTemplate) -> None:
-    """S5: exact actions, no managed policy, no Not…"""
+    """S5: exact actions, no managed policy, no NotAction."""
     seen = 0
     for title, statement in stack.all_statements():
         assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement), title
