@@ -1,13 +1,16 @@
 """The package's upload to the bucket that a stack is deployed from."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from darkroom.aws.errors import explained
+from darkroom.aws.errors import error_code, explained, is_not_found, is_refused
 from darkroom.aws.session import Account
 from darkroom.bundle.build import Package
 from darkroom.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 
 def check_bucket(account: Account, bucket: str) -> None:
@@ -21,13 +24,13 @@ def check_bucket(account: Account, bucket: str) -> None:
         try:
             account.client("s3").head_bucket(Bucket=bucket)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "404":
+            if is_not_found(error):
                 raise UserError(f"there is no bucket {bucket!r}: check --upload") from error
-            if error.response["Error"]["Code"] != "403":  # who may not list it may yet upload
+            if not is_refused(error):  # an upload needs no permission to list
                 raise
 
 
-def upload(package: Package, bucket: str, *, s3: Any) -> bool:
+def upload(package: Package, bucket: str, *, s3: "S3Client") -> bool:
     """Put the package into a bucket with a botocore client; False if it is there already.
 
     The key stands for the content, so an existing object is never overwritten.
@@ -44,9 +47,7 @@ def upload(package: Package, bucket: str, *, s3: Any) -> bool:
             IfNoneMatch="*",
         )
     except (BotoCoreError, ClientError) as error:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] == (
-            "PreconditionFailed"
-        ):
+        if isinstance(error, ClientError) and error_code(error) == "PreconditionFailed":
             return False
         raise UserError(f"cannot put {package.key} into the bucket {bucket}: {error}") from error
     return True

@@ -1,7 +1,9 @@
 """Checks and their reports: what a person and a pipeline make of the findings."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -14,6 +16,7 @@ from darkroom.checks.prerequisites import CHECKS as PREFLIGHT_CHECKS
 from darkroom.checks.report import render
 from darkroom.console.progress import Progress
 
+OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
 REFUSED = ClientError(
     {"Error": {"Code": "AccessDenied", "Message": "not you"}}, operation_name="DescribeThings"
 )
@@ -132,3 +135,13 @@ def test_commands_know_the_names_of_the_checks() -> None:
     """--skip and --help list them without importing the checks."""
     assert tuple(PREFLIGHT_CHECKS) == names.PREFLIGHT
     assert tuple(suite.CHECKS) == names.VERIFY
+
+
+@pytest.mark.parametrize(
+    ("command", "checks"), [("preflight", names.PREFLIGHT), ("verify", names.VERIFY)]
+)
+def test_the_documentation_has_each_check(command: str, checks: tuple[str, ...]) -> None:
+    """C1: docs/operations.md lists the checks of each command in their order."""
+    _, _, rest = OPERATIONS.read_text(encoding="utf-8").partition(f": `{command}`\n")
+    section, _, _ = rest.partition("\n### ")
+    assert tuple(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == checks
