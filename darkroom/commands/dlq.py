@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darkroom.console.command import Group, StackOptions, format_option, stack_options, yes_option
+from darkroom.console.command import (
+    Decorator,
+    Group,
+    StackOptions,
+    format_option,
+    stack_options,
+    yes_option,
+)
 from darkroom.console.confirm import confirm
 from darkroom.console.option_types import RATE
 from darkroom.console.output import print_result
@@ -49,7 +56,7 @@ def selection(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("ids", metavar="[MESSAGE-ID]...", nargs=-1)(function)
 
 
-def dry_run_option(summary: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def dry_run_option(summary: str) -> Decorator:
     """Add --dry-run; the command gets `dry_run`."""
     return click.option("--dry-run", is_flag=True, help=summary)
 

@@ -2,12 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from darkroom.console.command import Group, StackOptions, format_option, stack_options, yes_option
+from darkroom.console.command import (
+    Group,
+    StackOptions,
+    combined,
+    format_option,
+    stack_options,
+    yes_option,
+)
 from darkroom.console.confirm import confirm
 from darkroom.console.option_types import TIMESTAMP, Timestamp
 from darkroom.console.output import print_result
@@ -32,48 +38,35 @@ def command() -> None:
     """List rejected uploads, or process them again after a repair."""
 
 
-def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --reason, --key, --prefix and --since; the command gets them as `wanted: Filter`."""
+def _filter(
+    reason: tuple[str, ...], key: tuple[str, ...], prefix: str, since: Timestamp | None
+) -> "Filter":
+    from darkroom.operations.rejections import Filter
 
-    def collect(
-        *,
-        reason: tuple[str, ...],
-        key: tuple[str, ...],
-        prefix: str,
-        since: Timestamp | None,
-        **rest: Any,
-    ) -> Any:
-        from darkroom.operations.rejections import Filter
+    if key and prefix:
+        raise UsageError("--key and --prefix exclude each other")
+    time = since.time if since else None
+    return Filter(reasons=reason, keys=key, prefix=prefix, since=time)
 
-        if key and prefix:
-            raise UsageError("--key and --prefix exclude each other")
-        time = since.time if since else None
-        wanted = Filter(reasons=reason, keys=key, prefix=prefix, since=time)
-        return function(wanted=wanted, **rest)
 
-    collect.__name__, collect.__doc__ = function.__name__, function.__doc__
-    collect.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(
-        (
-            click.option(
-                "--reason",
-                metavar="TEXT",
-                multiple=True,
-                help="Reason, such as too_large; may be repeated.",
-            ),
-            click.option(
-                "--key", metavar="KEY", multiple=True, help="Key of an upload; may be repeated."
-            ),
-            click.option("--prefix", metavar="TEXT", default="", help="Prefix of the keys."),
-            click.option(
-                "--since",
-                type=TIMESTAMP,
-                help="Rejected then or later: 36h, 7d, 2026-11-01, 2026-11-01T12:00 (UTC).",
-            ),
-        )
-    ):
-        collect = option(collect)
-    return collect
+filter_options = combined(
+    "wanted",
+    _filter,
+    click.option(
+        "--reason",
+        metavar="TEXT",
+        multiple=True,
+        help="Reason, such as too_large; may be repeated.",
+    ),
+    click.option("--key", metavar="KEY", multiple=True, help="Key of an upload; may be repeated."),
+    click.option("--prefix", metavar="TEXT", default="", help="Prefix of the keys."),
+    click.option(
+        "--since",
+        type=TIMESTAMP,
+        help="Rejected then or later: 36h, 7d, 2026-11-01, 2026-11-01T12:00 (UTC).",
+    ),
+)
+"""Adds --reason, --key, --prefix and --since; the command gets them as `wanted: Filter`."""
 
 
 @command.command("list")

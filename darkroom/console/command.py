@@ -5,9 +5,13 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from inspect import signature
 from typing import Any
 
 import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOGGER = logging.getLogger("darkroom")
 
@@ -74,32 +78,45 @@ class StackOptions:
     profile: str | None = None
 
 
-def stack_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --stack-name, --region and --profile; the command gets them as `stack: StackOptions`."""
+def combined(name: str, build: Callable[..., Any], *options: Decorator) -> Decorator:
+    """Add options that the command gets as one argument, `name`.
 
-    def collect(*, stack_name: str, region: str | None, profile: str | None, **rest: Any) -> Any:
-        return function(stack=StackOptions(name=stack_name, region=region, profile=profile), **rest)
+    `build` takes the options' values by their names and returns that argument.
+    """
+    names = signature(build).parameters
 
-    collect.__name__, collect.__doc__ = function.__name__, function.__doc__
-    collect.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(
-        (
-            click.option("--stack-name", metavar="NAME", required=True, help="Name of the stack."),
-            click.option(
-                "--region", metavar="REGION", help="AWS Region; default: as the AWS CLI finds it."
-            ),
-            click.option(
-                "--profile",
-                metavar="NAME",
-                help="Profile of ~/.aws/config; default: AWS_PROFILE.",
-            ),
-        )
-    ):
-        collect = option(collect)
-    return collect
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)  # with the options that were added before
+        def collect(**values: Any) -> Any:
+            values[name] = build(**{option: values.pop(option) for option in names})
+            return function(**values)
+
+        for option in reversed(options):
+            option(collect)
+        return collect
+
+    return decorate
 
 
-def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _stack(stack_name: str, region: str | None, profile: str | None) -> StackOptions:
+    return StackOptions(name=stack_name, region=region, profile=profile)
+
+
+stack_options = combined(
+    "stack",
+    _stack,
+    click.option("--stack-name", metavar="NAME", required=True, help="Name of the stack."),
+    click.option(
+        "--region", metavar="REGION", help="AWS Region; default: as the AWS CLI finds it."
+    ),
+    click.option(
+        "--profile", metavar="NAME", help="Profile of ~/.aws/config; default: AWS_PROFILE."
+    ),
+)
+"""Adds --stack-name, --region and --profile; the command gets them as `stack: StackOptions`."""
+
+
+def format_option(*formats: str) -> Decorator:
     """Add --format: `table`, `json` and `formats`; the command gets `format_` as text."""
     return click.option(
         "--format",

@@ -49,7 +49,7 @@ class Stubbed:
     lines: Lines
 
     def answers(self, service: str, *answers: Answer) -> Stubber:
-        stubber = Stubber(self.work.stack.client(service))  # type: ignore[call-overload]
+        stubber = Stubber(self.work.stack.client(service))  # type: ignore[call-overload] # any
         for operation, answer, *expected in answers:
             stubber.add_response(operation, answer, *expected)
         stubber.activate()
