@@ -170,7 +170,8 @@ class Emulator:
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread may, and only it receives them
         self._handlers = {number: signal.signal(number, _leave) for number in TERMINATION}
-        self._handlers[signal.SIGINT] = signal.getsignal(signal.SIGINT)
+        # A terminal sends SIGINT to the whole process group, and tox sends it once more.
+        self._handlers[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt_once)
 
     def _clean_up(self) -> None:
         for number in self._handlers:
@@ -283,7 +284,13 @@ def _check_host() -> None:
         raise UserError("The local run needs Linux or macOS. On Windows, run it in WSL.")
 
 
+def _interrupt_once(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _leave(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)  # the shell's convention
 
 
