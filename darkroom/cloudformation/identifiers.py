@@ -26,7 +26,9 @@ def _placeholder_ref(template: "ResolvedTemplate", title: str) -> str:
 
 def _placeholder_attribute(template: "ResolvedTemplate", title: str, attribute: str) -> str:
     known = resource_type(template.type_of(title))
-    return template.name(title) if attribute == known.name != "" else f"<{title}.{attribute}>"
+    if known.name and attribute == known.name:
+        return template.name(title)
+    return f"<{title}.{attribute}>"
 
 
 PLACEHOLDERS = Identifiers(_placeholder_ref, _placeholder_attribute)
@@ -47,7 +49,7 @@ def _predicted_attribute(template: "ResolvedTemplate", title: str, attribute: st
     known = resource_type(template.type_of(title))
     if attribute == "Arn":
         return template.arn(title)
-    if attribute and attribute == known.id_attribute:
+    if known.id_attribute and attribute == known.id_attribute:
         return _predicted_ref(template, title)
     return _placeholder_attribute(template, title, attribute)
 
@@ -70,10 +72,10 @@ def deployed(physical_ids: Mapping[str, str]) -> Identifiers:
         physical = ref(template, title)
         separator = {"arn": ":", "url": "/"}.get(known.ref)
         name = physical.rpartition(separator)[2] if separator else physical
-        if attribute and attribute == known.name:
+        if known.name and attribute == known.name:
             return name
         if title in physical_ids:
-            if attribute and attribute == known.id_attribute:
+            if known.id_attribute and attribute == known.id_attribute:
                 return physical
             if attribute == "Arn" and known.arn:
                 return template.arn(title, name)

@@ -79,10 +79,18 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
     """Yield the requests that the two roles and the bucket policy deny."""
     if not stack.specification.logs.archive:
         return
-    streams, objects = _streams(stack), _delivered_objects(stack)
+    yield from _denied_role_assumptions(stack)
+    yield from _denied_to_roles(stack)
+    yield from denied_by_bucket_policy(_BUCKET, ARCHIVE)
+    yield from denied_with_other_keys(_BUCKET, ARCHIVE)
+
+
+def _denied_role_assumptions(stack: StackModel) -> Iterator[Expectation]:
+    """Yield the requests that the trust policies of the two roles deny."""
+    own_stream = _streams(stack)[0]
     other_account = {"aws:SourceAccount": OTHER_ACCOUNT}
     trust = (PolicyCheck("LogDeliveryRole", "resource-based"),)
-    for stream, context in ((streams[0], other_account), *((one, {}) for one in _OTHER_STREAMS)):
+    for stream, context in ((own_stream, other_account), *((one, {}) for one in _OTHER_STREAMS)):
         conditions = {"aws:SourceArn": stream, **context}
         assume = by_service(
             "firehose.amazonaws.com", "sts:AssumeRole", "<LogDeliveryRole>", **conditions
@@ -94,11 +102,11 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         ("ec2.amazonaws.com", "LogDeliveryRole"),
         ("ec2.amazonaws.com", "LogSubscriptionRole"),
     ):
-        for source in (streams[0], f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:any"):
+        for source in (own_stream, f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:any"):
             request = by_service(name, "sts:AssumeRole", f"<{role}>", **{"aws:SourceArn": source})
             yield Expectation("another service", request, (PolicyCheck(role, "resource-based"),))
     for role, name, source in (
-        ("LogDeliveryRole", "firehose.amazonaws.com", streams[0]),
+        ("LogDeliveryRole", "firehose.amazonaws.com", own_stream),
         ("LogSubscriptionRole", "logs.amazonaws.com", f"arn:aws:logs:{REGION}:{ACCOUNT}:x"),
     ):
         trusted = (PolicyCheck(role, "resource-based"),)
@@ -115,11 +123,15 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
             "another log", other, (PolicyCheck("LogSubscriptionRole", "resource-based"),)
         )
 
+
+def _denied_to_roles(stack: StackModel) -> Iterator[Expectation]:
+    """Yield the requests that the policies of the two roles do not allow."""
+    own_stream, objects = _streams(stack)[0], _delivered_objects(stack)
     for stream in _OTHER_STREAMS:
         for action in SEND_LOGS:
             yield Expectation("another stream", by(SUBSCRIPTION, action, stream), (_SENDER,))
     for action in ("firehose:DeleteDeliveryStream", "firehose:UpdateDestination", "s3:PutObject"):
-        for resource in (streams[0], objects[0]):
+        for resource in (own_stream, objects[0]):
             yield Expectation(
                 "more than sending logs", by(SUBSCRIPTION, action, resource), (_SENDER,)
             )
@@ -166,8 +178,6 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         yield Expectation(
             "another log, or more than writing lines", by(DELIVERY, action, group), (_WRITER,)
         )
-    yield from denied_by_bucket_policy(_BUCKET, ARCHIVE)
-    yield from denied_with_other_keys(_BUCKET, ARCHIVE)
 
 
 def _streams(stack: StackModel) -> list[str]:
