@@ -1,1 +1,1 @@
-"""Tests that a stack's policies grant least privilege: what must be allowed is, nothing else is."""
+"""Tests that a stack's policies allow the requests that the stack needs, and no others."""
