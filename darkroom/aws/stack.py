@@ -31,22 +31,11 @@ class Stack(Account):
         Raises:
             UserError: the stack has no such output.
         """
-        return self._value("output", name, self.outputs)
-
-    def resource(self, logical_id: str) -> str:
-        """Return a resource's physical id.
-
-        Raises:
-            UserError: the stack has no such resource.
-        """
-        return self._value("resource", logical_id, self.resources)
-
-    def _value(self, kind: str, name: str, values: Mapping[str, str]) -> str:
         try:
-            return values[name]
+            return self.outputs[name]
         except KeyError:
             raise UserError(
-                f"the stack {self.name} in {self.region} ({self.status}) has no {kind} {name}:"
+                f"the stack {self.name} in {self.region} ({self.status}) has no output {name}:"
                 " is it a stack of this project, and of this version?"
             ) from None
 

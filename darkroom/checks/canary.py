@@ -29,7 +29,7 @@ SIZE = (2000, 1250)
 PAUSE_SECONDS = 0.5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Canary:
     """A picture for one source; `timeout` is in seconds."""
 

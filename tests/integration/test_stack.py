@@ -53,7 +53,7 @@ def test_a_deployed_stack_is_found(caller: pytest.MonkeyPatch, emulator: Emulato
     assert caller
     stack = opened()
     url = stack.output("WorkQueueUrl")
-    assert stack.resource("WorkQueue") == url
+    assert stack.resources == {"WorkQueue": url}
     assert stack.parameters == {"Wanted": "yes"}
     assert (stack.region, stack.status) == (emulator.region, "CREATE_COMPLETE")
     sqs = stack.client("sqs")
@@ -75,13 +75,13 @@ def test_the_region_is_found_as_the_cli_finds_it(caller: pytest.MonkeyPatch) -> 
         opened()
 
 
-def test_missing_outputs_and_resources_are_named(caller: pytest.MonkeyPatch) -> None:
+def test_a_missing_output_is_named(caller: pytest.MonkeyPatch) -> None:
     assert caller
     stack = opened()
-    with pytest.raises(UserError, match=r"found in eu-west-1 \(CREATE_COMPLETE\) has no output X"):
+    with pytest.raises(
+        UserError, match=r"found in eu-west-1 \(CREATE_COMPLETE\) has no output X: is it a stack"
+    ):
         stack.output("X")
-    with pytest.raises(UserError, match="has no resource Worker: is it a stack of this project"):
-        stack.resource("Worker")
 
 
 @pytest.mark.parametrize(
