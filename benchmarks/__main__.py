@@ -84,14 +84,14 @@ def measure(*, quick: bool) -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
 
-    def say(what: str) -> None:
-        print(f"[{time.monotonic() - began:4.0f} s] {what}", file=sys.stderr, flush=True)
+    def progress(text: str) -> None:
+        print(f"[{time.monotonic() - began:4.0f} s] {text}", file=sys.stderr, flush=True)
 
-    say("sharp, from npm")
+    progress("sharp, from npm")
     node_directory, sharp = _install_sharp()
     if node_directory is None:
-        say(f"no sharp: {sharp}")
-    say("pictures")
+        progress(f"no sharp: {sharp}")
+    progress("pictures")
     corpus = pictures.make(WORK / "pictures", QUICK if quick else None)
     ordinary = [picture for picture in corpus if "huge" not in picture.traits]
 
@@ -104,7 +104,7 @@ def measure(*, quick: bool) -> None:
         for picture in chosen:
             if workload == "a" and "jpeg" not in picture.traits:
                 continue
-            say(f"workload {workload}, JPEG {encoding}, {picture.name}")
+            progress(f"workload {workload}, JPEG {encoding}, {picture.name}")
             task = _task(TASKS[workload], encoding, picture)
             keep = workload == "b" and encoding == BASELINE
             measurements += measuring.interleaved(
@@ -120,23 +120,23 @@ def measure(*, quick: bool) -> None:
     memory = []
     for picture in corpus if not quick else []:
         if picture.name in MEMORY:
-            say(f"memory, {picture.name}")
+            progress(f"memory, {picture.name}")
             task = _task(TASKS["b"], BASELINE, picture)
             memory += [
                 measuring.alone(implementation, picture, task, node_directory=node_directory)
                 for implementation in FOR_MEMORY
             ]
-    say("cold start")
+    progress("cold start")
     starts: Startup | None = None
     try:
         starts = startup.measure(WORK / "startup", rounds=2 if quick else 11)
     except UserError as error:
-        say(f"no cold start: {error}")
+        progress(f"no cold start: {error}")
     rows: list[encoders.EncoderResult] = []
     if not quick:
-        say("encoder settings")
+        progress("encoder settings")
         rows = _encoder_rows(ordinary[0], rounds=5)
-    say("similarity")
+    progress("similarity")
     similarities = _similarities(ordinary, outputs)
 
     run = Run(corpus, series, memory, similarities, starts)
@@ -147,7 +147,7 @@ def measure(*, quick: bool) -> None:
     if not quick:
         DOCUMENT.write_text(f"{report.HEAD}\n{text}", encoding="utf-8")
         shutil.copyfile(WORK / PLOT.name, PLOT)
-    say("done")
+    progress("done")
 
 
 def _plan(*, quick: bool) -> Sequence[tuple[str, str, Sequence[str] | None, int]]:

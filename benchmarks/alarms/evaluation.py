@@ -1,4 +1,4 @@
-"""CloudWatch's documented evaluation of alarms, over metrics that are played to it.
+"""CloudWatch's documented evaluation of alarms, applied to simulated metrics.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
@@ -38,7 +38,7 @@ class Key:
 
 @dataclass
 class Data:
-    """What was sent in one minute, as CloudWatch keeps it."""
+    """The values of one minute, as CloudWatch keeps them."""
 
     least: float
     most: float
@@ -53,7 +53,7 @@ class Data:
 
 @dataclass
 class PlayedMetrics:
-    """Every metric's minutes; what was not sent is not there."""
+    """The minutes of every metric; minutes without values are missing."""
 
     minutes: int
     series: dict[Key, dict[int, Data]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Every alarm with one mistake in it, one at a time."""
+"""Alarms with one mistake each."""
 
 import copy
 import re
@@ -9,7 +9,7 @@ Alarm = dict[str, Any]
 
 
 def mutants(alarm: Alarm) -> Iterator[tuple[str, Alarm | None]]:
-    """Yield what is wrong, and the alarm with that mistake; None where there is no alarm."""
+    """Yield each mistake and the alarm with it; None is a missing alarm."""
     yield "gone", None
     threshold = float(alarm["Threshold"])
     for word, other in (

@@ -1,19 +1,19 @@
 """A model of the pipeline that sends the metrics that AWS would send during a scenario.
 
-What is sent when, and what is not:
+Which metrics are sent when:
 
-- SQS: each minute while a queue is active, which ends six hours after the last call or message; the
-  oldest message's age only where there is a message, and not counting those received three times.
+- SQS: every minute while a queue is active, which ends six hours after the last call or message;
+  the age of the oldest message only if there is one that was received fewer than three times.
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-- Lambda: nothing in a minute without an invocation; Errors and Throttles are 0 or 1 for each, with
-  the time of its start; a throttled attempt is no invocation. What a failed invocation had comes
-  back after the visibility timeout, what the worker reports as failed after the back-off it asks
-  for.
+- Lambda: nothing in a minute without an invocation; Errors and Throttles are 0 or 1 for each, at
+  the time of its start; a throttled attempt is not an invocation. The messages of a failed
+  invocation return after the visibility timeout, those that the worker reports as failed after its
+  back-off.
   https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-- The worker: a line of its own for each invocation that it ended itself.
-- Firehose: how old the oldest record is, while it has one; it writes every five minutes.
+- The worker: one line per invocation that it completed.
+- Firehose: the age of the oldest record, while there is one; it writes every five minutes.
   https://docs.aws.amazon.com/firehose/latest/dev/cloudwatch-metrics.html
-- S3: request metrics in minutes with requests, refused ones included, only where they are on.
+- S3: request metrics in minutes with requests, refused ones included, if they are enabled.
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 """
 
@@ -38,7 +38,7 @@ AGE_COUNTS_RECEIVES = 3
 POLLERS = 5  # batches that Lambda tries at once while all of them are throttled
 
 By = Callable[[int], float]
-"""A number by the minute of the scenario."""
+"""A number per minute of the scenario."""
 
 
 def always(value: float) -> By:
@@ -48,36 +48,36 @@ def always(value: float) -> By:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scenario:
-    """What happens, and the alarms that it must raise: these and no others."""
+    """What happens to the pipeline, and the alarms that it must raise."""
 
     name: str
     raises: frozenset[str] = frozenset()
     hours: float = 3
     uploads: By = field(default=lambda _: 60)
-    """A minute."""
+    """Per minute."""
 
     rejected: float = 0.02
-    """The share of the uploads."""
+    """Share of the uploads that is rejected."""
 
     seconds: float = 1
-    """That each picture takes."""
+    """Seconds per picture."""
 
     special: str = ""
-    """What one upload is, ten minutes after the start, one of `SPECIAL`."""
+    """Kind of one upload ten minutes after the start, one of `SPECIAL`."""
 
-    announced_after: int = 1
-    """Seconds from the upload to its message: mostly one, but S3 promises nothing."""
+    notified_after: int = 1
+    """Seconds from the upload to its message: usually one, but S3 guarantees nothing."""
 
     redriven: int = 10**6
-    """The minute in which dead letters go back to the queue."""
+    """Minute in which dead letters are redriven."""
 
     trouble: dict[str, range] = field(default_factory=dict)
-    """What is wrong, one of `TROUBLES`, and in which minutes."""
+    """Minutes of each trouble, which is one of `TROUBLES`."""
 
 
 SPECIAL = {
     "",
-    "slow",  # takes almost the time-out
+    "slow",  # takes almost the timeout
     "kills",  # ends every invocation it is in
 }
 TROUBLES = {
@@ -108,7 +108,11 @@ class _Invocation:
 
 
 def play(scenario: Scenario, stack: ResolvedTemplate) -> PlayedMetrics:
-    """Return every metric of the scenario, for the resources of the template read as `stack`."""
+    """Return all metrics of the scenario, for the resources of the template `stack`.
+
+    Raises:
+        ValueError: The scenario has an unknown trouble or kind of upload.
+    """
     if not set(scenario.trouble) <= TROUBLES or scenario.special not in SPECIAL:
         raise ValueError(f"{scenario.name}: allowed are {SPECIAL | TROUBLES}")
     return _Play(scenario, stack).run()
@@ -143,7 +147,7 @@ class _Play:
         self.visible: deque[_Message] = deque()
         self.hidden: list[tuple[int, int, _Message]] = []
         self.running: list[_Invocation] = []
-        self.announced: deque[_Message] = deque()
+        self.notified: deque[_Message] = deque()
         self.dead: list[_Message] = []
         self.number = 0
         self.owed = self.owed_rejections = 0.0
@@ -193,8 +197,8 @@ class _Play:
             for special in uploads:
                 self._notify(special)
         sent = []
-        while self.announced and self.announced[0].sent <= self.now:
-            sent.append(self.announced.popleft())
+        while self.notified and self.notified[0].sent <= self.now:
+            sent.append(self.notified.popleft())
         if self.minute == self.scenario.redriven:
             while self.dead:
                 message = self.dead.pop()
@@ -209,7 +213,7 @@ class _Play:
         self.owed_rejections += self.scenario.rejected
         rejected = self.owed_rejections >= 1
         self.owed_rejections -= rejected
-        self.announced.append(_Message(self.now + self.scenario.announced_after, rejected, special))
+        self.notified.append(_Message(self.now + self.scenario.notified_after, rejected, special))
 
     def _hide(self, message: _Message, seconds: int) -> None:
         self.number += 1
@@ -222,7 +226,7 @@ class _Play:
     def _begin(self) -> None:
         if self.wrong("mapping disabled") or self.wrong("key disabled"):
             return
-        self.last_call["WorkQueue"] = self.now  # it polls, whether there is work or not
+        self.last_call["WorkQueue"] = self.now  # it polls even without work
         tries = POLLERS if self.wrong("throttled") else self.slots
         while self.visible and tries > 0 and len(self.running) < self.slots:
             tries -= 1
@@ -269,7 +273,7 @@ class _Play:
             self.of_function("Duration", 1000 * (one.end - one.start), at=one.start)
             if failed or timed_out:
                 for message in one.batch:
-                    # One that came before goes last, so that it takes no other along.
+                    # A message received before is processed last, so that it harms no other.
                     if (
                         message.special == "kills"
                         or message.receives < 2

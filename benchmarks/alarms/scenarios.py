@@ -12,7 +12,7 @@ from tests.unit.templates.conftest import generate
 
 # Few concurrent batches, so that the model has little to count.
 PARAMETERS = {"MaximumConcurrency": 8}
-# Of that, in batches of five pictures that take a second each: 8 × 5 / 5 s = 480 per minute.
+# Of that, in batches of five pictures that take one second each: 8 × 5 / 5 s = 480 per minute.
 CAPACITY = 480
 
 LATER = range(30, 10**6)
@@ -39,16 +39,16 @@ HEALTHY = (
         trouble={"mapping disabled": range(10**6)},
     ),
     Scenario(
-        name="few uploads, announced a minute late",
+        name="few uploads, notified a minute late",
         uploads=lambda minute: float(minute % 7 == 0),
-        announced_after=60,
+        notified_after=60,
     ),
     Scenario(
-        name="an upload each half hour, announced a minute late",
+        name="one upload per half hour, notified a minute late",
         uploads=lambda minute: float(minute % 30 == 0),
-        announced_after=60,
+        notified_after=60,
     ),
-    Scenario(name="one picture takes almost the time-out", special="slow"),
+    Scenario(name="one picture takes almost the timeout", special="slow"),
     Scenario(
         name="mapping disabled for seven minutes", trouble={"mapping disabled": range(30, 37)}
     ),
@@ -58,7 +58,7 @@ HEALTHY = (
         trouble={"function does not start": range(30, 34)},
     ),
     Scenario(
-        name="logs come a quarter of an hour late once",
+        name="logs arrive a quarter of an hour late once",
         trouble={"logs not delivered": range(30, 49)},
     ),
     Scenario(name="throttled for five minutes", trouble={"throttled": range(30, 35)}),
@@ -121,20 +121,20 @@ HARM = (
         raises=frozenset({"missing-notifications"}),
     ),
     Scenario(
-        name="notifications are lost, four uploads an hour",
+        name="notifications are lost, four uploads per hour",
         uploads=lambda minute: float(minute % 15 == 7),
         hours=4,
         trouble={"notifications lost": LATER},
         raises=frozenset({"missing-notifications"}),
     ),
-    Scenario(name="somebody uploads junk", rejected=1, raises=frozenset({"rejections"})),
+    Scenario(name="all uploads are junk", rejected=1, raises=frozenset({"rejections"})),
     Scenario(
         name="logs are not delivered",
         trouble={"logs not delivered": LATER},
         raises=frozenset({"worker-log-delivery"}),
     ),
     Scenario(
-        name="pictures take almost the time-out",
+        name="pictures take almost the timeout",
         uploads=always(2),
         seconds=50,
         raises=frozenset({"duration-near-timeout"}),

@@ -1,4 +1,4 @@
-"""The evaluator says what CloudWatch's documentation says."""
+"""The evaluator agrees with the examples of CloudWatch's documentation."""
 
 import pytest
 

@@ -30,16 +30,18 @@ def _raised(stack: ResolvedTemplate, metrics: PlayedMetrics, *, aligned: bool = 
 
 
 @pytest.mark.parametrize("scenario", scenarios.HEALTHY, ids=lambda one: one.name)
-def test_what_is_healthy_is_quiet(
+def test_a_healthy_pipeline_raises_no_alarm(
     alarmed: ResolvedTemplate, played: Played, scenario: Scenario
 ) -> None:
-    """O2: whoever is woken for nothing stops listening."""
+    """O2: false alarms teach people to ignore alarms."""
     assert _raised(alarmed, played[scenario]) == set()
 
 
 @pytest.mark.parametrize("scenario", scenarios.HARM, ids=lambda one: one.name)
-def test_no_harm_is_silent(alarmed: ResolvedTemplate, played: Played, scenario: Scenario) -> None:
-    """O2, pitfall 34: the alarms that tell what it is, perhaps others that tell what follows."""
+def test_every_harm_raises_its_alarms(
+    alarmed: ResolvedTemplate, played: Played, scenario: Scenario
+) -> None:
+    """O2, pitfall 34: the alarms for the cause, and perhaps others for its consequences."""
     assert scenario.raises
     assert scenario.raises <= _raised(alarmed, played[scenario])
 
@@ -50,14 +52,14 @@ def test_every_alarm_has_its_harm(alarmed: ResolvedTemplate) -> None:
 
 
 def test_where_periods_begin_does_not_matter(alarmed: ResolvedTemplate, played: Played) -> None:
-    """O2: the documentation does not say."""
+    """O2: the documentation leaves it open."""
     for scenario, metrics in played.items():
         aligned = _raised(alarmed, metrics, aligned=True)
         assert aligned == _raised(alarmed, metrics), scenario.name
 
 
-def test_it_is_over_when_it_is_over(alarmed: ResolvedTemplate, played: Played) -> None:
-    """O2: mended and redriven, every alarm goes back to OK by itself, and says so."""
+def test_alarms_end_with_their_cause(alarmed: ResolvedTemplate, played: Played) -> None:
+    """O2: after the fix and the redrive every alarm returns to OK automatically."""
     for scenario, metrics in played.items():
         if scenario.name in ("S3 fails for an hour", *(one.name for one in scenarios.HEALTHY)):
             for alarm in _alarms(alarmed).values():

@@ -78,7 +78,7 @@ def test_every_distribution_is_listed_as_the_lock_pins_it(built: Package, sbom: 
 def test_compiled_libraries_are_listed_with_what_wheels_say_of_them(
     built: Package, sbom: Json
 ) -> None:
-    """D1: libjpeg, libwebp and others hide in a wheel; it says their versions itself (PEP 770)."""
+    """D1: libjpeg, libwebp and others are inside a wheel, which lists them itself (PEP 770)."""
     with zipfile.ZipFile(built.path) as archive:
         names = archive.namelist()
         libraries = {
@@ -92,7 +92,7 @@ def test_compiled_libraries_are_listed_with_what_wheels_say_of_them(
 
 
 def test_who_needs_whom(sbom: Json) -> None:
-    """D1: so that a finding leads to the line in requirements.in."""
+    """D1: a finding leads to the line in requirements.in."""
     names = {one["bom-ref"]: one["name"] for one in sbom["components"]}
     needs = {
         names.get(one["ref"], "root"): {names[ref] for ref in one["dependsOn"]}

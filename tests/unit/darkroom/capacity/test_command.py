@@ -56,7 +56,7 @@ def test_the_same_question_has_the_same_answer(
     ],
 )
 def test_extremes_are_numbers(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """D6: from one execution to a milliard pictures a month and far beyond, no overflow."""
+    """D6: from one execution to a billion pictures per month and far beyond, no overflow."""
     assert cli.main(["capacity", *arguments, "--format", "json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert all(number >= 0 for number in numbers(content))

@@ -24,7 +24,7 @@ def bill(rate: float, **options: float) -> cost.Bill:
 
 @given(st.floats(1e-3, 1e7), st.floats(1, 100))
 def test_cost_is_linear_with_full_batches(rate: float, times: float) -> None:
-    """D6: but for what a month of metrics and the queue's data keys cost."""
+    """D6: except for the monthly cost of metrics and of the queue's data keys."""
     one, many = bill(rate, size=5), bill(rate * times, size=5)
     fixed = 3.1
     assert many.total - many.fixed_total == pytest.approx(
@@ -49,7 +49,7 @@ def test_every_line_is_its_amount_at_its_price() -> None:
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_every_price_has_its_day_and_its_source(region: str) -> None:
-    """D6: and one that was not seen at its source says so, with the reason."""
+    """D6: a price that was not seen at its source has a note with the reason."""
     for price in prices.prices(region, []).values():
         assert price.usd > 0
         assert price.date >= datetime.date(2025, 1, 1)

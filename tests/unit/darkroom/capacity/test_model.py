@@ -81,7 +81,7 @@ def test_what_never_drains_is_endless() -> None:
 
 
 def test_the_ramp_is_lambdas() -> None:
-    """R4: five at first, 300 more a minute, 1,250 at most; provisioned pollers 1,000 a minute.
+    """R4: five at first, 300 more per minute, 1,250 at most; provisioned pollers 1,000 per minute.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
     """

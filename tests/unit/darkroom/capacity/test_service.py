@@ -22,7 +22,7 @@ PICTURE = TypicalPicture("jpeg", 12, 1.0)
 
 
 def test_the_model_is_near_the_figures_of_the_bench() -> None:
-    """D6: how far it is off is said in docs/capacity.md, and is no more than that."""
+    """D6: the errors are within the bounds that docs/measurements/capacity.md shows."""
     off = [abs(figure.modelled() / figure.milliseconds - 1) for figure in measured()]
     assert len(off) > 20
     assert max(off) <= FIGURES_OFF[0]
@@ -30,7 +30,7 @@ def test_the_model_is_near_the_figures_of_the_bench() -> None:
 
 
 def test_the_model_is_the_fit_to_these_figures() -> None:
-    """D6: after another run of the bench, `tox -e capacity` tells the new constants."""
+    """D6: after another benchmark, `python -m benchmarks.capacity` writes new constants."""
     ours = {"fixed": service.FIXED, "shrinking": service.SHRINKING}
     ours |= {f"{kind} source": each for kind, each in service.PER_SOURCE_MEGAPIXEL.items()}
     ours |= {name: service.ENCODING[name] for name in ("webp", "avif")}

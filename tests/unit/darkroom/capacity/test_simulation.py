@@ -46,7 +46,7 @@ def test_every_message_ends() -> None:
 
 
 def test_what_is_too_large_is_made_smaller() -> None:
-    """D6: a milliard pictures a month are simulated in seconds, and said to be."""
+    """D6: a billion pictures per month are simulated in seconds, at a reported scale."""
     capacity = estimate(
         "--rate", "1G/month", "--burst", "10x2min", "--concurrency", "1000"
     ).capacity
@@ -59,8 +59,8 @@ def test_what_is_too_large_is_made_smaller() -> None:
     assert observed.rate == pytest.approx((burst + others) / simulation.seconds, rel=0.1)
 
 
-def test_progress_is_told_to_the_end() -> None:
-    told: list[float] = []
-    Simulation.of(SCENARIOS[0].capacity(), seed=1).run(lambda part, _: told.append(part))
-    assert told[-1] == 1
-    assert told == sorted(told)
+def test_progress_reaches_the_end() -> None:
+    parts: list[float] = []
+    Simulation.of(SCENARIOS[0].capacity(), seed=1).run(lambda part, _: parts.append(part))
+    assert parts[-1] == 1
+    assert parts == sorted(parts)

@@ -76,13 +76,13 @@ def test_a_sources_lane_and_variants_are_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[]", "holds no parameters"),
+        ("[]", "has no parameters"),
         ('["MaximumConcurrency=1"]', "below 2"),
-        ('["Memory=1"]', "no parameter of the template"),
+        ('["Memory=1"]', "is not a parameter of the template"),
         ("{", "not JSON"),
     ],
 )
-def test_a_wrong_parameter_file_is_told(content: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_parameter_file_is_refused(content: str, message: str, tmp_path: Path) -> None:
     """D4: with the file's name, and what is allowed."""
     path = tmp_path / "mine.json"
     path.write_text(content)
