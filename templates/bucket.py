@@ -1,5 +1,6 @@
 """A private, versioned, encrypted bucket, and the policy that denies all other use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,7 @@ def add_bucket(
     noncurrent_days: Ref,
     days: Ref | None = None,
     access_logs: AccessLogs | None = None,
+    suppressions: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Bucket:
     """Add a bucket.
@@ -71,6 +73,7 @@ def add_bucket(
         noncurrent_days: Days to keep noncurrent versions.
         days: Days to keep objects; None for forever.
         access_logs: The bucket that S3 writes access logs to, if any.
+        suppressions: Checks that do not fit the bucket, each with its reason.
         **more: Further properties and attributes of the bucket.
     """
     by_default = (
@@ -92,13 +95,10 @@ def add_bucket(
         )
         more["DependsOn"] = [*more.get("DependsOn", []), access_logs.policy.title]
     else:
-        more.setdefault(
-            "Metadata",
-            suppress(
-                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
-                CKV_AWS_18="Optional: logs.s3_access_logs"
-            ),
-        )
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
+        suppressions = {"CKV_AWS_18": "Optional: logs.s3_access_logs", **(suppressions or {})}
+    if suppressions:
+        more["Metadata"] = suppress(**suppressions)
     return template.add_resource(
         Bucket(
             logical_id,

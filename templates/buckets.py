@@ -25,6 +25,7 @@ from templates.parameters.controls import Controls
 from templates.policies import Arn
 from templates.queues import QueuePair
 from templates.specification import DEFAULT, Source
+from templates.suppressions import WHOLE_BUCKET
 
 UPLOADS = "uploads"
 THUMBNAILS = "thumbnails"
@@ -161,6 +162,9 @@ def add_buckets(
                 naming.logical_id(name, "UploadBucket"),
                 upload_suffix(name),
                 **common,
+                suppressions={"s3-notification-prefix": WHOLE_BUCKET}
+                if source.takes_whole_bucket
+                else {},
                 NotificationConfiguration=_notifications(source, queues[source.queue]),
                 MetricsConfigurations=If(
                     uploads_monitored, [MetricsConfiguration(Id=REQUEST_METRICS)], NoValue
@@ -188,18 +192,17 @@ def _notifications(source: Source, queues: QueuePair) -> NotificationConfigurati
             QueueConfigurations(
                 Event=event,
                 Queue=queues.work_arn,
-                Filter=Filter(
-                    S3Key=S3Key(
-                        Rules=[
-                            Rules(Name="prefix", Value=prefix),
-                            Rules(Name="suffix", Value=suffix),
-                        ]
-                    )
-                ),
+                **_filter(prefix=prefix, suffix=suffix),
             )
             for event, prefix, suffix in source.notifications()
         ]
     )
+
+
+def _filter(**texts: str) -> dict[str, Filter]:
+    """Return the filter of a notification, without the rules whose text is empty."""
+    rules = [Rules(Name=name, Value=text) for name, text in texts.items() if text]
+    return {"Filter": Filter(S3Key=S3Key(Rules=rules))} if rules else {}
 
 
 def add_bucket_policies(

@@ -27,7 +27,6 @@ from templates.bucket import AccessLogs, add_bucket, add_bucket_policy
 from templates.encryption import Encryption
 from templates.log_group import add_log_group
 from templates.parameters.monitoring import Retention
-from templates.suppressions import suppress
 
 LOGS = "logs"
 ACCESS_LOGS = "access"
@@ -212,7 +211,7 @@ def add_access_logs(template: Template, *, retention: Retention) -> AccessLogs:
         encryption=None,
         noncurrent_days=retention.noncurrent_version_days,
         days=retention.log_archive_days,
-        Metadata=suppress(CKV_AWS_18="Its own access logs would log their own delivery"),
+        suppressions={"CKV_AWS_18": "Its own access logs would log their own delivery"},
     )
     policy = add_bucket_policy(
         template,

@@ -15,6 +15,7 @@ from templates import buckets, naming, policies
 from templates.parameters.sources import ExternalBucket
 from templates.queues import QueuePair, Sender
 from templates.specification import DEFAULT, Source, Specification
+from templates.suppressions import WHOLE_BUCKET, suppress
 
 NOTIFICATIONS = "notifications"
 
@@ -203,6 +204,11 @@ def _add_rule(
                 )
             ],
             DependsOn=queues.policy_ids,
+            **(
+                {"Metadata": suppress(**{"events-pattern-scope": WHOLE_BUCKET})}
+                if source.takes_whole_bucket
+                else {}
+            ),
         )
     )
 

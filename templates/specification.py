@@ -29,6 +29,7 @@ from templates.specification_values import (
     Color,
     Name,
     Prefix,
+    SourcePrefix,
     Suffix,
     TagKey,
     TagValue,
@@ -93,7 +94,9 @@ class Source(_Table):
     """
 
     type: Literal["s3", "eventbridge", "sns"] = "s3"
-    prefixes: Annotated[tuple[Prefix, ...], Field(min_length=1)] = ("uploads/",)
+    prefixes: Annotated[tuple[SourcePrefix, ...], Field(min_length=1)] = ("uploads/",)
+    """Prefixes of the pictures' keys; an empty one for the whole bucket."""
+
     suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)] = (
         ".jpg",
         ".jpeg",
@@ -148,6 +151,11 @@ class Source(_Table):
             )
         return self
 
+    @property
+    def takes_whole_bucket(self) -> bool:
+        """Whether the source has no prefix."""
+        return "" in self.prefixes
+
     def events(self) -> tuple[str, ...]:
         """Return the types of S3 event that are notified."""
         created = ("s3:ObjectCreated:*",)
@@ -168,13 +176,14 @@ class Source(_Table):
         without documenting the limit.
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-wildcard-matching-complexity
         """
+        keys = [{"prefix": prefix} for prefix in self.prefixes]
         kinds = ["Object Created", *(["Object Deleted"] if self.propagate_deletes else [])]
         return {
             "source": ["aws.s3"],
             "detail-type": kinds,
             "detail": {
                 "bucket": {"name": [bucket]},
-                "object": {"key": [{"prefix": prefix} for prefix in self.prefixes]},
+                **({} if self.takes_whole_bucket else {"object": {"key": keys}}),
             },
         }
 

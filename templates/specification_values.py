@@ -35,11 +35,11 @@ _TAG = r"A-Za-z0-9 .:/=+@_-"
 _SAFE = re.compile(r"[A-Za-z0-9!_.'()/-]*")
 
 
+def _valid_source_prefix(prefix: str) -> str:
+    return prefix and _valid_prefix(prefix)
+
+
 def _valid_prefix(prefix: str) -> str:
-    if not prefix:
-        raise ValueError(
-            "must not be empty: every object would be processed; name a prefix, like 'uploads/'"
-        )
     if prefix.startswith("/") or not prefix.endswith("/"):
         raise ValueError("must end with '/' and not start with one, like 'uploads/'")
     if not _SAFE.fullmatch(prefix):
@@ -48,6 +48,8 @@ def _valid_prefix(prefix: str) -> str:
 
 
 def _valid_suffix(suffix: str) -> str:
+    if not suffix:
+        return suffix
     if not re.fullmatch(r"\.[A-Za-z0-9!_.'()-]+", suffix):
         raise ValueError("must be an extension that starts with '.', like '.jpg'")
     if suffix != suffix.lower():
@@ -111,7 +113,10 @@ TagKey = Annotated[str, AfterValidator(_valid_tag_key)]
 TagValue = Annotated[str, AfterValidator(_valid_tag_value)]
 Name = Annotated[str, AfterValidator(_valid_name)]
 Prefix = Annotated[str, AfterValidator(_valid_prefix)]
+SourcePrefix = Annotated[str, AfterValidator(_valid_source_prefix)]
+"""A prefix, or an empty one for the whole bucket."""
 Suffix = Annotated[str, AfterValidator(_valid_suffix)]
+"""An extension, or an empty suffix for any."""
 AspectRatio = Annotated[str, AfterValidator(_valid_ratio)]
 Color = Annotated[str, AfterValidator(_valid_color)]
 Action = Annotated[str, AfterValidator(_valid_action)]

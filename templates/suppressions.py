@@ -2,6 +2,8 @@
 
 from typing import Any
 
+WHOLE_BUCKET = "The source is the whole bucket: prefixes has an empty prefix"
+
 
 def suppress(**reasons: str) -> dict[str, Any]:
     """Return a resource's Metadata that suppresses checks, as id=reason.

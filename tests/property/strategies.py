@@ -151,6 +151,8 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
         common = st.sampled_from(["uploads/", "in/", "in/raw/", "in/done/"])
         drawn = draw(st.lists(common | _prefixes(), min_size=1, max_size=4, unique=True))
         prefixes = found["prefixes"] = apart(drawn, str.startswith)
+    if draw(st.integers(0, 9)) == 0:  # the whole bucket
+        prefixes = found["prefixes"] = [""]
     known = list(specification.Source().suffixes)
     odd = st.from_regex(r"\.[a-z0-9!_.'()-]{1,8}", fullmatch=True)
     some = st.lists(st.sampled_from(known) | odd, min_size=1, max_size=9, unique=True)
@@ -160,6 +162,8 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
     most = MAX_BUCKET_NOTIFICATIONS // (2 * events * len(prefixes))
     if len(known) > most or draw(st.booleans()):
         found["suffixes"] = suffixes[:most]
+    if draw(st.integers(0, 9)) == 0:  # any suffix
+        found["suffixes"] = [""]
     if draw(st.booleans()):
         found["output_prefix"] = draw(st.just("out/") | _prefixes())
     if kind == "sns" and draw(st.booleans()):
@@ -168,9 +172,11 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
 
 
 def _part(sources: dict[str, Tables]) -> None:
-    """Give a source another folder where it would write into what an earlier one writes into."""
+    """Give a source another output_prefix where its outputs could overwrite an earlier one's."""
     taken: list[str] = []
     for name, source in sources.items():
+        if "" in source.get("prefixes", ()) and len(sources) > 1:
+            source["output_prefix"] = f"{name}-whole-bucket/"
         folder = source.get("output_prefix") or ("" if name == DEFAULT else f"{name}/")
         prefixes = source.get("prefixes", ["uploads/"])
         places = [folder + prefix for prefix in prefixes]

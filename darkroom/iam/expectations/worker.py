@@ -259,7 +259,8 @@ def _other_objects(stack: StackModel) -> Iterator[str]:
     yield f"{THUMBNAILS}/other/a.jpg"
     yield f"{THUMBNAILS}-other/thumbnails/a.jpg/w400"
     for source in stack.sources:
-        yield f"{source.bucket}/other/a.jpg"
+        if "" not in source.prefixes:  # the whole bucket
+            yield f"{source.bucket}/other/a.jpg"
         yield f"{source.bucket}-other"
         yield f"{source.bucket}-other/{source.prefixes[0]}a.jpg"
 

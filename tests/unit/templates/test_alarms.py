@@ -86,17 +86,17 @@ def test_an_alarm_names_real_resources_and_reaches_its_topic(
 
 
 def test_every_alarm_has_a_section_of_the_runbook() -> None:
-    """O2: and every section an alarm; the mail is all that somebody has at three in the morning."""
+    """O2: and every section has an alarm; the email is all that an operator has at night."""
     stack = generate(logs={"archive": True})
-    told = set()
+    sections = set()
     for alarm in stack.resources_of_type("CloudWatch::Alarm").values():
         words, _, place = alarm["AlarmDescription"].partition(": docs/runbook.md#")
         meaning, first = words.split(". ")
         assert len(meaning) > 15
         assert len(first) > 10
         assert alarm["AlarmName"] in (f"darkroom-{place}", f"darkroom-worker-{place}")
-        told.add(place)
-    assert told == anchors()
+        sections.add(place)
+    assert sections == anchors()
 
 
 def test_logs_that_are_archived_are_watched_on_their_way() -> None:
@@ -166,7 +166,7 @@ def test_uploads_are_counted_where_it_is_wanted(stack: ResolvedTemplate) -> None
     ) == {"MissingNotificationAlarm"}
 
 
-def test_every_lane_and_every_bucket_has_its_own_alarms() -> None:
+def test_every_queue_and_every_bucket_has_its_own_alarms() -> None:
     """O2: the same for each, with ids and names that lead with the queue or the source."""
     stack = generate(
         sources={"default": {}, "scans": {"queue": "bulk"}},

@@ -56,7 +56,7 @@ def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
     limited = stack.with_parameters(AllowedUploadCidrs=["198.51.100.0/24", "192.0.2.128/25"])
     policies = {"UploadBucketPolicy": limited.statements("UploadBucketPolicy")}
     request = Request(
-        principal="arn:aws:iam::111122223333:user/somebody",
+        principal="arn:aws:iam::111122223333:user/alice",
         action=action,
         resource="<UploadBucket.Arn>/uploads/a.jpg",
         context={
@@ -72,7 +72,7 @@ def test_the_allow_list_locks_out_uploads_from_elsewhere_alone(
     )
 
 
-def test_each_suffix_is_announced_in_both_cases() -> None:
+def test_each_suffix_is_notified_in_both_cases() -> None:
     """Pitfall 11, T2: filters are case-sensitive, without wildcards, one each."""
     stack = generate(
         sources={"default": {"prefixes": ["in/", "out/"], "suffixes": [".jpg", ".png"]}}
@@ -90,7 +90,7 @@ def test_each_suffix_is_announced_in_both_cases() -> None:
     assert {one["Queue"] for one in configurations} == {"<WorkQueue.Arn>"}
 
 
-def test_deletions_are_announced_only_when_asked_for() -> None:
+def test_deletions_are_notified_only_when_specified() -> None:
     """P6: deleting an upload removes its thumbnails when the specification says so."""
     stack = generate(sources={"default": {"suffixes": [".jpg"], "propagate_deletes": True}})
     configurations = stack.properties("UploadBucket")["NotificationConfiguration"][
@@ -113,7 +113,7 @@ def test_the_bucket_waits_for_the_queue_policy(stack: ResolvedTemplate) -> None:
     assert stack.resources["UploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
 
 
-def test_only_the_upload_bucket_announces(stack: ResolvedTemplate) -> None:
+def test_only_the_upload_bucket_sends_notifications(stack: ResolvedTemplate) -> None:
     """R5, pitfall 16: what the worker writes starts nothing."""
     names = {title: stack.properties(title)["BucketName"] for title in BUCKETS}
     assert len(set(names.values())) == 2

@@ -92,7 +92,7 @@ def test_an_own_name_brings_tls_1_2_and_a_web_acl_stands_before_it() -> None:
     assert not {"Aliases", "WebACLId"} & plain.keys()
 
 
-def test_what_browsers_are_told(web: ResolvedTemplate) -> None:
+def test_security_headers(web: ResolvedTemplate) -> None:
     """P4: HTTPS only, cached as each object says, and a picture that runs nothing."""
     behavior = config(web)["DefaultCacheBehavior"]
     assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"

@@ -168,7 +168,7 @@ def test_the_cost_is_that_of_the_readme(stack: ResolvedTemplate, period: int) ->
     assert s3 == pytest.approx((30.00 + 5.40 + 5.40) * hours)
 
 
-def test_each_lane_is_shown_and_told_apart() -> None:
+def test_each_queue_has_its_own_lines() -> None:
     """O4: no queue and no function is left out, and no two lines look the same."""
     two = generate(
         queues={"default": {}, "bulk": {"timeout_seconds": 300}},

@@ -11,9 +11,7 @@ def test_these_are_all_the_endpoints(stack: ResolvedTemplate) -> None:
 
 
 @pytest.mark.parametrize("title", ENDPOINTS)
-def test_a_door_lets_the_worker_through_and_nobody_else(
-    stack: ResolvedTemplate, title: str
-) -> None:
+def test_an_endpoint_allows_the_worker_and_nobody_else(stack: ResolvedTemplate, title: str) -> None:
     """Pitfall 26, S6: its own policy; a gateway endpoint takes `*` with the role as condition."""
     statements = stack.statements(title)
     assert statements
@@ -24,15 +22,15 @@ def test_a_door_lets_the_worker_through_and_nobody_else(
 
 
 @pytest.mark.parametrize("title", ENDPOINTS)
-def test_a_door_admits_what_the_role_is_granted(stack: ResolvedTemplate, title: str) -> None:
+def test_an_endpoint_allows_what_the_role_allows(stack: ResolvedTemplate, title: str) -> None:
     """S6, S5: the same statements, so that the two cannot drift."""
     role = {s["Sid"]: (s["Action"], s.get("Resource")) for s in stack.statements("WorkerRole")}
     for statement in stack.statements(title):
         assert role[statement["Sid"]] == (statement["Action"], statement["Resource"])
 
 
-def test_every_s3_and_retry_right_of_the_role_has_its_door(stack: ResolvedTemplate) -> None:
-    """S6: the worker's own calls would hang at a closed door."""
+def test_every_s3_and_retry_permission_has_an_endpoint(stack: ResolvedTemplate) -> None:
+    """S6: the worker's own calls would hang without an endpoint."""
     behind = {s["Sid"] for title in ENDPOINTS for s in stack.statements(title)}
     own = {
         s["Sid"]

@@ -72,13 +72,11 @@ def test_a_stream_is_encrypted_with_the_stacks_key(stack: ResolvedTemplate, titl
 
 
 @pytest.mark.parametrize("title", KINDS)
-def test_a_failed_delivery_is_told_where_it_is_not_delivered(
-    stack: ResolvedTemplate, title: str
-) -> None:
+def test_a_failed_delivery_is_logged_in_cloudwatch(stack: ResolvedTemplate, title: str) -> None:
     """O2, O6: in a group that no subscription reads, or each failure would cause the next."""
-    told = _destination(stack, title)["CloudWatchLoggingOptions"]
+    options = _destination(stack, title)["CloudWatchLoggingOptions"]
     group = stack.properties("LogDeliveryLogGroup")["LogGroupName"]
-    assert told == {"Enabled": True, "LogGroupName": group, "LogStreamName": "darkroom"}
+    assert options == {"Enabled": True, "LogGroupName": group, "LogStreamName": "darkroom"}
     # Firehose makes no log stream by itself.
     stream = stack.properties("LogDeliveryLogStream")
     assert stream == {"LogGroupName": group, "LogStreamName": "darkroom"}
@@ -199,7 +197,7 @@ def test_the_archive_can_be_locked(mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tables", "told"),
+    ("tables", "message"),
     [
         (
             {"logs": {"object_lock": "governance"}},
@@ -215,8 +213,8 @@ def test_the_archive_can_be_locked(mode: str) -> None:
         ),
     ],
 )
-def test_what_cannot_be_archived_is_refused(tables: dict[str, Any], told: str) -> None:
-    with pytest.raises(SpecificationError, match=told):
+def test_what_cannot_be_archived_is_refused(tables: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecificationError, match=message):
         generate(**tables)
 
 

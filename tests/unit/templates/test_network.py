@@ -6,7 +6,7 @@ from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.lint.rules import endpoints
 from tests.unit.templates.conftest import generate
 
-# What a closed network is made of; anything else could be a road out of it.
+# What a closed network is made of; anything else could be a route out of it.
 CLOSED = {
     *("AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::RouteTable", "AWS::EC2::SecurityGroup"),
     *("AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCEndpoint", "AWS::EC2::FlowLog"),
@@ -15,7 +15,7 @@ CLOSED = {
 
 @pytest.mark.parametrize("zones", [2, 3, 4])
 def test_each_zone_has_a_subnet_of_its_own(zones: int) -> None:
-    """R3, pitfall 24: two or more zones, chosen by number and not by letter."""
+    """R3, pitfall 24: two or more zones, chosen by index and not by letter."""
     stack = generate(network={"availability_zones": zones})
     subnets = [
         resource["Properties"]
@@ -53,7 +53,7 @@ def test_the_subnets_fit_the_smallest_and_the_largest_network(bits: int) -> None
     assert pieces[index].num_addresses == 64
 
 
-def test_there_is_no_road_out(stack: ResolvedTemplate) -> None:
+def test_there_is_no_internet_egress(stack: ResolvedTemplate) -> None:
     """S6: no gateway, no route, no public address."""
     kinds = {resource["Type"] for resource in stack.resources.values()}
     assert {kind for kind in kinds if kind.startswith("AWS::EC2::")} == CLOSED
@@ -75,7 +75,7 @@ def test_the_worker_reaches_the_endpoints_and_nothing_else(stack: ResolvedTempla
 
 
 def test_without_the_queue_endpoint_there_is_no_way_to_it(stack: ResolvedTemplate) -> None:
-    """S6: a door that is not there needs no rule."""
+    """S6: a missing endpoint needs no rule."""
     group = stack.with_parameters(CreateSqsEndpoint="false").properties("WorkerSecurityGroup")
     (rule,) = group["SecurityGroupEgress"]
     assert "DestinationPrefixListId" in rule
@@ -126,8 +126,8 @@ EXISTING = {
 }
 
 
-def test_an_existing_network_gets_doors_and_no_more() -> None:
-    """S6: the same function, groups and endpoints; the subnets and their ways are somebody's."""
+def test_an_existing_vpc_gets_endpoints_and_no_more() -> None:
+    """S6: the same function, groups and endpoints; the subnets and routes belong to their owner."""
     stack = generate(network={"vpc": "existing"}).with_parameters(**EXISTING)
     kinds = {resource["Type"] for resource in stack.resources.values()}
     assert not kinds & {"AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::RouteTable"}
@@ -138,7 +138,7 @@ def test_an_existing_network_gets_doors_and_no_more() -> None:
     assert (ingress["CidrIp"], ingress["FromPort"], ingress["ToPort"]) == ("10.1.0.0/16", 443, 443)
 
 
-def test_doors_that_are_there_are_used() -> None:
+def test_existing_endpoints_are_used() -> None:
     """S6: the perimeter names the given endpoint, and the worker gets out to its group alone."""
     stack = generate(network={"vpc": "existing", "endpoints": "existing"}).with_parameters(
         VpcId="vpc-1",
@@ -165,7 +165,7 @@ def test_subnets_of_another_network_are_refused() -> None:
     }
 
 
-def test_further_doors_are_for_this_account_and_not_for_the_worker() -> None:
+def test_interface_endpoints_are_for_this_account_and_not_for_the_worker() -> None:
     """S6: other workloads' endpoints: named actions, own callers, own resources, own group."""
     actions = ["kms:Decrypt", "kms:GenerateDataKey"]
     stack = generate(network={"interface_endpoints": {"kms": actions, "ecr.api": ["ecr:Put"]}})

@@ -130,7 +130,7 @@ def test_there_are_parameter_files() -> None:
 def test_the_template_enforces_the_allowed_regions(
     stack: ResolvedTemplate, allowed: list[str], region: str, stops: bool
 ) -> None:
-    """D2: wherever somebody wants it."""
+    """D2: where an operator limits them."""
     there = stack.with_parameters(AllowedRegions=allowed, **{"AWS::Region": region})
     assert there.broken_rules() == (
         ["AllowedRegions does not include this Region."] if stops else []
@@ -139,7 +139,7 @@ def test_the_template_enforces_the_allowed_regions(
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_the_prefix_list_is_known_or_asked_for(stack: ResolvedTemplate, region: str) -> None:
-    """Pitfall 25: never an open road in silence; a given id is enough in every region."""
+    """Pitfall 25: never silently open; a given id is enough in every region."""
     there = stack.with_parameters(**{"AWS::Region": region})
     known = region in regions.S3_PREFIX_LISTS
     assert bool(there.broken_rules()) is not known
@@ -147,9 +147,9 @@ def test_the_prefix_list_is_known_or_asked_for(stack: ResolvedTemplate, region: 
         return
     # Both branches of the Fn::If must resolve, for CloudFormation may look at either.
     assert region in stack.template["Mappings"][regions.PREFIX_LIST_MAPPING]
-    told = there.with_parameters(S3PrefixListId="pl-0123456789abcdef0")
-    assert told.broken_rules() == []
-    rule = told.properties("WorkerSecurityGroup")["SecurityGroupEgress"][0]
+    given = there.with_parameters(S3PrefixListId="pl-0123456789abcdef0")
+    assert given.broken_rules() == []
+    rule = given.properties("WorkerSecurityGroup")["SecurityGroupEgress"][0]
     assert rule["DestinationPrefixListId"] == "pl-0123456789abcdef0"
 
 

@@ -217,8 +217,8 @@ def test_no_secret_in_template_or_environment(stack: ResolvedTemplate, tmp_path:
     assert not [name for name in stack.template["Parameters"] if words.search(name)]
 
 
-def test_a_deployer_is_told_what_they_need(stack: ResolvedTemplate) -> None:
-    """D7: the outputs; each resolves to a resource of the stack."""
+def test_outputs_resolve_to_resources(stack: ResolvedTemplate) -> None:
+    """D7: what a deployer needs."""
     outputs = {
         name: stack.resolve(output["Value"]) for name, output in stack.template["Outputs"].items()
     }

@@ -36,11 +36,11 @@ def test_conditions_of_different_operators_all_count() -> None:
 def test_a_grant_through_an_endpoint_is_the_grant_for_that_role() -> None:
     """S6: the two cannot drift."""
     grant = policies.allow("Read", [s3.GetObject], ["arn:aws:s3:::b/*"])
-    door = read(policies.through_endpoint(grant, "arn:role"))
-    assert door["Principal"] == "*"
-    assert door["Condition"] == {"ArnEquals": {"aws:PrincipalArn": "arn:role"}}
+    endpoint = read(policies.through_endpoint(grant, "arn:role"))
+    assert endpoint["Principal"] == "*"
+    assert endpoint["Condition"] == {"ArnEquals": {"aws:PrincipalArn": "arn:role"}}
     for key in ("Sid", "Effect", "Action", "Resource"):
-        assert door[key] == read(grant)[key]
+        assert endpoint[key] == read(grant)[key]
 
 
 def test_other_than_needs_the_key_to_be_there() -> None:

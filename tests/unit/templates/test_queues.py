@@ -82,7 +82,7 @@ def test_plain_http_is_refused(stack: ResolvedTemplate, queue: str) -> None:
 
 
 def test_the_queues_are_standard_ones(stack: ResolvedTemplate) -> None:
-    """Pitfall 15: S3 cannot announce on a FIFO queue."""
+    """Pitfall 15: S3 cannot send notifications to a FIFO queue."""
     for queue in stack.resources_of_type("SQS::Queue").values():
         assert "FifoQueue" not in queue
         assert not queue["QueueName"].endswith(".fifo")

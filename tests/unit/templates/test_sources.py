@@ -1,4 +1,4 @@
-"""Sources of every kind: what announces them, who is admitted, what the worker is told."""
+"""Sources of every type: who sends their events, who may send, the worker's settings."""
 
 import json
 import re
@@ -47,14 +47,14 @@ def every() -> ResolvedTemplate:
     return generate(**EVERY_KIND).with_parameters(**GIVEN)
 
 
-def told(stack: ResolvedTemplate, worker: str) -> dict[str, settings.Source]:
+def worker_sources(stack: ResolvedTemplate, worker: str) -> dict[str, settings.Source]:
     """What a queue's function reads out of its environment: bucket → source."""
     variables = stack.properties(worker)["Environment"]["Variables"]
     environment = {name: str(value) for name, value in variables.items()}
     return dict(settings.Settings.from_environment(environment).sources)
 
 
-def test_an_existing_bucket_is_announced_by_a_rule(every: ResolvedTemplate) -> None:
+def test_an_existing_bucket_is_notified_by_a_rule(every: ResolvedTemplate) -> None:
     """T5, T2: of that bucket, under the prefixes, and its deletions where they are followed."""
     rule = every.properties("OldNotificationRule")
     assert rule["EventPattern"] == {
@@ -72,13 +72,43 @@ def test_an_existing_bucket_is_announced_by_a_rule(every: ResolvedTemplate) -> N
     assert kinds == ["Object Created"]
 
 
+def test_a_source_may_be_a_whole_bucket_with_any_suffix() -> None:
+    """T2, T5: a notification, a rule and a permission without the part that is left out."""
+    whole = {"prefixes": [""], "suffixes": [""]}
+    stack = generate(
+        sources={
+            "default": {**whole, "output_prefix": "d/"},
+            "scans": {"prefixes": [""], "suffixes": [".tif"], "output_prefix": "s/"},
+            "old": {"type": "eventbridge", **whole},
+        }
+    ).with_parameters(OldBucketName="old-pictures")
+    configurations = [
+        stack.properties(title)["NotificationConfiguration"]["QueueConfigurations"]
+        for title in ("UploadBucket", "ScansUploadBucket")
+    ]
+    assert [[one.get("Filter") for one in found] for found in configurations] == [
+        [None],
+        [
+            {"S3Key": {"Rules": [{"Name": "suffix", "Value": suffix}]}}
+            for suffix in (".tif", ".TIF")
+        ],
+    ]
+    detail = stack.properties("OldNotificationRule")["EventPattern"]["detail"]
+    assert detail == {"bucket": {"name": ["old-pictures"]}}
+    assert stack.statement("WorkerRole", "ReadUploads")["Resource"] == ["<UploadBucket.Arn>/*"]
+    matches = {
+        source.name: source.matches("b.xyz") for source in worker_sources(stack, "Worker").values()
+    }
+    assert matches == {"default": True, "scans": True, "old": True}  # S3 filters those of scans
+
+
 def test_a_rule_has_no_wildcards() -> None:
     """T2: with the default suffixes they would be 18, and EventBridge refuses too complex ones."""
     stack = generate(sources={"default": {"type": "eventbridge", "prefixes": ["a/", "b/"]}})
     assert "wildcard" not in json.dumps(stack.properties("NotificationRule"))
 
 
-def test_a_pattern_that_eventbridge_refuses_is_told_when_generating() -> None:
+def test_a_pattern_that_eventbridge_refuses_is_refused_when_generating() -> None:
     """T2: 2,048 characters, with the longest name a bucket can have."""
     folders = [f"customers/{number:03}/uploads/" for number in range(60)]
     with pytest.raises(SpecificationError, match=r"sources\.old: 60 prefixes .* allows 2048"):
@@ -102,7 +132,7 @@ def test_a_topic_has_a_subscription(every: ResolvedTemplate) -> None:
 
 
 def test_what_cannot_be_delivered_is_a_dead_letter(every: ResolvedTemplate) -> None:
-    """R2: EventBridge and SNS drop what they give up, unless they are told where it goes."""
+    """R2: EventBridge and SNS drop what they cannot deliver without a dead-letter queue."""
     (target,) = every.properties("OldNotificationRule")["Targets"]
     assert target["DeadLetterConfig"] == {"Arn": "<BulkDeadLetterQueue.Arn>"}
     for name, queue in (("Partner", "BulkDeadLetterQueue"), ("Wire", "DeadLetterQueue")):
@@ -146,7 +176,7 @@ SENDERS = {
         ("BulkDeadLetterQueuePolicy", ["OldSendUndelivered", "PartnerSendUndelivered"]),
     ],
 )
-def test_each_queue_admits_the_sources_of_its_lane(
+def test_each_queue_allows_its_sources(
     every: ResolvedTemplate, policy: str, admitted: list[str]
 ) -> None:
     """T3, T5, pitfall 32: nobody but the bucket, the rule or the topic itself."""
@@ -163,7 +193,7 @@ def test_each_queue_admits_the_sources_of_its_lane(
         assert own == (None if service.startswith("sns") else {"aws:SourceAccount": "111122223333"})
 
 
-def test_what_announces_waits_for_the_queues_policies(every: ResolvedTemplate) -> None:
+def test_senders_wait_for_the_queue_policies(every: ResolvedTemplate) -> None:
     """Pitfall 1, R2: what comes before the policy would be refused, and dropped at once."""
     for title, queue in (
         ("OldNotificationRule", "Bulk"),
@@ -175,7 +205,7 @@ def test_what_announces_waits_for_the_queues_policies(every: ResolvedTemplate) -
     assert every.resources["ScansUploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
 
 
-def test_the_key_is_for_the_services_that_announce(every: ResolvedTemplate) -> None:
+def test_the_key_is_for_the_services_that_send(every: ResolvedTemplate) -> None:
     """Pitfall 3, pitfall 47: S3 tells its account; the others are held to this stack's queues."""
     queues = {"kms:EncryptionContext:aws:sqs:arn": "arn:aws:sqs:eu-west-1:111122223333:darkroom-*"}
     for sid, service, condition in (
@@ -193,7 +223,7 @@ def test_the_key_is_for_the_services_that_announce(every: ResolvedTemplate) -> N
         assert statement["Condition"] == condition
 
 
-def test_the_key_is_for_no_service_that_does_not_announce(stack: ResolvedTemplate) -> None:
+def test_the_key_is_for_no_other_service(stack: ResolvedTemplate) -> None:
     """S4: the default stack's queue is fed by S3 alone."""
     sids = {statement["Sid"] for statement in stack.statements("EncryptionKey")}
     assert not {"SendRuleEvents", "SendTopicMessages"} & sids
@@ -226,7 +256,7 @@ def test_the_right_to_read_follows_each_source(every: ResolvedTemplate, holder: 
         assert set(statement["Action"]) == actions
 
 
-def test_somebodys_key_is_a_right_only_where_there_is_one(every: ResolvedTemplate) -> None:
+def test_an_external_key_is_a_permission_only_where_there_is_one(every: ResolvedTemplate) -> None:
     """S5: without a key the role names none; with one, it decrypts and no more."""
     sids = {statement["Sid"] for statement in every.statements("WorkerRole")}
     assert "OldDecryptUploads" not in sids
@@ -234,9 +264,9 @@ def test_somebodys_key_is_a_right_only_where_there_is_one(every: ResolvedTemplat
     assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt"], [KEY])
 
 
-def test_a_function_knows_the_buckets_of_its_lane_alone(every: ResolvedTemplate) -> None:
-    """T5, R5: what another queue's source announces is not this one's to read."""
-    ours, bulk = told(every, "Worker"), told(every, "BulkWorker")
+def test_a_function_knows_the_buckets_of_its_queue_only(every: ResolvedTemplate) -> None:
+    """T5, R5: sources of another queue are not this one's to read."""
+    ours, bulk = worker_sources(every, "Worker"), worker_sources(every, "BulkWorker")
     suffix = "111122223333-eu-west-1"
     assert set(ours) == {f"darkroom-uploads-{suffix}", f"darkroom-scans-{suffix}", "wires-pictures"}
     assert set(bulk) == {"old-pictures", "partners-pictures"}
@@ -249,11 +279,11 @@ def test_a_function_knows_the_buckets_of_its_lane_alone(every: ResolvedTemplate)
 
 def test_what_nobody_has_filtered_the_worker_filters(every: ResolvedTemplate) -> None:
     """T2, pitfall 11: a rule looks at the prefix, a topic at nothing; the suffix in any case."""
-    bulk = told(every, "BulkWorker")
+    bulk = worker_sources(every, "BulkWorker")
     assert bulk["partners-pictures"].matches("out/a.JPG")
     assert not bulk["partners-pictures"].matches("in/a.jpg")
     assert not bulk["old-pictures"].matches("uploads/a.txt")
-    ours = told(every, "Worker")
+    ours = worker_sources(every, "Worker")
     assert ours["darkroom-uploads-111122223333-eu-west-1"].matches("anything")  # S3 has filtered
 
 
@@ -261,7 +291,7 @@ def test_a_source_that_is_the_destination_stops_at_the_start(every: ResolvedTemp
     """R5, pitfall 16: a parameter may name it, which no rule of CloudFormation can compare."""
     thumbnails = every.properties("ThumbnailBucket")["BucketName"]
     with pytest.raises(settings.SettingsError, match="must be another bucket"):
-        told(every.with_parameters(OldBucketName=thumbnails), "BulkWorker")
+        worker_sources(every.with_parameters(OldBucketName=thumbnails), "BulkWorker")
 
 
 def test_two_sources_of_one_bucket_stop_the_deployment(every: ResolvedTemplate) -> None:
@@ -273,11 +303,11 @@ def test_two_sources_of_one_bucket_stop_the_deployment(every: ResolvedTemplate) 
     ]
     own = every.properties("ScansUploadBucket")["BucketName"]
     with pytest.raises(settings.SettingsError, match="names a key twice"):
-        told(every.with_parameters(WireBucketName=own), "Worker")
+        worker_sources(every.with_parameters(WireBucketName=own), "Worker")
 
 
-def test_an_environment_that_lambda_refuses_is_told_when_generating() -> None:
-    """T5: 4,096 bytes for all that a function is told, with the longest names there can be."""
+def test_an_environment_that_lambda_refuses_is_refused_when_generating() -> None:
+    """T5: 4,096 bytes of environment, with the longest possible names."""
     sources = {f"s{number}": {"type": "sns"} for number in range(30)}
     with pytest.raises(SpecificationError, match=r"queues\.default: .* 30 sources .* allows 4096"):
         generate(sources=sources)
@@ -288,7 +318,7 @@ def test_an_environment_that_lambda_refuses_is_told_when_generating() -> None:
     assert sum(len(name) + len(str(value)) for name, value in variables.items()) <= 4096
 
 
-def test_the_command_that_turns_events_on_is_an_output(every: ResolvedTemplate) -> None:
+def test_the_command_that_enables_eventbridge_is_an_output(every: ResolvedTemplate) -> None:
     """T5: S3 replaces all notifications of a bucket, so that it keeps those that are there."""
     command = every.resolve(every.template["Outputs"]["OldEnableEventBridgeCommand"]["Value"])
     assert command.count("--bucket old-pictures ") == 2
@@ -300,8 +330,8 @@ def test_the_command_that_turns_events_on_is_an_output(every: ResolvedTemplate) 
     assert others == ["OldEnableEventBridgeCommand"]
 
 
-def test_the_foreign_are_parameters(every: ResolvedTemplate) -> None:
-    """D2, pitfall 46: no name or ARN of somebody's is typed; a bucket is in the stack's region."""
+def test_external_resources_are_parameters(every: ResolvedTemplate) -> None:
+    """D2, pitfall 46: no external name or ARN is typed; a bucket is in the stack's region."""
     parameters = every.template["Parameters"]
     for name in ("OldBucketName", "PartnerBucketName", "WireTopicArn"):
         assert "Default" not in parameters[name]
@@ -311,7 +341,7 @@ def test_the_foreign_are_parameters(every: ResolvedTemplate) -> None:
     assert not re.fullmatch(parameters["WireTopicArn"]["AllowedPattern"], f"{TOPIC}.fifo")
 
 
-def test_who_reads_somebodys_bucket_is_an_output(
+def test_the_role_that_reads_an_external_bucket_is_an_output(
     every: ResolvedTemplate, stack: ResolvedTemplate
 ) -> None:
     """T5, D7: the bucket's and the key's policies have to name it."""
@@ -360,8 +390,8 @@ def mixes() -> st.SearchStrategy[dict[str, Any]]:
 
 @settings_of_hypothesis(max_examples=25, deadline=None)
 @given(mixes())
-def test_any_mix_of_sources_feeds_its_lanes(sources: dict[str, Any]) -> None:
-    """T5, T3: each is announced once, admitted by its queue's queue, and known to its function."""
+def test_any_mix_of_sources_feeds_its_queues(sources: dict[str, Any]) -> None:
+    """T5, T3: each is notified once, allowed by its queue, and known to its function."""
     queues: dict[str, Any] = {source["queue"]: {} for source in sources.values()}
     stack = generate(sources=sources, queues=queues)
     for queue in queues:
@@ -374,8 +404,8 @@ def test_any_mix_of_sources_feeds_its_lanes(sources: dict[str, Any]) -> None:
         assert sorted(allowed) == sorted(
             naming.logical_id(name, "SendNotifications") for name in mine
         )
-        assert {source.name for source in told(stack, worker).values()} == mine
-    announcers = [
+        assert {source.name for source in worker_sources(stack, worker).values()} == mine
+    senders = [
         *stack.resources_of_type("Events::Rule"),
         *[
             one
@@ -384,7 +414,7 @@ def test_any_mix_of_sources_feeds_its_lanes(sources: dict[str, Any]) -> None:
         ],
         *[one for one in stack.resources_of_type("S3::Bucket") if one.endswith("UploadBucket")],
     ]
-    assert len(announcers) == len(sources)
+    assert len(senders) == len(sources)
 
 
 def test_every_kind_holds_together(every: ResolvedTemplate) -> None:

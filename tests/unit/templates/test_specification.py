@@ -62,7 +62,8 @@ def test_the_shipped_file_states_the_defaults() -> None:
         ),
         ({"sources": {"default": {"prefixes": "a/"}}}, "sources.default.prefixes", "list"),
         ({"sources": {"default": {"prefixes": []}}}, "sources.default.prefixes", "at least 1"),
-        ({"sources": {"default": {"prefixes": [""]}}}, "sources.default.prefixes[0]", "empty"),
+        ({"sources": {"default": {"prefixes": ["", "a/"]}}}, "sources.default", "overlap"),
+        ({"sources": {"default": {"output_prefix": ""}}}, "sources.default.output_prefix", "'/'"),
         (
             {"sources": {"default": {"prefixes": ["a"]}}},
             "sources.default.prefixes[0]",
@@ -272,7 +273,7 @@ def test_a_default_source_may_be_absent() -> None:
     assert Specification().output_prefix("default") == ""
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_error_of_a_file_is_reported_at_once() -> None:
     content = {"network": {"availability_zones": 9}, "queues": {"default": {"batch_size": 0}}}
     with pytest.raises(SpecificationError) as caught:
         specification.parse(content, origin="mine.toml")
@@ -299,7 +300,7 @@ def test_the_last_try_comes_before_a_message_expires() -> None:
     )
 
 
-def test_a_suffix_without_letters_is_its_own_twin() -> None:
+def test_a_suffix_without_letters_is_notified_once() -> None:
     """Pitfall 11, pitfall 12: S3 refuses the same filter twice."""
     plan = specification.parse(
         {"sources": {"default": {"suffixes": [".001", ".jpg"]}}}, origin="mine.toml"
