@@ -21,7 +21,7 @@ Event = Generator[simpy.Event, Any, None]
 
 
 @dataclass
-class _Message:
+class _QueuedPicture:
     sent: float
     work: Work
     received: int = 0
@@ -68,7 +68,7 @@ class Simulation:
 
     max_pictures: int = MAX_PICTURES
 
-    _queue: deque[_Message] = field(default_factory=deque, init=False)
+    _queue: deque[_QueuedPicture] = field(default_factory=deque, init=False)
     _waiting: deque[simpy.Event] = field(default_factory=deque, init=False)
 
     @classmethod
@@ -152,9 +152,9 @@ class Simulation:
             if not drawn:
                 drawn = self._random.choices(service.works, service.shares, k=1000)
             self._arrived += 1
-            self._send(_Message(self._environment.now, drawn.pop()))
+            self._send(_QueuedPicture(self._environment.now, drawn.pop()))
 
-    def _send(self, message: _Message) -> None:
+    def _send(self, message: _QueuedPicture) -> None:
         self._queue.append(message)
         if self._waiting:
             self._waiting.popleft().succeed()
@@ -170,7 +170,7 @@ class Simulation:
         self._slots += 1
         self._environment.process(self._work())
 
-    def _receive(self) -> Generator[simpy.Event, Any, list[_Message]]:
+    def _receive(self) -> Generator[simpy.Event, Any, list[_QueuedPicture]]:
         clock, stack = self._environment, self.capacity.service.stack
         while not self._queue:
             woken = clock.event()
@@ -192,7 +192,7 @@ class Simulation:
     def _work(self) -> Event:
         clock, service = self._environment, self.capacity.service
         while True:
-            batch: list[_Message] = yield from self._receive()
+            batch: list[_QueuedPicture] = yield from self._receive()
             for message in batch:
                 if not message.received:
                     self._oldest = max(self._oldest, clock.now - message.sent)
@@ -215,7 +215,7 @@ class Simulation:
             demand.failure_rate > 0 and self._random.random() < demand.failure_rate
         )
 
-    def _return(self, message: _Message) -> None:
+    def _return(self, message: _QueuedPicture) -> None:
         """Delay a message as worker/retry.py does; without an SQS endpoint, as the queue does."""
         retries = self.capacity.retries
         if message.received >= retries.maximum:
@@ -225,7 +225,7 @@ class Simulation:
         seconds = self._random.randint(1, ceiling) if retries.has_back_off else ceiling
         self._environment.process(self._later(message, seconds))
 
-    def _later(self, message: _Message, seconds: float) -> Event:
+    def _later(self, message: _QueuedPicture, seconds: float) -> Event:
         yield self._environment.timeout(seconds)
         self._send(message)
 

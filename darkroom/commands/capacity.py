@@ -33,6 +33,7 @@ EXAMPLES = """
 @click.option(
     "--burst",
     type=BURST,
+    metavar="FACTORxDURATION",
     default="10x10min",
     show_default=True,
     help="How many times the rate, and for how long; 1x1s for none.",
@@ -140,6 +141,7 @@ EXAMPLES = """
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31),
+    metavar="N",
     default=1,
     show_default=True,
     help="Seed of the simulation.",

@@ -229,6 +229,15 @@ def test_the_lock_is_enough_for_every_target(runtime: str, architecture: str) ->
     assert len(found) == len(list(pinned)) > 5
 
 
+def test_a_requirement_that_is_not_locked_is_refused(worker: Path, tmp_path: Path) -> None:
+    """D1: nothing is built without what the worker imports; the error says how to lock."""
+    with (worker / "requirements.in").open("a") as file:
+        file.write("pypdf==5.1.0\n")
+    with pytest.raises(UserError, match=r"does not lock pypdf==5\.1\.0, .*`tox run -e lock`"):
+        build(output=tmp_path / "out", worker=worker)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_tampered_lock_is_refused(
     worker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
