@@ -56,8 +56,11 @@ class ResolvedTemplate:
     def active_resources(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield logical id and resource, as written, for each resource whose condition holds."""
         for title, resource in self.resources.items():
-            if "Condition" not in resource or self.condition(resource["Condition"]):
+            if self._is_active(resource):
                 yield title, resource
+
+    def _is_active(self, resource: Mapping[str, Any]) -> bool:
+        return "Condition" not in resource or self.condition(resource["Condition"])
 
     def resources_of_type(self, type_name: str) -> dict[str, dict[str, Any]]:
         """Return logical id to resolved properties, for the active resources of a type.
@@ -67,8 +70,8 @@ class ResolvedTemplate:
         """
         return {
             title: self.properties(title)
-            for title, resource in self.active_resources()
-            if resource["Type"] == f"AWS::{type_name}"
+            for title, resource in self.resources.items()
+            if resource["Type"] == f"AWS::{type_name}" and self._is_active(resource)
         }
 
     def properties(self, title: str) -> dict[str, Any]:
@@ -130,7 +133,9 @@ class ResolvedTemplate:
 
     def condition(self, name: str) -> bool:
         """Return whether the template's condition `name` holds."""
-        return self._holds(self.template["Conditions"][name])
+        if name not in self._conditions:
+            self._conditions[name] = self._holds(self.template["Conditions"][name])
+        return self._conditions[name]
 
     def broken_rules(self) -> list[str]:
         """Return the descriptions of the assertions that the parameter values break."""
@@ -158,6 +163,11 @@ class ResolvedTemplate:
     @cached_property
     def _resolved(self) -> dict[str, dict[str, Any]]:
         """Logical id to properties resolved so far."""
+        return {}
+
+    @cached_property
+    def _conditions(self) -> dict[str, bool]:
+        """Condition to whether it holds, for those evaluated so far."""
         return {}
 
     def _ref(self, name: str) -> Any:

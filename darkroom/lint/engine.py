@@ -59,7 +59,7 @@ def validate(
         values = {str(path): parameters.typed_values(known, pairs) for path, pairs in files.items()}
         found += check(template.content, values)
     if set(linters) - {"rules"}:
-        from darkroom.lint import external  # the rules alone start without cfn-lint's second
+        from darkroom.lint import external  # importing cfn-lint's checks takes a second
 
         for name, linter in external.LINTERS.items():
             if name in linters:
@@ -127,26 +127,26 @@ def scenarios(
     yield "", {}
     for name, values in files.items():
         yield name, dict(values)
-    parameters = content.get("Parameters", {})
+    compared = _compared(content)
     others: dict[str, Any] = {}
-    for name, value in _variations(content):
-        default = parameters[name].get("Default")
-        if str(value) != str(default):
+    for name, value in _variations(content, compared):
+        if str(value) != str(content["Parameters"][name].get("Default")):
             yield f"{name}={value}", {name: value}
-            if name in _compared(content):
+            if name in compared:
                 others[name] = value
     yield "every condition reversed", others
     yield "in China", {**others, **CHINA}
 
 
-def _variations(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _variations(
+    content: dict[str, Any], compared: Mapping[str, list[str]]
+) -> Iterator[tuple[str, Any]]:
     """Yield parameter and value: its bounds, and what the template compares it with."""
-    compared = _compared(content)
     for name, parameter in content.get("Parameters", {}).items():
         if name in compared:
-            given = parameter.get("AllowedValues")
-            # `<name>`: some value that is none of those it is compared with.
-            yield from ((name, value) for value in (given or [*compared[name], f"<{name}>"]))
+            # `<name>`: a value that differs from all that the template compares it with.
+            values = parameter.get("AllowedValues") or [*compared[name], f"<{name}>"]
+            yield from ((name, value) for value in values)
         elif parameter.get("Type") == "Number":
             yield from ((name, parameter[b]) for b in ("MinValue", "MaxValue") if b in parameter)
 

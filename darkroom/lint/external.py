@@ -127,7 +127,7 @@ def read_checkov(report: str, count: int) -> list[list[Finding]]:
                 linter=CHECKOV,
                 code=one["check_id"],
                 rule=one["check_id"],
-                severity="warning",  # only its paid service knows severities
+                severity="warning",  # only checkov's paid service reports severities
                 resource=one["resource"].rpartition(".")[2],
                 message=one["check_name"],
                 source=one.get("guideline") or "https://www.checkov.io/5.Policy%20Index/all.html",

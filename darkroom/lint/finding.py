@@ -1,4 +1,4 @@
-"""What a linter reports, whichever linter it is."""
+"""A finding of any linter."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Metrics as the services send them, and whether one belongs to a template."""
+"""CloudWatch metrics: which exist, and which belong to a template's resources."""
 
 import re
 from collections.abc import Iterator
@@ -55,7 +55,10 @@ def metric_problems(
     if namespace not in NAMESPACES:
         if namespace.startswith("AWS/") and re.search("sqs|lambda|sns", namespace, re.IGNORECASE):
             yield f"watches the namespace {namespace}, which does not exist"
-        for name, kind in NAMESPACES.values():  # the code's own metrics, by the function's name
+        for (
+            name,
+            kind,
+        ) in NAMESPACES.values():  # custom metrics, with the function's name as dimension
             if name in dimensions and dimensions[name] not in named(model, kind):
                 yield f"watches {metric} of {dimensions[name]}, which is the name of no {kind}"
         return
@@ -63,7 +66,7 @@ def metric_problems(
         yield f"watches {namespace} {metric}, which does not exist"
     name, kind = NAMESPACES[namespace]
     if name not in dimensions:
-        # SQS has no such sum; the others sum over the account, other stacks included.
+        # SQS has no such metric; the others sum over the account, including other stacks.
         yield f"watches {metric} without {name}"
         return
     value = dimensions[name]

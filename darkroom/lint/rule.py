@@ -1,4 +1,4 @@
-"""What a rule is: a function that yields problems, with its code, severity, reason and source."""
+"""A rule: a function that yields problems, with its code, severity, reason and source."""
 
 import inspect
 from collections.abc import Callable, Iterator

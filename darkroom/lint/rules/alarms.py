@@ -17,7 +17,7 @@ SQS_METRICS = (
 )
 
 
-# Levels, not counts: how much there is at a moment, or how long something took.
+# Metrics that are levels, not counts: a quantity at a moment, or a duration.
 LEVELS = {
     "ApproximateAgeOfOldestMessage",
     "ApproximateNumberOfMessagesDelayed",
@@ -29,7 +29,7 @@ LEVELS = {
     "UnreservedConcurrentExecutions",
 }
 SECONDS_OF_A_DAY = 24 * 3600
-FEWEST_WORDS = 4  # of a description that says something
+FEWEST_WORDS = 4  # a description with fewer is not an instruction
 
 
 def _watched(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:

@@ -410,7 +410,8 @@ def s3_notification_prefix(model: TemplateModel) -> Problems:
                 yield bucket, f"has a notification for {event} of *{suffix} without a prefix"
 
 
-# How long each kind must outlive the stack: data and what decrypts it always, others as stated.
+# Types that outlive the stack (data, and the keys that decrypt it), and types whose policies are
+# stated either way.
 KEPT = ("S3::Bucket", "KMS::Key", "DynamoDB::Table")
 STATED = ("SQS::Queue", "Logs::LogGroup")
 

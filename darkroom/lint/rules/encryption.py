@@ -22,7 +22,7 @@ AT_REST = (
     "Lambda::Function",
     "KinesisFirehose::DeliveryStream",
 )
-# What CloudWatch Logs does with a log group's key; its documentation asks for each, with a star.
+# What CloudWatch Logs does with a log group's key; its documentation lists each, with a `*`.
 LOG_ACTIONS = (
     "kms:Encrypt",
     "kms:Decrypt",
@@ -60,9 +60,9 @@ def kms_cmk_encryption(model: TemplateModel) -> Problems:
         if kind == "KinesisFirehose::DeliveryStream" and "KinesisStreamSourceConfiguration" in (
             resource.get("Properties", {})
         ):
-            continue  # the stream it reads encrypts
+            continue  # its source stream is encrypted
         if title in model.access_log_buckets():
-            continue  # S3 delivers access logs under its own key alone
+            continue  # S3 delivers access logs to buckets under SSE-S3 only
         value = kms_key_setting(kind, properties)
         if not value:
             yield title, "is not encrypted with a customer managed key"

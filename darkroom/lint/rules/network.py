@@ -20,14 +20,14 @@ from darkroom.lint.rules.endpoints import (
 PRIVATELINK = "https://docs.aws.amazon.com/vpc/latest/privatelink"
 VPC = "https://docs.aws.amazon.com/vpc/latest/userguide"
 LAMBDA_VPC = "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"
-# What a route has beside its target. The network's own range needs no route.
+# Properties of a route that are not its target. The VPC's own range needs no route.
 ROUTED = (
     "RouteTableId",
     "DestinationCidrBlock",
     "DestinationIpv6CidrBlock",
     "DestinationPrefixListId",
 )
-# Addresses that the internet can answer to; every IPv6 address is one.
+# Properties that give public addresses; every IPv6 address is public.
 PUBLIC = (
     "AmazonProvidedIpv6CidrBlock",
     "AssignIpv6AddressOnCreation",
@@ -37,7 +37,7 @@ PUBLIC = (
     "Ipv6Native",
     "MapPublicIpOnLaunch",
 )
-LOOPBACK = "127.0.0.1/32"  # the usual way to say "nowhere": no rule at all means everywhere
+LOOPBACK = "127.0.0.1/32"  # the usual egress rule for "nowhere": no rule means everywhere
 
 
 def _rules(model: TemplateModel, group: str, direction: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from darkroom.lint.rule import Problems, rule
 PRACTICES = "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html"
 DEPUTY = "https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html"
 
-# Actions for which AWS knows no resource, so that only `*` works.
+# Actions without resource types: only `*` works.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/
 WITHOUT_RESOURCE = (
     "cloudwatch:PutMetricData",
@@ -62,7 +62,7 @@ def _allows(statement: Statement) -> bool:
     return statement.get("Effect") == "Allow"
 
 
-def _said(statement: Statement) -> str:
+def _where(statement: Statement) -> str:
     return f"in the statement {statement['Sid']!r}" if "Sid" in statement else "in a statement"
 
 
@@ -96,9 +96,9 @@ def iam_statement_elements(model: TemplateModel) -> Problems:
                 needed.append(("Principal", "NotPrincipal"))
             for element, negation in needed:
                 if not one.get(element) and not one.get(negation):
-                    yield title, f"has no {element} {_said(one)}"
+                    yield title, f"has no {element} {_where(one)}"
             if one.get("Effect") not in ("Allow", "Deny"):
-                yield title, f"neither allows nor denies {_said(one)}"
+                yield title, f"neither allows nor denies {_where(one)}"
         for document in model.documents(title):
             if not document["Statement"]:
                 yield title, "has a policy without statements"
@@ -119,7 +119,7 @@ def iam_unconditional_deny(model: TemplateModel) -> Problems:
     for title, one in model.all_statements():
         names = [str(name) for group in one.get("Principal", {}).values() for name in group]
         if one["Effect"] == "Deny" and "*" in names and not condition_keys(one):
-            yield title, f"denies everyone {_said(one)}"
+            yield title, f"denies everyone {_where(one)}"
 
 
 @rule(
@@ -145,7 +145,10 @@ def iam_deny_admin_lockout(model: TemplateModel) -> Problems:
                     and condition_keys(one) & PLACE_KEYS
                     and applies(one, correction)
                 ):
-                    yield title, f"denies administrators {action} from elsewhere {_said(one)}"
+                    yield (
+                        title,
+                        f"denies administrators {action} from elsewhere {_where(one)}",
+                    )
 
 
 @rule(
@@ -165,10 +168,10 @@ def iam_wildcard_action(model: TemplateModel) -> Problems:
             continue
         for element in ("NotAction", "NotResource", "NotPrincipal"):
             if element in one:
-                yield title, f"allows by {element} {_said(one)}"
+                yield title, f"allows by {element} {_where(one)}"
         for action in one.get("Action", []):
             if "*" in str(action):
-                yield title, f"allows {action} {_said(one)}"
+                yield title, f"allows {action} {_where(one)}"
 
 
 @rule(
@@ -184,7 +187,7 @@ def iam_wildcard_resource(model: TemplateModel) -> Problems:
     A permission on everything reaches resources that the stack does not own.
     """
     for title, one in model.all_statements():
-        # In the policy of a key, a queue or a topic `*` is that one and nothing else.
+        # In the policy of a key, a queue or a topic, `*` is that resource.
         if (
             not _allows(one)
             or model.type_of(title)
@@ -203,15 +206,15 @@ def iam_wildcard_resource(model: TemplateModel) -> Problems:
             if not any(like(known, str(action), ignore_case=True) for known in WITHOUT_RESOURCE)
         ]
         if broad and needless:
-            yield title, f"allows {', '.join(needless)} on {broad[0]} {_said(one)}"
+            yield title, f"allows {', '.join(needless)} on {broad[0]} {_where(one)}"
 
 
 def _is_everything(resource: str) -> bool:
-    """Whether a resource is `*`, or an ARN whose part after service, region, account is."""
+    """Return whether a resource is `*`, or an ARN with `*` after service, Region and account."""
     if resource == "*" or not resource.startswith("arn:"):
         return resource == "*"
     parts = resource.split(":", 5)
-    # Only the account keeps arn:aws:ec2:eu-west-1:111122223333:*/* from being everything.
+    # arn:aws:ec2:eu-west-1:111122223333:*/* is limited by its account.
     return len(parts) == 6 and parts[5] in ("*", "*/*") and parts[4] in ("", "*")
 
 
@@ -251,7 +254,7 @@ def iam_public_principal(model: TemplateModel) -> Problems:
     for title, one in model.all_statements():
         names = [str(name) for group in one.get("Principal", {}).values() for name in group]
         if _allows(one) and "*" in names and not condition_keys(one) & CALLER_KEYS:
-            yield title, f"allows everyone {_said(one)}"
+            yield title, f"allows everyone {_where(one)}"
 
 
 @rule(
@@ -275,11 +278,14 @@ def iam_confused_deputy(model: TemplateModel) -> Problems:
         for service in _services(one) if _allows(one) else ():
             if model.type_of(title) == "KMS::Key" and service.startswith("logs."):
                 if "kms:encryptioncontext:aws:logs:arn" not in keys:
-                    yield title, f"lets {service} use the key for any log group {_said(one)}"
+                    yield (
+                        title,
+                        f"lets {service} use the key for any log group {_where(one)}",
+                    )
             elif model.type_of(title) == "KMS::Key" and service == "events.amazonaws.com":
-                continue  # it sends neither, see the next rule
+                continue  # it sends neither, see kms-eventbridge-condition
             elif not keys & SOURCE_KEYS and not any("encryptioncontext" in key for key in keys):
-                yield title, f"lets {service} act for anyone {_said(one)}"
+                yield title, f"lets {service} act for anyone {_where(one)}"
     for title, properties in model.resources_of_type("Lambda::Permission").items():
         service = str(properties.get("Principal", ""))
         if ".amazonaws.com" in service and not {"SourceArn", "SourceAccount"} & set(properties):
@@ -332,9 +338,9 @@ def iam_source_condition(model: TemplateModel) -> Problems:
                     if name in ("aws:sourceaccount", "aws:principalaccount"):
                         wrong = value != model.account
                     elif name == "aws:sourcearn" or name.startswith("kms:encryptioncontext"):
-                        # A bucket's ARN has no account; the rule of the queue's policy looks there.
+                        # A bucket's ARN has no account; sqs-policy-s3-source checks it.
                         wrong = value == "*" or ":*:*:" in value
                     else:
                         continue
                     if wrong:
-                        yield title, f"accepts {key} {value} {_said(one)}"
+                        yield title, f"accepts {key} {value} {_where(one)}"

@@ -19,11 +19,11 @@ PSEUDO = f"{CLOUDFORMATION}/pseudo-parameter-reference.html"
 LARGEST = 1_000_000
 RESOURCES, PARAMETERS, OUTPUTS = 500, 200, 200
 BUCKET_NAME = 63
-# The longest values of pseudo parameters. No Region has more than 15 characters today.
+# The longest values of pseudo parameters; `ap-northeast-1` has 14 characters.
 LONGEST = {"AWS::AccountId": 12, "AWS::Region": 15, "AWS::Partition": 10, "AWS::StackName": 128}
 # Types without a Region in their ARN; buckets have a rule of their own.
 GLOBAL = ("CloudWatch::Dashboard", "IAM::Role")
-# Characters of a policy, without white space.
+# Characters of a policy without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and the services' own.
 POLICY_LIMITS = {
     "IAM::Role": 10_240,
@@ -33,7 +33,7 @@ POLICY_LIMITS = {
     "KMS::Key": 32_768,
 }
 REGION = re.compile(r"\b(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d\b")
-# Where an account may stand: an ARN's fifth part, a queue's URL, or alone.
+# An account id: the fifth part of an ARN, in a queue's URL, or alone.
 ACCOUNT = re.compile(r"(?<![\w.])\d{12}(?![\w.])")
 
 
@@ -50,8 +50,8 @@ def cfn_template_size(model: TemplateModel) -> Problems:
 
     CloudFormation accepts 1 MB through S3, 500 resources, 200 parameters and 200 outputs.
     """
-    # Without white space: how small the template can be written. The 51,200 bytes that it takes
-    # directly are no limit: `aws cloudformation deploy --s3-bucket` goes through S3.
+    # Without white space: the smallest form of the template. The 51,200 bytes of a direct
+    # deployment are not a limit: `aws cloudformation deploy --s3-bucket` goes through S3.
     size = len(json.dumps(model.template, separators=(",", ":")).encode())
     if size > LARGEST:
         yield "template", f"is {size:,} bytes without white space; {LARGEST:,} are allowed"
