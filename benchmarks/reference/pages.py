@@ -18,10 +18,7 @@ ROOT = Path(__file__).parents[2]
 WIDTH = 88
 
 # Specifications that together have every parameter and output.
-EXAMPLES = (
-    ROOT / "params" / "pipeline.toml",
-    *sorted((ROOT / "params" / "examples").glob("*.toml")),
-)
+EXAMPLES = sorted((ROOT / "params" / "examples").glob("*.toml"))
 
 
 def pages() -> dict[str, str]:
@@ -145,7 +142,7 @@ def parameters() -> str:
     return "\n".join(
         [
             "# Parameters\n",
-            _generated("the templates of `params/pipeline.toml` and of `params/examples`"),
+            _generated("the templates of the default specification and of `params/examples`"),
             "What differs between environments is a CloudFormation parameter, set in a file such"
             " as [`params/prod.json`](../../params/prod.json). A queue or source with another name"
             " than `default` puts its name before its parameters': `BulkMemorySize`.\n",
@@ -162,7 +159,7 @@ def outputs() -> str:
     return "\n".join(
         [
             "# Outputs\n",
-            _generated("the templates of `params/pipeline.toml` and of `params/examples`"),
+            _generated("the templates of the default specification and of `params/examples`"),
             "`aws cloudformation describe-stacks --stack-name NAME` shows them.\n",
             *rows,
             "",
@@ -172,8 +169,9 @@ def outputs() -> str:
 
 def _union(section: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for path in EXAMPLES:
-        template = pipeline.build(specification.load(path)).to_dict()
+    defaults = specification.Specification()
+    for plan in (defaults, *map(specification.load, EXAMPLES)):
+        template = pipeline.build(plan).to_dict()
         for name, one in template.get(section, {}).items():
             found.setdefault(name, one)
     return found

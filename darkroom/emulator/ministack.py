@@ -170,8 +170,10 @@ class Emulator:
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread may, and only it receives them
         self._handlers = {number: signal.signal(number, _leave) for number in TERMINATION}
-        # A terminal sends SIGINT to the whole process group, and tox sends it once more.
-        self._handlers[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt_once)
+        self._handlers[signal.SIGINT] = signal.getsignal(signal.SIGINT)
+        if self._handlers[signal.SIGINT] != signal.SIG_IGN:  # a shell's background job ignores it
+            # A terminal sends SIGINT to the whole process group, and tox sends it once more.
+            signal.signal(signal.SIGINT, _interrupt_once)
 
     def _clean_up(self) -> None:
         for number in self._handlers:

@@ -12,6 +12,7 @@ from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from templates import pipeline, specification
 from tests.e2e.harness import Operator, Pipeline
+from tests.workload import MAKES_THUMBNAILS, REASON
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +25,8 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def package_parameters(emulator: Emulator) -> dict[str, str]:
+    if not MAKES_THUMBNAILS:
+        pytest.skip(REASON)
     package = deployment.package_for_this_host(ROOT / "build")
     return deployment.package_parameters(emulator, package)
 

@@ -19,6 +19,7 @@ import pytest
 
 from darkroom.emulator.processing import STALL_SECONDS
 from tests.e2e import pictures
+from tests.workload import thumbnails_only
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +87,7 @@ def leftovers(tmp_path: Path) -> list[str]:
     return found
 
 
+@thumbnails_only
 def test_pictures_become_a_gallery_and_nothing_else_is_touched(tmp_path: Path, trap: Trap) -> None:
     """D5, S7: odd names and odd files in, a page out; the caller's own AWS is never touched."""
     album = tmp_path / "my album"
@@ -176,6 +178,7 @@ endpoints = "existing"
 """
 
 
+@thumbnails_only
 def test_any_specification_runs(tmp_path: Path) -> None:
     """D5, T5: each picture through every source that matches it, in the source's own envelope."""
     (tmp_path / "plan.toml").write_text(PLAN)
@@ -284,6 +287,7 @@ def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
+@thumbnails_only
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux's unshare")
 def test_no_network_is_needed(tmp_path: Path) -> None:
     """D5: once the packages are there, the sample photographs need nothing but loopback."""
@@ -306,6 +310,7 @@ def test_no_network_is_needed(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
+@thumbnails_only
 @pytest.mark.parametrize(
     ("signal_number", "moment"),
     [
@@ -345,6 +350,7 @@ def test_interrupted_it_leaves_nothing(
     assert leftovers(tmp_path) == []
 
 
+@thumbnails_only
 def test_kept_it_can_be_used_as_it_says(tmp_path: Path) -> None:
     """D5: the printed exports are enough for the AWS CLI to send another picture through."""
     process = subprocess.Popen(

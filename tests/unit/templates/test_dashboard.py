@@ -13,9 +13,11 @@ from darkroom.cloudformation import dashboards
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from templates.dashboard import NAMESPACE, add_dashboard
 from tests.unit.templates.conftest import generate
+from worker import imaging, storage
 from worker.metrics import Metrics
-from worker.process import REASONS
 from worker.results import Result
+
+REASONS = (*storage.REASONS, *imaging.REASONS)
 
 PLACES = [
     ("aws", "eu-west-1", "amazonaws.com"),

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from worker import process
+from worker import imaging, storage
 from worker.metrics import Metrics
 from worker.results import Result
 
 FUNCTION = {"AWS_LAMBDA_FUNCTION_NAME": "darkroom-worker"}
+ALL_REASONS = (*storage.REASONS, *imaging.REASONS)
 REASONS = ("corrupt", "empty", "not_an_image", "too_many_pixels")
 SUCCEEDED = Result("succeeded", "", output_count=6, bytes_out=1_000)
 SUPERSEDED = Result("superseded", "")
@@ -106,8 +107,8 @@ def test_a_metric_has_its_name_and_unit() -> None:
 
 def test_the_document_lists_every_metric_and_its_unit() -> None:
     """O3, C1: a table that is true, with every reason for a rejection."""
-    metrics = Metrics(reasons=process.REASONS)
-    for reason in (*process.REASONS, "not_listed"):
+    metrics = Metrics(reasons=ALL_REASONS)
+    for reason in (*ALL_REASONS, "not_listed"):
         metrics.record(rejected(reason))
     metrics.record(replace(SUCCEEDED, processing_ms=1), event_time=datetime.now(UTC).isoformat())
     (directive,) = sent(metrics)["_aws"]["CloudWatchMetrics"]

@@ -7,6 +7,7 @@ import io
 import pytest
 from PIL import Image
 
+from tests.workload import thumbnails_only
 from worker.imaging.memory import Memory
 from worker.process import REASONS, process
 from worker.results import Rejection
@@ -15,6 +16,7 @@ from worker.settings import Source, Variants
 SOURCE = Source("default", Variants((40, 10), {"jpeg": 85, "webp": 80}, 10_000), "no-cache")
 
 
+@thumbnails_only
 def test_an_image_becomes_its_thumbnails() -> None:
     """P1: those of its source's variants."""
     body = io.BytesIO()
@@ -25,6 +27,7 @@ def test_an_image_becomes_its_thumbnails() -> None:
     assert Image.open(io.BytesIO(outputs["w40.webp"].body)).size == (40, 20)
 
 
+@thumbnails_only
 def test_junk_is_rejected_for_a_reason_that_has_a_metric() -> None:
     """P5, O3: a reason that is listed."""
     with pytest.raises(Rejection) as rejected:

@@ -10,10 +10,11 @@ from tests.unit.darkroom.capacity.conftest import estimate
 from tests.unit.templates.conftest import generate
 
 PARAMS = Path(__file__).parents[4] / "params"
+DEFAULTS = Path(__file__).with_name("defaults.toml")
 
 
 def read(*files: str, **overrides: int | str) -> stack.StackFigures:
-    return stack.read(PARAMS / "pipeline.toml", [PARAMS / name for name in files], overrides)
+    return stack.read(DEFAULTS, [PARAMS / name for name in files], overrides)
 
 
 def test_the_parameter_file_decides_what_costs() -> None:
@@ -87,7 +88,7 @@ def test_a_wrong_parameter_file_is_refused(content: str, message: str, tmp_path:
     path = tmp_path / "mine.json"
     path.write_text(content)
     with pytest.raises(UsageError, match=message) as caught:
-        stack.read(PARAMS / "pipeline.toml", [path], {})
+        stack.read(DEFAULTS, [path], {})
     assert str(path) in str(caught.value)
 
 
