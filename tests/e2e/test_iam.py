@@ -77,7 +77,7 @@ def recorder(running: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rec
     recorded = Recorder(
         {running.uploads: "<UploadBucket.Arn>", running.thumbnail_bucket: "<ThumbnailBucket.Arn>"}
     )
-    session = botocore.session.Session()
+    session: Any = botocore.session.Session()
     session.register("provide-client-params.*.*", recorded.before)
     session.register("after-call.*.*", recorded.after)
     monkeypatch.setattr(botocore.session, "get_session", lambda: session)

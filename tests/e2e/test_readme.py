@@ -84,8 +84,10 @@ def test_the_deployment_works_as_typed(
         call = f'exec "{sys.executable}" {f"-m {module} " if module else ""}"$@"'
         (programs / name).write_text(f"#!/bin/sh\n{call}\n")
         (programs / name).chmod(0o755)
+    bash, script = shutil.which("bash"), "\n".join(map(adapted, lines()))
+    assert bash
     done = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", "\n".join(map(adapted, lines()))],
+        [bash, "-euxo", "pipefail", "-c", script],
         cwd=checkout,
         env={
             **emulator.environment,
@@ -101,4 +103,4 @@ def test_the_deployment_works_as_typed(
     assert made >= {"w1200", "w1200.webp", "w400", "w128"}
     written = json.loads((checkout / "build" / "dev.json").read_text())
     assert f"CodeKey={package_parameters['CodeKey']}" in written
-    assert deployment.EMBEDDED_PARAMETERS.keys() <= {one.split("=")[0] for one in written}
+    assert deployment.EMULATOR_PARAMETERS.keys() <= {one.split("=")[0] for one in written}

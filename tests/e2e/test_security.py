@@ -1,4 +1,4 @@
-"""Who is refused: plain HTTP, strangers, other keys, and the worker beyond its few rights."""
+"""Who is refused: plain HTTP, externals, other keys, and the worker beyond its few rights."""
 
 import io
 import json
@@ -82,8 +82,9 @@ def test_plain_http_is_refused(
     """S2: bucket and queue policies refuse it to everybody; over TLS the same calls pass."""
     emulator = running.emulator
     origin = emulator.url if scheme == "https" else emulator.plain_url
+    session: Any = botocore.session.get_session()
     s3, sqs = (
-        botocore.session.get_session().create_client(
+        session.create_client(
             service,
             region_name=emulator.region,
             endpoint_url=origin,
@@ -135,10 +136,11 @@ def test_other_encryption_is_refused(running: Pipeline, administrator: dict[str,
 
 
 @pytest.mark.parametrize("who", ["anonymous", "another account"])
-def test_strangers_are_refused(running: Pipeline, upload: str, who: str) -> None:
+def test_externals_are_refused(running: Pipeline, upload: str, who: str) -> None:
     """S1, S2: nobody from outside the account reads, writes or lists."""
     if who == "anonymous":
-        stranger = botocore.session.get_session().create_client(
+        session: Any = botocore.session.get_session()
+        external = session.create_client(
             "s3",
             region_name=running.emulator.region,
             endpoint_url=running.emulator.url,
@@ -146,12 +148,12 @@ def test_strangers_are_refused(running: Pipeline, upload: str, who: str) -> None
             config=Config(signature_version=UNSIGNED, proxies={}, s3={"addressing_style": "path"}),
         )
     else:
-        stranger = running.emulator.client("s3", credentials=OTHER_ACCOUNT)
+        external = running.emulator.client("s3", credentials=OTHER_ACCOUNT)
     for bucket in (running.uploads, running.thumbnail_bucket):
         for call in (
-            lambda bucket=bucket: stranger.get_object(Bucket=bucket, Key=upload),
-            lambda bucket=bucket: stranger.put_object(Bucket=bucket, Key=upload, Body=b""),
-            lambda bucket=bucket: stranger.list_objects_v2(Bucket=bucket),
+            lambda bucket=bucket: external.get_object(Bucket=bucket, Key=upload),
+            lambda bucket=bucket: external.put_object(Bucket=bucket, Key=upload, Body=b""),
+            lambda bucket=bucket: external.list_objects_v2(Bucket=bucket),
         ):
             assert refused(call) == "AccessDenied"
 

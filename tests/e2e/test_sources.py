@@ -34,7 +34,12 @@ PLAN = {
             "variants": "small",
             "propagate_deletes": True,
         },
-        "partner": {"type": "sns", "queue": "bulk", "variants": "small", "output_prefix": "theirs/"},
+        "partner": {
+            "type": "sns",
+            "queue": "bulk",
+            "variants": "small",
+            "output_prefix": "theirs/",
+        },
         "wire": {"type": "sns", "raw_message_delivery": True},
     },
     "queues": {"default": {}, "bulk": {"max_receive_count": 2}},
