@@ -47,8 +47,8 @@ LOG_ACTIONS = (
 def kms_cmk_encryption(model: TemplateModel) -> Problems:
     """Data at rest is encrypted with a customer managed key.
 
-    AWS managed keys cannot be used by S3 to send to a queue, cannot be revoked, and have no
-    policy of yours.
+    AWS managed keys cannot be used by S3 to send to a queue, cannot be revoked, and have a
+    key policy that you cannot change.
     """
     for title, resource in model.active_resources():
         kind = model.type_of(title)

@@ -99,7 +99,7 @@ def iam_policy_size(model: TemplateModel) -> Problems:
     pitfalls=(52,),
 )
 def cfn_unique_names(model: TemplateModel) -> Problems:
-    """Resource names differ by model.
+    """Resource names differ by stack.
 
     Two stacks in one account and Region cannot use the same name.
     """
