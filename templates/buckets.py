@@ -199,7 +199,7 @@ def _notifications(source: Source, queues: QueuePair) -> NotificationConfigurati
     )
 
 
-def _filter(**texts: str) -> dict[str, Filter]:
+def _filter(**texts: str) -> dict[str, Any]:
     """Return the filter of a notification, without the rules whose text is empty."""
     rules = [Rules(Name=name, Value=text) for name, text in texts.items() if text]
     return {"Filter": Filter(S3Key=S3Key(Rules=rules))} if rules else {}

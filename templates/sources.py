@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import awacs.kms as kms
 import awacs.s3 as s3
@@ -187,6 +188,9 @@ def _resolved(
 def _add_rule(
     template: Template, name: str, source: Source, external: ExternalBucket, queues: QueuePair
 ) -> None:
+    more: dict[str, Any] = {}
+    if source.takes_whole_bucket:
+        more["Metadata"] = suppress(**{"events-pattern-scope": WHOLE_BUCKET})
     template.add_resource(
         Rule(
             naming.logical_id(name, "NotificationRule"),
@@ -204,11 +208,7 @@ def _add_rule(
                 )
             ],
             DependsOn=queues.policy_ids,
-            **(
-                {"Metadata": suppress(**{"events-pattern-scope": WHOLE_BUCKET})}
-                if source.takes_whole_bucket
-                else {}
-            ),
+            **more,
         )
     )
 

@@ -62,22 +62,12 @@ def test_plaintext_is_refused_to_everybody() -> None:
 
 def test_the_size_of_a_policy_is_that_of_its_shortest_form() -> None:
     """Pitfall 31: what is refused for its size cannot be deployed with any name or parameter."""
-    statement: dict[str, Any] = {
-        "Resource": [policies.SHORTEST_ARN, f"{policies.SHORTEST_ARN}/a/*"]
-    }
-    optional = If("Traced", {"Sid": "Long"}, If("Never", {}, NoValue))
+    arn = GetAtt("Bucket", "Arn")
+    objects = policies.within(arn, "a/*")
     document = policies.document(
-        If(
-            "Always",
-            {
-                "Resource": [
-                    GetAtt("Bucket", "Arn"),
-                    policies.within(GetAtt("Bucket", "Arn"), "a/*"),
-                ]
-            },
-            {"Resource": 200 * "x"},
-        ),
-        optional,
+        If("Always", {"Resource": [arn, objects]}, {"Resource": 200 * "x"}),
+        If("Traced", {"Sid": "Long"}, If("Never", {}, NoValue)),
     )
+    statement = {"Resource": [policies.SHORTEST_ARN, f"{policies.SHORTEST_ARN}/a/*"]}
     expected = {"Version": "2012-10-17", "Statement": [statement, {}]}
     assert policies.min_characters(document) == len(json.dumps(expected, separators=(",", ":")))
