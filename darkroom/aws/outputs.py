@@ -1,6 +1,8 @@
 """Which objects have outputs already, found in one pass over the listings of both buckets."""
 
+import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -22,13 +24,25 @@ def output_names(variants: Variants) -> dict[str, int]:
     }
 
 
+def is_thumbnail_name(name: str) -> bool:
+    """Return whether `keys.output_name` could give this name, for these variants or former ones."""
+    return re.fullmatch(r"w\d+(\.\w+)?", name) is not None
+
+
+def output_count(metadata: Mapping[str, str]) -> int | None:
+    """Return how many outputs belong to an object, as each of them says; None if it does not."""
+    text = metadata.get("outputs", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
 @dataclass
 class ProcessedObjects:
-    """Finds, for objects in the order of their keys, whether thumbnails or a rejection exist.
+    """Finds, for objects in the order of their keys, whether outputs or a rejection exist.
 
     A listing has names and times only: outputs younger than the upload count as its own. With
-    `verify_versions`, a HEAD request per object confirms it. In doubt the answer is no: the object
-    is sent again, and the worker keeps existing outputs.
+    `verify_versions`, a HEAD request per object confirms it. Outputs of another workload than
+    thumbnails need one in any case. In doubt the answer is no: the object is sent again, and the
+    worker keeps existing outputs.
     """
 
     s3: "S3Client"
@@ -53,11 +67,17 @@ class ProcessedObjects:
         record = keys.rejection_key(key, self.source.output_prefix)
         if self._records.is_younger(record, existing.modified, following):
             return self._is_of(record, existing)
-        outputs = sorted(output_names(self.source.variants))
-        names = [keys.output_key(key, name, self.source.output_prefix) for name in outputs]
-        return all(
-            self._outputs.is_younger(name, existing.modified, following) for name in names
-        ) and self._is_of(names[0], existing)
+        prefix = keys.output_key_prefix(key, self.source.output_prefix)
+        found = self._outputs.names_below(prefix, existing.modified, following)
+        if all(map(is_thumbnail_name, found)):
+            expected = output_names(self.source.variants)
+            return expected.keys() <= set(found) and self._is_of(prefix + min(expected), existing)
+        # Another workload's names: only the outputs' metadata say how many belong together.
+        stored = storage.head(self.s3, self.bucket, prefix + found[0])
+        count = output_count(stored.metadata) if stored else None
+        return (
+            count is not None and len(found) >= count and self._is_of(prefix + found[0], existing)
+        )
 
     def _is_of(self, key: str, existing: ExistingObject) -> bool:
         if not self.verify_versions:
@@ -92,6 +112,37 @@ class _Cursor:
             self._page.popleft()
         # Times have a resolution of one second: within the same one, either may have been first.
         return bool(self._page) and self._page[0][0] == key and self._page[0][1] > moment
+
+    def names_below(self, prefix: str, moment: datetime, following: str | None) -> list[str]:
+        """Return what follows `prefix`, which ends in `/`, in the keys written after `moment`.
+
+        Keys with another `/` behind it belong to another object. The cursor stops before the keys
+        that sort after `following`: the outputs of the next object are among those.
+        """
+        limit = None if following is None else self.base + following
+        found: list[str] = []
+        if limit is not None and prefix > limit:
+            return found
+        while key := self._next(prefix):
+            if not key.startswith(prefix) or (limit is not None and key > limit):
+                break
+            _, written = self._page.popleft()
+            name = key.removeprefix(prefix)
+            if "/" not in name and written > moment:
+                found.append(name)
+        return found
+
+    def _next(self, start: str) -> str | None:
+        """Return the next key that is not before `start`; None at the end of the listing."""
+        while not self._ended and start > self._last:
+            self._page.clear()
+            self._read_page(start)
+        while True:
+            while self._page and self._page[0][0] < start:
+                self._page.popleft()
+            if self._page or self._ended:
+                return self._page[0][0] if self._page else None
+            self._read_page(start)
 
     def _read_page(self, key: str) -> None:
         """Read the page that contains `key`, or the place where it would be."""

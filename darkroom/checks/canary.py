@@ -1,6 +1,7 @@
 """A picture sent through a deployed stack: uploaded, awaited, inspected and deleted."""
 
 import io
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ from PIL import Image
 
 from darkroom.aws.errors import error_code, is_not_found
 from darkroom.aws.objects import delete_versions
-from darkroom.aws.outputs import output_names
+from darkroom.aws.outputs import is_thumbnail_name, output_count, output_names
 from darkroom.aws.queues import DeployedSource
 from darkroom.checks.framework import Finding, failed, passed, warned
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
-from worker import keys
+from templates.specification import Source
+from worker import keys, storage
 from worker.imaging import geometry
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 SIZE = (2000, 1250)
 """Width and height in pixels."""
+
+PICTURE_SUFFIXES: tuple[str, ...] = Source().suffixes
 
 PAUSE_SECONDS = 0.5
 
@@ -71,10 +75,11 @@ class Canary:
             missing = {one for one in missing if not self._exists(one, version)}
             seconds = time.monotonic() - began
             if missing and self._exists(rejection, version):
-                record = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=rejection)
-                return failed(
-                    f"the canary was rejected: {record['Body'].read().decode().strip()}",
-                    "docs/runbook.md, rejections",
+                return self._rejected(rejection, seconds)
+            if missing and (found := self._other_outputs(key, version)):
+                return passed(
+                    f"a file in {self.source.bucket} became {plural(len(found), 'output')}"
+                    f" in {seconds:.1f} s: {', '.join(found)}"
                 )
             if missing and seconds > self.timeout:
                 return failed(
@@ -101,6 +106,31 @@ class Canary:
             f"a picture in {self.source.bucket} became {plural(len(expected), 'correct thumbnail')}"
             f" in {seconds:.1f} s"
         )
+
+    def _rejected(self, rejection: str, seconds: float) -> Finding:
+        """Return a failure, unless this is a workload that does not process pictures."""
+        record = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=rejection)
+        text = record["Body"].read().decode().strip()
+        takes_pictures = set(self.source.suffixes) & set(PICTURE_SUFFIXES)
+        reason = json.loads(text).get("reason")
+        if takes_pictures or reason in storage.REASONS:
+            return failed(f"the canary was rejected: {text}", "docs/runbook.md, rejections")
+        return passed(
+            f"a picture in {self.source.bucket} was rejected as {reason} in {seconds:.1f} s, as"
+            " another workload than thumbnails does"
+        )
+
+    def _other_outputs(self, key: str, version: str | None) -> list[str]:
+        """Return the names of another workload's outputs, once all are there."""
+        prefix = keys.output_key_prefix(key, self.source.settings.output_prefix)
+        listed = self.s3.list_objects_v2(Bucket=self.thumbnail_bucket, Prefix=prefix, Delimiter="/")
+        names = [item["Key"].removeprefix(prefix) for item in listed.get("Contents", ())]
+        if not names or all(map(is_thumbnail_name, names)):
+            return []
+        head = self.s3.head_object(Bucket=self.thumbnail_bucket, Key=prefix + names[0])
+        count = output_count(head["Metadata"])
+        whole = count is not None and len(names) >= count
+        return names if whole and self._exists(prefix + names[0], version) else []
 
     def _exists(self, key: str, version: str | None) -> bool:
         try:

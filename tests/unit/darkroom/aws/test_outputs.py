@@ -37,6 +37,10 @@ class Listing:
         page = [{"Key": key, "LastModified": self.objects[key]} for key in found[:3]]
         return {"Contents": page, "IsTruncated": len(found) > 3}
 
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        assert Bucket == "thumbnails"
+        return {"ETag": "e", "Metadata": {"outputs": "2"} if Key in self.objects else {}}
+
 
 def existing(key: str) -> ExistingObject:
     return ExistingObject(SourceObject(bucket="b", key=key), PUT, key)
@@ -107,3 +111,29 @@ def test_a_doubtful_object_does_not_affect_others() -> None:
     for key in uploads:
         objects |= done(key)
     assert [key for key, yes in contained(Listing(objects), uploads).items() if not yes] == ["a"]
+
+
+def test_another_workload_says_itself_how_many_outputs_belong_together() -> None:
+    """D6, T1: by the outputs' metadata, whatever their names; half of them are not processed."""
+    later = PUT + timedelta(seconds=1)
+    objects = {
+        keys.output_key(key, name, "scans/"): written
+        for key, name, written in (
+            ("a.txt", "stats.json", later),
+            ("a.txt", "words.csv", later),
+            ("b.txt", "stats.json", later),
+            ("c.txt", "stats.json", later),
+            ("c.txt", "words.csv", PUT),
+            ("d.txt", "stats.json", later),
+            ("d.txt", "words.csv", later),
+            ("d.txt/e", "stats.json", later),
+        )
+    }
+    found = contained(Listing(objects), ["a.txt", "b.txt", "c.txt", "d.txt"])
+    assert [key for key, yes in found.items() if yes] == ["a.txt", "d.txt"]
+
+
+def test_thumbnails_of_former_variants_are_not_those_of_todays() -> None:
+    """D6: after a width was added, backfill makes it: the old outputs' own number is no proof."""
+    written = dict(list(done("a.jpg").items())[:2])
+    assert contained(Listing(written), ["a.jpg"]) == {"a.jpg": False}

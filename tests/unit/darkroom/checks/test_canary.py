@@ -1,9 +1,12 @@
 """What a canary leaves where the caller may upload but not delete."""
 
+import io
+import json
 from typing import Any
 
 import botocore.session
 import pytest
+from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from darkroom.aws.queues import DeployedQueue, DeployedSource
@@ -14,15 +17,23 @@ from worker.settings import Source, Variants
 KEY = "uploads/canary-1.jpg"
 
 
-def test_what_may_not_be_deleted_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """D4: S3 refuses single versions in a response that is not an error, and listings with one."""
+def client(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    s3: Any = botocore.session.Session().create_client("s3", region_name="eu-west-1")
+    return botocore.session.Session().create_client("s3", region_name="eu-west-1")
+
+
+def canary(s3: Any, *suffixes: str) -> Canary:
     variants = Variants(widths=(128,), formats={"jpeg": 85}, max_pixels=1)
     source = Source(name="default", variants=variants, cache_control="no-store")
     queue = DeployedQueue("default", "https://work", "https://dead", "worker")
-    uploads = DeployedSource("uploads", source, queue, ("uploads/",), (".jpg",))
+    uploads = DeployedSource("uploads", source, queue, ("uploads/",), suffixes)
+    return Canary(s3, uploads, "thumbnails", "stack", 1.0, Progress())
+
+
+def test_what_may_not_be_deleted_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D4: S3 refuses single versions in a response that is not an error, and listings with one."""
+    s3 = client(monkeypatch)
     version = {"Key": KEY, "VersionId": "v", "Size": 1}
     with Stubber(s3) as stubber:
         stubber.add_response("list_object_versions", {"IsTruncated": False, "Versions": [version]})
@@ -32,6 +43,41 @@ def test_what_may_not_be_deleted_is_reported(monkeypatch: pytest.MonkeyPatch) ->
         )
         stubber.add_client_error("list_object_versions", "AccessDenied", http_status_code=403)
         stubber.add_response("list_object_versions", {"IsTruncated": False})
-        left = Canary(s3, uploads, "thumbnails", "stack", 1.0, Progress())._delete(KEY)
+        left = canary(s3, ".jpg")._delete(KEY)
     assert f"s3://uploads/{KEY}: no" in left
     assert f"s3://thumbnails/thumbnails/{KEY}/ (AccessDenied)" in left
+
+
+def test_another_workloads_outputs_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D4, T1: all that belong together, by their metadata, whatever their names."""
+    s3 = client(monkeypatch)
+    prefix = f"thumbnails/{KEY}/"
+
+    def found(*names: str, count: str = "2") -> list[str]:
+        with Stubber(s3) as stubber:
+            listed = [{"Key": prefix + name} for name in names]
+            stubber.add_response("list_objects_v2", {"Contents": listed})
+            head = {"Metadata": {"outputs": count, "source-version": "v"}}
+            stubber.add_response("head_object", head)
+            stubber.add_response("head_object", head)
+            return canary(s3, ".jpg")._other_outputs(KEY, "v")
+
+    assert found("stats.json", "words.csv") == ["stats.json", "words.csv"]
+    assert found("stats.json") == []
+    assert found("w128", "w64") == [], "thumbnails are checked by their names and sizes"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "reason", "verdict"),
+    [(".jpg", "not_an_image", "fail"), (".txt", "not_text", "pass"), (".txt", "empty", "fail")],
+)
+def test_a_rejected_picture_is_right_where_pictures_are_not_processed(
+    monkeypatch: pytest.MonkeyPatch, suffix: str, reason: str, verdict: str
+) -> None:
+    """D4, T1: it went all the way; a word count rejects pictures."""
+    s3 = client(monkeypatch)
+    body = json.dumps({"reason": reason}).encode()
+    with Stubber(s3) as stubber:
+        stream = StreamingBody(io.BytesIO(body), len(body))
+        stubber.add_response("get_object", {"Body": stream})
+        assert canary(s3, suffix)._rejected("rejected/x.json", 1.0).verdict == verdict
