@@ -1,1 +1,1 @@
-"""The stack as code: one module a part, wired together in `templates.pipeline`."""
+"""The stack as code: one module per part, combined in `templates.pipeline`."""

@@ -10,10 +10,10 @@ from darkroom.cloudformation.policy_documents import as_list
 from darkroom.iam.evaluator import allowed, like
 from darkroom.iam.expectations.requests import by_service
 from darkroom.lint.rule import Problems, rule
+from templates.limits import MAX_EVENT_PATTERN_CHARACTERS
 
 EVENTBRIDGE = "https://docs.aws.amazon.com/eventbridge/latest/userguide"
 SNS = "https://docs.aws.amazon.com/sns/latest/dg"
-LONGEST_PATTERN = 2048
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,12 @@ def events_pattern_scope(model: TemplateModel) -> Problems:
         ):
             if not named:
                 yield title, f"matches every {what}"
-        if len(text := json.dumps(pattern)) > LONGEST_PATTERN:
-            yield title, f"has a pattern of {len(text)} characters; {LONGEST_PATTERN} are allowed"
+        if len(text := json.dumps(pattern)) > MAX_EVENT_PATTERN_CHARACTERS:
+            yield (
+                title,
+                f"has a pattern of {len(text)} characters;"
+                f" {MAX_EVENT_PATTERN_CHARACTERS} are allowed",
+            )
 
 
 @rule(

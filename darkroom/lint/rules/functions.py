@@ -8,6 +8,7 @@ from darkroom.cloudformation.policy_documents import Statement, as_list
 from darkroom.iam.evaluator import Request, applies, like
 from darkroom.lint.access import not_allowed
 from darkroom.lint.rule import Problems, rule
+from templates.limits import MAX_ENVIRONMENT_BYTES
 
 VPC = "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"
 LOGS = "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html"
@@ -29,7 +30,6 @@ INTERFACES = (
 SEND_TRACES = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
 POLLING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 SECRET = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
-ENVIRONMENT_LIMIT = 4096
 
 
 def _with_roles(model: TemplateModel) -> Iterator[tuple[str, str]]:
@@ -378,7 +378,7 @@ def lambda_environment_size(model: TemplateModel) -> Problems:
     for function, properties in model.resources_of_type("Lambda::Function").items():
         variables = properties.get("Environment", {}).get("Variables", {})
         size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
-        if size > ENVIRONMENT_LIMIT:
+        if size > MAX_ENVIRONMENT_BYTES:
             yield function, f"has {size} bytes of environment variables"
 
 

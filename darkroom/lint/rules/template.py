@@ -10,15 +10,13 @@ from darkroom.cloudformation.parameters import max_length, violation
 from darkroom.cloudformation.references import references
 from darkroom.cloudformation.resource_types import resource_type
 from darkroom.lint.rule import Problems, rule
+from templates import limits
 
 CLOUDFORMATION = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
 QUOTAS = f"{CLOUDFORMATION}/cloudformation-limits.html"
 NAMING = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"
 PSEUDO = f"{CLOUDFORMATION}/pseudo-parameter-reference.html"
 
-LARGEST = 1_000_000
-RESOURCES, PARAMETERS, OUTPUTS = 500, 200, 200
-BUCKET_NAME = 63
 # The longest values of pseudo parameters; `ap-northeast-1` has 14 characters.
 LONGEST = {"AWS::AccountId": 12, "AWS::Region": 15, "AWS::Partition": 10, "AWS::StackName": 128}
 # Types without a Region in their ARN; buckets have a rule of their own.
@@ -26,7 +24,7 @@ GLOBAL = ("CloudWatch::Dashboard", "IAM::Role")
 # Characters of a policy without white space.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and the services' own.
 POLICY_LIMITS = {
-    "IAM::Role": 10_240,
+    "IAM::Role": limits.MAX_ROLE_POLICY_CHARACTERS,
     "S3::BucketPolicy": 20_480,
     "EC2::VPCEndpoint": 20_480,
     "SNS::TopicPolicy": 30_720,
@@ -53,12 +51,15 @@ def cfn_template_size(model: TemplateModel) -> Problems:
     # Without white space: the smallest form of the template. The 51,200 bytes of a direct
     # deployment are not a limit: `aws cloudformation deploy --s3-bucket` goes through S3.
     size = len(json.dumps(model.template, separators=(",", ":")).encode())
-    if size > LARGEST:
-        yield "template", f"is {size:,} bytes without white space; {LARGEST:,} are allowed"
+    if size > limits.MAX_TEMPLATE_BYTES:
+        yield (
+            "template",
+            f"is {size:,} bytes without white space; {limits.MAX_TEMPLATE_BYTES:,} are allowed",
+        )
     for section, limit in (
-        ("Resources", RESOURCES),
-        ("Parameters", PARAMETERS),
-        ("Outputs", OUTPUTS),
+        ("Resources", limits.MAX_RESOURCES),
+        ("Parameters", limits.MAX_PARAMETERS),
+        ("Outputs", limits.MAX_OUTPUTS),
     ):
         if (count := len(model.template.get(section, {}))) > limit:
             yield "template", f"has {count} {section.lower()}; {limit} are allowed"
@@ -170,8 +171,12 @@ def s3_bucket_name(model: TemplateModel) -> Problems:
         elif None in lengths:
             unbounded = [part for part, length in zip(parts, lengths, strict=True) if not length]
             yield title, f"has a name as long as {', '.join(unbounded)}, which has no MaxLength"
-        elif (most := fixed + sum(filter(None, lengths))) > BUCKET_NAME:
-            yield title, f"has a name of up to {most} characters; {BUCKET_NAME} are allowed"
+        elif (most := fixed + sum(filter(None, lengths))) > limits.MAX_BUCKET_NAME_CHARACTERS:
+            yield (
+                title,
+                f"has a name of up to {most} characters;"
+                f" {limits.MAX_BUCKET_NAME_CHARACTERS} are allowed",
+            )
         for part in parts:
             parameter = model.parameters.get(part)
             if parameter and any(not violation(parameter, bad) for bad in ("Aa", "a_b", "AAA")):
