@@ -1,7 +1,7 @@
 """Runs the linters over a template and its parameter files."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,12 @@ def validate(
     )
 
 
-def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield what our rules find, each problem once, with the first values that show it.
+def check(
+    content: dict[str, Any],
+    files: Mapping[str, Mapping[str, Any]],
+    rules: Collection[Rule] = tuple(RULES.values()),
+) -> Iterator[Finding]:
+    """Yield what the rules find, each problem once, with the first values that show it.
 
     `files` are the values of each parameter file. Besides them and the defaults, each parameter
     is set to its bounds, and each condition is tried both ways.
@@ -92,7 +96,7 @@ def check(content: dict[str, Any], files: Mapping[str, Mapping[str, Any]]) -> It
         model = TemplateModel(content, dict(values))
         if name not in ("", *files) and _is_rejected(model):
             continue
-        for one in RULES.values():
+        for one in rules:
             for resource, problem in problems(one, model):
                 # The same problem with other numbers is the same problem.
                 key = (one.name, resource, re.sub(r"\d+", "", problem))

@@ -1,6 +1,5 @@
 """The rules: silent on sound templates, and each finds its seeded defects."""
 
-import copy
 import json
 import re
 from collections.abc import Callable
@@ -67,6 +66,12 @@ def generated(**tables: Any) -> dict[str, Any]:
     described = specification.parse(tables, origin="test")
     content: dict[str, Any] = json.loads(pipeline.render(pipeline.build(described)))
     return content
+
+
+def copied(content: dict[str, Any]) -> dict[str, Any]:
+    """A copy, ten times faster than copy.deepcopy."""
+    found: dict[str, Any] = json.loads(json.dumps(content))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +152,7 @@ def test_what_defects_are_seeded_into_is_sound(
     sound: dict[str, Any], add: Callable[[dict[str, Any]], None]
 ) -> None:
     """D4: a rule that reports a sound part would be switched off."""
-    content = copy.deepcopy(sound)
+    content = copied(sound)
     add(content)
     assert findings(content) == []
 
@@ -155,10 +160,10 @@ def test_what_defects_are_seeded_into_is_sound(
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.change.__name__)
 def test_a_defect_is_noticed(sound: dict[str, Any], defect: Defect) -> None:
     """D4: by its own rule; `python -m tests.mutation` shows the other linters."""
-    content = copy.deepcopy(sound)
+    content = copied(sound)
     defect.apply(content)
     assert content != sound
-    assert any(one.rule == defect.rule for one in engine.check(content, {}))
+    assert any(engine.check(content, {}, [RULES[defect.rule]]))
 
 
 def test_every_rule_finds_something() -> None:
@@ -229,7 +234,7 @@ def test_a_template_that_a_rule_cannot_read_has_not_passed() -> None:
 
 def test_a_bound_that_breaks_a_rule_is_found_with_its_value(sound: dict[str, Any]) -> None:
     """R4: what the parameters allow must hold, not only what they default to."""
-    content = copy.deepcopy(sound)
+    content = copied(sound)
     content["Parameters"]["Timeout"] = {
         "Type": "Number",
         "Default": 60,
@@ -243,7 +248,7 @@ def test_a_bound_that_breaks_a_rule_is_found_with_its_value(sound: dict[str, Any
 
 def test_values_that_the_template_rejects_are_not_tried(sound: dict[str, Any]) -> None:
     """D2: two equal zones break a rule of the template, so that they cannot be deployed."""
-    content = copy.deepcopy(sound)
+    content = copied(sound)
     del content["Rules"]["AvailabilityZonesDiffer"]
     found = {(one.rule, one.parameters) for one in engine.check(content, {})}
     assert found == {("vpc-availability-zones", "AvailabilityZoneIndexB=0")}
