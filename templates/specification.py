@@ -36,7 +36,7 @@ from templates.specification_values import (
 )
 
 MAX_PIXELS_PER_SIDE = 8192
-"""Of a variant."""
+"""Limit of a variant's height."""
 
 DEFAULT = "default"
 """The name of the source, queue or variants whose resources have plain names."""
@@ -57,20 +57,24 @@ class _Table(BaseModel):
 
 
 class Network(_Table):
-    """The VPC of the function: one that the stack creates, or an existing one."""
+    """The VPC in which the function runs."""
 
     vpc: Literal["create", "existing"] = "create"
+    """Create a VPC, or use an existing one, whose ids are parameters."""
+
     availability_zones: Annotated[int, Field(ge=2, le=4)] = 2
-    """Availability Zones of a created VPC, each with a subnet; one of two may fail (R3)."""
+    """Number of Availability Zones of a created VPC; each has one private subnet."""
 
     endpoints: Literal["create", "existing"] = "create"
-    """Whether the stack creates the S3 and SQS endpoints, or an existing VPC has them."""
+    """Create the VPC endpoints for S3 and SQS, or use those of an existing VPC, whose owner sets
+    their policies."""
 
     interface_endpoints: dict[
         Annotated[str, Field(pattern="^[a-z][a-z0-9.-]*$")],
         Annotated[tuple[Action, ...], Field(min_length=1)],
     ] = {}
-    """Endpoints for other workloads in a created VPC: a service, like `kms`, and its actions."""
+    """Interface endpoints of a created VPC for other workloads: a service, like `kms`, and the
+    actions that its endpoint policy allows within this account. The worker cannot reach them."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -86,16 +90,18 @@ class Network(_Table):
 
 
 class Source(_Table):
-    """Where pictures come from: each object with one of `prefixes` and one of `suffixes`.
+    """A bucket that pictures come from.
 
-    `type` is the integration: "s3" is a bucket that the stack creates; "eventbridge" an existing
-    bucket that sends events to EventBridge; "sns" an existing bucket, possibly of another account,
-    that notifies an SNS topic. Names and ARNs of existing resources are parameters.
+    A picture is processed if its key starts with one of `prefixes` and ends with one of `suffixes`.
     """
 
     type: Literal["s3", "eventbridge", "sns"] = "s3"
+    """`s3`: a bucket that the stack creates. `eventbridge`: an existing bucket that sends events to
+    EventBridge. `sns`: an existing bucket, also of another account, that notifies an SNS topic.
+    The names and ARNs of existing resources are parameters."""
+
     prefixes: Annotated[tuple[SourcePrefix, ...], Field(min_length=1)] = ("uploads/",)
-    """Prefixes of the pictures' keys; an empty one for the whole bucket."""
+    """Key prefixes, each ending with `/`; an empty one selects the whole bucket."""
 
     suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)] = (
         ".jpg",
@@ -108,20 +114,24 @@ class Source(_Table):
         ".tiff",
         ".bmp",
     )
+    """Key suffixes in lower case, which match upper case too; an empty one matches any key. The
+    worker detects the format from the content."""
+
     propagate_deletes: bool = False
-    """Delete the thumbnails when an upload is deleted."""
+    """Delete the thumbnails when their upload is deleted."""
 
     queue: str = DEFAULT
-    """Name of the queue, and so of the function, that processes the pictures."""
+    """Name of the queue that receives the events, and so of the function that processes them."""
 
     variants: str = DEFAULT
-    """Name of the variants to make."""
+    """Name of the variants to make of each picture."""
 
     output_prefix: Prefix | None = None
-    """Prefix of the outputs; None for the source's name, or for no prefix of the default source."""
+    """Prefix of the outputs below `thumbnails/` and `rejected/`, ending with `/`. Without it, the
+    source's name is the prefix; the source `default` has none."""
 
     raw_message_delivery: bool = False
-    """The topic delivers messages without its envelope."""
+    """With `sns`: the topic delivers messages without the SNS envelope."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -199,37 +209,40 @@ class Source(_Table):
 
 
 class Variants(_Table):
-    """The thumbnails of each picture: each width in each format."""
+    """The thumbnails of a picture: one for each width and format."""
 
     widths: Annotated[
         tuple[Annotated[int, Field(ge=16, le=8192)], ...], Field(min_length=1, max_length=8)
     ] = (1200, 400, 128)
-    """Widths in pixels; a narrower picture is not enlarged."""
+    """At most eight widths in pixels; a narrower picture is not enlarged."""
 
     formats: Annotated[
         dict[Literal["jpeg", "webp", "avif"], Annotated[int, Field(ge=1, le=100)]],
         Field(min_length=1),
     ] = {"jpeg": 85, "webp": 80}
-    """Quality by format; a picture with transparency becomes PNG instead of JPEG."""
+    """Quality of each format. With `jpeg`, a picture with transparency becomes a PNG."""
 
     cache_control: Annotated[str, Field(min_length=1, max_length=200)] = (
         "public, max-age=31536000, immutable"
     )
+    """The outputs' `Cache-Control`, for browsers and CDNs."""
 
     fit: Literal["inside", "cover", "contain"] = "inside"
-    """The whole picture; cut to `aspect_ratio`; or the whole picture centered in `aspect_ratio`."""
+    """`inside`: the whole picture in its own ratio. `cover`: cut to `aspect_ratio`. `contain`: the
+    whole picture, centered in a frame of `aspect_ratio`."""
 
     aspect_ratio: AspectRatio | None = None
-    """Width to height, for `cover` and `contain`."""
+    """Width to height, like `4:3`; required with `cover` and `contain`."""
 
     position: Literal["center", "top", "bottom", "left", "right"] = "center"
-    """The part that `cover` keeps."""
+    """Part of the picture that `cover` keeps."""
 
     background: Color | None = None
-    """Color behind transparent parts, and around the picture in `contain`; None for transparent."""
+    """Color, like `#ffffff`, behind transparent parts and around a `contain` picture; without it
+    they are transparent."""
 
     sharpen: Annotated[int, Field(ge=0, le=200)] = 0
-    """Strength of an unsharp mask in percent."""
+    """Strength of the unsharp mask of each thumbnail, in percent; 0 for none."""
 
     def worker_config(self) -> dict[str, object]:
         """Return the worker's settings of the variants; a default value is left out."""
@@ -282,27 +295,32 @@ class Variants(_Table):
 
 
 class ProcessingQueue(_Table):
-    """A queue with its own function: batches, timeouts, retries and limits.
+    """A work queue with a dead-letter queue and a function of its own.
 
     Queues do not wait for each other: each has its own concurrency, which is a parameter.
     """
 
     timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60
-    """Timeout of one invocation, which processes one batch."""
+    """Function timeout, for one batch. The queue's visibility timeout is six times this, plus the
+    batching window."""
 
     batch_size: Annotated[int, Field(ge=1, le=100)] = 5
+    """Maximum messages in a batch; more than 10 need a batching window of at least 1 s."""
+
     maximum_batching_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    """Time that Lambda waits for a full batch."""
+
     max_receive_count: Annotated[int, Field(ge=2, le=100)] = 5
-    """Receives before a message goes to the dead-letter queue."""
+    """Times that a message is received before SQS moves it to the dead-letter queue."""
 
     max_file_size_mb: Annotated[int, Field(ge=1, le=1024)] = 50
-    """Limit of a file in 10^6 bytes, checked before the download (pitfall 43)."""
+    """Limit of a file in MB (10^6 bytes); larger files are rejected before the download."""
 
     max_megapixels: Annotated[int, Field(ge=1, le=1000)] = 100
-    """Limit of a picture in 10^6 pixels, checked before it is decoded (pitfall 43)."""
+    """Limit of a picture in megapixels; larger pictures are rejected before they are decoded."""
 
     provisioned_mode: bool = False
-    """Provisioned pollers, billed by the hour, instead of a maximum concurrency (pitfall 17)."""
+    """Use provisioned event pollers, billed by the hour, instead of `MaximumConcurrency`."""
 
     @property
     def visibility_seconds(self) -> int:
@@ -331,32 +349,31 @@ class ProcessingQueue(_Table):
 
 
 class Cdn(_Table):
-    """A CloudFront distribution of the thumbnails, for pictures that are public."""
+    """A CloudFront distribution that makes the thumbnails public; without this table, none."""
 
     custom_domain: bool = False
-    """Use a custom domain with a certificate, and so at least TLS 1.2."""
+    """Use a domain and certificate of your own, with TLS 1.2 as the minimum."""
 
     web_acl: bool = False
-    """Use a web ACL of AWS WAF."""
+    """Attach a web ACL of AWS WAF."""
 
 
 class Logs(_Table):
-    """Logs that are kept longer than their log groups."""
+    """Logs that are kept in buckets."""
 
+    # Off by default: its 8 KB make the template too large for a direct upload (D7, O6).
     archive: bool = False
-    """Archive the worker's log in a bucket (O6).
-
-    Off by default: with its 8 KB the template has to be deployed through S3 (D7).
-    """
+    """Archive the worker's log in a bucket, for `LogArchiveRetentionDays`."""
 
     archive_flow_logs: bool = False
-    """Archive the flow log too."""
+    """Archive the flow log of a created VPC too; needs `archive`."""
 
     object_lock: Literal["off", "governance", "compliance"] = "off"
-    """Lock the archive against deletion for its retention; it cannot be switched off again."""
+    """Lock archived logs against deletion for their retention; needs `archive`, and cannot be
+    switched off again."""
 
     s3_access_logs: bool = False
-    """Let S3 write access logs of the buckets to another bucket."""
+    """Let S3 write the access logs of the stack's buckets to another bucket."""
 
     @model_validator(mode="after")
     def _of_an_archive(self) -> Self:
@@ -368,11 +385,7 @@ class Logs(_Table):
 
 
 class Specification(_Table):
-    """The structure of the stack; what differs by environment is a CloudFormation parameter.
-
-    There may be several sources, queues and variants, each with a name. The resources of the one
-    named "default" have plain names.
-    """
+    """The structure of the stack; what differs by environment is a CloudFormation parameter."""
 
     network: Network = Network()
     sources: Annotated[dict[Name, Source], Field(min_length=1)] = {DEFAULT: Source()}
@@ -383,10 +396,10 @@ class Specification(_Table):
     logs: Logs = Logs()
 
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)] = {}
-    """Tags of every resource, in addition to `Application` and `Environment`."""
+    """At most 40 tags of every resource, in addition to `Application` and `Environment`."""
 
     cdn: Cdn | None = None
-    """None for no distribution."""
+    """The distribution of the thumbnails; without it, none."""
 
     @field_validator("tags")
     @classmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,31 @@ import click
 
 from darkroom import cli
 from darkroom.lint import reference as rules
-from templates import pipeline, specification
+from templates import naming, pipeline, specification
 from templates.specification import Specification
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 88
 
-# Specifications that together have every parameter and output.
-EXAMPLES = sorted((ROOT / "params" / "examples").glob("*.toml"))
+# Settings that add parameters or outputs to the template, in TOML.
+ADDITIONS = {
+    'network.vpc = "existing"': 'network.vpc = "existing"',
+    'network.endpoints = "existing"': 'network.vpc = "existing"\nnetwork.endpoints = "existing"',
+    "network.availability_zones = 3": "network.availability_zones = 3",
+    "network.availability_zones = 4": "network.availability_zones = 4",
+    "queues.NAME.provisioned_mode = true": "queues.NAME.provisioned_mode = true",
+    'sources.NAME.type = "eventbridge"': 'sources.NAME.type = "eventbridge"',
+    'sources.NAME.type = "sns"': 'sources.NAME.type = "sns"',
+    "logs.archive = true": "logs.archive = true",
+    "logs.s3_access_logs = true": "logs.s3_access_logs = true",
+    "[cdn]": "[cdn]",
+    "cdn.custom_domain = true": "[cdn]\ncustom_domain = true",
+    "cdn.web_acl = true": "[cdn]\nweb_acl = true",
+}
+
+# An id begins with the name of its queue or source, unless that is "default".
+QUEUE = "own-queue"
+SOURCE = "own-source"
 
 
 def pages() -> dict[str, str]:
@@ -60,120 +79,178 @@ def _help(command: click.Command, context: click.Context) -> str:
 def settings() -> str:
     """Return every key of the specification: type, default and meaning."""
     schema = Specification.model_json_schema()
-    rows = [_row("key", "default", "allowed", "meaning"), _row(*["---"] * 4)]
+    plain = [_row("key", "default", "allowed", "meaning"), _row(*["---"] * 4)]
+    sections = [
+        "# Specification\n",
+        _generated("the specification's models"),
+        "`python generate.py --pipeline FILE.toml` reads these keys. Every key is optional."
+        " There may be several sources, queues and variants, each with a `NAME`: `[sources.scans]`."
+        " Without such a table there is one named `default`."
+        " [Settings](../settings.md) explains the choices.\n",
+    ]
     for table, field in schema["properties"].items():
-        rows += _settings(table, field, schema["$defs"])
-    return "\n".join(
-        [
-            "# Specification\n",
-            _generated("the specification's models"),
-            "`python generate.py --pipeline FILE.toml` reads these keys. Every key is optional."
-            " `NAME` stands for any name; without such a table there is one named `default`."
-            " [Settings](../settings.md) explains the choices.\n",
-            *rows,
-            "",
-        ]
-    )
+        values = field.get("additionalProperties", {})
+        if model := _model(field, schema["$defs"]) or _model(values, schema["$defs"]):
+            key = f"{table}.NAME" if "additionalProperties" in field else table
+            rows = [_setting(f"{key}.{name}", one) for name, one in model["properties"].items()]
+            sections += [f"## {key}\n", f"{model['description']}\n", *plain, *rows, ""]
+        else:
+            sections += [f"## {table}\n", *plain, _setting(table, field), ""]
+    return "\n".join(sections)
 
 
-def _settings(key: str, field: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[str]:
-    if model := _model(field, models):
-        for name, inner in model["properties"].items():
-            yield from _settings(f"{key}.{name}", inner, models)
-        return
-    if (values := field.get("additionalProperties")) and (model := _model(values, models)):
-        for name, inner in model["properties"].items():
-            yield from _settings(f"{key}.NAME.{name}", inner, models)
-        return
+def _setting(key: str, field: Mapping[str, Any]) -> str:
     default = field.get("default")
-    yield _row(
+    return _row(
         f"`{key}`",
-        "none" if default in (None, {}) else f"`{json.dumps(default)}`",
-        _allowed(field, models),
+        "none" if default in (None, {}) else f"`{_toml(default)}`",
+        _allowed(field),
         field.get("description", ""),
     )
 
 
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)
+
+
 def _model(field: Mapping[str, Any], models: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    for one in (field, *field.get("anyOf", ()), *field.get("allOf", ())):
+    for one in (field, *field.get("anyOf", ())):
         if "$ref" in one:
-            found = models[one["$ref"].rpartition("/")[2]]
-            return found if "properties" in found else None
+            found: Mapping[str, Any] = models[one["$ref"].rpartition("/")[2]]
+            return found
     return None
 
 
-def _allowed(field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
-    kinds = [one for one in field.get("anyOf", [field]) if one.get("type") != "null"]
-    return " or ".join(filter(None, (_kind(one, models) for one in kinds)))
-
-
-def _kind(field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
+def _allowed(field: Mapping[str, Any]) -> str:
+    """Return the values that a JSON schema allows; "strings" and tables have no more to show."""
+    if "anyOf" in field:
+        return " or ".join(_allowed(one) for one in field["anyOf"] if one.get("type") != "null")
     if "enum" in field:
         return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
-    kind = field.get("type", "")
+    kind = field["type"]
     if kind == "boolean":
         return "`true`, `false`"
     if kind == "integer":
-        return f"{field.get('minimum', '')}-{field.get('maximum', '')}".strip("-") or "integer"
+        return f"{field['minimum']} to {field['maximum']}"
     if kind == "array":
-        return f"list of {_kind(field.get('items', {}), models) or 'strings'}"
+        items = _allowed(field["items"])
+        return "list of strings" if items == "string" else f"list of {items}"
     if kind == "object":
-        return f"table of {_kind(field.get('additionalProperties', {}), models) or 'values'}"
+        # https://json-schema.org/understanding-json-schema/reference/object
+        values = field.get("additionalProperties") or next(
+            iter(field["patternProperties"].values())
+        )
+        keys = field.get("propertyNames", {}).get("enum")
+        names = ", ".join(f"`{key}`" for key in keys) if keys else "table: key"
+        return f"{names} = {_allowed(values)}"
     return str(kind)
 
 
 def parameters() -> str:
-    """Return every CloudFormation parameter that the examples have together."""
-    rows = [_row("parameter", "default", "allowed", "meaning"), _row(*["---"] * 4)]
-    for name, one in _union("Parameters").items():
-        values = one.get("AllowedValues")
-        limits = [f"{one[key]}" for key in ("MinValue", "MaxValue") if key in one]
-        pattern = one.get("AllowedPattern")
-        allowed = (
-            ", ".join(f"`{value}`" for value in values)
-            if values
-            else "-".join(limits)
-            if limits
-            else one.get("ConstraintDescription") or (f"`{pattern}`" if pattern else "")
-        )
-        default = one.get("Default")
-        shown = "required" if default is None else f"`{default}`" if default != "" else "empty"
-        rows.append(_row(f"`{name}`", shown, allowed, one.get("Description", "")))
-    return "\n".join(
-        [
-            "# Parameters\n",
-            _generated("the templates of the default specification and of `params/examples`"),
-            "What differs between environments is a CloudFormation parameter, set in a file such"
-            " as [`params/prod.json`](../../params/prod.json). A queue or source with another name"
-            " than `default` puts its name before its parameters': `BulkMemorySize`.\n",
-            *rows,
-            "",
-        ]
+    """Return every CloudFormation parameter that a template may have, by its console group."""
+    sections = [
+        "# Parameters\n",
+        _generated("the templates"),
+        "What differs between environments is a CloudFormation parameter, set in a file such as"
+        " [`params/prod.json`](../../params/prod.json). The specification decides which"
+        ' parameters a template has: "only with" names the settings that add one.\n',
+        _NAMES.format("parameters", "`BulkMemorySize`"),
+    ]
+    found = _found("Parameters")
+    groups: dict[str, list[str]] = {}
+    for template, _ in _templates():
+        metadata = template["Metadata"]["AWS::CloudFormation::Interface"]
+        for group in metadata["ParameterGroups"]:
+            listed = groups.setdefault(group["Label"]["default"], [])
+            listed += [name for name in group["Parameters"] if name not in listed]
+    for heading, names in groups.items():
+        rows = [_parameter(*found[name]) for name in names if name in found]
+        columns = ("parameter", "default", "allowed", "meaning", "only with")
+        sections += [f"## {heading}\n", _row(*columns), _row(*["---"] * 5), *rows, ""]
+    return "\n".join(sections)
+
+
+def _parameter(one: Mapping[str, Any], shown: str, setting: str) -> str:
+    values = one.get("AllowedValues")
+    pattern = one.get("AllowedPattern")
+    allowed = (
+        ", ".join(f"`{value}`" for value in values)
+        if values
+        else f"{one['MinValue']} to {one['MaxValue']}"
+        if "MinValue" in one
+        else one.get("ConstraintDescription") or f"`{pattern or one['Type']}`"
     )
+    meaning = one["Description"].replace("source default", "the source")
+    if "MaxLength" in one:
+        allowed += f"; at most {one['MaxLength']}"
+    default = one.get("Default")
+    preset = "required" if default is None else f"`{default}`" if default != "" else "empty"
+    return _row(shown, preset, allowed, meaning, setting)
 
 
 def outputs() -> str:
-    """Return every output that the examples have together."""
-    rows = [_row("output", "value"), _row(*["---"] * 2)]
-    rows += [_row(f"`{name}`", one["Description"]) for name, one in _union("Outputs").items()]
+    """Return every output that a template may have."""
+    rows = [_row("output", "value", "only with"), _row(*["---"] * 3)]
+    rows += [
+        _row(shown, one["Description"], setting)
+        for one, shown, setting in _found("Outputs").values()
+    ]
     return "\n".join(
         [
             "# Outputs\n",
-            _generated("the templates of the default specification and of `params/examples`"),
-            "`aws cloudformation describe-stacks --stack-name NAME` shows them.\n",
+            _generated("the templates"),
+            "`aws cloudformation describe-stacks --stack-name NAME` shows them."
+            ' "Only with" names the settings of the specification that add one.\n',
+            _NAMES.format("outputs", "`BulkWorkQueueUrl`"),
             *rows,
             "",
         ]
     )
 
 
-def _union(section: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    defaults = specification.Specification()
-    for plan in (defaults, *map(specification.load, EXAMPLES)):
-        template = pipeline.build(plan).to_dict()
+_NAMES = (
+    "A queue or source that is not named `default` has {} of its own, which start with its name:"
+    " `[queues.bulk]` has {}.\n"
+)
+
+
+def _found(section: str) -> dict[str, tuple[Mapping[str, Any], str, str]]:
+    """Return each parameter or output by id, with the ids to show and the settings that add it."""
+    found: dict[str, Mapping[str, Any]] = {}
+    settings: dict[str, list[str]] = {}
+    for template, addition in _templates():
         for name, one in template.get(section, {}).items():
             found.setdefault(name, one)
+            listed = settings.setdefault(name, [])
+            if not any(ADDITIONS.get(each, "") in ADDITIONS.get(addition, "") for each in listed):
+                listed.append(addition)
+    shown = {name: f"`{name}`" for name in found}
+    for owner, stands_for in ((QUEUE, "Queue"), (SOURCE, "Source")):
+        lead = naming.logical_id(owner, "")
+        for name in [name for name in found if name.startswith(lead)]:
+            del shown[name]
+            plain = name.removeprefix(lead)
+            shown[plain] += f", `<{stands_for}>{plain}`"
+    return {
+        name: (found[name], ids, " or ".join(f"`{each}`" for each in settings[name] if each))
+        for name, ids in shown.items()
+    }
+
+
+@functools.cache
+def _templates() -> list[tuple[Mapping[str, Any], str]]:
+    """Return templates with each addition, of a default and of a named queue, and the addition."""
+    named = f'sources.default.queue = "default"\nsources.{SOURCE}.queue = "{QUEUE}"\n'
+    named += f"queues.default.batch_size = 5\nqueues.{QUEUE}.batch_size = 5\n"
+    found: list[tuple[Mapping[str, Any], str]] = []
+    for base, queue, source in (("", "default", "default"), (named, QUEUE, SOURCE)):
+        for addition, text in {"": "", **ADDITIONS}.items():
+            text = text.replace("queues.NAME", f"queues.{queue}")
+            text = base + text.replace("sources.NAME", f"sources.{source}")
+            plan = specification.parse(tomllib.loads(text), origin="benchmarks/reference")
+            found.append((pipeline.build(plan).to_dict(), addition))
     return found
 
 

@@ -127,7 +127,7 @@ def _add_alarms(template: Template, group: Group) -> AlarmParameters:
     )
     key = group.add(
         "AlarmTopicKmsKeyArn",
-        "Separate key of the alarm topics, to report a disabled one; empty for the stack's",
+        "Own key of the alarm topics, to report a disabled stack key; empty for the stack's",
         Default="",
         AllowedPattern=OPTIONAL_KMS_KEY,
     )

@@ -82,8 +82,8 @@ def add_network_parameters(template: Template, network: Network) -> NetworkParam
         vpc = _add_existing_vpc(template, group, creates_endpoints=network.endpoints == "create")
     sqs_endpoint = group.add(
         "CreateSqsEndpoint",
-        "SQS endpoint for retry backoff (about 7 USD per month and zone); without it failed"
-        " messages wait for their visibility timeout",
+        "SQS endpoint for retry backoff (about 7 USD per month and Availability Zone); without it"
+        " failed messages wait for their visibility timeout",
         Default="true",
         **YES_NO,
     )

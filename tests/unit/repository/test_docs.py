@@ -25,7 +25,8 @@ PAGES = {
 
 def links(page: str) -> list[Path]:
     """Return where the links of a page lead within the repository."""
-    found = re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", PAGES[page])
+    text = re.sub(r"`[^`]*`", "", PAGES[page])  # a pattern may look like a link
+    found = re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", text)
     return [(ROOT / page).parent / link for link in found]
 
 
