@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import re
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
@@ -426,23 +424,3 @@ def test_any_size_keeps_its_shape(width: int, height: int) -> None:
     image = pixels(thumbnails(saved(Image.new("L", (width, height))), JPEG_ONLY)["w40"])
     assert image.width == min(40, width)
     assert abs(image.height - max(1, height * image.width / width)) <= 0.5
-
-
-def test_imaging_imports_no_aws_and_no_more_of_pillow_than_it_uses() -> None:
-    """C1: it runs anywhere, and starts fast."""
-    code = """
-import sys, io
-from PIL import Image
-from worker.settings import Variants
-from worker.imaging.thumbnails import make
-picture = io.BytesIO()
-Image.new("RGB", (9, 9)).save(picture, "PNG")
-make(picture, Variants((4,), {"jpeg": 80, "webp": 80, "avif": 60}, 99))
-print(*sys.modules)
-"""
-    picture = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-    loaded = picture.stdout.split()
-    assert "PIL.WebPImagePlugin" in loaded
-    assert not {"botocore", "boto3", "PIL.PdfImagePlugin", "PIL.EpsImagePlugin"} & set(loaded)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageStat
 
-from tests.unit.worker.imaging import limits
+from tests.integration.worker.imaging import limits
 from tests.unit.worker.imaging.corpus import (
     BLUE,
     GREEN,

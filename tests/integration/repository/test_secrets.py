@@ -8,6 +8,8 @@ from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings
 from detect_secrets.util.git import get_tracked_files
 
+from templates import pipeline, specification
+
 ROOT = Path(__file__).parents[3]
 
 # What looks like a secret and is none: the value, and why.
@@ -57,3 +59,11 @@ def test_a_secret_would_be_found(line: str, tmp_path: Path) -> None:
     path = tmp_path / "settings.py"
     path.write_text(f"{line}\n")
     assert found([path])
+
+
+def test_the_template_holds_no_secret(tmp_path: Path) -> None:
+    """S7: nothing that a scanner for secrets knows."""
+    path = tmp_path / "stack.json"
+    template = pipeline.build(specification.Specification())
+    path.write_text(template.to_json(indent=1))
+    assert found([path]) == set()
