@@ -53,7 +53,7 @@ def _fields(model: type[BaseModel], location: Sequence[str | int]) -> Iterable[s
                 table = get_args(table)[0]
         else:  # a table of named tables, in which a name is not a setting
             table = get_args(table)[1]
-    return table.model_fields  # type: ignore[no-any-return]
+    return table.model_fields  # type: ignore[no-any-return] # pydantic types it as Any
 
 
 def _shown(value: object) -> str:

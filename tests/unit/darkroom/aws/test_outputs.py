@@ -37,7 +37,7 @@ class Listing:
         page = [{"Key": key, "LastModified": self.objects[key]} for key in found[:3]]
         return {"Contents": page, "IsTruncated": len(found) > 3}
 
-    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 -- as in AWS
         assert Bucket == "thumbnails"
         return {"ETag": "e", "Metadata": {"outputs": "2"} if Key in self.objects else {}}
 
