@@ -107,17 +107,19 @@ def _limits(stack: TemplateModel, text: str) -> Iterator[str]:
 
 
 def _environments(plan: Specification, stack: TemplateModel) -> Iterator[str]:
-    """Yield where a queue's worker reads other than the specification says of its sources."""
+    """Yield where a worker's settings differ from the specification of its sources."""
     for queue in plan.queues:
         function = stack.properties(naming.logical_id(queue, "Worker"))
-        told = settings.Settings.from_environment(
+        configured = settings.Settings.from_environment(
             {name: str(value) for name, value in function["Environment"]["Variables"].items()}
         )
-        meant = {
+        expected = {
             name: (plan.output_prefix(name), plan.variants[source.variants].cache_control)
             for name, source in plan.sources.items()
             if source.queue == queue
         }
-        read = {one.name: (one.output_prefix, one.cache_control) for one in told.sources.values()}
-        if read != meant:
-            yield f"queue {queue}: its worker reads {read}, and {meant} is meant"
+        read = {
+            one.name: (one.output_prefix, one.cache_control) for one in configured.sources.values()
+        }
+        if read != expected:
+            yield f"queue {queue}: its worker reads {read} instead of {expected}"

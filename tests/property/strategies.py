@@ -177,9 +177,9 @@ def _part(sources: dict[str, Tables]) -> None:
     for name, source in sources.items():
         if "" in source.get("prefixes", ()) and len(sources) > 1:
             source["output_prefix"] = f"{name}-whole-bucket/"
-        folder = source.get("output_prefix") or ("" if name == DEFAULT else f"{name}/")
+        prefix_of_outputs = source.get("output_prefix") or ("" if name == DEFAULT else f"{name}/")
         prefixes = source.get("prefixes", ["uploads/"])
-        places = [folder + prefix for prefix in prefixes]
+        places = [prefix_of_outputs + prefix for prefix in prefixes]
         if any(a.startswith(b) or b.startswith(a) for a in places for b in taken):
             # No prefix drawn has a part as long as that; see `_prefixes`.
             source["output_prefix"] = f"{name}-apart-from-others/"
