@@ -1,4 +1,4 @@
-"""`python -m benchmarks.backfill`: memory and rate of a large back-fill on the embedded AWS.
+"""`python -m benchmarks.backfill`: memory and rate of a large back-fill on the emulator.
 
 Only listing and sending: the worker is switched off. The rate is limited by the emulator, the
 memory is that of `darkroom backfill`.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from darkroom.console.command import Command, format_option
+from darkroom.console.option_types import OptionType
 
 if TYPE_CHECKING:
     from darkroom.emulator.run import LocalRun
@@ -21,8 +22,14 @@ EXAMPLES = """
 """
 
 
+def _path(text: str) -> Path:
+    if not text:  # it would stand for the current directory
+        raise ValueError("the name is empty: is a variable not set?")
+    return Path(text)
+
+
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("pictures", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("pictures", nargs=-1, type=OptionType("PICTURES", _path))
 @click.option(
     "--pipeline",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -1,1 +1,1 @@
-"""The embedded AWS and the local run."""
+"""The emulator and the local run."""

@@ -1,4 +1,4 @@
-"""Properties of resources that the embedded AWS does not keep, and so cannot show."""
+"""Properties of resources that the emulator does not keep, and so cannot show."""
 
 import ssl
 import urllib.request
@@ -11,14 +11,14 @@ from darkroom.aws.session import Account
 
 @dataclass(frozen=True)
 class Limitation:
-    """What the embedded AWS shows for a property instead of the template's value."""
+    """What the emulator shows for a property instead of the template's value."""
 
     reason: str
     actual: str | None = ""
     """The value it shows as text, "" for none; None for a value of its own making."""
 
     def explains(self, actual: str) -> bool:
-        """Return whether this value comes from the embedded AWS: any other one was set."""
+        """Return whether this value comes from the emulator: any other one was set."""
         return bool(actual) if self.actual is None else actual == self.actual
 
 
@@ -44,11 +44,11 @@ TIMEOUT_SECONDS = 5
 
 
 def find_limitations(account: Account) -> Mapping[tuple[str, str], Limitation]:
-    """Return LIMITATIONS if the account is on the embedded AWS, and nothing if it is on AWS."""
-    return LIMITATIONS if is_embedded(account) else {}
+    """Return LIMITATIONS if the account is on the emulator, and nothing if it is on AWS."""
+    return LIMITATIONS if is_emulator(account) else {}
 
 
-def is_embedded(account: Account) -> bool:
+def is_emulator(account: Account) -> bool:
     """Return whether the account's endpoint is MiniStack: local, and with its health path.
 
     No request goes to an endpoint that is not on this host.

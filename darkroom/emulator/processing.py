@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,12 +168,12 @@ def _wait(
     """Return the outcome of each upload that has one in time."""
     count = len(pending)
     stall = max([STALL_SECONDS, *(2.0 * one.timeout_seconds for one in plan.queues.values())])
-    read_log = _log_reader(emulator, stack)
+    log = _LogReader(emulator, stack)
     found: dict[Place, Ended] = {}
     last = time.monotonic()
     while True:
         started = time.monotonic()
-        news = {**_dead_letters(emulator, stack), **read_log()}
+        news = {**_dead_letters(emulator, stack), **log.read()}
         fresh = {place: news[place] for place in pending & news.keys()}
         found |= fresh
         pending = pending - fresh.keys()
@@ -190,22 +190,29 @@ def _wait(
         progress.update(
             f"{len(found):,} of {plural(count, 'file')} processed"
             + (f"; waiting for the next one for {waited:.0f} s" if waited > 2 else "")
+            + (f"; retried after {log.error}" if log.error else "")
         )
         # The worker needs the processors more than this loop does.
         time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - started)))
 
 
-def _log_reader(
-    emulator: Emulator, stack: deployment.EmulatedStack
-) -> Callable[[], dict[Place, Ended]]:
-    """Return a function that returns the outcomes logged since it was last called."""
-    since = 0
+class _LogReader:
+    """Reads the worker's log on: each call continues where the last one ended."""
 
-    def read() -> dict[Place, Ended]:
-        nonlocal since
+    def __init__(self, emulator: Emulator, stack: deployment.EmulatedStack) -> None:
+        self._emulator = emulator
+        self._stack = stack
+        self._since = 0
+        self.error = ""
+        """The last error after which a message returned to its queue."""
+
+    def read(self) -> dict[Place, Ended]:
+        """Return the outcomes that were logged since."""
         found = {}
-        for moment, line in log_lines(emulator, stack, since=since):
-            since = max(since, moment)
+        for moment, line in log_lines(self._emulator, self._stack, since=self._since):
+            self._since = max(self._since, moment)
+            if line.get("outcome") == "retried":
+                self.error = _last_line(line.get("exception", "")) or line["message"]
             if line.get("outcome") in FINAL and "key" in line:
                 milliseconds = line.get("processing_ms")
                 found[line["bucket"], line["key"]] = Ended(
@@ -215,7 +222,9 @@ def _log_reader(
                 )
         return found
 
-    return read
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rpartition("\n")[2]
 
 
 def log_lines(
@@ -281,6 +290,6 @@ def warnings(emulator: Emulator, stack: deployment.EmulatedStack) -> list[str]:
     lines = []
     for _, line in log_lines(emulator, stack):
         if line.get("level") in {"WARNING", "ERROR"}:
-            error = line.get("exception", "").rstrip().rpartition("\n")[2]
+            error = _last_line(line.get("exception", ""))
             lines.append(f"{line.get('key', '')}: {line['message']} {error}".strip(": "))
     return list(dict.fromkeys(lines))[-5:]

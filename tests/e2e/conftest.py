@@ -74,7 +74,7 @@ def terminal(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Callable[[str], Operator]:
-    """A person whose environment means the embedded AWS, for a stack by its name."""
+    """A person whose environment means the emulator, for a stack by its name."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in emulator.environment.items():

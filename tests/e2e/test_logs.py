@@ -1,4 +1,4 @@
-"""The log archive as far as the embedded AWS goes, and `darkroom logs` over both places."""
+"""The log archive as far as the emulator goes, and `darkroom logs` over both places."""
 
 import gzip
 import json
@@ -63,7 +63,7 @@ def logged(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str
 
 
 def test_subscription_and_stream_are_there(archived: Pipeline) -> None:
-    """O6: what was deployed names one another; the embedded AWS passes nothing between them."""
+    """O6: what was deployed names one another; the emulator passes nothing between them."""
     logs, firehose = (archived.emulator.client(name) for name in ("logs", "firehose"))
     for kind in ("worker", "flow"):
         (one,) = logs.describe_subscription_filters(logGroupName=f"/{NAME}/{kind}")[
@@ -78,7 +78,7 @@ def test_subscription_and_stream_are_there(archived: Pipeline) -> None:
 
 
 def test_what_is_put_into_a_stream_lands_below_its_hour(archived: Pipeline) -> None:
-    """O6: as far as the embedded AWS goes: the record as it is, under the prefix."""
+    """O6: as far as the emulator goes: the record as it is, under the prefix."""
     record = gzip.compress(json.dumps({"messageType": "DATA_MESSAGE"}).encode())
     before = datetime.now(UTC)
     archived.emulator.client("firehose").put_record(

@@ -1,4 +1,4 @@
-"""The README's deployment, line by line, on the embedded AWS."""
+"""The README's deployment, line by line, on the emulator."""
 
 import json
 import os
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 BUCKET = "my-code-bucket"
 
-# Lines that this machine runs differently, by how they begin: what the embedded AWS refuses is
+# Lines that this machine runs differently, by how they begin: what the emulator refuses is
 # left out, and the package is the one for this interpreter.
 INSTEAD = {
     "python3 -m venv": "true",
@@ -36,13 +36,13 @@ def adapted(line: str) -> str:
         if line.startswith(start):
             return instead
     if line.startswith("darkroom preflight"):
-        # The embedded AWS has no endpoint that requests could come through, and runs the function
+        # The emulator has no endpoint that requests could come through, and runs the function
         # on this interpreter.
         return line.replace("$(cat", "--skip code EnforceVpcEndpoint=false $(cat")
     if line.startswith("aws cloudformation deploy"):
         return f"{line} && python correct.py"
     if line.startswith("darkroom verify"):
-        # test_verify.py asserts what it finds on the embedded AWS.
+        # test_verify.py asserts what it finds on the emulator.
         return f"{line} --skip canary || true"
     return line
 
@@ -69,7 +69,7 @@ def test_the_deployment_works_as_typed(
         "template, _ = deployment.runnable(json.loads(Path('build/full.json').read_text()))\n"
         "Path('build/stack.json').write_text(json.dumps(template))\n"
     )
-    # As darkroom/emulator/deployment.py: the embedded AWS keeps the maximum concurrency as text.
+    # As darkroom/emulator/deployment.py: the emulator keeps the maximum concurrency as text.
     (checkout / "correct.py").write_text(
         "import botocore.session\n"
         "client = botocore.session.get_session().create_client('lambda')\n"

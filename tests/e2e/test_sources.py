@@ -1,6 +1,6 @@
 """Uploads from every kind of source, through one stack with two queues.
 
-The embedded AWS delivers S3's events through EventBridge and SNS, and looks at the topic's policy.
+The emulator delivers S3's events through EventBridge and SNS, and looks at the topic's policy.
 It does not look at the queue's policy for EventBridge, knows no dead letters of rules, and its
 events carry no version: what AWS sends is put onto the queue as a message of the same shape.
 """

@@ -20,7 +20,7 @@ NAME = "checked"
 
 @pytest.fixture(scope="module")
 def checked(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
-    """A stack as AWS would have created it: what the embedded AWS ignores is set by hand.
+    """A stack as AWS would have created it: what the emulator ignores is set by hand.
 
     Endpoints stay without policy and private DNS; tests/unit/darkroom/checks covers those.
     """
@@ -39,7 +39,7 @@ def checked(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
             "NamePrefix": NAME,
             "CriticalAlarmEmail": "you@example.com",
             "S3PrefixListId": listed["PrefixListId"],
-            # The embedded AWS takes an empty list for one range.
+            # The emulator takes an empty list for one range.
             "AllowedUploadCidrs": "127.0.0.0/8",
         },
     )
@@ -154,7 +154,7 @@ def test_a_stack_on_the_embedded_aws_passes(
     report = verified(local)
     assert report["verdict"] == "warn"  # nobody is subscribed
     skipped = [one for one in report["checks"] if one["verdict"] == "skip"]
-    assert all("not shown by the embedded AWS" in one["message"] for one in skipped)
+    assert all("not shown by the emulator" in one["message"] for one in skipped)
     for (check, name), limitation in limitations.LIMITATIONS.items():
         messages = [one["message"] for one in skipped if one["check"] == check]
         assert any(f"{name} ({limitation.reason})" in message for message in messages), name

@@ -1,4 +1,4 @@
-"""A TLS proxy on loopback, between the worker and the embedded AWS, that injects faults."""
+"""A TLS proxy on loopback, between the worker and the emulator, that injects faults."""
 
 import http.client
 import os
@@ -73,7 +73,7 @@ def put_before_worker(proxy: Proxy, emulator: Emulator, function: str, **variabl
 
     Args:
         proxy: The proxy.
-        emulator: The embedded AWS.
+        emulator: The emulator.
         function: The function's name.
         variables: Other environment variables to change.
     """
@@ -98,7 +98,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection from a worker, with a connection to the embedded AWS."""
+    """One connection from a worker, with a connection to the emulator."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True

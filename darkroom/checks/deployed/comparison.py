@@ -138,7 +138,7 @@ def judge(
     if real:
         yield failed(f"{label}: {'; '.join(real)}", remediation)
     if hidden:
-        yield Finding("skip", f"{label}: not shown by the embedded AWS: {', '.join(hidden)}")
+        yield Finding("skip", f"{label}: not shown by the emulator: {', '.join(hidden)}")
     if not differences:
         yield passed(f"{label} is as in the template")
 

@@ -34,7 +34,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def caller(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A person whose environment configures the embedded AWS alone."""
+    """A person whose environment configures the emulator alone."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     settings = {**emulator.environment, "AWS_CONFIG_FILE": str(emulator.directory / "config")}

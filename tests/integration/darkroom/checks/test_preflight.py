@@ -1,4 +1,4 @@
-"""Problems found before a deployment, on the embedded AWS.
+"""Problems found before a deployment, on the emulator.
 
 tests/unit/darkroom/checks/test_prerequisites.py has those that need responses of AWS itself.
 """
@@ -103,7 +103,7 @@ def operator(
 def test_discovered_values_are_written_for_deploy(operator: Operator) -> None:
     """D4, pitfall 36: all passes, and the file holds the given and the discovered values."""
     found = operator.findings(*GIVEN, "--output", "params/prod.json")
-    # The embedded AWS makes up its prefix list; what the template knows is another.
+    # The emulator makes up its prefix list; what the template knows is another.
     assert {one["verdict"] for name in found for one in found[name] if name != "prefix-list"} == {
         "pass"
     }
@@ -253,7 +253,7 @@ def network(emulator: Emulator) -> dict[str, str]:
         "SubnetIds": ",".join(subnets),
         "S3EndpointId": endpoint,
         "SqsEndpointSecurityGroupId": group,
-        # The embedded AWS forgets private DNS and the group of an interface endpoint.
+        # The emulator forgets private DNS and the group of an interface endpoint.
         "CreateSqsEndpoint": "false",
     }
 

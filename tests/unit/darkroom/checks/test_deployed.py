@@ -1,4 +1,4 @@
-"""What the embedded AWS lacks, with AWS's responses; a stub validates the shape of each one."""
+"""What the emulator lacks, with AWS's responses; a stub validates the shape of each one."""
 
 import json
 from collections.abc import Callable

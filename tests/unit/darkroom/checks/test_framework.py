@@ -25,7 +25,7 @@ RESULTS = [
     CheckResult("alarm-email", (warned("nobody is notified", "pass CriticalAlarmEmail"),)),
     CheckResult("key", (failed("the key <is> off \x1b[2J", "enable it"),)),
 ]
-SKIPPED = CheckResult("topics", (Finding("skip", "not shown by the embedded AWS: key"),))
+SKIPPED = CheckResult("topics", (Finding("skip", "not shown by the emulator: key"),))
 
 Values = Mapping[str, str]
 

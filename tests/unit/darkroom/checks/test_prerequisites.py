@@ -1,4 +1,4 @@
-"""Checks before a deployment, with responses that the embedded AWS does not have.
+"""Checks before a deployment, with responses that the emulator does not have.
 
 Those are zones and their services, quotas, and endpoints with private DNS.
 """

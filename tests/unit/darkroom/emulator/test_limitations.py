@@ -1,4 +1,4 @@
-"""What `darkroom verify` does not show on the embedded AWS, and that nothing else is excused."""
+"""What `darkroom verify` does not show on the emulator, and that nothing else is excused."""
 
 from typing import Any
 

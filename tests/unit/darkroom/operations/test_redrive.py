@@ -1,4 +1,4 @@
-"""Message move tasks, which SQS runs on its own: the embedded AWS has none of them."""
+"""Message move tasks, which SQS runs on its own: the emulator has none of them."""
 
 import io
 import time

@@ -1,0 +1,34 @@
+"""`darkroom local`: what it refuses before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from darkroom import cli
+
+
+def test_an_empty_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """D5: `"$PICTURES"` without a value would stand for the whole current directory."""
+    assert cli.main(["local", ""]) == 2
+    assert "the name is empty: is a variable not set?" in capsys.readouterr().err
+
+
+def test_a_wrong_specification_is_reported_with_its_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C1: as generate.py does, and before the emulator is started."""
+    path = tmp_path / "mine.toml"
+    path.write_text('[sources.default]\ntype = "ftp"\n')
+    assert cli.main(["local", "--pipeline", str(path)]) == 1
+    assert "sources.default.type" in capsys.readouterr().err
+
+
+def test_files_and_output_are_checked_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D5: a run takes half a minute; what cannot work is known before it."""
+    assert cli.main(["local", str(tmp_path / "missing.jpg")]) == 2
+    assert "no such file or directory" in capsys.readouterr().err
+    (tmp_path / "index.html").write_text("mine")
+    assert cli.main(["local", "--output", str(tmp_path)]) == 2
+    assert "would be replaced" in capsys.readouterr().err
