@@ -95,6 +95,13 @@ def test_every_command_is_documented() -> None:
     assert set(cli.COMMANDS) - found == set()
 
 
+def test_a_documented_tox_environment_exists() -> None:
+    """C1: and no other name of one."""
+    called = re.findall(r"tox (?:run|devenv) -e ([a-z0-9-]+)", "\n".join(PAGES.values()))
+    defined = re.findall(r"^\[testenv:([a-z0-9-]+)\]", (ROOT / "tox.ini").read_text(), re.MULTILINE)
+    assert set(called) - set(defined) == set()
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if "```toml" in PAGES[page]])
 def test_a_documented_specification_is_valid(page: str) -> None:
     """C1: each block of TOML, as it stands."""
