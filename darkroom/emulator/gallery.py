@@ -13,7 +13,6 @@ from typing import Any
 import jinja2
 from PIL import Image, ImageOps
 
-from darkroom.console.text import plural
 from darkroom.errors import UsageError
 
 TEMPLATE = "gallery.html.j2"
@@ -116,7 +115,7 @@ def write(
         generator=GENERATOR,
         summary=summary,
         facts=facts,
-        total=plural(len(ordered), "picture"),
+        total=len(ordered),
         counts=[(outcome, counts[outcome]) for outcome in ORDER if counts[outcome]],
         cards=[_card(page.parent, number, entry) for number, entry in enumerate(ordered, start=1)],
     )

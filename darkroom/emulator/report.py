@@ -48,8 +48,12 @@ def summary(results: Sequence[Result], selection: Selection, elapsed: float) -> 
     counts["skipped"] += len(selection.unmatched)
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.most_common() if count)
     times = [result.seconds for result in results if result.seconds is not None]
+    files = {result.upload.file.path for result in results}
+    pictures = plural(len(files) + len(selection.unmatched), "picture")
+    if len(results) > len(files):  # several sources match a suffix
+        pictures += f", {plural(len(results), 'upload')}"
     return [
-        f"{plural(len(results) + len(selection.unmatched), 'picture')}: {outcomes}.",
+        f"{pictures}: {outcomes}.",
         f"Processing took {sum(times):.1f} s. From the first upload to the last outcome it was"
         f" {elapsed:.1f} s, with the start of the function and the emulator's polling.",
     ]

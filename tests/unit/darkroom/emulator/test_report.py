@@ -37,6 +37,8 @@ def test_several_sources_are_told_apart() -> None:
     lines = report.results_table(results, NOTHING_ELSE).splitlines()
     assert "source" in lines[0]
     assert "scans" in lines[2]
+    counts, _ = report.summary(results, NOTHING_ELSE, 1.0)
+    assert counts == "1 picture, 2 uploads: 1 succeeded, 1 failed."
 
 
 def test_files_that_are_not_uploaded_have_a_line_for_their_directory() -> None:
