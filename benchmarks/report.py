@@ -37,7 +37,8 @@ _COLORS = {
 
 HEAD = """# Performance: measurements
 
-Written by `python -m benchmarks`; [Performance](../performance.md) has the method and the results.
+Written by `python -m benchmarks`. [Performance](../performance.md) has the results in short, and
+[Method and analysis](performance-analysis.md) explains workloads, pictures and results.
 """
 
 
