@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -105,3 +106,14 @@ def test_checkov_runs_over_several_templates(sound: dict[str, Any]) -> None:
     mutant["Resources"]["EncryptionKey"]["Metadata"] = {"checkov": skip("CKV_AWS_7", "hidden")}
     before, after = external.run_checkov([sound, mutant])
     assert {one.rule for one in after} - {one.rule for one in before} == {"CKV_AWS_7"}
+
+
+def test_nothing_found_ends_with_0(tmp_path: Path, sound: dict[str, Any], capsys: Any) -> None:
+    """D4: the default template with its own parameter files."""
+    files = [str(path) for path in sorted((ROOT / "params").glob("*.json"))]
+    assert len(files) == 2
+    template = str(written(tmp_path, sound))
+    assert cli.main(["validate", "--linters", "rules", template, *files]) == 0
+    text = capsys.readouterr().out
+    assert ": 0 findings (rules 0)" in text
+    assert re.search(r", [0-9,]+ bytes, \d+ resources: ", text)  # pitfall 31

@@ -92,18 +92,6 @@ def test_a_wrong_parameter_file_is_refused(content: str, message: str, tmp_path:
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("workload", ["phone", "camera", "web", "mixed"])
-@pytest.mark.parametrize("memory", ["512", "1792", "10240"])
-def test_the_defaults_fit_a_batch_of_slow_pictures(workload: str, memory: str) -> None:
-    """R4: at a third of the bench's speed, with S3 at its slower end, half the timeout is enough.
-
-    The worker begins no message for which twice the longest so far is not left.
-    """
-    slow = ("--cpu-factor", "0.33", "--s3-latency", "0.2", "--memory", memory)
-    service = estimate("--workload", workload, *slow).capacity.service
-    assert service.slow_batch() * 2 < service.stack.timeout
-
-
 def test_the_default_retries_end_before_the_queue_forgets() -> None:
     """R1: a message becomes a dead letter, it does not expire."""
     for parameters in ("dev.json", "prod.json"):
