@@ -42,7 +42,7 @@ EXTRAS = {
     "jinja2": "local",
     "trustme": "local",
     "PIL": "local",
-    "cfnlint": "validate",
+    "cfnlint": "rules",
     "checkov": "validate",
     "simpy": "capacity",
     "matplotlib": "capacity",

@@ -6,7 +6,6 @@ from darkroom.aws import deployed_template
 from darkroom.aws.errors import explained
 from darkroom.aws.queues import find_sources
 from darkroom.aws.stack import open_stack
-from darkroom.checks.canary import Canary
 from darkroom.checks.deployed.buckets import check_buckets, check_key
 from darkroom.checks.deployed.comparison import Target
 from darkroom.checks.deployed.drift import check_drift
@@ -72,6 +71,8 @@ def check_status(target: Target) -> Iterator[Finding]:
 
 def check_canary(target: Target) -> Iterator[Finding]:
     """A picture uploaded to each of the stack's own buckets becomes its thumbnails."""
+    from darkroom.checks.canary import Canary  # needs Pillow, which --skip canary does without
+
     own = {name for _, name, _ in target.resources("S3::Bucket")}
     for bucket, source in find_sources(target.stack).items():
         if bucket in own:
