@@ -1,8 +1,6 @@
 """The specification: what the stack is made of, read from a TOML file and validated."""
 
 import json
-import sys
-import tomllib
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -21,6 +19,8 @@ from templates.limits import (
     MAX_BUCKET_NOTIFICATIONS,
     MAX_EVENT_PATTERN_CHARACTERS,
 )
+from templates.specification_file import SpecificationError as SpecificationError
+from templates.specification_file import read_tables
 from templates.specification_messages import message
 from templates.specification_values import (
     MAX_TAGS,
@@ -44,10 +44,6 @@ DEFAULT = "default"
 # How long a message is kept: shorter than in the dead-letter queue, in templates/queues.py
 # (pitfall 19).
 WORK_RETENTION_SECONDS = 4 * 24 * 3600
-
-
-class SpecificationError(Exception):
-    """The specification is invalid; the message has a line for each error, with file and key."""
 
 
 class _Table(BaseModel):
@@ -460,24 +456,7 @@ def load(path: Path) -> Specification:
         SpecificationError: the file cannot be read, is not TOML, or has invalid settings.
     """
     origin = "standard input" if str(path) == "-" else str(path)
-    try:
-        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except FileNotFoundError:
-        raise SpecificationError(f"{origin}: there is no such file") from None
-    except OSError as error:
-        raise SpecificationError(f"{origin}: {error.strerror}") from None
-    try:
-        # Editors on Windows write a byte order mark, which TOML does not allow.
-        tables = tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise SpecificationError(f"{origin}: not UTF-8 text (byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{origin}: not TOML: {error}") from None
-    except RecursionError:
-        raise SpecificationError(f"{origin}: lists or tables are nested too deeply") from None
-    except ValueError:  # Python's limit of digits, https://docs.python.org/3/library/stdtypes.html
-        raise SpecificationError(f"{origin}: a number has too many digits") from None
-    return parse(tables, origin=origin)
+    return parse(read_tables(path, origin), origin=origin)
 
 
 def parse(content: dict[str, Any], *, origin: str) -> Specification:

@@ -238,7 +238,7 @@ def stepwise() -> Iterator[None]:
     st.booleans(),
     st.integers(0, 2**32),
 )
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_one_right_result(names: list[str], key: str, propagate: bool, seed: int) -> None:
     """P6: any history, any order, repetition, interleaving and crash end as the newest event."""
     with stepwise():
