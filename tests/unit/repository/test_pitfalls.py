@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 ROWS = re.findall(
     r"^\| (\d+) \|.*\| ([^|]+) \|$", (ROOT / "docs" / "pitfalls.md").read_text(), re.MULTILINE
 )
-# A test's docstring names pitfalls alone or in a list: "Pitfall 8: ...", "P1, pitfalls 11, 13: ...".
+# A test's docstring names pitfalls alone or in a list: "Pitfall 8: ...", "P1, pitfalls 11, 13: ..."
 NAMED = {
     int(number)
     for path in (ROOT / "tests").rglob("*.py")
