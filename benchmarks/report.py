@@ -38,7 +38,8 @@ _COLORS = {
 HEAD = """# Performance: measurements
 
 Written by `python -m benchmarks`. [Performance](../performance.md) has the results in short, and
-[Method and analysis](performance-analysis.md) explains workloads, pictures and results.
+[Method and analysis](performance-analysis.md) explains workloads, pictures and results. The targets are goals of this
+project; "ours" is Darkroom.
 """
 
 
@@ -96,12 +97,15 @@ def _targets(run: Run) -> str:
 
 def _title(series: Series) -> str:
     what = {
-        "a": "one JPEG 400 wide",
-        "b": "JPEG at 1200, 400, 128",
-        "c": "b and WebP",
-        "d": "c and AVIF",
+        "a": "one JPEG, 400 pixels wide",
+        "b": "JPEGs, 1200, 400 and 128 pixels wide",
+        "c": "b, and the same in WebP",
+        "d": "c, and the same in AVIF",
     }[series.workload]
-    return f"CPU ms, workload {series.workload} ({what}), JPEG {series.encoding}; × is to ours"
+    return (
+        f"CPU time in ms, workload {series.workload} ({what}), JPEG {series.encoding};"
+        " × is the ratio to Darkroom"
+    )
 
 
 def _implementations(series: Series) -> list[str]:

@@ -20,7 +20,7 @@ PICTURE = DOCS / "capacity.png"
 PLOTTED = ("--rate", "60M/month", "--burst", "20x10min")
 HEAD = """# Capacity: measurements
 
-Written by `python -m benchmarks.capacity`; [Capacity and cost](../capacity.md) has the results.
+Written by `python -m benchmarks.capacity`. [Capacity and cost](../capacity.md) has the results and the method.
 """
 
 
@@ -81,11 +81,12 @@ def _fit(figures: Sequence[Figure]) -> list[str]:
         )
         for figure, error in zip(figures, errors, strict=True)
     ]
-    head = ("picture, workload of performance.md", "measured", "modeled", "error")
+    head = ("picture, workload", "measured", "modeled", "error")
     constants = ", ".join(f"{name} {value:.3g}" for name, value in fitted(figures).items())
     return [
-        "## Model of the worker's time and the benchmark",
-        f"Milliseconds of one core. The largest error is {worst:.0%}, the average {mean:.0%}.",
+        "## Model and benchmark: CPU time of a picture",
+        "Milliseconds of one core, for the pictures and workloads of [the benchmark](performance.md)."
+        f" The largest error is {worst:.0%}, the average {mean:.0%}.",
         _table(head, lines),
         f"Fitted: {constants}.",
     ]
@@ -104,7 +105,7 @@ def _handler(batches: Sequence[Batch]) -> list[str]:
     ]
     head = ("messages", "measured, s", "modeled, s", "error", "measured, s per message")
     return [
-        "## The handler: a batch on one core",
+        "## Model and handler: a batch on one core",
         "Twelve-megapixel JPEGs, default variants, four threads, an S3 in memory that takes 0.1 s"
         " per request. The model's input is the time of one picture without these waits.",
         _table(head, lines),

@@ -66,7 +66,9 @@ def measured() -> tuple[Figure, ...]:
     }
     times = []
     for workload, encoding, table in re.findall(
-        r"## CPU ms, workload (\w) .*?, JPEG ([a-z ]+); [^\n]*\n\n(.*?)\n\n", text, re.DOTALL
+        r"## CPU time in ms, workload (\w) .*?, JPEG ([a-z ]+); [^\n]*\n\n(.*?)\n\n",
+        text,
+        re.DOTALL,
     ):
         if encoding == "as shipped" or workload == "a":
             for name, value in re.findall(r"^\| ([a-z0-9-]+) +\| +(\d+) \|", table, re.MULTILINE):
