@@ -38,8 +38,8 @@ _COLORS = {
 HEAD = """# Performance: measurements
 
 Written by `python -m benchmarks`. [Performance](../performance.md) has the results in short, and
-[Method and analysis](performance-analysis.md) explains workloads, pictures and results. The targets are goals of this
-project; "ours" is Darkroom.
+[Method and analysis](performance-analysis.md) explains workloads, pictures and results.
+The targets are goals of this project; "ours" is Darkroom.
 """
 
 

@@ -20,7 +20,8 @@ PICTURE = DOCS / "capacity.png"
 PLOTTED = ("--rate", "60M/month", "--burst", "20x10min")
 HEAD = """# Capacity: measurements
 
-Written by `python -m benchmarks.capacity`. [Capacity and cost](../capacity.md) has the results and the method.
+Written by `python -m benchmarks.capacity`.
+[Capacity and cost](../capacity.md) has the results and the method.
 """
 
 
@@ -85,7 +86,8 @@ def _fit(figures: Sequence[Figure]) -> list[str]:
     constants = ", ".join(f"{name} {value:.3g}" for name, value in fitted(figures).items())
     return [
         "## Model and benchmark: CPU time of a picture",
-        "Milliseconds of one core, for the pictures and workloads of [the benchmark](performance.md)."
+        "Milliseconds of one core, for the pictures and workloads of"
+        " [the benchmark](performance.md)."
         f" The largest error is {worst:.0%}, the average {mean:.0%}.",
         _table(head, lines),
         f"Fitted: {constants}.",

@@ -53,7 +53,7 @@ def pages() -> dict[str, str]:
 
 def commands() -> str:
     """Return the help of every command."""
-    top = click.Context(cli.group, info_name="darkroom", terminal_width=WIDTH)
+    top = _context(cli.group, "darkroom")
     sections = ["# Commands\n", _generated("the commands' own help"), _help(cli.group, top)]
     for name in cli.COMMANDS:
         command = cli.group.get_command(top, name)
@@ -63,13 +63,20 @@ def commands() -> str:
 
 
 def _sections(command: click.Command, parent: click.Context, name: str) -> Iterator[str]:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
+    context = _context(command, name, parent)
     yield f"## {context.command_path}\n\n{_help(command, context)}"
     if isinstance(command, click.Group):
         for nested in command.list_commands(context):
             found = command.get_command(context, nested)
             assert found is not None  # noqa: S101  # nosec B101 # list_commands names it
             yield from _sections(found, context, nested)
+
+
+def _context(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> click.Context:
+    settings = command.context_settings | {"terminal_width": WIDTH}
+    return click.Context(command, info_name=name, parent=parent, **settings)
 
 
 def _help(command: click.Command, context: click.Context) -> str:
