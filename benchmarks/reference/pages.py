@@ -75,7 +75,7 @@ def _sections(command: click.Command, parent: click.Context, name: str) -> Itera
 def _context(
     command: click.Command, name: str, parent: click.Context | None = None
 ) -> click.Context:
-    settings = command.context_settings | {"terminal_width": WIDTH}
+    settings: dict[str, Any] = {**command.context_settings, "terminal_width": WIDTH}
     return click.Context(command, info_name=name, parent=parent, **settings)
 
 

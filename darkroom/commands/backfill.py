@@ -33,9 +33,9 @@ EXAMPLES = """
 @click.option(
     "--since",
     type=TIMESTAMP,
-    help="Uploaded then or later: 36h, 7d, 2026-11-01, 2026-11-01T12:00 (UTC).",
+    help="Uploaded at this time or later: 36h, 7d, 2026-11-01, 2026-11-01T12:00 (UTC).",
 )
-@click.option("--until", type=TIMESTAMP, help="Uploaded before; likewise.")
+@click.option("--until", type=TIMESTAMP, help="Uploaded before this time.")
 @click.option("--min-size", type=SIZE, help="Smallest size, such as 20k or 1.5MB.")
 @click.option("--max-size", type=SIZE, help="Largest size.")
 @click.option(

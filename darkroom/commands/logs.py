@@ -21,13 +21,13 @@ EXAMPLES = """
     type=TIMESTAMP,
     default="1d",
     show_default=True,
-    help="Age or time (UTC): 90m, 6h, 2d, 2026-05-01T12:00.",
+    help="Start of the period, an age or a time (UTC): 90m, 6h, 2d, 2026-05-01T12:00.",
 )
 @click.option(
     "--until",
     type=TIMESTAMP,
     default="0s",
-    help="Likewise; default: now.",
+    help="End of the period, in the same form; default: now.",
 )
 @click.option(
     "--archive", is_flag=True, help="Read the log archive's bucket instead of CloudWatch Logs."

@@ -53,7 +53,7 @@ EXAMPLES = """
     metavar="CHECK",
     type=click.Choice(PREFLIGHT),
     multiple=True,
-    help=f"Leave out a check; repeatable. Checks: {', '.join(PREFLIGHT)}.",
+    help=f"Skip a check; repeatable. Checks: {', '.join(PREFLIGHT)}.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings as well.")
 @format_option("junit")
@@ -72,7 +72,7 @@ def command(
     """Check whether a stack could be deployed, and write its parameter file.
 
     KEY=VALUE is a parameter's value, such as the ones that `darkroom package --upload` prints; it
-    wins over the files. Nothing in the account is changed.
+    overrides the files. Nothing in the account is changed.
     """
     from darkroom.checks.deployment_plan import open_plan
     from darkroom.checks.framework import exit_status

@@ -1,4 +1,4 @@
-"""`darkroom rejections`: list rejected uploads, and process them again after a repair."""
+"""`darkroom rejections`: list rejected uploads, and process them again after a fix."""
 
 import json
 from collections import Counter
@@ -35,7 +35,7 @@ EXAMPLES = """
 
 @click.group(cls=Group, examples=EXAMPLES)
 def command() -> None:
-    """List rejected uploads, or process them again after a repair."""
+    """List rejected uploads, or process them again after a fix."""
 
 
 def _filter(
@@ -63,7 +63,7 @@ filter_options = combined(
     click.option(
         "--since",
         type=TIMESTAMP,
-        help="Rejected then or later: 36h, 7d, 2026-11-01, 2026-11-01T12:00 (UTC).",
+        help="Rejected at this time or later: 36h, 7d, 2026-11-01, 2026-11-01T12:00 (UTC).",
     ),
 )
 """Adds --reason, --key, --prefix and --since; the command gets them as `wanted: Filter`."""

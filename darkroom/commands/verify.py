@@ -19,7 +19,7 @@ EXAMPLES = """
     metavar="CHECK",
     type=click.Choice(VERIFY),
     multiple=True,
-    help=f"Leave out a check; repeatable. Checks: {', '.join(VERIFY)}.",
+    help=f"Skip a check; repeatable. Checks: {', '.join(VERIFY)}.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings as well.")
 @click.option(

@@ -40,10 +40,10 @@ class Filters:
     prefix: str = ""
     suffix: str = ""
     since: Timestamp | None = None
-    """Uploaded then or later."""
+    """Uploaded at this time or later."""
 
     until: Timestamp | None = None
-    """Uploaded before."""
+    """Uploaded before this time."""
 
     min_size: int | None = None
     """Bytes."""

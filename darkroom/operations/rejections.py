@@ -1,4 +1,4 @@
-"""Find uploads that were rejected, and process them again after a repair."""
+"""Find uploads that were rejected, and process them again after a fix."""
 
 import json
 import os
