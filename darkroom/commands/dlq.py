@@ -123,8 +123,8 @@ def redrive(
 ) -> int:
     """Send dead letters to their work queue again.
 
-    Without a selection, SQS moves all of them and the command shows the progress. With MESSAGE-ID or
-    --error, the command sends the selected ones itself.
+    Without a selection, SQS moves all of them and the command shows the progress. With MESSAGE-ID
+    or --error, the command sends the selected ones itself.
     """
     from darkroom.aws.queues import find_queues
     from darkroom.aws.stack import open_stack
