@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,6 @@ from urllib.parse import unquote
 
 import pytest
 
-from darkroom.emulator.processing import STALL_SECONDS
 from tests.e2e import pictures
 from tests.workload import thumbnails_only
 
@@ -270,7 +268,6 @@ def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path) -> None:
     process.write_text(
         process.read_text().replace("from worker import", "import pypdf\nfrom worker import", 1)
     )
-    began = time.monotonic()
     done = subprocess.run(
         command("--output", "out"),
         env=environment(tmp_path, PYTHONPATH=str(copy)),
@@ -283,7 +280,6 @@ def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout
     assert "The worker cannot start: No module named 'pypdf'" in done.stderr
     assert "requirements.in" in done.stderr
-    assert time.monotonic() - began < STALL_SECONDS
     assert leftovers(tmp_path) == []
 
 
