@@ -17,53 +17,69 @@ CFN_LINT = "import sys; from cfnlint.runner import main; sys.exit(main())"  # as
 
 
 @pytest.fixture(scope="module")
-def sound() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(
-        pipeline.render(pipeline.build(specification.parse({}, origin="test")))
-    )
-    return content
+def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The default template, one with a seeded defect, and one that suppresses its finding."""
+    sound = json.loads(pipeline.render(pipeline.build(specification.Specification())))
+    defective = copy.deepcopy(sound)
+    queue = defective["Resources"]["WorkQueue"]
+    queue["Properties"]["VisibilityTimeout"] = 300
+    suppressed = copy.deepcopy(defective)
+    suppressed["Resources"]["WorkQueue"]["Metadata"] = {
+        "darkroom": {"skip": [{"id": "DR-SQS-001", "comment": "Quick."}]}
+    }
+    directory = tmp_path_factory.mktemp("templates")
+    found = {}
+    for name, content in (
+        ("sound", sound),
+        ("defective", defective),
+        ("suppressed", suppressed),
+    ):
+        found[name] = directory / f"{name}.json"
+        found[name].write_text(json.dumps(content, indent=1))
+    return found
 
 
-def cfn_lint(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
-    """What cfn-lint reports with the plug-in, in one Region."""
-    path.write_text(json.dumps(content, indent=1))
+@pytest.fixture(scope="module")
+def reported(templates: dict[str, Path]) -> dict[str, list[dict[str, Any]]]:
+    """What cfn-lint reports with the plug-in, in one Region, by template: it starts once."""
     done = subprocess.run(
         [
             *(sys.executable, "-c", CFN_LINT, "--format", "json", "--regions", "eu-west-1"),
-            *("--append-rules", "darkroom.lint.cfn_lint_plugin", "--", str(path)),
+            *("--append-rules", "darkroom.lint.cfn_lint_plugin", "--"),
+            *map(str, templates.values()),
         ],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    found = json.loads(done.stdout)
+    return {
+        name: [one for one in found if one["Filename"] == str(path)]
+        for name, path in templates.items()
+    }
 
 
-def test_cfn_lint_runs_our_rules(tmp_path: Path, sound: dict[str, Any]) -> None:
+def test_cfn_lint_runs_our_rules(
+    templates: dict[str, Path], reported: dict[str, list[dict[str, Any]]]
+) -> None:
     """D4: silent on the default template; a seeded defect is found with its line."""
-    assert cfn_lint(tmp_path / "sound.json", sound) == []
-    content = copy.deepcopy(sound)
-    content["Resources"]["WorkQueue"]["Properties"]["VisibilityTimeout"] = 300
-    path = tmp_path / "stack.json"
-    (found,) = cfn_lint(path, content)
+    assert reported["sound"] == []
+    (found,) = reported["defective"]
     assert found["Rule"]["Id"] == RULES["sqs-visibility-timeout"].cfn_lint_id == "E9601"
     assert found["Rule"]["Source"].startswith("https://docs.aws.amazon.com/")
     assert found["Level"] == "Error"
     assert found["Message"].endswith("needs 360 s [DR-SQS-001]")
     assert found["Location"]["Path"] == ["Resources", "WorkQueue"]
-    line = path.read_text().splitlines()[found["Location"]["Start"]["LineNumber"] - 1]
-    assert line == '  "WorkQueue": {'
+    lines = templates["defective"].read_text().splitlines()
+    assert lines[found["Location"]["Start"]["LineNumber"] - 1] == '  "WorkQueue": {'
 
 
-def test_a_suppression_with_a_reason_holds_there_too(tmp_path: Path, sound: dict[str, Any]) -> None:
+def test_a_suppression_with_a_reason_holds_there_too(
+    reported: dict[str, list[dict[str, Any]]],
+) -> None:
     """D4: one reason beside the resource is enough for both programs."""
-    content = copy.deepcopy(sound)
-    queue = content["Resources"]["WorkQueue"]
-    queue["Properties"]["VisibilityTimeout"] = 300
-    queue["Metadata"] = {"darkroom": {"skip": [{"id": "DR-SQS-001", "comment": "Quick."}]}}
-    assert cfn_lint(tmp_path / "stack.json", content) == []
+    assert reported["suppressed"] == []
 
 
 def test_ids_do_not_collide() -> None:
