@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Iterator
 
+import botocore.loaders
+import botocore.session
 import pytest
 
 FORBIDDEN = {"os.exec", "os.fork", "os.posix_spawn", "os.system", "socket.connect"}
@@ -24,3 +26,12 @@ def _no_process_and_no_connection() -> Iterator[None]:
     _running = True
     yield
     _running = False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _service_descriptions_are_read_once() -> Iterator[None]:
+    """Let all clients share botocore's descriptions of the services: EC2's takes 0.5 s to read."""
+    loader = botocore.loaders.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", lambda _=None: loader)
+        yield

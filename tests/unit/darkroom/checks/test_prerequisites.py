@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import botocore.loaders
 import botocore.session
 import pytest
 from botocore.stub import Stubber
@@ -19,9 +18,6 @@ from darkroom.checks.existing_network import check_sqs_endpoint
 from darkroom.checks.existing_sources import external_topic
 from darkroom.checks.framework import Finding
 from tests.unit.templates.conftest import generate
-
-# AWS's descriptions of its services, read once: EC2's takes longer than a test.
-LOADER = botocore.loaders.create_loader()
 
 
 def built(description: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -48,7 +44,6 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
 
     def make(description: dict[str, Any] | None = None, **values: str) -> Stubbed:
         session = botocore.session.Session()
-        session.register_component("data_loader", LOADER)
         session.set_config_variable("region", "us-east-1")
         account = Account(session=session)
         who = {"Account": "111122223333", "Arn": "arn:aws:iam::111122223333:user/me", "UserId": "A"}
