@@ -35,6 +35,8 @@ REFUSED = {
 # worker's own requests.
 EMULATOR_PARAMETERS = {"EnforceVpcEndpoint": "false"}
 
+EVENT_SOURCE_MAPPING = "AWS::Lambda::EventSourceMapping"
+
 CODE_BUCKET = "darkroom-code"
 EMPTY_CHANGE_SET = ("didn't contain changes", "No updates are to be performed")
 
@@ -59,7 +61,12 @@ class EmulatedStack:
 
 
 def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return `template` without what is REFUSED, and what was removed: logical id to its reason."""
+    """Return `template` as the emulator runs it, and what was removed: logical id to its reason.
+
+    What is REFUSED is removed. The maximum concurrency of each event source mapping becomes its
+    parameter's default: CloudFormation converts a parameter's text to a number, and the emulator
+    does not, so that its poller would fail on the text.
+    """
     resources = template["Resources"]
     removed = {
         name: missing
@@ -67,8 +74,33 @@ def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
         for (kind, part), missing in REFUSED.items()
         if resource["Type"] == kind and (not part or part in resource["Properties"])
     }
-    kept = {name: resource for name, resource in resources.items() if name not in removed}
+    kept = {
+        name: _with_numbers(resource, template.get("Parameters", {}))
+        for name, resource in resources.items()
+        if name not in removed
+    }
     return {**template, "Resources": kept}, removed
+
+
+def _with_numbers(resource: Mapping[str, Any], parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = resource.get("Properties", {})
+    maximum = properties.get("ScalingConfig", {}).get("MaximumConcurrency")
+    if resource["Type"] != EVENT_SOURCE_MAPPING or not isinstance(maximum, dict):
+        return resource
+    number = int(parameters[maximum["Ref"]]["Default"])
+    scaling = {"MaximumConcurrency": number}
+    return {**resource, "Properties": {**properties, "ScalingConfig": scaling}}
+
+
+def concurrency_notes(template: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each maximum concurrency that `runnable` made a number."""
+    return [
+        f"with {maximum['Ref']}={template['Parameters'][maximum['Ref']]['Default']} as a fixed"
+        " number: the emulator does not convert parameters to numbers"
+        for resource in template["Resources"].values()
+        if resource["Type"] == EVENT_SOURCE_MAPPING
+        and (maximum := resource["Properties"].get("ScalingConfig", {}).get("MaximumConcurrency"))
+    ]
 
 
 def package_for_this_host(output: Path) -> Package:
@@ -169,7 +201,6 @@ def deploy(
     for function in stack.functions:  # CloudFormation waits for this; the emulator does not
         emulator.client("lambda").get_waiter("function_active_v2").wait(FunctionName=function)
         emulator.client("lambda").get_waiter("function_updated_v2").wait(FunctionName=function)
-    _correct_concurrency(emulator, stack)
     return stack
 
 
@@ -241,21 +272,6 @@ def _describe(emulator: Emulator, stack_name: str) -> EmulatedStack:
 
 def _functions(outputs: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(value for key, value in outputs.items() if key.endswith("FunctionName"))
-
-
-def _correct_concurrency(emulator: Emulator, stack: EmulatedStack) -> None:
-    """Make the mapping's maximum concurrency a number again: the emulator's poller fails on text.
-
-    Parameters are text, which CloudFormation converts and the emulator does not.
-    """
-    client = emulator.client("lambda")
-    for function in stack.functions:
-        mappings = client.list_event_source_mappings(FunctionName=function)
-        for mapping in mappings["EventSourceMappings"]:
-            if maximum := mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
-                client.update_event_source_mapping(
-                    UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(maximum)}
-                )
 
 
 def _failures(emulator: Emulator, stack_name: str) -> str:

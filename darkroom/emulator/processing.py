@@ -37,6 +37,14 @@ FINAL = frozenset(get_args(Outcome)) - {"failed", "unfinished"}
 
 NEEDS_ATTENTION: tuple[Outcome, ...] = ("failed", "unfinished")
 
+PATIENCE_SECONDS = 15.0
+"""Without an outcome for this time, the progress says what it waits for and when it gives up."""
+
+FUNCTION_FAILURE = re.compile(
+    r"ESM: Lambda \S+ failed processing .*\(errorType=(.*) errorMessage=(.*)\)"
+)
+"""The emulator's log line of an invocation that failed as a whole, so that its batch waits."""
+
 INIT_FAILURE = re.compile(r"Worker init failed: (.*)|Worker process exited immediately\. (.*)")
 """The emulator's log line of a function whose module cannot be imported."""
 
@@ -77,7 +85,8 @@ class Result:
 def deploy(emulator: Emulator, plan: Specification, *, progress: Progress) -> Deployment:
     """Generate the template, package the worker and deploy both as the stack STACK_NAME."""
     text = pipeline.render(pipeline.build(plan))
-    template, removed = deployment.runnable(json.loads(text))
+    generated = json.loads(text)
+    template, removed = deployment.runnable(generated)
     notes = [
         f"without {', '.join(name for name in removed if removed[name] == missing)}:"
         f" the emulator has no {missing}"
@@ -87,6 +96,7 @@ def deploy(emulator: Emulator, plan: Specification, *, progress: Progress) -> De
     progress.step(f"Template: {size:,} bytes, {plural(len(template['Resources']), 'resource')}")
     given = " ".join(f"{key}={value}" for key, value in deployment.EMULATOR_PARAMETERS.items())
     notes.append(f"with {given}: the emulator's requests come through no VPC endpoint")
+    notes += deployment.concurrency_notes(generated)
     if not deployment.runs_linux_packages():
         notes.append(
             "with the worker's libraries for this computer, not those of the function's package"
@@ -138,7 +148,7 @@ def process(
 
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         for count, _ in enumerate(pool.map(put, uploads), start=1):
-            progress.update(f"Uploaded {count:,} of {plural(len(uploads), 'file')}")
+            progress.update(f"Uploaded {count:,} of {plural(len(uploads), 'object')}")
     pending = {(buckets[upload.source], upload.key): upload for upload in uploads}
     found = _wait(emulator, stack, plan, set(pending), progress)
     unknown = Ended("unfinished", detail="no outcome so far")
@@ -182,18 +192,38 @@ def _wait(
         waited = time.monotonic() - last
         if not pending or waited > stall:
             return found
-        if problem := INIT_FAILURE.search(emulator.log.read_text(errors="replace")):
+        emulator_log = emulator.log.read_text(errors="replace")
+        if problem := INIT_FAILURE.search(emulator_log):
             raise UserError(
                 f"The worker cannot start: {problem[1] or problem[2]}\n"
                 "What it imports must be in worker/requirements.in, and locked in requirements.txt."
             )
+        error = log.error or _invocation_failure(emulator_log)
         progress.update(
-            f"{len(found):,} of {plural(count, 'file')} processed"
-            + (f"; waiting for the next one for {waited:.0f} s" if waited > 2 else "")
-            + (f"; retried after {log.error}" if log.error else "")
+            f"{len(found):,} of {plural(count, 'upload')} processed"
+            + waiting(waited, limit=stall)
+            + (f"; retried after {error}" if error else "")
         )
         # The worker needs the processors more than this loop does.
         time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - started)))
+
+
+def waiting(seconds: float, *, limit: float) -> str:
+    """Return the end of the progress line, `seconds` after the last outcome."""
+    if seconds <= 2:
+        return ""
+    if seconds <= PATIENCE_SECONDS:
+        return f"; waiting for the next, for {seconds:.0f} s so far"
+    return (
+        f"; waiting for the worker to log the next outcome, for {seconds:.0f} s so far;"
+        f" gives up after {limit:.0f} s"
+    )
+
+
+def _invocation_failure(emulator_log: str) -> str:
+    """Return the error of the last invocation that failed as a whole, "" for none."""
+    failures = FUNCTION_FAILURE.findall(emulator_log)
+    return ": ".join(failures[-1]) if failures else ""
 
 
 class _LogReader:

@@ -39,8 +39,6 @@ def adapted(line: str) -> str:
         # The emulator has no endpoint that requests could come through, and runs the function
         # on this interpreter.
         return line.replace("$(cat", "--skip code EnforceVpcEndpoint=false $(cat")
-    if line.startswith("aws cloudformation deploy"):
-        return f"{line} && python correct.py"
     if line.startswith("darkroom verify"):
         # test_verify.py asserts what it finds on the emulator.
         return f"{line} --skip canary || true"
@@ -68,15 +66,6 @@ def test_the_deployment_works_as_typed(
         "import json; from pathlib import Path; from darkroom.emulator import deployment\n"
         "template, _ = deployment.runnable(json.loads(Path('build/full.json').read_text()))\n"
         "Path('build/stack.json').write_text(json.dumps(template))\n"
-    )
-    # As darkroom/emulator/deployment.py: the emulator keeps the maximum concurrency as text.
-    (checkout / "correct.py").write_text(
-        "import botocore.session\n"
-        "client = botocore.session.get_session().create_client('lambda')\n"
-        "for one in client.list_event_source_mappings()['EventSourceMappings']:\n"
-        "    if most := one.get('ScalingConfig', {}).get('MaximumConcurrency'):\n"
-        "        client.update_event_source_mapping(\n"
-        "            UUID=one['UUID'], ScalingConfig={'MaximumConcurrency': int(most)})\n"
     )
     programs = tmp_path / "programs"
     programs.mkdir()

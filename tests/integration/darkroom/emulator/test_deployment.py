@@ -64,11 +64,14 @@ def test_what_is_removed_is_really_refused(
 
 
 def test_nothing_else_is_changed(generated: dict[str, Any]) -> None:
-    """D5: what is deployed is the generated template less the list, and nothing misses it."""
+    """D5: what is deployed is the generated template less the list, with a number for text."""
     before = json.dumps(generated)
     runnable, removed = deployment.runnable(generated)
     assert json.dumps(generated) == before
     assert set(removed.values()) == set(deployment.REFUSED.values())
+    mapping = runnable["Resources"]["WorkerEventSourceMapping"]["Properties"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 10}
+    mapping["ScalingConfig"]["MaximumConcurrency"] = {"Ref": "MaximumConcurrency"}
     assert runnable == {
         **generated,
         "Resources": {
@@ -76,31 +79,35 @@ def test_nothing_else_is_changed(generated: dict[str, Any]) -> None:
         },
     }
     assert not set(references(runnable)) & set(removed)
+    assert [
+        note.partition(" ")[2].partition(" ")[0] for note in deployment.concurrency_notes(generated)
+    ] == ["MaximumConcurrency=10"]
 
 
-def test_the_concurrency_needs_its_correction(
-    emulator: Emulator, generated: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_concurrency_must_be_a_number(
+    emulator: Emulator, generated: dict[str, Any], tmp_path: Path
 ) -> None:
-    """D5: the day the emulator converts numbers itself, the correction can go."""
+    """D5: the day the emulator converts numbers itself, this exception can go."""
     archive = tmp_path / "worker.zip"
     archive.write_bytes(b"PK\x05\x06" + bytes(18))  # an empty zip: nothing is run here
     package = Package(path=archive, sha256="", size=22, unpacked_size=0, bytecode=None)
     template, _ = deployment.runnable(generated)
     parameters = deployment.package_parameters(emulator, package)
 
-    def complaints(name: str) -> int:
-        """How often its poller fails in three seconds; it polls every second."""
+    def complaints(name: str, template: dict[str, Any]) -> int:
+        """How often its poller has failed since the stack began; it polls every second."""
+        before = emulator.log.read_text().count(failure)
         stack_parameters = {**parameters, "NamePrefix": name}
         deployment.deploy(emulator, template, stack_name=name, parameters=stack_parameters)
-        before = emulator.log.read_text().count(failure)
         time.sleep(3)
         emulator.client("cloudformation").delete_stack(StackName=name)
         return emulator.log.read_text().count(failure) - before
 
     failure = "poller error: '>=' not supported between instances of 'int' and 'str'"
-    assert complaints("corrected") == 0
-    monkeypatch.setattr(deployment, "_correct_concurrency", lambda *_: None)
-    assert complaints("uncorrected") > 0
+    assert complaints("number", template) == 0
+    mapping = template["Resources"]["WorkerEventSourceMapping"]["Properties"]
+    mapping["ScalingConfig"] = {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+    assert complaints("text", template) > 0
 
 
 def test_a_failure_names_the_resource_and_its_reason(emulator: Emulator) -> None:
