@@ -20,6 +20,8 @@ INVALID_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+# Codes of an endpoint that does not know the action: an emulator, or a partition without it.
+UNSUPPORTED = {"InvalidAction", "UnknownOperationException", "UnknownOperation"}
 REFUSALS = {
     "403",
     "AccessDenied",
@@ -66,6 +68,11 @@ def is_refused(error: ClientError) -> bool:
     return error_code(error) in REFUSALS
 
 
+def is_unsupported(error: ClientError) -> bool:
+    """Return whether an error means that the endpoint does not have the requested action."""
+    return error_code(error) in UNSUPPORTED
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn AWS's and botocore's errors into UserErrors; a `with` block or a decorator.
@@ -105,6 +112,8 @@ def _refusal(error: ClientError) -> str:
         return f"AWS does not accept the credentials: {message} ({code}); renew them and try again"
     if code in REFUSALS:
         return f"AWS refuses {error.operation_name} to these credentials: {message}"
+    if code in UNSUPPORTED:
+        return f"this endpoint does not support {error.operation_name} ({code})"
     return f"{error.operation_name} failed: {message} ({code})"
 
 

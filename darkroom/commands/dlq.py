@@ -196,6 +196,11 @@ def purge(
         if path.exists():
             raise UsageError(f"--save {path}: the file exists; name a new one")
         total = sum(count(deployed.client("sqs"), one) for one in queues)
+        if not total and not ids:
+            print_result(
+                {"purged": [], "saved": None}, "Nothing to delete: 0 dead letters.", format_
+            )
+            return
         number = plural(len(ids), "dead letter") if ids else f"about {plural(total, 'dead letter')}"
         if error:
             number = f"the dead letters with the error {error!r}"

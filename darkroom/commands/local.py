@@ -1,6 +1,8 @@
 """`darkroom local`: runs the pipeline on this computer."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +81,19 @@ def command(
         print_result(facts, "\n".join(text), format_)
         if keep_running:
             _keep_running(run)
+    if keep_running:
+        click.echo("The emulator is stopped, and its files are deleted.", err=True)
     return 0 if finished.is_complete else 1
+
+
+def running_program() -> str:
+    """Return how to start this program from a shell: its name if it is on PATH, else its path."""
+    name = "darkroom"
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if not beside.exists():
+        return name if found else f"{shlex.quote(sys.executable)} -m {name}"
+    return name if found and beside.samefile(found) else shlex.quote(str(beside))
 
 
 def _keep_running(run: "LocalRun") -> None:
@@ -93,7 +107,7 @@ def _keep_running(run: "LocalRun") -> None:
             "\nThe emulator keeps running. To use it from another terminal:\n"
             f"  unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN\n{exports}{uploads}"
             f"  aws s3 ls --recursive s3://{run.thumbnail_bucket}/\n"
-            f"  darkroom logs --stack-name {run.stack_name} KEY\n"
+            f"  {running_program()} logs KEY --stack-name {run.stack_name}\n"
             "Version 2 of the AWS CLI reads AWS_ENDPOINT_URL for every service; version 1 needs"
             " --endpoint-url $AWS_ENDPOINT_URL for some.\n"
             "Ctrl-C stops the emulator and deletes everything in it."

@@ -17,7 +17,8 @@ def confirm(question: str, *, word: str, yes: bool) -> None:
         return
     progress.clear()
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"{question}\nstdin is not a terminal; pass --yes")
+        print(question, file=sys.stderr, flush=True)
+        raise UsageError("stdin is not a terminal; pass --yes")
     print(f"{question}\nType {word} to continue: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != word:
         raise UserError("not confirmed; nothing was changed")

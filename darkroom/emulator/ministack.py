@@ -282,8 +282,21 @@ def _inherited() -> dict[str, str]:
 
 
 def _check_host() -> None:
+    """Check at once what would otherwise be an emulator that does not answer.
+
+    Raises:
+        UserError: The emulator cannot run here.
+    """
     if sys.platform == "win32":
         raise UserError("The local run needs Linux or macOS. On Windows, run it in WSL.")
+    try:
+        with socket.create_server((HOST, 0)) as listener:
+            socket.create_connection(listener.getsockname(), timeout=5).close()
+    except OSError as error:
+        raise UserError(
+            f"The emulator cannot be reached: no connection to {HOST} is possible"
+            f" ({error.strerror or error}). Is the loopback interface up?"
+        ) from error
 
 
 def _interrupt_once(number: int, _: FrameType | None) -> None:

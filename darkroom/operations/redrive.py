@@ -11,7 +11,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from darkroom.aws import notifications
+from darkroom.aws.errors import is_unsupported
 from darkroom.aws.queues import DeployedQueue
 from darkroom.aws.stack import Stack
 from darkroom.console.progress import Progress
@@ -217,8 +220,20 @@ def queue_arn(sqs: "SQSClient", url: str) -> str:
 
 
 def _latest(sqs: "SQSClient", arn: str) -> Move:
-    """Return the newest move from a dead-letter queue."""
-    tasks = sqs.list_message_move_tasks(SourceArn=arn, MaxResults=1).get("Results", [])
+    """Return the newest move from a dead-letter queue.
+
+    Raises:
+        UserError: The endpoint has no message move tasks.
+    """
+    try:
+        tasks = sqs.list_message_move_tasks(SourceArn=arn, MaxResults=1).get("Results", [])
+    except ClientError as error:
+        if not is_unsupported(error):
+            raise
+        raise UserError(
+            "this endpoint has no message move tasks, as the emulator has none; give message ids"
+            " or --error, and the command sends the messages itself"
+        ) from error
     if not tasks:
         return Move("UNKNOWN")
     (task,) = tasks

@@ -342,6 +342,7 @@ def test_interrupted_it_leaves_nothing(
     status = process.wait(30)
     kept = moment == "Ctrl-C stops the emulator" and signal_number == signal.SIGINT
     assert status == (0 if kept else 128 + signal_number), said
+    assert ("The emulator is stopped, and its files are deleted." in said) is kept
     assert "Traceback" not in said
     assert leftovers(tmp_path) == []
 

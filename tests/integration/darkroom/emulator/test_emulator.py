@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import socket
@@ -177,3 +178,14 @@ def test_a_platform_without_sighup_starts_too(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "TERMINATION", (signal.SIGTERM,))
     with Emulator() as emulator:
         assert emulator.client("sts").get_caller_identity()
+
+
+def test_a_host_without_loopback_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D5: as under `unshare -rn`; the emulator would start and never answer."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    with pytest.raises(UserError, match=r"no connection to 127.*Network is unreachable.*loopback"):
+        Emulator().__enter__()

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from darkroom.aws.errors import is_not_found, is_refused
+from darkroom.aws.errors import is_not_found, is_refused, sentence
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,13 @@ def test_a_refusal_is_not_a_missing_resource() -> None:
     error = ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
     assert is_refused(error)
     assert not is_not_found(error)
+
+
+def test_an_action_that_the_endpoint_does_not_have_is_named() -> None:
+    """D6: an emulator answers so for what it does not emulate."""
+    error = ClientError(
+        {"Error": {"Code": "InvalidAction", "Message": "?"}}, "ListMessageMoveTasks"
+    )
+    assert sentence(error) == (
+        "this endpoint does not support ListMessageMoveTasks (InvalidAction)"
+    )

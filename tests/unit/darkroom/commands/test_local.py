@@ -1,10 +1,12 @@
 """`darkroom local`: what it refuses before anything starts."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from darkroom import cli
+from darkroom.commands import local
 
 
 def test_an_empty_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,3 +34,16 @@ def test_files_and_output_are_checked_first(
     (tmp_path / "index.html").write_text("mine")
     assert cli.main(["local", "--output", str(tmp_path)]) == 2
     assert "would be replaced" in capsys.readouterr().err
+
+
+def test_the_printed_commands_can_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D5: the program that runs, also where a virtual environment is not activated."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "my venv" / "python"))
+    assert local.running_program() == f"'{tmp_path}/my venv/python' -m darkroom"
+    for folder in ("bin", "my venv"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "darkroom").touch(0o755)
+    assert local.running_program() == f"'{tmp_path}/my venv/darkroom'"
+    monkeypatch.setenv("PATH", str(tmp_path / "my venv"))
+    assert local.running_program() == "darkroom"

@@ -174,6 +174,17 @@ def test_a_purge_names_its_file(
     darkroom("dlq", "purge", "--save", str(path), "--yes", status=2)  # never over another file
 
 
+@pytest.mark.parametrize("error", [(), ("--error", "AccessDenied")])
+def test_a_purge_of_nothing_asks_nothing(
+    darkroom: Callable[..., str], monkeypatch: pytest.MonkeyPatch, error: tuple[str, ...]
+) -> None:
+    """D6: without a terminal as well: there is nothing to confirm."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr(dead_letters, "count", lambda *_: 0)
+    assert darkroom("dlq", "purge", *error) == "Nothing to delete: 0 dead letters.\n"
+    assert json.loads(darkroom("dlq", "purge", "--format", "json"))["purged"] == []
+
+
 def rejection(number: int) -> rejections.RejectionRecord:
     source = SourceObject("b", f"uploads/{number}\n.jpg")
     when = datetime(2026, 5, 1, 12, tzinfo=UTC)

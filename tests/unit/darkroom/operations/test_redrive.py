@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 
 from darkroom.aws.queues import DeployedQueue
 from darkroom.console.progress import Progress
-from darkroom.errors import UsageError
+from darkroom.errors import UsageError, UserError
 from darkroom.operations import redrive
 from darkroom.operations.redrive import Move, Selection
 
@@ -151,3 +151,12 @@ def test_an_empty_selection_is_everything() -> None:
     assert not Selection()
     assert Selection(ids=("m",))
     assert Selection(error="AccessDenied")
+
+
+def test_an_endpoint_without_move_tasks_is_a_sentence(sqs: tuple[Any, Stubber]) -> None:
+    """D6: the emulator has none; a selection does not need them."""
+    client, stub = sqs
+    attributes(stub, DEFAULT.dead_letter_queue_url, QueueArn=ARN + "dead")
+    stub.add_client_error("list_message_move_tasks", "InvalidAction")
+    with stub, pytest.raises(UserError, match=r"no message move tasks.*give message ids or --error"):
+        redrive.move_all(client, [DEFAULT], rate=None, progress=Progress())
