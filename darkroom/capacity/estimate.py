@@ -87,31 +87,34 @@ class CapacityEstimate:
         """Return the conclusions: what limits, and what to do about it."""
         capacity, demand = self.capacity, self.capacity.demand
         first = self.bottleneck
-        whose = (
-            "the burst's" if demand.burst_seconds and demand.burst_factor > 1 else "the demand's"
+        what = (
+            "The burst brings"
+            if demand.burst_seconds and demand.burst_factor > 1
+            else "The demand is"
         )
         text = (
-            f"limited by {first.name}: {picture_rate(first.rate)},"
-            f" of which {whose} {picture_rate(demand.peak)}"
+            f"The first limit is {first.name}: it allows {picture_rate(first.rate)}. {what}"
+            f" {picture_rate(demand.peak)},"
         )
         if first.is_exceeded:
-            sentences = [f"{text} is {demand.peak / first.rate:.1f} times as much; {first.advice}"]
+            times = amount(demand.peak / first.rate)
+            sentences = [f"{text} {times} times that. To do: {first.advice}."]
         else:
-            sentences = [f"{text} takes {demand.peak / first.rate:.0%}"]
+            sentences = [f"{text} {demand.peak / first.rate:.0%} of that."]
         if capacity.utilisation >= 1:
             sentences.append(
-                "the backlog grows forever: on average more arrives than is processed"
-                f" ({capacity.utilisation:.0%})"
+                "The backlog grows without limit: on average"
+                f" {amount(capacity.utilisation)} times as much arrives as can be processed."
             )
         retention = capacity.service.stack.retention
         if capacity.oldest > retention:
             sentences.append(
-                f"messages are lost: they wait longer than the queue keeps them, {time(retention)}"
+                f"Messages are lost: they wait longer than the queue keeps them, {time(retention)}."
             )
         elif capacity.backlog and capacity.batches_needed(demand.peak) <= capacity.polling.maximum:
             sentences.append(
-                f"the burst waits up to {time(capacity.oldest)} because only"
-                f" {capacity.polling.per_second * 60:,.0f} concurrent batches are added per minute"
+                f"The burst waits up to {time(capacity.oldest)}, because only"
+                f" {capacity.polling.per_second * 60:,.0f} concurrent batches are added per minute."
             )
         return sentences
 
@@ -128,7 +131,7 @@ class CapacityEstimate:
         if slow * 2 > figures.timeout:
             found.append(
                 f"timeout_seconds: a batch of the slowest pictures takes {time(slow)}, more than"
-                f" half of {figures.timeout} s; a smaller batch_size, more memory or a longer"
+                f" half of {figures.timeout:,} s; a smaller batch_size, more memory or a longer"
                 " timeout"
             )
         found.extend(

@@ -21,6 +21,9 @@ CONNECTIONS_PER_INTERFACE = 65_000
 CONNECTIONS_PER_ENVIRONMENT = 15
 """The worker's pool to S3 with two cores, and one to SQS (worker/handler.py)."""
 
+MAX_CONCURRENCY = 1_000
+"""https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html"""
+
 IN_FLIGHT = 120_000
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
 
@@ -85,9 +88,11 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
 
     found = []
     if not provisioned:
-        most = min(enough, 1_000)
-        advice = f"raise it to {most:,}" + (
-            "" if enough <= 1_000 else f"; {enough:,} are needed, with provisioned pollers"
+        advice = (
+            f"raise it to {enough:,}"
+            if enough <= MAX_CONCURRENCY
+            else f"use provisioned pollers, because {enough:,} concurrent batches are needed and"
+            f" MaximumConcurrency can be at most {MAX_CONCURRENCY:,}"
         )
         found.append(quota("MaximumConcurrency", needed, stack.concurrency, advice))
     polled = MAX_PROVISIONED_BATCHES if provisioned else MAX_BATCHES
@@ -96,58 +101,59 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
     connections = in_use / stack.zones * CONNECTIONS_PER_ENVIRONMENT
     return [
         *found,
-        quota("Lambda: concurrent executions", needed, account, f"request {enough:,}"),
+        quota("Lambda: concurrent executions", needed, account, f"request a quota of {enough:,}"),
         quota(
             "Lambda: concurrent batches per event source",
             needed,
             polled,
             "split the uploads between two stacks"
             if provisioned
-            else "provisioned pollers (--pollers)",
+            else "use provisioned pollers (--pollers)",
         ),
         quota(
             "Lambda: invocations per second",
             needed / service.seconds(size),
             INVOCATIONS_PER_SECOND * account,
-            "a larger batch_size, or more concurrency in the account",
+            "choose a larger batch_size, or request more concurrency for the account",
         ),
         Quota(
             "Lambda: new environments per second",
             capacity.polling.per_second,
             NEW_ENVIRONMENTS_PER_SECOND,
             math.inf,
-            "none: pollers never start that many",
+            "nothing: pollers never start that many",
         ),
         Quota(
             "Lambda: connections per network interface",
             connections,
             CONNECTIONS_PER_INTERFACE,
             math.inf,
-            "more zones; Lambda adds interfaces automatically, up to 500 per VPC",
+            "use more zones; Lambda adds interfaces automatically, up to 500 per VPC",
         ),
         quota(
             "SQS: messages in flight",
             capacity.in_flight,
             IN_FLIGHT,
-            "a smaller max_receive_count, or split the uploads between two queues",
+            "choose a smaller max_receive_count, or split the uploads between two queues",
         ),
-        quota("S3: uploads per second", peak, S3_WRITES * stack.prefixes, "more prefixes"),
+        quota("S3: uploads per second", peak, S3_WRITES * stack.prefixes, "use more prefixes"),
         quota(
             "S3: thumbnail PUTs per second",
             peak * variants,
             S3_WRITES,
-            "fewer variants; S3 partitions thumbnails/ automatically, and answers 503 until then",
+            "make fewer variants, or wait: S3 partitions thumbnails/ automatically, and answers"
+            " 503 until then",
         ),
         quota(
             "S3: thumbnail LISTs and HEADs per second",
             peak * tries * (LISTS + HEADS),
             S3_READS,
-            "S3 partitions thumbnails/ automatically, and answers 503 until then",
+            "wait: S3 partitions thumbnails/ automatically, and answers 503 until then",
         ),
         quota(
             "KMS: requests per second",
             kms,
             KMS_REQUESTS.get(region, KMS_REQUESTS_ELSEWHERE),
-            "request more",
+            "request a higher quota",
         ),
     ]

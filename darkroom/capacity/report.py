@@ -146,8 +146,8 @@ def _load(capacity: CapacityModel) -> Pairs:
         ),
         (
             f"full batch ({size})",
-            f"{service.seconds(size):.2f} s; {service.slow_batch():.2f} s if all are of the slowest"
-            f" hundredth; the timeout is {stack.timeout} s",
+            f"{service.seconds(size):,.2f} s; {service.slow_batch():,.2f} s if all are of the"
+            f" slowest hundredth; the timeout is {stack.timeout:,} s",
         ),
         (
             "concurrent batches",
@@ -157,20 +157,31 @@ def _load(capacity: CapacityModel) -> Pairs:
         ("throughput", f"{picture_rate(capacity.throughput)} at most"),
         (
             "average load",
-            f"{capacity.utilisation:.1%}: {capacity.concurrent_batches(demand.rate):.3g} concurrent"
-            f" batches, messages per batch: {capacity.batch:.2g}",
+            f"{capacity.utilisation:,.1%}: {amount(capacity.concurrent_batches(demand.rate))}"
+            f" concurrent batches, messages per batch: {capacity.batch:.2g}",
         ),
     ]
     if demand.burst_seconds:
         pairs += [
             ("burst: backlog", f"{amount(capacity.backlog)} messages at most"),
-            ("burst: oldest", f"{time(capacity.oldest)} at most"),
+            (
+                "burst: oldest",
+                "without limit"
+                if math.isinf(capacity.oldest)
+                else f"{time(capacity.oldest)} at most",
+            ),
             (
                 "burst: drained",
-                f"{time(capacity.drained)} after its end" if capacity.backlog else "at once",
+                _drained(capacity),
             ),
         ]
     return pairs
+
+
+def _drained(capacity: CapacityModel) -> str:
+    if math.isinf(capacity.drained):
+        return "never"
+    return f"{time(capacity.drained)} after its end" if capacity.backlog else "at once"
 
 
 def _retries(capacity: CapacityModel) -> Pairs:
@@ -197,10 +208,10 @@ def _break_even(estimate: CapacityEstimate) -> Pairs:
     return [
         (
             "SQS endpoint",
-            f"{even['endpoint_usd_per_month']:.2f} USD per month, as much as"
+            f"{even['endpoint_usd_per_month']:,.2f} USD per month, as much as"
             f" {amount(even['endpoint_cost_in_pictures'] or math.inf)} pictures; a failed message"
-            f" returns after {_first_wait(capacity.retries):.0f} s on average with it, after"
-            f" {capacity.service.stack.visibility} s without it",
+            f" returns after {_first_wait(capacity.retries):,.0f} s on average with it, after"
+            f" {capacity.service.stack.visibility:,} s without it",
         ),
         (
             "arm64",
@@ -221,7 +232,7 @@ def _quotas(quotas: Sequence[Quota]) -> str:
             quota.name,
             amount(quota.need),
             amount(quota.limit),
-            f"{quota.need / quota.limit:.1%}" + " EXCEEDED" * quota.is_exceeded,
+            f"{quota.need / quota.limit:,.1%}" + " EXCEEDED" * quota.is_exceeded,
         )
         for quota in quotas
     ]
@@ -252,7 +263,8 @@ def _costs(estimate: CapacityEstimate) -> str:
         row(bill.storage),
     ]
     head = (f"Cost per month, {estimate.region}", "amount", "price", "USD", "price read")
-    return table([head, *rows], right=(1, 2, 3))
+    legend = "price read: on AWS's page, or quoted by another one, or assumed and not read"
+    return table([head, *rows], right=(1, 2, 3)) + f"\n{legend}"
 
 
 def _alternatives(estimate: CapacityEstimate) -> str:
@@ -262,11 +274,11 @@ def _alternatives(estimate: CapacityEstimate) -> str:
         (
             ("* " if (one.memory_megabytes, one.architecture, one.batch_size) == current else "")
             + f"{one.memory_megabytes:,} MB {one.architecture}, batch {one.batch_size}",
-            f"{one.batch_seconds:.2f}",
-            f"{one.slow_batch_seconds:.2f}",
-            f"{one.batch_rate:.2f}",
-            f"{one.usd_per_million:.2f}",
-            f"{one.usd_per_million_full:.2f}",
+            f"{one.batch_seconds:,.2f}",
+            f"{one.slow_batch_seconds:,.2f}",
+            f"{one.batch_rate:,.2f}",
+            f"{one.usd_per_million:,.2f}",
+            f"{one.usd_per_million_full:,.2f}",
             f"{one.rejected:.1%}",
         )
         for one in estimate.alternatives

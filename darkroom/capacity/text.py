@@ -25,5 +25,5 @@ def time(seconds: float) -> str:
         return "never"
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
+            return f"{amount(seconds / length)} {unit}"
+    return f"{amount(seconds)} s"

@@ -114,7 +114,7 @@ EXAMPLES = """
     type=click.IntRange(1, 1_000_000),
     metavar="N",
     default=1000,
-    show_default=True,
+    show_default="1,000",
     help="Unused concurrency of the account; new accounts have 10.",
 )
 @click.option(
@@ -123,7 +123,7 @@ EXAMPLES = """
     metavar="FACTOR",
     default=1.0,
     show_default=True,
-    help="Speed of a Lambda core relative to the benchmark's core; 1.0 is not measured.",
+    help="Speed of a Lambda core relative to the benchmark's core; the default is an assumption.",
 )
 @click.option(
     "--s3-latency",

@@ -9,6 +9,7 @@ import click
 
 from darkroom.console.command import Command, format_option
 from darkroom.console.tables import table
+from darkroom.console.text import plural
 from darkroom.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def command(pipeline: Path, format_: str) -> int:
     """Test the policies of a specification's stack for least privilege, without AWS.
 
     The requests that the stack needs must be allowed, and wider ones denied. Then each permission
-    is removed or widened, one at a time: a mutant that no request detects fails the test. The exit
-    status is 1 if the test fails.
+    is removed or widened, one at a time: such a changed policy, a mutant, fails the test if no
+    request detects it. The exit status is 1 if the test fails.
     """
     from darkroom.iam.least_privilege import verify
     from darkroom.iam.model import model_of
@@ -63,6 +64,13 @@ def _render_text(result: "Result") -> str:
     ):
         rows.append((name, str(total), str(total - failures)))
     lines = [table(rows, right=(1, 2))]
+    lines.append("A mutant is the policies with one permission removed or widened.")
     lines += [f"FAILED: {one}" for one in result.failures]
     lines += [f"SURVIVED: {one}" for one in result.surviving_mutants]
+    lines.append(
+        "PASSED: the policies grant what the stack needs, and nothing that was tested beyond it."
+        if result.is_passed
+        else f"{plural(len(result.failures), 'wrong decision')} and"
+        f" {plural(len(result.surviving_mutants), 'undetected mutant')}: the test failed."
+    )
     return "\n".join(lines)

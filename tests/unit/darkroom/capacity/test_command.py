@@ -19,7 +19,7 @@ def test_the_table_ends_with_the_bottleneck(capsys: pytest.CaptureFixture[str]) 
     printed = capsys.readouterr().out
     for title in ("Demand", "Capacity", "Quotas", "Cost per month", "Break-even", "Alternatives"):
         assert f"\n{title}" in f"\n{printed}"
-    assert printed.splitlines()[-1].startswith("limited by MaximumConcurrency")
+    assert printed.splitlines()[-1].startswith("The first limit is MaximumConcurrency: ")
 
 
 @pytest.mark.parametrize("format_", ["table", "json"])
@@ -85,4 +85,4 @@ def test_the_report_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     table, _, verdict = text.rpartition("\n\n")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", table.partition("\nwarning:")[0])
     assert max(map(len, plain.splitlines()[:-2])) <= 80
-    assert verdict.startswith("limited by")
+    assert verdict.startswith("The first limit is ")

@@ -17,7 +17,9 @@ def test_the_default_exceeds_nothing() -> None:
     found = estimate()
     assert exceeded(found) == set()
     assert found.warnings() == []
-    assert found.verdict()[0].startswith("limited by MaximumConcurrency: 313 pictures per second")
+    assert found.verdict()[0].startswith(
+        "The first limit is MaximumConcurrency: it allows 313 pictures per second. The burst"
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_what_is_exceeded_is_named(arguments: list[str], name: str) -> None:
 def test_the_advice_is_enough() -> None:
     """R4: with the concurrency that is advised, the burst leaves no backlog but the ramp's."""
     small = estimate("--rate", "60/s")
-    advice = small.verdict()[0].rpartition("raise it to ")[2]
+    advice = small.verdict()[0].rpartition("raise it to ")[2].rstrip(".")
     large = estimate("--rate", "60/s", "--concurrency", advice.replace(",", ""))
     assert "MaximumConcurrency" in exceeded(small)
     assert "MaximumConcurrency" not in exceeded(large)
@@ -76,8 +78,17 @@ def test_a_burst_that_only_the_ramp_delays_is_said_to_be() -> None:
 def test_messages_that_expire_are_said_to_be_lost(tmp_path_factory: pytest.TempPathFactory) -> None:
     """R2: retention is a limit too."""
     found = estimate("--rate", "500/s", "--burst", "1x1s")
-    assert any("messages are lost" in line for line in found.verdict())
+    assert any("Messages are lost" in line for line in found.verdict())
     specification = tmp_path_factory.mktemp("p") / "p.toml"
     specification.write_text("[queues.default]\nmax_receive_count = 40\n")
     found = estimate("--pipeline", str(specification))
     assert any("before it becomes a dead letter" in line for line in found.warnings())
+
+
+def test_what_no_concurrency_is_enough_for_has_another_advice() -> None:
+    """D6: sentences with thousands separators, and no number that Lambda does not take."""
+    (first, *others) = estimate("--rate", "100/s", "--burst", "50x10min").verdict()
+    assert "The burst brings 5,000 pictures per second, 16 times that." in first
+    assert "To do: use provisioned pollers, because 1,995 concurrent batches are needed" in first
+    assert "MaximumConcurrency can be at most 1,000." in first
+    assert all(line[0].isupper() and line.endswith(".") for line in (first, *others))

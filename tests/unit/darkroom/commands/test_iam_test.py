@@ -23,7 +23,8 @@ def test_the_command_counts() -> None:
     assert found.return_value == 0
     docs = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
     assert found.stdout.strip() in docs
-    counts = {words[0]: words[-2:] for words in map(str.split, found.stdout.splitlines()[1:])}
+    counts = {words[0]: words[-2:] for words in map(str.split, found.stdout.splitlines()[1:4])}
+    assert found.stdout.splitlines()[-1].startswith("PASSED: ")
     assert set(counts) == {"requests", "mutants"}
     assert all(total == passed for total, passed in counts.values())
     facts = json.loads(run("--format", "json").stdout)
@@ -64,6 +65,7 @@ def test_a_failure_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
         " <WorkerRole.Arn> (another action); decided by WorkerRole, S3Endpoint"
     ) in found.stdout
     assert "SURVIVED: WorkerRole.X: removed" in found.stdout
+    assert found.stdout.endswith("1 wrong decision and 1 undetected mutant: the test failed.\n")
     facts = json.loads(run("--format", "json").stdout)
     assert not facts["passed"]
     assert facts["failures"][0]["reason"] == "another action"

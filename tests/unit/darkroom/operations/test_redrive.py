@@ -158,5 +158,5 @@ def test_an_endpoint_without_move_tasks_is_a_sentence(sqs: tuple[Any, Stubber]) 
     client, stub = sqs
     attributes(stub, DEFAULT.dead_letter_queue_url, QueueArn=ARN + "dead")
     stub.add_client_error("list_message_move_tasks", "InvalidAction")
-    with stub, pytest.raises(UserError, match=r"no message move tasks.*give message ids or --error"):
+    with stub, pytest.raises(UserError, match=r"no message move tasks.*give message ids"):
         redrive.move_all(client, [DEFAULT], rate=None, progress=Progress())
