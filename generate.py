@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         template = pipeline.build(specification.load(options.pipeline))
     except specification.SpecificationError as error:
-        return _failed(str(error), 2)
+        return _failed(f"error: {error}", 2)
     text = pipeline.render(template) if options.format == "json" else template.to_yaml()
     size = len(text.encode())
     if size > MAX_DIRECT_TEMPLATE_BYTES:
@@ -52,13 +52,17 @@ def _parser() -> argparse.ArgumentParser:
         type=_path,
         default=DEFAULT_PIPELINE,
         metavar="FILE.toml",
-        help="specification; - reads standard input (default: params/pipeline.toml)",
+        help="Specification; - reads standard input; default: params/pipeline.toml.",
     )
     parser.add_argument(
-        "--output", type=_path, metavar="FILE", help="output file (default: standard output)"
+        "--output",
+        type=_path,
+        metavar="FILE",
+        help="File for the template, in an existing folder or in a new one such as build; default:"
+        " standard output.",
     )
     parser.add_argument(
-        "--format", choices=("json", "yaml"), default="json", help="format (default: json)"
+        "--format", choices=("json", "yaml"), default="json", help="Form; default: json."
     )
     return parser
 
@@ -74,27 +78,33 @@ def _missing(package: str) -> str:
         return f"error: generate.py needs Python 3.11 or later; {sys.executable} is older"
     return (
         f"error: generate.py needs the Python package {package!r}, which is not installed for"
-        f" {sys.executable}; install it: python -m pip install -e {ROOT}"
+        f" {sys.executable}; in the project's folder: python -m pip install -e ."
     )
 
 
 def _write(text: str, output: Path | None) -> int:
     try:
         if output is not None:
-            output.parent.mkdir(parents=True, exist_ok=True)
+            if not output.is_absolute():
+                output.parent.mkdir(exist_ok=True)  # build/ is not in a clone
             output.write_text(text, encoding="utf-8")
         elif sys.stdout is None:
-            return _failed("standard output: is closed", 1)
+            return _failed("error: standard output: is closed", 1)
         else:
             sys.stdout.write(text)
             sys.stdout.flush()
+    except FileNotFoundError:
+        parents = output.parents if output else ()
+        missing = next((one for one in reversed(parents) if not one.exists()), output)
+        return _failed(f"error: --output {output}: there is no folder {missing}", 1)
     except OSError as error:
         if output is None:
             with suppress(OSError):  # what is left in the buffer cannot be written at exit either
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             if error.errno == errno.EPIPE:
                 return 1  # the reader, such as `head`, has what it wanted
-        return _failed(f"{output or 'standard output'}: {error.strerror}", 1)
+        where = f"--output {output}" if output else "standard output"
+        return _failed(f"error: {where}: {error.strerror}", 1)
     return 0
 
 

@@ -66,7 +66,9 @@ def test_a_wrong_specification_is_a_sentence_and_status_2(run: Run, tmp_path: Pa
     target = tmp_path / "stack.json"
     done = run("--pipeline", str(path), "--output", str(target))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"{path}: network.availability_zones: must be at most 4 (given: 9)\n"
+    assert (
+        done.stderr == f"error: {path}: network.availability_zones: must be at most 4 (given: 9)\n"
+    )
     assert not target.exists()
 
 
@@ -121,7 +123,7 @@ def test_a_specification_comes_from_standard_input(run: Run) -> None:
     wrong = run("--pipeline", "-", stdin="network = 3")
     assert (wrong.returncode, wrong.stderr) == (
         2,
-        "standard input: network: must be a table (given: 3)\n",
+        "error: standard input: network: must be a table (given: 3)\n",
     )
 
 
@@ -142,8 +144,24 @@ def test_a_wrong_option_is_usage_and_status_2(run: Run, arguments: list[str]) ->
 def test_what_cannot_be_written_is_status_1(run: Run, tmp_path: Path) -> None:
     done = run("--output", str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(str(tmp_path))
-    assert "Traceback" not in done.stderr
+    assert done.stderr == f"error: --output {tmp_path}: Is a directory\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "missing"), [("{}/new/stack.json", "{}/new"), ("a/b/stack.json", "a")]
+)
+def test_a_folder_that_is_likely_a_mistake_is_not_created(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, missing: str
+) -> None:
+    """C1: one new folder is created here, as `build` of a clone, and none elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    path = output.format(tmp_path)
+    done = run("--output", path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: --output {path}: there is no folder {missing.format(tmp_path)}\n"
+    assert list(tmp_path.iterdir()) == []
+    assert run("--output", "build/stack.json").returncode == 0
+    assert (tmp_path / "build" / "stack.json").exists()
 
 
 def test_help_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
