@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from python_discovery import get_interpreter
 
-from darkroom.errors import UserError
+from darkroom.errors import UsageError, UserError
 
 FUNCTION_ROOT = "/var/task"  # where Lambda unpacks the zip: the file names in tracebacks
 
@@ -36,25 +36,32 @@ def find_compiler(runtime: str, python: Path | None = None) -> Compiler | None:
     """Return an interpreter that writes the runtime's bytecode; None if this host has none.
 
     Raises:
-        UserError: `python` is given and is not a CPython of the runtime's version.
+        UsageError: `python` is given and is not a CPython of the runtime's version.
     """
     version = runtime.removeprefix("python")
+    if python and not python.exists():
+        raise UsageError(f"--python {python}: there is no such file")
     # pyenv puts only selected versions on the search path, uv none.
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     hidden = [str(path) for path in sorted(pyenv.glob(f"versions/{version}*/bin"))]
     path = os.pathsep.join([*hidden, os.environ.get("PATH", os.defpath)])
-    found = get_interpreter(
-        str(python.absolute()) if python else f"cpython{version}",
-        env={**os.environ, "PATH": path},
-        predicate=lambda info: (
-            info.implementation == "CPython"
-            and info.version_info.releaselevel == "final"
-            and f"{info.version_info.major}.{info.version_info.minor}" == version
-        ),
-    )
+    try:
+        found = get_interpreter(
+            str(python.absolute()) if python else f"cpython{version}",
+            env={**os.environ, "PATH": path},
+            predicate=lambda info: (
+                info.implementation == "CPython"
+                and info.version_info.releaselevel == "final"
+                and f"{info.version_info.major}.{info.version_info.minor}" == version
+            ),
+        )
+    except RuntimeError:  # it cannot be run, or does not answer as an interpreter
+        if not python:
+            raise
+        raise UsageError(f"--python {python}: is not a Python interpreter") from None
     if not found:
         if python:
-            raise UserError(f"{python} is not a CPython {version}, which {runtime} needs")
+            raise UsageError(f"--python {python}: is not a CPython {version}, as {runtime} needs")
         return None
     return Compiler(Path(found.executable), ".".join(map(str, found.version_info[:3])))
 

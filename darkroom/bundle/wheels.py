@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from darkroom.bundle.pip import run_pip
 from darkroom.bundle.target import MACHINES, ROOT
 from darkroom.errors import UserError
 
@@ -136,7 +135,7 @@ def download(
     name and hash.
 
     Raises:
-        UserError: with pip's output, if a wheel is not available or has another hash.
+        UserError: with the cause, if a wheel is not available or has another hash.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     machine = MACHINES[architecture].wheel
@@ -144,19 +143,21 @@ def download(
     with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
         requirements = Path(scratch, LOCK)
         requirements.write_text(_requirements(pinned), encoding="utf-8")
-        command = [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"),
-            *("--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"),
-            *("--implementation", "cp", "--python-version", runtime.removeprefix("python")),
+        arguments = [
+            *(
+                "download",
+                "--implementation",
+                "cp",
+                "--python-version",
+                runtime.removeprefix("python"),
+            ),
             *(f"--platform={platform}" for platform in [*platforms, f"manylinux2014_{machine}"]),
             *("--dest", f"{scratch}/wheels", "--requirement", str(requirements)),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            problem = done.stderr.strip() or f"pip ended with exit status {done.returncode}"
-            raise UserError(
-                f"pip cannot download the function's wheels for {runtime} on {architecture}"
-                f" as worker/{LOCK} locks them:\n{problem}"
-            )
+        run_pip(
+            arguments,
+            failure=f"pip cannot download the function's wheels for {runtime} on {architecture}"
+            f" as worker/{LOCK} locks them",
+        )
         with suppress(OSError):  # another build finished first
             Path(scratch, "wheels").rename(directory)

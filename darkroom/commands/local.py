@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from darkroom.console.command import Command, format_option
-from darkroom.console.option_types import OptionType
+from darkroom.console.option_types import DIRECTORY, OptionType
 
 if TYPE_CHECKING:
     from darkroom.emulator.run import LocalRun
@@ -41,8 +41,7 @@ def _path(text: str) -> Path:
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
+    type=DIRECTORY,
     default=Path("build/local"),
     show_default=True,
     help="Directory for the gallery page and its files.",

@@ -6,6 +6,7 @@ import click
 
 from darkroom.bundle.target import DEFAULT_ARCHITECTURE, DEFAULT_RUNTIME, MACHINES, RUNTIMES
 from darkroom.console.command import Command
+from darkroom.console.option_types import DIRECTORY
 from darkroom.errors import UsageError
 
 EXAMPLES = """
@@ -32,8 +33,7 @@ EXAMPLES = """
 )
 @click.option(
     "--output",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=DIRECTORY,
     default=Path("build"),
     show_default=True,
     help="Directory for the zip and its SBOM.",

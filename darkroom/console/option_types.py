@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -112,6 +113,23 @@ def size(text: str) -> int:
     return int(float(found[1]) * _MULTIPLES[found[2]])
 
 
+def directory(text: str) -> Path:
+    """Return the path of a directory, which need not exist yet.
+
+    Raises:
+        ValueError: The text is empty, or names something else, such as a file or a device.
+    """
+    if not text:
+        raise ValueError("the name is empty: is a variable not set?")
+    path = Path(text)
+    for one in (path, *path.parents):
+        if one.exists():
+            if not one.is_dir():
+                raise ValueError(f"{text!r} cannot be a directory: {one} is not one")
+            break
+    return path
+
+
 def _duration(text: str) -> float:
     found = re.fullmatch(rf"{NUMBER}([a-z]+)", text.strip())
     if not found or found[2] not in _UNITS:
@@ -123,3 +141,4 @@ TIMESTAMP = OptionType("TIME", timestamp)
 DURATION = OptionType("DURATION", duration)
 RATE = OptionType("RATE", rate)
 SIZE = OptionType("SIZE", size)
+DIRECTORY = OptionType("DIR", directory)

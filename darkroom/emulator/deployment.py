@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 
 from darkroom.bundle.build import Package, build
+from darkroom.bundle.pip import run_pip
 from darkroom.bundle.upload import upload
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError
@@ -125,7 +125,7 @@ def install_for_host(output: Path) -> Package:
     """Zip the worker with its locked requirements, installed by pip for this host.
 
     Raises:
-        UserError: pip cannot install them, with pip's message.
+        UserError: pip cannot install them, with the cause.
     """
     lock = ROOT / "worker" / "requirements.txt"
     sources = sorted((ROOT / "worker").rglob("*.py"))
@@ -137,12 +137,10 @@ def install_for_host(output: Path) -> Package:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output) as scratch:
             installed = Path(scratch, "installed")
-            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
-            command += ["--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]
-            command += ["--no-deps", "--target", str(installed), "--requirement", str(lock)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise UserError(f"The worker's requirements cannot be installed:\n{done.stderr}")
+            run_pip(
+                ["install", "--target", str(installed), "--requirement", str(lock)],
+                failure="pip cannot install the worker's requirements",
+            )
             files = [(path, path.relative_to(installed)) for path in sorted(installed.rglob("*"))]
             files += [(path, path.relative_to(ROOT)) for path in sources]
             unfinished = Path(scratch, archive.name)

@@ -215,8 +215,38 @@ def test_without_an_interpreter_it_is_said(
 
 def test_an_interpreter_of_another_version_is_refused(tmp_path: Path) -> None:
     wrong = "python3.12" if HERE != "python3.12" else "python3.14"
-    with pytest.raises(UserError, match=rf"{re.escape(sys.executable)} is not a CPython 3\.1"):
+    with pytest.raises(UsageError, match=rf"{re.escape(sys.executable)}: is not a CPython 3\.1"):
         build(runtime=wrong, output=tmp_path, python=Path(sys.executable))
+
+
+@pytest.mark.parametrize(
+    ("python", "problem"),
+    [
+        ("/bin/ls", "is not a Python interpreter"),
+        ("/dev/null", "is not a Python interpreter"),
+        (str(PROBE.parent), "is not a Python interpreter"),
+        ("/nonexistent", "there is no such file"),
+    ],
+)
+def test_what_is_not_an_interpreter_is_usage(
+    python: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D9: status 2 and a sentence, whatever the path names."""
+    assert cli.main(["package", "--python", python]) == 2
+    assert capsys.readouterr().err == f"error: --python {python}: {problem}\n"
+
+
+def test_without_a_network_the_cause_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D1: not a page of pip's tries, which ends with a distribution that it did not find."""
+    monkeypatch.setattr(wheels, "DOWNLOADS", tmp_path / "wheels")
+    monkeypatch.setenv("PIP_RETRIES", "2")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+    assert cli.main(["package", "--no-bytecode", "--output", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "locks them: there is no connection to the package index. Check the network" in line
+    assert "Connection refused" in line
 
 
 @pytest.mark.parametrize("architecture", MACHINES)
