@@ -72,6 +72,9 @@ def command(
     elif template is None:
         raise UsageError("TEMPLATE is missing: the path of a JSON or YAML template")
     else:
+        from darkroom.lint.installed import check_installed
+
+        check_installed(names)  # before the imports, which need cfn-lint
         from darkroom.cloudformation.loader import load
         from darkroom.lint import engine, formats
 

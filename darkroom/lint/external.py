@@ -1,6 +1,5 @@
 """Runs cfn-lint and checkov over templates, with their strictest settings."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ from cfnlint.helpers import REGIONS
 
 from darkroom.errors import UserError
 from darkroom.lint.finding import Finding, Severity
+from darkroom.lint.installed import check_installed
 from darkroom.lint.suppressions import CFN_LINT, CHECKOV
 
 # I4010 asks for each resource's rationale in Metadata. The code that generates the template has
@@ -79,11 +79,7 @@ def run_checkov(contents: Sequence[dict[str, Any]]) -> list[list[Finding]]:
         UserError: checkov is not installed, or did not read every template: alone it reports
             a file that it cannot read as one without a fault.
     """
-    if importlib.util.find_spec("checkov") is None:
-        raise UserError(
-            f"checkov is not installed for {sys.executable}; install it (python -m pip install"
-            f" -e '.[validate]') or leave it out: --linters rules,{CFN_LINT}"
-        )
+    check_installed([CHECKOV])
     with tempfile.TemporaryDirectory() as directory:
         paths = [Path(directory) / f"{index}.json" for index in range(len(contents))]
         for path, content in zip(paths, contents, strict=True):

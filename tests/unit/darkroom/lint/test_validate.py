@@ -108,7 +108,7 @@ def test_what_is_not_a_template_is_a_usage_error(
     path = tmp_path / name
     if text is not None:
         path.write_text(text)
-    assert cli.main(["validate", str(path)]) == 2
+    assert cli.main(["validate", "--linters", "rules", str(path)]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith(f"error: {path}: ")
@@ -343,9 +343,35 @@ def test_a_missing_checkov_is_an_error(
     monkeypatch: pytest.MonkeyPatch, sound: dict[str, Any]
 ) -> None:
     """D4: a linter that is not installed has not passed anything."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != "checkov" or None)
     with pytest.raises(UserError, match=r"checkov is not installed .*--linters rules,cfn-lint"):
         external.run_checkov([sound])
+
+
+@pytest.mark.parametrize(
+    ("missing", "names", "advice"),
+    [
+        (
+            "checkov",
+            "rules,cfn-lint,checkov",
+            r"\(--linters rules,cfn-lint\).* -e '\.\[validate\]'",
+        ),
+        ("cfnlint", "rules,cfn-lint,checkov", r" -e '\.\[rules\]' for --linters rules,cfn-lint"),
+        ("cfnlint", "rules", r" -e '\.\[rules\]'"),
+    ],
+)
+def test_a_missing_linter_is_reported_before_anything_runs(
+    missing: str,
+    names: str,
+    advice: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """D4: not after the minute that the others take; nor is the template read."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != missing or None)
+    assert cli.main(["validate", "--linters", names, "none.json"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(rf"error: (checkov|cfn-lint).* is not installed for .*{advice}", line)
 
 
 @pytest.mark.parametrize(
