@@ -1,5 +1,6 @@
 """AWS's and botocore's errors: sentences for people, and which of them mean "not there"."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,6 +43,10 @@ NOT_FOUND_PREFIX = "NoSuch"
 # DashboardNotFoundError (CloudWatch), InvalidSubnetID.NotFound (EC2), and S3's missing
 # configurations, such as ServerSideEncryptionConfigurationNotFoundError.
 NOT_FOUND_SUFFIXES = ("NotFound", "NotFoundException", "NotFoundError")
+
+# AWS_ENDPOINT_URL, and AWS_ENDPOINT_URL_SQS for one service:
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+ENDPOINT_URL = "AWS_ENDPOINT_URL"
 
 
 def error_code(error: ClientError) -> str:
@@ -99,10 +104,25 @@ def sentence(error: Exception) -> str:
         case exceptions.ProfileNotFound():
             return f"{error}; `aws configure list-profiles` lists the existing ones"
         case exceptions.ConnectionError() | exceptions.HTTPClientError():
-            return f"AWS cannot be reached: {_first_line(error)}"
+            return f"AWS cannot be reached: {_first_line(error)}; {_connection_advice()}"
+        case exceptions.InvalidRegionError():
+            return (
+                f"{error.kwargs['region_name']!r} is not the name of an AWS Region, such as"
+                " eu-central-1: check --region, AWS_REGION and the profile's `region`"
+            )
         case ClientError():
             return _refusal(error)
     return f"AWS cannot be used: {_first_line(error)}"
+
+
+def _connection_advice() -> str:
+    endpoints = sorted(
+        name for name, value in os.environ.items() if value and name.startswith(ENDPOINT_URL)
+    )
+    if endpoints:
+        is_set = "is set: unset it" if len(endpoints) == 1 else "are set: unset them"
+        return f"{' and '.join(endpoints)} {is_set} to use AWS"
+    return "check the spelling of the Region, the network and the proxy (HTTPS_PROXY)"
 
 
 def _refusal(error: ClientError) -> str:

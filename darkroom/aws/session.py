@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import InvalidRegionError, NoRegionError
 from botocore.model import OperationModel
+from botocore.utils import validate_region_name
 
-from darkroom.aws.errors import explained
+from darkroom.aws.errors import explained, sentence
 from darkroom.console.command import LOGGER
+from darkroom.errors import UsageError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -128,6 +130,7 @@ def open_account(*, region: str | None = None, profile: str | None = None) -> Ac
 
     Raises:
         UserError: the profile does not exist, or there is no region.
+        UsageError: the region cannot be one.
     """
     with explained():
         session = botocore.session.Session(profile=profile)
@@ -135,8 +138,13 @@ def open_account(*, region: str | None = None, profile: str | None = None) -> Ac
         region = region or os.environ.get("AWS_REGION")
         if region:
             session.set_config_variable("region", region)
-        if not session.get_config_variable("region"):
+        region = session.get_config_variable("region")
+        if not region:
             raise NoRegionError
+        try:
+            validate_region_name(region)
+        except InvalidRegionError as error:
+            raise UsageError(sentence(error)) from None
         return Account(session=session)
 
 

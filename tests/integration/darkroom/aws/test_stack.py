@@ -102,7 +102,7 @@ def test_a_missing_output_is_named(caller: pytest.MonkeyPatch) -> None:
         ({}, {"profile": "absent"}, r"profile \(absent\) could not be found.*list-profiles"),
         ({"AWS_ENDPOINT_URL": "https://127.0.0.1:1"}, {}, "AWS cannot be reached: .*127.0.0.1:1"),
         ({"AWS_CA_BUNDLE": "/nowhere.pem"}, {}, "AWS cannot be"),
-        ({}, {"region": "no region"}, "AWS cannot be used: .*no region"),
+        ({}, {"region": "no region"}, "'no region' is not the name of an AWS Region"),
     ],
     ids=[
         "stack",

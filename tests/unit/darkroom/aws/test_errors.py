@@ -1,7 +1,7 @@
 """AWS's error codes: which of them mean that something does not exist."""
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from darkroom.aws.errors import is_not_found, is_refused, sentence
 
@@ -43,3 +43,23 @@ def test_an_action_that_the_endpoint_does_not_have_is_named() -> None:
     assert sentence(error) == (
         "this endpoint does not support ListMessageMoveTasks (InvalidAction)"
     )
+
+
+def test_without_a_connection_the_advice_is_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D6: a Region without a host and a network without a way have the same error."""
+    error = EndpointConnectionError(endpoint_url="https://sqs.eu-centrl-1.amazonaws.com/")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert sentence(error) == (
+        "AWS cannot be reached: Could not connect to the endpoint URL:"
+        ' "https://sqs.eu-centrl-1.amazonaws.com/"; check the spelling of the Region, the network'
+        " and the proxy (HTTPS_PROXY)"
+    )
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
+def test_another_endpoint_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D6: a variable that is left from an emulator which has ended."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv(name, "http://localhost:4566")
+    error = EndpointConnectionError(endpoint_url="http://localhost:4566/")
+    assert sentence(error).endswith(f"; {name} is set: unset it to use AWS")

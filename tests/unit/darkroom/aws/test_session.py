@@ -9,6 +9,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from darkroom.aws.session import open_account
+from darkroom.errors import UsageError
 
 
 class Body(io.BytesIO):
@@ -31,3 +32,8 @@ def test_verbose_reports_each_request(
         sqs.list_queues()
         sqs.purge_queue(QueueUrl="https://sqs/1/secret")
     assert caplog.messages == ["sqs ListQueues", "sqs PurgeQueue"]
+
+
+def test_a_region_that_cannot_be_one_is_usage() -> None:
+    with pytest.raises(UsageError, match=r"^'a b' is not the name of an AWS Region, "):
+        open_account(region="a b")
