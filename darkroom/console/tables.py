@@ -8,6 +8,9 @@ from io import StringIO
 from darkroom.console.text import printable
 
 GAP = "  "
+MIN_WIDTH = 12
+"""Columns of a cell that may wrap; where there is no room for as many, no words would be left."""
+
 UNLIMITED = 100_000
 """Columns of a file or a pipe: no cell is wrapped, so that `grep` and `cut` see whole rows."""
 
@@ -25,19 +28,43 @@ def table(
     `right` are the numbers of the columns that are flush right: they hold numbers and are not
     wrapped. `title` stands above the rows, which it indents by two. `styles` gives rich's style for
     a cell with exactly this text; a terminal alone shows styles. `width` is in columns; by default
-    the terminal's, and UNLIMITED for a pipe or a file. Control characters are replaced.
+    the terminal's, and UNLIMITED for a pipe or a file. Where that is too narrow for columns, each
+    cell has a line of its own, after its header. Control characters are replaced.
     """
     lines = [[printable(cell) for cell in row] for row in rows]
     is_terminal = width is None and sys.stdout is not None and sys.stdout.isatty()
     if width is None:
         width = shutil.get_terminal_size().columns if is_terminal else UNLIMITED
     indent = 2 if title else 0
-    # Rich takes a millisecond per row, which only wrapping and styles are worth.
-    text = None if is_terminal else _aligned(lines, right, width - indent)
+    text: Sequence[str] | None
+    if _least_width(lines, right) > width - indent:
+        text = _listed(lines)
+    else:
+        # Rich takes a millisecond per row, which only wrapping and styles are worth.
+        text = None if is_terminal else _aligned(lines, right, width - indent)
     if text is None:
         text = _wrapped(lines, right, width - indent, styles or {}, is_terminal=is_terminal)
     shifted = (f"{' ' * indent}{line}".rstrip() for line in text)
     return "\n".join([*([title] if title else []), *shifted])
+
+
+def _least_width(rows: Sequence[Sequence[str]], right: Sequence[int]) -> int:
+    """Return how many columns the rows need, with the wrapped cells at MIN_WIDTH."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    needed = [own if number in right else min(own, MIN_WIDTH) for number, own in enumerate(widths)]
+    return sum(needed) + len(GAP) * (len(needed) - 1)
+
+
+def _listed(rows: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Return each cell as a line, and an empty line between rows; the terminal wraps them."""
+    header, *others = rows
+    lines: list[str] = []
+    for row in others:
+        cells = zip(header, row, strict=True)
+        lines += ["", *(f"{name}: {cell}" if name else cell for name, cell in cells if cell)]
+    return lines[1:]
 
 
 def _aligned(

@@ -77,3 +77,26 @@ def test_no_cell_is_read_as_markup_or_upsets_the_terminal() -> None:
     assert table([("key",), ("[red]a[/red] :smile: \x1b[2J\n",)]).endswith(
         "[red]a[/red] :smile: �[2J�"
     )
+
+
+def test_a_terminal_that_is_too_narrow_for_columns_gets_lines() -> None:
+    """No word is broken into columns of a few letters: each cell is a line after its header."""
+    rows = [
+        ("action", "resource", "type", "properties", ""),
+        ("replace", "WorkerEventSourceMapping", "Lambda::EventSourceMapping", "", "→ stop it"),
+        ("delete", "WorkQueue", "SQS::Queue", "QueueName, KmsMasterKeyId", ""),
+    ]
+    assert table(rows, width=40).splitlines() == [
+        "action: replace",
+        "resource: WorkerEventSourceMapping",
+        "type: Lambda::EventSourceMapping",
+        "→ stop it",
+        "",
+        "action: delete",
+        "resource: WorkQueue",
+        "type: SQS::Queue",
+        "properties: QueueName, KmsMasterKeyId",
+    ]
+    widths = [max(map(len, line.split())) for line in table(rows, width=64).splitlines()]
+    assert "action: replace" not in table(rows, width=64)
+    assert max(widths) >= 12
