@@ -4,6 +4,7 @@ import errno
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ import click
 from darkroom.console import progress
 from darkroom.console.command import LOGGER, general_options
 from darkroom.errors import UsageError, UserError
+from templates.specification_file import SpecificationError
 
 # Each module has a click command named `command`. Modules of commands import nothing that an extra
 # installs, nor botocore, before they run: help comes at once, whatever is installed.
@@ -94,25 +96,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a full disk is an error with a sentence
     except click.ClickException as error:
         progress.clear()
-        error.show()
+        text = io.StringIO()
+        error.show(file=text)
+        # Click begins its sentences with a capital, all others have none.
+        sys.stderr.write(re.sub("^Error: ", "error: ", text.getvalue(), flags=re.MULTILINE))
         return error.exit_code
     except click.Abort as abort:  # click's name for Ctrl-C and for the end of standard input
         # A command says what is done and how to continue in the KeyboardInterrupt's argument.
         cause = abort.__cause__
         reasons = cause.args if isinstance(cause, KeyboardInterrupt) else ()
         return _failed(": ".join(["interrupted", *map(str, reasons)]), 130)  # 128 + SIGINT
-    except UserError as error:
-        return _failed(f"error: {error}", 2 if isinstance(error, UsageError) else 1)
+    except (UserError, SpecificationError) as error:
+        is_usage = isinstance(error, UsageError | SpecificationError)
+        return _failed(f"error: {error}", 2 if is_usage else 1)
     except OSError as error:  # a full disk, a directory without permission
         return _failed_output(error)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in OWN_PACKAGES:
             raise  # a defect of this project, so with its traceback
-        extra = f"[{EXTRAS[missing]}]" if missing in EXTRAS else ""
+        project = f"'.[{EXTRAS[missing]}]'" if missing in EXTRAS else "."
         return _failed(
             f"error: this command needs the Python package {missing!r}, which is not installed for"
-            f" {sys.executable}; in the project's folder: python -m pip install -e '.{extra}'",
+            f" {sys.executable}; in the project's folder: python -m pip install -e {project}",
             1,
         )
     except Exception as error:

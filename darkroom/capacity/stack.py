@@ -69,12 +69,10 @@ def read(
     exceed what the template allows, to estimate what a raised quota would give.
 
     Raises:
-        UsageError: A file is wrong, or there is no such source.
+        SpecificationError: The specification is wrong.
+        UsageError: A parameter file is wrong, or there is no such source.
     """
-    try:
-        described = specification.load(specification_file)
-    except specification.SpecificationError as error:
-        raise UsageError(str(error)) from None
+    described = specification.load(specification_file)
     if source not in described.sources:
         raise UsageError(
             f"{specification_file}: there is no source {source!r}; allowed: "

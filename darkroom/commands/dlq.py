@@ -61,7 +61,13 @@ def dry_run_option(summary: str) -> Decorator:
     return click.option("--dry-run", is_flag=True, help=summary)
 
 
-@command.command("list")
+LIST_EXAMPLES = """
+  darkroom dlq list --stack-name darkroom-prod
+  darkroom dlq list --stack-name darkroom-prod --queue bulk --limit 100 --format json
+"""
+
+
+@command.command("list", examples=LIST_EXAMPLES)
 @stack_options
 @queue_option
 @click.option(
@@ -87,7 +93,12 @@ def list_(stack: StackOptions, queue: str | None, limit: int, exit_code: bool, f
     return 1 if listing.groups and exit_code else 0
 
 
-@command.command()
+SHOW_EXAMPLES = """
+  darkroom dlq show 6f0a3c1e-5b1c-4c1e-9d0a-000000000000 --stack-name darkroom-prod
+"""
+
+
+@command.command(examples=SHOW_EXAMPLES)
 @click.argument("message_id", metavar="MESSAGE-ID")
 @stack_options
 @queue_option
@@ -103,7 +114,15 @@ def show(stack: StackOptions, queue: str | None, message_id: str, format_: str) 
     print_result(details.data(), _render_details(details), format_)
 
 
-@command.command()
+REDRIVE_EXAMPLES = """
+  darkroom dlq redrive --stack-name darkroom-prod --rate 50
+  darkroom dlq redrive --stack-name darkroom-prod --error AccessDenied --dry-run
+  darkroom dlq redrive 6f0a3c1e-5b1c-4c1e-9d0a-000000000000 --stack-name darkroom-prod
+  darkroom dlq redrive --stack-name darkroom-prod --cancel
+"""
+
+
+@command.command(examples=REDRIVE_EXAMPLES)
 @selection
 @stack_options
 @queue_option
@@ -160,7 +179,13 @@ def redrive(
     return 0 if all(move.status == "COMPLETED" for move in moves.values()) else 1
 
 
-@command.command()
+PURGE_EXAMPLES = """
+  darkroom dlq purge --stack-name darkroom-prod --queue bulk --dry-run
+  darkroom dlq purge --stack-name darkroom-prod --error AccessDenied --save denied.jsonl
+"""
+
+
+@command.command(examples=PURGE_EXAMPLES)
 @selection
 @stack_options
 @queue_option
@@ -217,7 +242,12 @@ def purge(
     _print_ids("purge", "purged", deleted, format_, dry_run=dry_run, saved=saved)
 
 
-@command.command()
+POLICY_EXAMPLES = """
+  darkroom dlq policy --stack-name darkroom-prod > operator.json
+"""
+
+
+@command.command(examples=POLICY_EXAMPLES)
 @stack_options
 @queue_option
 def policy(stack: StackOptions, queue: str | None) -> None:

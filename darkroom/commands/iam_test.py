@@ -10,7 +10,6 @@ import click
 from darkroom.console.command import Command, format_option
 from darkroom.console.tables import table
 from darkroom.console.text import plural
-from darkroom.errors import UsageError
 
 if TYPE_CHECKING:
     from darkroom.iam.least_privilege import Result
@@ -42,11 +41,7 @@ def command(pipeline: Path, format_: str) -> int:
     from darkroom.iam.model import model_of
     from templates import specification
 
-    try:
-        stack = model_of(specification.load(pipeline))
-    except specification.SpecificationError as error:
-        raise UsageError(str(error)) from None
-    result = verify(stack)
+    result = verify(model_of(specification.load(pipeline)))
     if format_ == "json":
         print(json.dumps({"passed": result.is_passed, **asdict(result)}, indent=2))
     else:

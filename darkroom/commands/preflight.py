@@ -10,7 +10,6 @@ from darkroom.console.command import (
     StackOptions,
     format_option,
     stack_options,
-    yes_option,
 )
 
 EXAMPLES = """
@@ -47,7 +46,7 @@ EXAMPLES = """
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the given and the discovered values to a parameter file, unless a check fails.",
 )
-@yes_option
+@click.option("-y", "--yes", is_flag=True, help="Replace an existing --output file without asking.")
 @click.option(
     "--skip",
     metavar="CHECK",

@@ -69,7 +69,14 @@ filter_options = combined(
 """Adds --reason, --key, --prefix and --since; the command gets them as `wanted: Filter`."""
 
 
-@command.command("list")
+LIST_EXAMPLES = """
+  darkroom rejections list --stack-name darkroom-prod --summary
+  darkroom rejections list --stack-name darkroom-prod --reason too_large --since 7d
+  darkroom rejections list --stack-name darkroom-prod --format jsonl > rejections.jsonl
+"""
+
+
+@command.command("list", examples=LIST_EXAMPLES)
 @filter_options
 @click.option("--summary", is_flag=True, help="Show only how many there are of each reason.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if there are rejections.")
@@ -120,7 +127,13 @@ def list_(
     return 1 if counts and exit_code else 0
 
 
-@command.command()
+RETRY_EXAMPLES = """
+  darkroom rejections retry --stack-name darkroom-prod --reason too_large --dry-run
+  darkroom rejections retry --stack-name darkroom-prod --key uploads/cat.jpg
+"""
+
+
+@command.command(examples=RETRY_EXAMPLES)
 @filter_options
 @click.option("--dry-run", is_flag=True, help="Only report what would be retried.")
 @yes_option

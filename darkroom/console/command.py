@@ -50,7 +50,7 @@ def general_options() -> list[click.Parameter]:
             is_flag=True,
             expose_value=False,
             callback=_set_level(logging.INFO),
-            help="Report each AWS request.",
+            help="Report each AWS request, if there are any.",
         ),
         click.Option(
             ["--debug"],

@@ -15,7 +15,6 @@ from darkroom.console.progress import Progress
 from darkroom.console.text import plural, printable
 from darkroom.emulator import gallery, pictures, processing, report
 from darkroom.emulator.ministack import Emulator
-from darkroom.errors import UserError
 from templates import specification
 
 
@@ -46,12 +45,9 @@ class LocalRun:
         """Check specification, files and output directory; nothing is started yet.
 
         Raises:
-            UserError: one of them cannot be used.
+            SpecificationError, UsageError: one of them cannot be used.
         """
-        try:
-            self.plan = specification.load(pipeline)
-        except specification.SpecificationError as error:
-            raise UserError(str(error)) from None
+        self.plan = specification.load(pipeline)
         self.selection = pictures.select(paths or pictures.sample_photographs(), self.plan.sources)
         self._page = gallery.prepare(output)
         self._pipeline = pipeline

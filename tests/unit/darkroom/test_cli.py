@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from darkroom import cli
 from darkroom.console.command import LOGGER, Command, Group
 from darkroom.errors import UsageError, UserError
+from templates.specification_file import SpecificationError
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,6 +27,16 @@ LEAVES = [
         *((action,) for action in getattr(import_module(module).command, "commands", ())),
     ]
 ]
+
+
+def having(name: str, type_: str = "") -> list[str]:
+    """Return the commands with an option of this name, and of a type if it matters."""
+    return [
+        command
+        for command, module in cli.COMMANDS.items()
+        for one in import_module(module).command.params
+        if name in one.opts and type_ in ("", one.type.name)
+    ]
 
 
 @pytest.fixture
@@ -52,7 +63,8 @@ def fail(error: BaseException) -> Callable[[], int]:
     [
         (UserError("the bucket does not exist"), 1, "error: the bucket does not exist\n"),
         (UsageError("no such picture: x"), 2, "error: no such picture: x\n"),
-        (click.UsageError("--since and --key exclude each other"), 2, "Error: --since and"),
+        (SpecificationError("my.toml: not TOML"), 2, "error: my.toml: not TOML\n"),
+        (click.UsageError("--since and --key exclude each other"), 2, "\nerror: --since and"),
         (
             PermissionError(13, "Permission denied", "/build"),
             1,
@@ -127,7 +139,7 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     runs(fail(ModuleNotFoundError("no", name="simpy")))
     assert "python -m pip install -e '.[capacity]'" in capsys.readouterr().err
     runs(fail(ModuleNotFoundError("no", name="elftools.elf")))
-    assert "python -m pip install -e '.'" in capsys.readouterr().err
+    assert "python -m pip install -e .\n" in capsys.readouterr().err
 
 
 def test_every_extra_of_the_advice_exists() -> None:
@@ -184,6 +196,31 @@ def test_wrong_usage_ends_with_2(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize("command", having("--pipeline"))
+def test_a_wrong_specification_is_usage_in_every_command(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C1: status 2, with file and key: a file that is not there, or has a wrong setting."""
+    path = tmp_path / "mine.toml"
+    assert cli.main([command, "--pipeline", str(path)]) == 2
+    assert capsys.readouterr().err == f"error: {path}: there is no such file\n"
+    path.write_text('[sources.default]\ntype = "ftp"\n')
+    assert cli.main([command, "--pipeline", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: {path}: sources.default.type: ")
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("command", having("--output", "DIR"))
+@pytest.mark.parametrize("output", ["/dev/null", f"{__file__}/build", ""])
+def test_a_directory_that_cannot_be_one_is_usage(
+    command: str, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D9: the sentence names the option and what it needs."""
+    assert cli.main([command, "--output", output]) == 2
+    assert "error: Invalid value for '--output': " in capsys.readouterr().err
+
+
 def test_help_lists_each_command_with_a_whole_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -202,7 +239,7 @@ def test_each_command_has_help_with_examples(
     assert cli.main([*path, "--help"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"Usage: darkroom {' '.join(path)} ")
-    assert f"Examples:\n  darkroom {path[0]}" in text or len(path) > 1
+    assert f"Examples:\n  darkroom {' '.join(path)}" in text
     command: click.Command = import_module(cli.COMMANDS[path[0]]).command
     for name in path[1:]:
         assert isinstance(command, Group)

@@ -21,7 +21,7 @@ def test_a_wrong_specification_is_reported_with_its_key(
     """C1: as generate.py does, and before the emulator is started."""
     path = tmp_path / "mine.toml"
     path.write_text('[sources.default]\ntype = "ftp"\n')
-    assert cli.main(["local", "--pipeline", str(path)]) == 1
+    assert cli.main(["local", "--pipeline", str(path)]) == 2
     assert "sources.default.type" in capsys.readouterr().err
 
 
