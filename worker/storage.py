@@ -120,7 +120,9 @@ def _read_once(client: Any, source: SourceObject, *, limit: int) -> io.BytesIO:
     # As a context manager the body would be the bare stream, which ends early without an error.
     with closing(response["Body"]) as body:
         if size > limit:  # leaving the block closes the connection: the bytes are never fetched
-            raise Rejection("too_large", f"{size:,} bytes; at most {limit:,} are allowed.")
+            raise Rejection(
+                "too_large", f"The object has {size:,} bytes; at most {limit:,} are allowed."
+            )
         if size == 0:
             raise Rejection("empty", "The object has no bytes.")
         return io.BytesIO(body.read())

@@ -42,7 +42,16 @@ EXCERPT = 600
 """Characters of a text output that the page shows."""
 
 # The order of the page: what needs attention is first.
-ORDER = ("failed", "unfinished", "rejected", "deleted", "superseded", "skipped", "succeeded")
+ORDER = (
+    "failed",
+    "unfinished",
+    "rejected",
+    "deleted",
+    "superseded",
+    "skipped",
+    "unmatched",
+    "succeeded",
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,10 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class Entry:
-    """An upload on the page: `outputs` returns its output files when the page is written."""
+    """An upload or an unmatched file on the page.
+
+    `outputs` returns its output files when the page is written.
+    """
 
     title: str
     original: Path

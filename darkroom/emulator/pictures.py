@@ -1,16 +1,26 @@
 """Chooses the files that a local run uploads, and to which source each of them goes."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from darkroom.console.text import printable
+from darkroom.console.text import plural, printable
 from darkroom.errors import UsageError
 from templates.specification import Source
 
 SAMPLES = Path(__file__).with_name("samples")
+
+
+NOUNS = {
+    "suffix": ("file", "files"),
+    "hidden": ("hidden file", "hidden files"),
+    "broken_link": ("broken link", "broken links"),
+    "linked_directory": ("linked directory", "linked directories"),
+    "special": ("special file", "special files"),
+}
+"""Kinds of what is in a directory and is not uploaded, each with its noun."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +49,16 @@ class Upload:
 
 @dataclass(frozen=True)
 class Selection:
-    """What to upload; the files that were named but match no source; the others, by directory."""
+    """What to upload, and what not.
+
+    `unmatched` are the files that were named but match no source. `ignored` is the rest of each
+    directory, as numbers by kind (NOUNS). `suffixes` are those that match.
+    """
 
     uploads: tuple[Upload, ...]
     unmatched: tuple[File, ...]
-    ignored: Mapping[Path, int]
+    ignored: Mapping[Path, Mapping[str, int]]
+    suffixes: tuple[str, ...] = ()
 
 
 def sample_photographs() -> list[Path]:
@@ -61,10 +76,10 @@ def select(paths: Sequence[Path], sources: Mapping[str, Source]) -> Selection:
     """
     uploads: list[Upload] = []
     unmatched: list[File] = []
-    ignored: Counter[Path] = Counter()
+    ignored: defaultdict[Path, Counter[str]] = defaultdict(Counter)
     used: set[tuple[str, str]] = set()
     turns: Counter[str] = Counter()
-    for file in collect(paths):
+    for file in collect(paths, ignored):
         matches = [name for name, source in sources.items() if _matches(file.name, source)]
         for name in matches:
             prefixes = sources[name].prefixes
@@ -74,26 +89,43 @@ def select(paths: Sequence[Path], sources: Mapping[str, Source]) -> Selection:
         if not matches and file.directory is None:
             unmatched.append(file)
         elif not matches:
-            ignored[file.directory or file.path] += 1
+            ignored[file.directory or file.path]["suffix"] += 1
+    suffixes = tuple(dict.fromkeys(name for one in sources.values() for name in one.suffixes))
     if not uploads:
-        suffixes = dict.fromkeys(suffix for one in sources.values() for suffix in one.suffixes)
         raise UsageError(
             "None of these files has a suffix that the specification's sources match:"
             f" {', '.join(suffixes)}, in lower or upper case."
         )
-    return Selection(tuple(uploads), tuple(unmatched), ignored)
+    return Selection(tuple(uploads), tuple(unmatched), ignored, suffixes)
 
 
-def collect(paths: Sequence[Path]) -> list[File]:
+def not_uploaded(counts: Mapping[str, int], suffixes: Sequence[str]) -> str:
+    """Return what of a directory is not uploaded: `2 files without .jpg or .png, 1 hidden file`."""
+    return ", ".join(
+        plural(counts[kind], *nouns)
+        + (f" without {' or '.join(suffixes)}" if kind == "suffix" else "")
+        for kind, nouns in NOUNS.items()
+        if counts.get(kind)
+    )
+
+
+def collect(
+    paths: Sequence[Path], ignored: defaultdict[Path, Counter[str]] | None = None
+) -> list[File]:
     """Return the files that `paths` name, each once.
+
+    Args:
+        paths: Files and directories.
+        ignored: Gets what else is in each directory, as numbers by kind.
 
     Raises:
         UsageError: lists everything that cannot be read.
     """
     problems: list[str] = []
     files: dict[Path, File] = {}
-    for given in paths:
-        for path, name in _files(given, problems):
+    ignored = defaultdict(Counter) if ignored is None else ignored
+    for given in dict.fromkeys(paths):
+        for path, name in _files(given, problems, ignored):
             # A link is a file of its own, so the last part is not resolved.
             place = path.parent.resolve() / path.name
             if place in files:
@@ -113,26 +145,46 @@ def collect(paths: Sequence[Path]) -> list[File]:
     return list(files.values())
 
 
-def _files(given: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
+def _files(
+    given: Path, problems: list[str], ignored: defaultdict[Path, Counter[str]]
+) -> Iterator[tuple[Path, str]]:
     """Yield the files that one argument stands for, each with its name in the pipeline."""
     shown = printable(str(given))
     if given.is_dir():
-        found = sorted(
-            path
-            for path in given.rglob("*")
-            if path.is_file()
-            and not any(part.startswith(".") for part in path.relative_to(given).parts)
-        )
+        kinds = {path: _kind(path, given) for path in sorted(given.rglob("*"))}
+        others = Counter(kind for kind in kinds.values() if kind)
+        found = [path for path, kind in kinds.items() if kind is None]
+        if others:
+            ignored[given] += others
         if not found:
-            problems.append(f"{shown}: no files in this directory")
+            problems.append(
+                f"{shown}: no files in this directory"
+                + (f", only {not_uploaded(others, ())}" if others else "")
+            )
         for path in found:
             yield path, _key_text(path.relative_to(given).as_posix())
+    elif given.is_symlink() and not given.exists():
+        problems.append(f"{shown}: a link to a file that does not exist")
     elif not given.exists():
         problems.append(f"{shown}: no such file or directory")
     elif not given.is_file():
         problems.append(f"{shown}: neither a file nor a directory")
     else:
         yield given, _key_text(given.name)
+
+
+def _kind(path: Path, given: Path) -> str | None:
+    """Return why what is in a directory is not uploaded; None if it is, "" if it does not count."""
+    is_link = path.is_symlink()
+    if path.is_dir() and not is_link:
+        return ""
+    if any(part.startswith(".") for part in path.relative_to(given).parts):
+        return "hidden"
+    if is_link and not path.exists():
+        return "broken_link"
+    if path.is_dir():
+        return "linked_directory"
+    return None if path.is_file() else "special"
 
 
 def _key_text(name: str) -> str:

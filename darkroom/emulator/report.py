@@ -8,7 +8,7 @@ from typing import Any
 from darkroom.console.tables import table
 from darkroom.console.text import plural, printable
 from darkroom.emulator.gallery import readable_size
-from darkroom.emulator.pictures import Selection
+from darkroom.emulator.pictures import Selection, not_uploaded
 from darkroom.emulator.processing import Result
 
 UNMATCHED = "no source of the specification matches its suffix"
@@ -33,27 +33,28 @@ def results_table(results: Sequence[Result], selection: Selection) -> str:
     for file in selection.unmatched:
         blank = ["–"] if several else []
         size = readable_size(file.size)
-        rows.append([file.label, *blank, size, "–", "–", f"skipped: {UNMATCHED}"])
+        rows.append([file.label, *blank, size, "–", "–", f"unmatched: {UNMATCHED}"])
     first = 2 if several else 1
     lines = [table(rows, right=(first, first + 1, first + 2))]
-    for directory, count in selection.ignored.items():
-        name = printable(str(directory))
-        lines.append(f"Not uploaded from {name}: {plural(count, 'file')} without such a suffix.")
+    for directory, counts in selection.ignored.items():
+        what = not_uploaded(counts, selection.suffixes)
+        lines.append(f"Not uploaded from {printable(str(directory))}: {what}.")
     return "\n".join(lines)
 
 
 def summary(results: Sequence[Result], selection: Selection, elapsed: float) -> list[str]:
-    """Return sentences: how many pictures had which outcome, and where the time went."""
+    """Return sentences: how many uploads had which outcome, and where the time went."""
     counts = Counter[str](result.outcome for result in results)
-    counts["skipped"] += len(selection.unmatched)
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.most_common() if count)
     times = [result.seconds for result in results if result.seconds is not None]
     files = {result.upload.file.path for result in results}
-    pictures = plural(len(files) + len(selection.unmatched), "picture")
+    uploads = plural(len(results), "upload")
     if len(results) > len(files):  # several sources match a suffix
-        pictures += f", {plural(len(results), 'upload')}"
+        uploads += f" of {plural(len(files), 'file')}"
+    unmatched = plural(len(selection.unmatched), "file")
     return [
-        f"{pictures}: {outcomes}.",
+        f"{uploads}: {outcomes}."
+        + (f" Not uploaded: {unmatched} that no source matches." if selection.unmatched else ""),
         f"Processing took {sum(times):.1f} s. From the first upload to the last outcome it was"
         f" {elapsed:.1f} s, with the start of the function and the emulator's polling.",
     ]
@@ -81,5 +82,7 @@ def data(
             for result in results
         ],
         "unmatched": [str(file.path) for file in selection.unmatched],
-        "ignored": {str(directory): count for directory, count in selection.ignored.items()},
+        "ignored": {
+            str(directory): dict(counts) for directory, counts in selection.ignored.items()
+        },
     }

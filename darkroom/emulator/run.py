@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from darkroom.console.progress import Progress
-from darkroom.console.text import plural, printable
+from darkroom.console.text import printable
 from darkroom.emulator import gallery, pictures, processing, report
 from darkroom.emulator.ministack import Emulator
 from templates import specification
@@ -141,7 +141,7 @@ class LocalRun:
                 for result in results
             ]
             entries += [
-                gallery.Entry(file.label, file.path, "skipped", report.UNMATCHED)
+                gallery.Entry(file.label, file.path, "unmatched", report.UNMATCHED)
                 for file in self.selection.unmatched
             ]
             summary = report.summary(results, self.selection, elapsed)
@@ -155,8 +155,12 @@ class LocalRun:
             ("Template", f"{self._deployed.template_bytes:,} bytes"),
             ("Emulator", "; ".join(self._deployed.notes)),
             *(
-                ("Not uploaded", f"{plural(count, 'file')} of {printable(directory.name)}")
-                for directory, count in self.selection.ignored.items()
+                (
+                    "Not uploaded",
+                    f"{pictures.not_uploaded(counts, self.selection.suffixes)}"
+                    f" in {printable(str(directory))}",
+                )
+                for directory, counts in self.selection.ignored.items()
             ),
         ]
 

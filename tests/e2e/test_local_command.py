@@ -131,8 +131,9 @@ def test_pictures_become_a_gallery_and_nothing_else_is_touched(tmp_path: Path, t
     assert "rejected: not an image: " in rows["my album/junk.png"]
     assert rows["my album/new\N{REPLACEMENT CHARACTER}line.jpg"].endswith("succeeded")
     assert "Not uploaded from" in done.stdout
-    assert "1 file without such a suffix" in done.stdout
-    assert "hidden" not in done.stdout
+    assert "1 file without .jpg or" in done.stdout
+    assert "1 hidden file" in done.stdout
+    assert ".hidden" not in done.stdout
     assert "without FlowLog" in done.stderr
     page = (tmp_path / "out" / "index.html").read_text()
     links = re.findall(r'(?:src|href)="([^"]+)"', page)

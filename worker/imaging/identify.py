@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Final
@@ -47,6 +48,9 @@ _LONGEST_ROW: Final = 2**31 // 64
 _LONGEST_EXIF: Final = 65_536
 """Bytes; a JPEG cannot hold more. Pillow makes an object of every number in it."""
 
+_BYTES: Final = re.compile(r"""\bb(['"])(.*?)\1""")
+"""Python's notation of bytes, such as the name of a chunk, in a decoder's message."""
+
 _EXIF_ORIENTATION: Final = 0x0112
 
 _NOT_DECODED: Final = (
@@ -79,11 +83,13 @@ def rejecting_damage(max_pixels: int) -> Iterator[None]:
     except (Rejection, MemoryError, ImportError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Rejection("too_many_pixels", f"{error}") from error
+        detail = f"The image has more than {max_pixels:,} pixels, the most that are allowed."
+        raise Rejection("too_many_pixels", detail) from error
     except Exception as error:
         # Decoders meet attackers' bytes with a dozen kinds of exceptions, struct.error and
         # ZeroDivisionError among them. Encoding is outside: a failure there is ours.
-        reason = f": {error}" if str(error) else ""
+        message = _BYTES.sub(r"\2", str(error)).rstrip(".")
+        reason = f": {message}" if message else ""
         raise Rejection("corrupt", f"The image cannot be decoded{reason}.") from error
 
 
@@ -101,10 +107,11 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     width, height = picture.size
     pixels = memory_estimate.pixels_at_once(picture)
     if pixels > max_pixels or max(width, height) > _LONGEST_ROW:
-        within = f", with {pixels:,} within" if pixels > width * height else ""
+        within = f", and a part of {pixels:,} pixels" if pixels > width * height else ""
         raise Rejection(
             "too_many_pixels",
-            f"{width} × {height} pixels{within}; at most {max_pixels:,} in all are allowed.",
+            f"The image has {width} × {height} pixels{within};"
+            f" at most {max_pixels:,} in all are allowed.",
         )
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         _check_scans(memory_estimate.file_content(picture))
@@ -135,7 +142,10 @@ def _check_scans(data: bytes) -> None:
         and data.count(jpeg.SCAN_MARKER) > _MOST_SCANS
         and jpeg.count_scans(data) > _MOST_SCANS
     ):
-        raise Rejection("too_many_scans", f"At most {_MOST_SCANS} scans are allowed.")
+        raise Rejection(
+            "too_many_scans",
+            f"The image has more than {_MOST_SCANS} scans, the most that are allowed.",
+        )
 
 
 def _unidentified(head: bytes) -> Rejection:
@@ -143,10 +153,16 @@ def _unidentified(head: bytes) -> Rejection:
     # Only now, because an AVIF file may start as HEIF does: both are boxes of the same kind.
     for offset, signature, name in _NOT_DECODED:
         if head.startswith(signature, offset):
-            return Rejection("unsupported_format", f"{name}; allowed: {', '.join(ACCEPTED)}.")
+            return Rejection(
+                "unsupported_format",
+                f"The format {name} is not supported; allowed: {', '.join(ACCEPTED)}.",
+            )
     if any(_has_signature(name, head) for name in ACCEPTED):
         return Rejection("corrupt", "The file ends or breaks within its header.")
-    return Rejection("not_an_image", f"None of {', '.join(ACCEPTED)}.")
+    return Rejection(
+        "not_an_image",
+        f"The file is not an image of a supported format; allowed: {', '.join(ACCEPTED)}.",
+    )
 
 
 def _has_signature(format_name: str, head: bytes) -> bool:

@@ -116,14 +116,9 @@ def _body(file: IO[bytes], name: bytes, length: int) -> Iterator[bytes]:
     while length:
         piece = file.read(min(length, _BLOCK))
         if not piece:
-            raise ValueError(f"the chunk {_readable(name)} ends early")
+            raise ValueError(f"the chunk {name!r} ends early")
         checksum = zlib.crc32(piece, checksum)
         length -= len(piece)
         yield piece
     if checksum != int.from_bytes(file.read(4)):
-        raise ValueError(f"the chunk {_readable(name)} has a wrong checksum")
-
-
-def _readable(name: bytes) -> str:
-    """Return a chunk's name: four letters, but a damaged file holds any bytes."""
-    return name.decode() if name.isalpha() else name.hex()
+        raise ValueError(f"the chunk {name!r} has a wrong checksum")

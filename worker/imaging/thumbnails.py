@@ -104,7 +104,7 @@ def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) ->
     width, height = picture.size
     capacity = memory.capacity or 0
     detail = (
-        f"{width} × {height} pixels of {picture.format} ({picture.mode}) take"
+        f"The {width} × {height} pixels of {picture.format} ({picture.mode}) take"
         f" {needed / 1e6:,.0f} MB to decode; this function's memory leaves {capacity / 1e6:,.0f} MB"
     )
     per_pixel = memory_estimate.bytes_per_pixel(picture)

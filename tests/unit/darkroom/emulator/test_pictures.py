@@ -77,14 +77,22 @@ def test_everything_that_cannot_be_read_is_reported_at_once(album: Path) -> None
     """D5: each with its reason, before anything is started."""
     (album / "empty").mkdir()
     os.mkfifo(album / "pipe.jpg")
+    (album / "broken.jpg").symlink_to("nowhere")
     with pytest.raises(UsageError) as caught:
         pictures.collect(
-            [Path("album/missing.jpg"), Path("album/empty"), Path("album/pipe.jpg"), album]
+            [
+                Path("album/missing.jpg"),
+                Path("album/empty"),
+                Path("album/pipe.jpg"),
+                Path("album/broken.jpg"),
+                album,
+            ]
         )
     assert str(caught.value).splitlines() == [
         "album/missing.jpg: no such file or directory",
         "album/empty: no files in this directory",
         "album/pipe.jpg: neither a file nor a directory",
+        "album/broken.jpg: a link to a file that does not exist",
     ]
 
 
@@ -110,7 +118,7 @@ def test_each_picture_goes_to_every_source_with_its_suffix(album: Path) -> None:
         ("scans", "uploads/b.PNG"),
         ("photos", "in/sub/a.jpg"),
     ]
-    assert found.ignored == {album: 1}
+    assert found.ignored == {album: {"suffix": 1, "hidden": 1}}
 
 
 def test_other_files_of_a_directory_are_counted_and_named_ones_listed(album: Path) -> None:
@@ -118,8 +126,24 @@ def test_other_files_of_a_directory_are_counted_and_named_ones_listed(album: Pat
     for number in range(5):
         (album / f"{number}.txt").write_text("notes")
     found = pictures.select([album, album / "3.txt"], SOURCES)
-    assert found.ignored == {album: 4}
+    assert found.ignored == {album: {"suffix": 4, "hidden": 1}}
     assert [file.label for file in found.unmatched] == ["album/3.txt"]
+
+
+def test_what_a_directory_holds_beside_pictures_is_counted(album: Path) -> None:
+    """D5: once, in one line for the directory, also where it is named twice."""
+    (album / "notes.txt").write_text("notes")
+    (album / ".git").mkdir()
+    (album / ".git" / "config").write_text("")
+    (album / "broken.jpg").symlink_to("nowhere")
+    (album / "again").symlink_to(album)
+    os.mkfifo(album / "pipe.jpg")
+    found = pictures.select([album, album], SOURCES)
+    assert len(found.uploads) == 2
+    assert pictures.not_uploaded(found.ignored[album], found.suffixes) == (
+        "1 file without .jpg or .png, 2 hidden files, 1 broken link, 1 linked directory,"
+        " 1 special file"
+    )
 
 
 def test_nothing_to_upload_is_reported_before_anything_starts(album: Path) -> None:

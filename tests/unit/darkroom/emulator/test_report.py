@@ -38,23 +38,28 @@ def test_several_sources_are_told_apart() -> None:
     assert "source" in lines[0]
     assert "scans" in lines[2]
     counts, _ = report.summary(results, NOTHING_ELSE, 1.0)
-    assert counts == "1 picture, 2 uploads: 1 succeeded, 1 failed."
+    assert counts == "2 uploads of 1 file: 1 succeeded, 1 failed."
 
 
 def test_files_that_are_not_uploaded_have_a_line_for_their_directory() -> None:
     """D5: a named file has a line of its own; the others of a directory share one."""
     named = File(Path("a.txt"), "a.txt", "a.txt", 12)
-    selection = Selection((), (named,), {Path("album"): 382, Path("one"): 1})
+    selection = Selection(
+        (),
+        (named,),
+        {Path("album"): {"suffix": 382, "hidden": 1}, Path("one"): {"broken_link": 1}},
+        (".jpg", ".png"),
+    )
     lines = report.results_table([result("b.jpg", "succeeded")], selection).splitlines()
     assert lines[2].startswith("a.txt")
-    assert "skipped: no source" in lines[2]
+    assert "unmatched: no source" in lines[2]
     assert lines[3:] == [
-        "Not uploaded from album: 382 files without such a suffix.",
-        "Not uploaded from one: 1 file without such a suffix.",
+        "Not uploaded from album: 382 files without .jpg or .png, 1 hidden file.",
+        "Not uploaded from one: 1 broken link.",
     ]
 
 
-def test_the_summary_counts_pictures_and_separates_work_from_waiting() -> None:
+def test_the_summary_counts_uploads_and_separates_work_from_waiting() -> None:
     """D5: a newcomer does not read the emulator's polling as the worker's speed."""
     results = [
         result("a", "succeeded", seconds=0.5),
@@ -63,7 +68,9 @@ def test_the_summary_counts_pictures_and_separates_work_from_waiting() -> None:
     ]
     named = File(Path("a.txt"), "a.txt", "a.txt", 12)
     counts, times = report.summary(results, Selection((), (named,), {}), 9.0)
-    assert counts == "4 pictures: 2 succeeded, 1 rejected, 1 skipped."
+    assert (
+        counts == "3 uploads: 2 succeeded, 1 rejected. Not uploaded: 1 file that no source matches."
+    )
     assert times.startswith("Processing took 1.5 s. From the first upload to the last outcome")
     assert " 9.0 s, with the start of the function and the emulator's polling." in times
 
@@ -71,12 +78,12 @@ def test_the_summary_counts_pictures_and_separates_work_from_waiting() -> None:
 def test_programs_get_the_same_as_data() -> None:
     found = report.data(
         [result("a", "succeeded", seconds=0.5, outputs=(Output("thumbnails/a/w1", 7),))],
-        Selection((), (), {Path("album"): 3}),
+        Selection((), (), {Path("album"): {"suffix": 3}}),
         9.0,
         Path("/page/index.html"),
     )
     assert found["outcomes"] == {"succeeded": 1}
     assert found["pictures"][0]["outputs"] == [{"key": "thumbnails/a/w1", "size": 7}]
     assert found["pictures"][0]["processing_seconds"] == 0.5
-    assert found["ignored"] == {"album": 3}
+    assert found["ignored"] == {"album": {"suffix": 3}}
     assert found["gallery"] == "/page/index.html"

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from worker.imaging import png
+from worker.imaging import png, thumbnails
+from worker.results import Rejection
+from worker.settings import Variants
 
 WIDTH, HEIGHT = 61, 47
 HEAD = 8 + 25
@@ -249,3 +251,11 @@ def test_any_damage_ends_in_an_error_or_in_what_pillow_decodes(
         return
     if found:
         assert found.tobytes() == expected.convert("RGBA").tobytes()
+
+
+def test_a_damaged_chunk_is_named_without_pythons_notation() -> None:
+    """D5, O3: people who do not write Python read the detail of a rejection."""
+    data = saved(picture("RGB"))
+    with pytest.raises(Rejection) as caught:
+        thumbnails.make(io.BytesIO(data[: len(data) // 2]), Variants((64,), {"jpeg": 80}, 9_999))
+    assert caught.value.detail == "The image cannot be decoded: the chunk IDAT ends early."
