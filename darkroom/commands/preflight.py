@@ -11,6 +11,7 @@ from darkroom.console.command import (
     format_option,
     stack_options,
 )
+from darkroom.console.option_types import OUTPUT_FILE
 
 EXAMPLES = """
   darkroom preflight --stack-name darkroom-prod --parameters params/prod.json \\
@@ -42,8 +43,7 @@ EXAMPLES = """
 @click.option(
     "--output",
     "output_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="Write the given and the discovered values to a parameter file, unless a check fails.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Replace an existing --output file without asking.")
@@ -100,5 +100,5 @@ def _write(file: Path, content: str, *, yes: bool) -> None:
 
     if file.exists() and file.read_text(encoding="utf-8") != content:
         confirm(f"{file} exists with other content", word="yes", yes=yes)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(exist_ok=True)
     file.write_text(content, encoding="utf-8")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from darkroom.console.command import Command, format_option
-from darkroom.console.option_types import OptionType
+from darkroom.console.option_types import OUTPUT_FILE, OptionType
 from darkroom.console.progress import Progress
 from darkroom.errors import UsageError
 
@@ -44,8 +44,7 @@ def linters(text: str) -> tuple[str, ...]:
 @format_option("sarif")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
+    type=OUTPUT_FILE,
     help="File for the result; default: standard output.",
 )
 @click.option("--list-rules", is_flag=True, help="List the rules instead of running them.")
@@ -85,6 +84,7 @@ def command(
         text = formats.FORMATS[format_](report)
         status = 1 if report.findings else 0
     if output:
+        output.parent.mkdir(exist_ok=True)
         output.write_text(text + "\n", encoding="utf-8")
     else:
         print(text)

@@ -125,8 +125,25 @@ def directory(text: str) -> Path:
     for one in (path, *path.parents):
         if one.exists():
             if not one.is_dir():
-                raise ValueError(f"{text!r} cannot be a directory: {one} is not one")
+                raise ValueError(f"must be a directory, and {one} is something else")
             break
+    return path
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a file to write, whose folder is there or new in the current one.
+
+    Raises:
+        ValueError: The text is empty or names a directory, or a folder is missing elsewhere.
+    """
+    if not text:
+        raise ValueError("the name is empty: is a variable not set?")
+    path = Path(text)
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory")
+    missing = [one for one in path.parents if not one.exists()]
+    if len(missing) > (0 if path.is_absolute() else 1):
+        raise ValueError(f"there is no folder {missing[-1]}")
     return path
 
 
@@ -142,3 +159,5 @@ DURATION = OptionType("DURATION", duration)
 RATE = OptionType("RATE", rate)
 SIZE = OptionType("SIZE", size)
 DIRECTORY = OptionType("DIR", directory)
+OUTPUT_FILE = OptionType("FILE", output_file)
+"""The command creates the file's folder, with `mkdir(exist_ok=True)`."""

@@ -27,6 +27,6 @@ def check_installed(linters: Collection[str]) -> None:
     if missing:
         raise UserError(
             f"checkov is not installed for {sys.executable}; leave it out (--linters"
-            f" rules,cfn-lint), or install it, in an environment without the emulator,"
+            f" rules,cfn-lint), or install it in an environment without the emulator:"
             f" {INSTALL} '.[validate]'"
         )

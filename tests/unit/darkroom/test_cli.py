@@ -221,6 +221,35 @@ def test_a_directory_that_cannot_be_one_is_usage(
     assert "error: Invalid value for '--output': " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", having("--output", "FILE"))
+def test_a_folder_that_is_likely_a_mistake_is_usage(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """D9: before the command runs, and no folder is created."""
+    monkeypatch.chdir(tmp_path)
+    for output, problem in (
+        (f"{tmp_path}/new/x.json", f"there is no folder {tmp_path}/new"),
+        ("a/b/x.json", "there is no folder a"),
+        (str(tmp_path), f"{tmp_path} is a directory"),
+        ("", "the name is empty: is a variable not set?"),
+    ):
+        assert cli.main([command, "--output", output]) == 2
+        error = f"error: Invalid value for '--output': {problem}\n"
+        assert capsys.readouterr().err.endswith(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_says_what_a_flag_does_in_this_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """D9: `preflight` asks before it replaces a file, and some commands make no AWS request."""
+    assert cli.main(["preflight", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Replace an existing --output file without asking." in " ".join(text.split())
+    assert "Report each AWS request, if there are any." in text
+
+
 def test_help_lists_each_command_with_a_whole_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
