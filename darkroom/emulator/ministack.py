@@ -238,7 +238,7 @@ class Emulator:
                     f"The emulator {what} after {waited:.0f} s. The end of its log:\n"
                     + (self.log_tail() or "(empty)")
                 )
-            self._progress(f"starting the emulator, {waited:.0f} s")
+            self._progress(f"Starting the emulator, for {waited:.0f} s so far")
             time.sleep(0.1)
 
     def _is_healthy(self) -> bool:

@@ -14,11 +14,11 @@ SAMPLES = Path(__file__).with_name("samples")
 
 
 NOUNS = {
-    "suffix": ("file", "files"),
     "hidden": ("hidden file", "hidden files"),
     "broken_link": ("broken link", "broken links"),
     "linked_directory": ("linked directory", "linked directories"),
     "special": ("special file", "special files"),
+    "suffix": ("file", "files"),
 }
 """Kinds of what is in a directory and is not uploaded, each with its noun."""
 
@@ -100,10 +100,10 @@ def select(paths: Sequence[Path], sources: Mapping[str, Source]) -> Selection:
 
 
 def not_uploaded(counts: Mapping[str, int], suffixes: Sequence[str]) -> str:
-    """Return what of a directory is not uploaded: `2 files without .jpg or .png, 1 hidden file`."""
+    """Return what of a directory is not uploaded: `1 hidden file, 2 files without …`."""
     return ", ".join(
         plural(counts[kind], *nouns)
-        + (f" without {' or '.join(suffixes)}" if kind == "suffix" else "")
+        + (f" without one of the suffixes {', '.join(suffixes)}" if kind == "suffix" else "")
         for kind, nouns in NOUNS.items()
         if counts.get(kind)
     )

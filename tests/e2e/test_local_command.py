@@ -131,7 +131,7 @@ def test_pictures_become_a_gallery_and_nothing_else_is_touched(tmp_path: Path, t
     assert "rejected: not an image: " in rows["my album/junk.png"]
     assert rows["my album/new\N{REPLACEMENT CHARACTER}line.jpg"].endswith("succeeded")
     assert "Not uploaded from" in done.stdout
-    assert "1 file without .jpg or" in done.stdout
+    assert "1 file without one of the suffixes .jpg" in done.stdout
     assert "1 hidden file" in done.stdout
     assert ".hidden" not in done.stdout
     assert "without FlowLog" in done.stderr

@@ -23,7 +23,7 @@ def check_drift(target: Target) -> Iterator[Finding]:
         found = client.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
         if found["DetectionStatus"] != "DETECTION_IN_PROGRESS":
             break
-        target.progress.update(f"Detecting drift, {time.monotonic() - began:.0f} s so far")
+        target.progress.update(f"Detecting drift, for {time.monotonic() - began:.0f} s so far")
         time.sleep(PAUSE_SECONDS)
     if found["DetectionStatus"] == "DETECTION_FAILED":
         yield failed(

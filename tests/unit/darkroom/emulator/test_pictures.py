@@ -141,8 +141,8 @@ def test_what_a_directory_holds_beside_pictures_is_counted(album: Path) -> None:
     found = pictures.select([album, album], SOURCES)
     assert len(found.uploads) == 2
     assert pictures.not_uploaded(found.ignored[album], found.suffixes) == (
-        "1 file without .jpg or .png, 2 hidden files, 1 broken link, 1 linked directory,"
-        " 1 special file"
+        "2 hidden files, 1 broken link, 1 linked directory, 1 special file,"
+        " 1 file without one of the suffixes .jpg, .png"
     )
 
 

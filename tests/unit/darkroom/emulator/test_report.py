@@ -54,7 +54,7 @@ def test_files_that_are_not_uploaded_have_a_line_for_their_directory() -> None:
     assert lines[2].startswith("a.txt")
     assert "unmatched: no source" in lines[2]
     assert lines[3:] == [
-        "Not uploaded from album: 382 files without .jpg or .png, 1 hidden file.",
+        "Not uploaded from album: 1 hidden file, 382 files without one of the suffixes .jpg, .png.",
         "Not uploaded from one: 1 broken link.",
     ]
 
