@@ -114,7 +114,7 @@ def test_a_start_that_hangs_ends(temporary: Path, monkeypatch: pytest.MonkeyPatc
     heard: list[str] = []
     with pytest.raises(UserError, match="did not answer"):
         Emulator(progress=heard.append).__enter__()
-    assert "starting the emulator" in heard[-1]
+    assert "Starting the emulator, for" in heard[-1]
     assert list(temporary.iterdir()) == []
 
 
