@@ -26,11 +26,14 @@ REASONS = ("archived", "deleted", "empty", "too_large")
 _NOT_FOUND = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 _DELETE_MARKER = "MethodNotAllowed"  # what reading a delete marker's version answers
 _PRECONDITION_FAILED = frozenset({"PreconditionFailed", "412"})
-_CONFLICT = _PRECONDITION_FAILED | {"ConditionalRequestConflict", "409"}
+_CONCURRENT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
+_CONFLICT = _PRECONDITION_FAILED | _CONCURRENT
 _INTERRUPTED = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 _READ_ATTEMPTS = 2
 _WRITE_ATTEMPTS = 8
-"""Attempts of one conditional write; each lost one means that another worker has won."""
+_DELETE_ATTEMPTS = 4
+"""Attempts of one conditional write or deletion; mostly each lost one means that another worker
+has won."""
 
 _LONGEST_METADATA_KEY = 1_000
 """Bytes of the encoded source key in metadata, which together may have 2 KB."""
@@ -207,12 +210,27 @@ def list_directory(client: Any, bucket: str, prefix: str) -> list[tuple[str, str
 
 
 def delete(client: Any, bucket: str, stored: Stored) -> None:
-    """Delete a result if it is still this one; do nothing if it is gone or replaced."""
-    try:
-        client.delete_object(Bucket=bucket, Key=stored.key, IfMatch=stored.etag)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _PRECONDITION_FAILED | _NOT_FOUND:
-            raise
+    """Delete a result if it is still this one; do nothing if it is gone or replaced.
+
+    Raises:
+        ContentionError: It is still this one, but S3 has refused every attempt.
+    """
+    for _ in range(_DELETE_ATTEMPTS):
+        try:
+            client.delete_object(Bucket=bucket, Key=stored.key, IfMatch=stored.etag)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _PRECONDITION_FAILED | _NOT_FOUND:
+                return
+            if code not in _CONCURRENT:
+                raise
+        else:
+            return
+        # Another request was first (pitfall 54); it may have failed since: then this one is needed.
+        present = head(client, bucket, stored.key)
+        if present is None or present.etag != stored.etag:
+            return
+    raise ContentionError(f"{stored.key}: {_DELETE_ATTEMPTS} deletions in conflict with others")
 
 
 def identity(source: SourceObject) -> dict[str, str]:

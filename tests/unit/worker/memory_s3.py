@@ -49,6 +49,8 @@ class MemoryS3:
     before: Callable[[str, dict[str, Any]], None] = lambda _operation, _arguments: None
     page: int = 1000
     """Entries in one page of a list."""
+    conflict: Callable[[str], bool] = lambda _operation: False
+    """Whether S3 answers 409 to a conditional request, as it may to one of several at once."""
     sources: set[str] = field(default_factory=set)
     writes: int = 0
     hooks: list[Callable[..., None]] = field(default_factory=list)
@@ -100,6 +102,8 @@ class MemoryS3:
         self._called("PutObject", arguments)
         key, body = arguments["Key"], arguments["Body"]
         present = self.objects.get(key)
+        if {"IfMatch", "IfNoneMatch"} & arguments.keys():
+            self._conflict("PutObject")
         if arguments.get("IfNoneMatch") == "*" and present:
             raise refusal("PutObject", "PreconditionFailed", 412)
         if "IfMatch" in arguments:
@@ -147,6 +151,7 @@ class MemoryS3:
         """Delete an output if the condition holds."""
         self._called("DeleteObject", arguments)
         if "IfMatch" in arguments:
+            self._conflict("DeleteObject")
             self._match("DeleteObject", arguments["Key"], arguments["IfMatch"])
         self.objects.pop(arguments["Key"], None)
         return {}
@@ -154,6 +159,10 @@ class MemoryS3:
     def count(self, operation: str) -> int:
         """Return how often an operation was called."""
         return sum(called == operation for called, _ in self.calls)
+
+    def _conflict(self, operation: str) -> None:
+        if self.conflict(operation):
+            raise refusal(operation, "ConditionalRequestConflict", 409)
 
     def _match(self, operation: str, key: str, etag: str) -> None:
         present = self.objects.get(key)

@@ -69,12 +69,16 @@ class Model:
     in_progress: list[tuple[SourceObject, Delivery]] = field(default_factory=list)
     newest: tuple[str, bool] = ("", False)
     crashes: int = CRASHES
+    conflicts: float = 0.0
+    """The share of conditional requests that S3 answers with 409."""
 
     def run(self, names: Sequence[str]) -> None:
         """Run the whole history, then check what is there."""
         settings = settings_with(propagate_deletes=self.propagate)
         others = self._neighbours(settings)
         self.s3.before = self._watch
+        if self.conflicts:
+            self.s3.conflict = lambda _operation: self.random.random() < self.conflicts
         left = list(names)
         last: Delivery | None = None
         while left or self.pending or self.in_progress:
@@ -240,9 +244,9 @@ def stepwise() -> Iterator[None]:
 )
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_one_right_result(names: list[str], key: str, propagate: bool, seed: int) -> None:
-    """P6: any history, any order, repetition, interleaving and crash end as the newest event."""
+    """P6, pitfall 54: any history, any order, repetition, interleaving and crash, any conflict."""
     with stepwise():
-        Model(Random(seed), key, propagate).run(names)  # noqa: S311 -- to be had again
+        Model(Random(seed), key, propagate, conflicts=0.05).run(names)  # noqa: S311 -- to be had again
 
 
 class Unconditional(MemoryS3):
