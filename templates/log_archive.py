@@ -298,7 +298,7 @@ def _add_role(
 
 
 def _log_lines() -> ProcessingConfiguration:
-    """Return what extracts log lines from compressed records of several events (pitfall 48).
+    """Return what extracts log lines from compressed records of events (pitfalls 48 and 55).
 
     https://docs.aws.amazon.com/firehose/latest/dev/writing-with-cloudwatch-logs-decompression.html
     """
@@ -312,6 +312,8 @@ def _log_lines() -> ProcessingConfiguration:
             for kind, name, value in (
                 ("Decompression", "CompressionFormat", "GZIP"),
                 ("CloudWatchLogProcessing", "DataMessageExtraction", "true"),
+                # Backslash and n, as Firehose wants it: extracted messages need not end in one.
+                ("AppendDelimiterToRecord", "Delimiter", "\\n"),
             )
         ],
     )

@@ -20,6 +20,12 @@ HOUR = timedelta(hours=1)
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
+# The beginning of a JSON object.
+OBJECT = re.compile(r'\{\s*["}]')
+
+# What a log line has, and JSON that a text quotes has hardly: of the worker, Lambda and metrics.
+TIME_FIELDS = {"timestamp", "time", "_aws"}
+
 # How Lambda names the invocation in a line that is not JSON.
 REQUEST_IN_TEXT = re.compile(r"RequestId: ([0-9a-f-]{36})")
 
@@ -107,7 +113,7 @@ class Archive:
             for item in (item for page in pages for item in page.get("Contents", [])):
                 body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
                 time = item["LastModified"]
-                for text in _unpack(body, f"s3://{bucket}/{item['Key']}").splitlines():
+                for text in split_records(_unpack(body, f"s3://{bucket}/{item['Key']}")):
                     line = parse_line(text, time)
                     time = line.time  # a line without a time of its own follows the one before it
                     in_time = self.since <= line.time <= self.until
@@ -198,6 +204,34 @@ def parse_line(text: str, time: datetime) -> Line:
         with suppress(ValueError):  # the time of its arrival is near enough
             time = datetime.fromisoformat(stamp)
     return Line(time if time.tzinfo else time.replace(tzinfo=UTC), text, fields)
+
+
+def split_records(text: str) -> Iterator[str]:
+    """Yield the log lines of an archived object, whether or not line breaks separate them.
+
+    Firehose delivers extracted messages as they are, and a JSON object need not end in a line
+    break (pitfall 55): then its own end separates it from the next one. Other lines have a line
+    break.
+    """
+    decoder = json.JSONDecoder()
+    for line in text.split("\n"):
+        start = position = 0
+        while found := OBJECT.search(line, position):
+            position = found.start()
+            try:
+                fields, end = decoder.raw_decode(line, position)
+            except (ValueError, RecursionError):
+                position += 1
+                continue
+            if line[start:position].strip():  # text, which may quote JSON without a time
+                if TIME_FIELDS.isdisjoint(fields):
+                    position = end
+                    continue
+                yield line[start:position]
+            yield line[position:end]
+            start = position = end
+        if line[start:].strip():
+            yield line[start:]
 
 
 def _term(wanted: str) -> str:

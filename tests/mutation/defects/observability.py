@@ -246,7 +246,7 @@ def logs_compressed_twice(t: Template) -> None:
 
 @defect("firehose-decompression", on=additions.archive)
 def logs_left_in_their_envelope(t: Template) -> None:
-    delivered(t)["ProcessingConfiguration"]["Processors"].pop()
+    del delivered(t)["ProcessingConfiguration"]["Processors"][1]
 
 
 @defect("firehose-decompression", on=additions.archive)

@@ -40,7 +40,7 @@ def test_every_line_goes_from_its_group_to_the_bucket(stack: ResolvedTemplate, t
 
 @pytest.mark.parametrize("title", KINDS)
 def test_lines_are_taken_out_and_compressed_once(stack: ResolvedTemplate, title: str) -> None:
-    """Pitfall 48: CloudWatch Logs compresses, several events in a record."""
+    """Pitfalls 48, 55: CloudWatch Logs compresses, several events in a record."""
     destination = _destination(stack, title)
     processing = destination["ProcessingConfiguration"]
     assert processing["Enabled"] is True
@@ -50,6 +50,7 @@ def test_lines_are_taken_out_and_compressed_once(stack: ResolvedTemplate, title:
     ] == [
         ("Decompression", {"CompressionFormat": "GZIP"}),
         ("CloudWatchLogProcessing", {"DataMessageExtraction": "true"}),
+        ("AppendDelimiterToRecord", {"Delimiter": r"\n"}),
     ]
     assert destination["CompressionFormat"] == "GZIP"
 

@@ -1,8 +1,11 @@
 """Which lines of the log are about one object; tests/e2e shows both places."""
 
+import gzip
+import io
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,6 +59,63 @@ def test_only_the_hours_asked_for_are_listed() -> None:
     nothing: Any = None  # no stack is asked
     archive = Archive(nothing, NOON, NOON.replace(hour=13), Progress())
     assert list(archive.prefixes()) == [f"worker/2026/05/01/{hour}/" for hour in (11, 12, 13, 14)]
+
+
+@pytest.mark.parametrize("separator", ["", "\n", "\n\n", " "])
+def test_archived_lines_need_no_line_breaks_between_them(separator: str) -> None:
+    """O6, pitfall 55: whether Firehose separates extracted messages is not documented."""
+    lines = [
+        json.dumps({"timestamp": "2026-05-01T12:29:59.5Z", "key": 'a{"b": 1}', "message": "é}{"}),
+        json.dumps({"time": "2026-05-01T12:30:00Z", "record": {"requestId": REQUEST}}),
+        json.dumps({"_aws": {}, "ImagesProcessed": 1}),
+    ]
+    assert list(log_search.split_records(separator.join(lines))) == lines
+    assert list(log_search.split_records(separator.join([*lines, "END RequestId: 1\n"]))) == [
+        *lines,
+        "END RequestId: 1" if separator != " " else " END RequestId: 1",
+    ]
+
+
+def test_archived_text_stays_whole() -> None:
+    """O6, pitfall 55: flow logs, Lambda's text, and text that quotes JSON or what looks like it."""
+    line = '{"timestamp":"2026-05-01T12:29:59Z"}'
+    text = ['2 123456789012 eni-1 ACCEPT {"a": 1} {"b', "START RequestId: 1", '{"cut off', "[1]"]
+    assert list(log_search.split_records("\n".join(text))) == text
+    assert list(log_search.split_records("START" + line + line)) == ["START", line, line]
+
+
+class ArchivedStack:
+    """A stack whose archive has one object, with this text."""
+
+    name = "s"
+
+    def __init__(self, text: str) -> None:
+        self._body = gzip.compress(text.encode())
+
+    def client(self, _service: str) -> Any:
+        """Return an S3 client for that object."""
+        page = {"Contents": [{"Key": "worker/2026/05/01/12/o", "LastModified": NOON}]}
+        return SimpleNamespace(
+            get_paginator=lambda _name: SimpleNamespace(
+                paginate=lambda **asked: [page if asked["Prefix"].endswith("/12/") else {}]
+            ),
+            get_object=lambda **_: {"Body": io.BytesIO(self._body)},
+        )
+
+    def output(self, _name: str) -> str:
+        """Return the bucket's name."""
+        return "logs"
+
+
+def test_the_archive_is_searched_without_line_breaks() -> None:
+    """O6, pitfall 55: it may be the only copy of the log."""
+    lines = [
+        {"timestamp": NOON.isoformat(), "function_request_id": REQUEST, "key": key}
+        for key in ("uploads/a.jpg", "uploads/b.jpg")
+    ]
+    stack: Any = ArchivedStack("".join(map(json.dumps, lines)))
+    archive = Archive(stack, NOON, NOON, Progress())
+    assert [line.fields for line in log_search.find_lines(archive, "uploads/b.jpg")] == lines[1:]
 
 
 def test_a_line_of_json_is_an_object_for_programs() -> None:
