@@ -209,6 +209,22 @@ def test_a_version_that_a_deletion_restores_is_processed(
     assert sorted(s3.objects) == OUTPUTS
 
 
+def test_a_restored_version_is_written_again_although_its_outputs_are_whole(
+    s3: MemoryS3, run: Reconcile
+) -> None:
+    """P6, pitfall 58: else a late delivery of the deleted version would replace them by its record.
+
+    Nothing in the deletion's event says whether the deleted version was older than the current one,
+    where this could be left out, or newer.
+    """
+    run(upload(s3, 1, 2), PROPAGATING)
+    late = upload(s3, 2, 1)
+    del s3.versions[BUCKET, KEY, "v2"]
+    assert run(version(3, deleted=True), PROPAGATING).outcome == "succeeded"
+    assert run(late, PROPAGATING).outcome == "superseded"
+    assert sorted(s3.objects) == OUTPUTS
+
+
 def test_a_deletion_without_a_sequencer(s3: MemoryS3, run: Reconcile) -> None:
     """P6: it counts if the object is gone, as the newest event; else it changes nothing."""
     deleted = version(9, deleted=True, sequencer=None)
