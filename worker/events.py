@@ -9,6 +9,33 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+_WITHOUT_CONTENT = (
+    "IntelligentTiering",
+    "LifecycleTransition",
+    "ObjectAcl",
+    "ObjectAnnotation",
+    "ObjectRestore",
+    "ObjectRetention",
+    "ObjectTagging",
+    "Replication",
+)
+"""Families of events that change no object's content; a topic may carry them (pitfall 56).
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
+"""
+
+_EVENTBRIDGE_WITHOUT_CONTENT = (
+    "Object ACL Updated",
+    "Object Access Tier Changed",
+    "Object Restore Completed",
+    "Object Restore Expired",
+    "Object Restore Initiated",
+    "Object Storage Class Changed",
+    "Object Tags Added",
+    "Object Tags Deleted",
+)
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html"""
+
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 
 
@@ -40,14 +67,16 @@ class SourceObject:
 
 @dataclass(frozen=True)
 class Notification:
-    """The content of one message; both fields are empty for `s3:TestEvent` only.
+    """The content of one message; all fields are empty for `s3:TestEvent` only.
 
     Attributes:
         objects: The objects it notifies of.
+        skipped: The event's name for each record that is not about an object's content.
         problems: A sentence for each record that cannot be read.
     """
 
     objects: tuple[SourceObject, ...] = ()
+    skipped: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -93,22 +122,31 @@ def _load(text: object) -> dict[str, Any]:
     return message
 
 
+class _WithoutContentError(Exception):
+    """An event, named by the only argument, that is not about an object's content."""
+
+
 def _collect(records: list[Any], read: Callable[[Any], SourceObject]) -> Notification:
     """Read each record on its own, so that a bad one does not hide the others."""
     objects: list[SourceObject] = []
+    skipped: list[str] = []
     problems: list[str] = []
     for number, record in enumerate(records, start=1):
         try:
             objects.append(read(record))
+        except _WithoutContentError as event:
+            skipped.append(str(event))
         except (KeyError, TypeError, ValueError) as error:
             problems.append(f"record {number} of {len(records)}: {error!r}")
-    return Notification(tuple(objects), tuple(problems))
+    return Notification(tuple(objects), tuple(skipped), tuple(problems))
 
 
 def _from_notification(record: Any) -> SourceObject:
     name = _text(record["eventName"])
     # Through SNS and in old configurations the name may carry its service's prefix.
     kind = name.removeprefix("s3:")
+    if kind.partition(":")[0] in _WITHOUT_CONTENT:
+        raise _WithoutContentError(name)
     deleted = kind.startswith(("ObjectRemoved:", "LifecycleExpiration:"))
     if not deleted and not kind.startswith("ObjectCreated:"):
         raise ValueError(f"event {name} is neither a creation nor a deletion")
@@ -129,6 +167,8 @@ def _from_notification(record: Any) -> SourceObject:
 
 def _from_event(event: Any) -> SourceObject:
     kind = _text(event["detail-type"])
+    if kind in _EVENTBRIDGE_WITHOUT_CONTENT:
+        raise _WithoutContentError(kind)
     if kind not in ("Object Created", "Object Deleted"):
         raise ValueError(f"event {kind} is neither a creation nor a deletion")
     detail = event["detail"]

@@ -16,13 +16,13 @@ from botocore.config import Config
 
 from worker import events, logs, process
 from worker.deadline import no_request_after
-from worker.events import SourceObject
+from worker.events import Notification, SourceObject
 from worker.imaging.memory import Memory, configure_malloc, divide_memory
 from worker.limits import CONCURRENT_REQUESTS
 from worker.logs import LOGGER, fields
 from worker.metrics import Metrics
 from worker.reconcile import reconcile
-from worker.results import Output
+from worker.results import Output, Result
 from worker.retry import Message, delay, receive_count, redelivered
 from worker.settings import Settings, Source
 
@@ -200,7 +200,11 @@ class _Batch:
             return False
         for problem in notification.problems:
             LOGGER.error("unreadable %s", problem, extra=fields(**about, outcome="retried"))
-        if not notification.objects and not notification.problems:
+        for event in notification.skipped:
+            skipped = Result("skipped", f"skipped: {event} is not about an object's content")
+            LOGGER.info(skipped.message, extra=fields(**about, outcome=skipped.outcome))
+            self.metrics.record(skipped)
+        if notification == Notification():
             LOGGER.info("S3 test event", extra=fields(**about, outcome="test_event"))
         succeeded = [self._process_object(source, about) for source in notification.objects]
         return all(succeeded) and not notification.problems

@@ -65,11 +65,14 @@ def reconcile(
             that runs this function.
 
     Raises:
-        UnknownBucketError: The object is in none of the sources.
+        UnknownBucketError: The object is in none of the sources, and only S3 sends to this queue.
         Exception: Whatever a later try may cure.
     """
     source_settings = settings.sources.get(source.bucket)
     if source_settings is None:
+        if any(one.prefixes or one.suffixes for one in settings.sources.values()):
+            # A topic may have several buckets; only its sources are filtered here (pitfall 56).
+            return Result("skipped", "skipped: the bucket is not a source of this queue")
         raise UnknownBucketError(f"{source.bucket} is none of {', '.join(settings.sources)}")
     if not source_settings.matches(source.key):
         return Result("skipped", "skipped: the key matches no prefix or no suffix of its source")

@@ -50,13 +50,13 @@ def picture(data: bytes) -> None:
 
 
 def event(data: bytes) -> None:
-    """Check for objects and problems, or the parser's own error; nothing is ignored."""
+    """Check for objects, skipped events and problems, or the parser's own error."""
     body = data.decode(errors="replace")
     try:
         found = events.parse(body)
     except events.UnreadableMessageError:
         return
-    assert found.objects or found.problems or _is_test_event(json.loads(body))
+    assert found.objects or found.skipped or found.problems or _is_test_event(json.loads(body))
     for source in found.objects:
         assert source.bucket
         assert source.key
@@ -134,7 +134,15 @@ TARGETS = {
         words=[
             *(b'"Records":[', b'"TopicArn":"', b'"Message":"', b'"Type":"Notification"'),
             *(b'"source":"aws.s3"', b'"detail-type":"Object Deleted"', b'"eventName":"'),
-            *(b"ObjectRemoved:", b"LifecycleExpiration:", b"\\ud800", b"%FF", b"NaN", b"1e999"),
+            *(
+                b"ObjectRemoved:",
+                b"ObjectTagging:",
+                b"LifecycleExpiration:",
+                b"\\ud800",
+                b"%FF",
+                b"NaN",
+                b"1e999",
+            ),
             *(b'"sequencer":"', b'"size":', b'"versionId":', b'"deletion-type":"', b"[[[[", b"{}"),
         ],
     ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+import botocore.session
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,15 +161,55 @@ def test_an_expired_version_was_not_the_current_one(version: str | None) -> None
         assert (found.deleted, found.sequencer is None) == (True, version is not None)
 
 
+@pytest.mark.parametrize("wrap", [False, True])
 @pytest.mark.parametrize(
-    "name", ["ObjectTagging:Put", "ObjectRestore:Completed", "LifecycleTransition"]
+    "name",
+    [
+        "ObjectTagging:Put",
+        "s3:ObjectAcl:Put",
+        "ObjectRestore:Completed",
+        "IntelligentTiering",
+        "LifecycleTransition",
+        "Replication:OperationFailedReplication",
+    ],
 )
-def test_other_events_are_reported(name: str) -> None:
-    """Pitfall 10: they are not subscribed to, so they are not processed."""
+def test_an_event_that_is_not_about_content_is_skipped(name: str, wrap: bool) -> None:
+    """T5, pitfall 56: an external topic may carry it; it is neither an object nor an error."""
     body = json.loads(recorded("s3-object-removed"))
     body["Records"][0]["eventName"] = name
-    assert parse(json.dumps(body)).objects == ()
-    assert name in parse(json.dumps(body)).problems[0]
+    found = parse(json.dumps(through_sns(body) if wrap else body))
+    assert found == Notification(skipped=(name,))
+
+
+def test_each_event_of_s3_is_known() -> None:
+    """T5, pitfall 56: all that botocore's model of S3 names."""
+    names: Any = botocore.session.get_session().get_service_model("s3").shape_for("Event")
+    families = {name.split(":")[1] for name in names.enum}
+    about_content = {"ObjectCreated", "ObjectRemoved", "LifecycleExpiration"}
+    about_content |= {"ReducedRedundancyLostObject"}  # lost by S3: a person has to know
+    assert families == about_content | set(events._WITHOUT_CONTENT)
+
+
+@pytest.mark.parametrize("name", events._EVENTBRIDGE_WITHOUT_CONTENT)
+def test_an_eventbridge_event_that_is_not_about_content_is_skipped(name: str) -> None:
+    """T5, pitfall 56: a topic that EventBridge sends to may carry it as well."""
+    body = event() | {"detail-type": name}
+    assert parse(json.dumps(through_sns(body))) == Notification(skipped=(name,))
+
+
+@pytest.mark.parametrize(
+    "name", ["ObjectTransmuted:Put", "ObjectTaggingX:Put", "ReducedRedundancyLostObject", "Test"]
+)
+def test_unknown_events_are_reported(name: str) -> None:
+    """Pitfall 10: what they say about the object is not known."""
+    body = json.loads(recorded("s3-object-removed"))
+    body["Records"][0]["eventName"] = name
+    for found in (
+        parse(json.dumps(body)),
+        parse(json.dumps(event() | {"detail-type": f"Object {name}"})),
+    ):
+        assert (found.objects, found.skipped) == ((), ())
+        assert name in found.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +264,7 @@ def test_any_json_is_read_or_rejected_and_never_ignored(value: Any) -> None:
             found = parse(json.dumps(body))
         except UnreadableMessageError:
             continue
-        assert found.objects or found.problems
+        assert found.objects or found.skipped or found.problems
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])

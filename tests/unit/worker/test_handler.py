@@ -363,6 +363,26 @@ def test_another_bucket_is_not_read(worker: Worker, s3: MemoryS3) -> None:
     assert s3.calls == []
 
 
+def test_a_topics_other_buckets_and_events_are_skipped_and_counted(
+    worker: Worker, s3: MemoryS3, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """T5, pitfall 56: a topic may be external; more receives would not change the event."""
+    filtered = replace(SETTINGS.sources[UPLOADS], prefixes=("uploads/",), suffixes=(".jpg",))
+    worker = replace(worker, settings=replace(SETTINGS, sources={UPLOADS: filtered}))
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    tagged = record() | {"eventName": "ObjectTagging:Put"}
+    batch = [message("m1", record(bucket="another-bucket"), tagged), message("m2", record())]
+    assert failures(worker.handle_batch(batch, Clock())) == []
+    assert set(s3.objects) == OUTPUTS
+    found = [(line["message_id"], line["level"], line["outcome"]) for line in lines(log)]
+    assert found == [
+        ("m1", "INFO", "skipped"),
+        ("m1", "INFO", "skipped"),
+        ("m2", "INFO", "succeeded"),
+    ]
+    assert json.loads(capsys.readouterr().out)["ImagesProcessed"] == 3
+
+
 def test_the_processor_is_given_the_source_and_the_memory(worker: Worker, s3: MemoryS3) -> None:
     """C1: bytes, the source's settings and the function's memory in, named outputs out."""
 
