@@ -13,8 +13,8 @@ class OutOfTimeError(Exception):
 
 
 @contextmanager
-def no_request_after(moment: float, client: Any) -> Iterator[None]:
-    """Refuse this client's requests, and their retries, after a moment of `time.monotonic()`.
+def no_request_after(moment: float, *clients: Any | None) -> Iterator[None]:
+    """Refuse these clients' requests, and their retries, after a moment of `time.monotonic()`.
 
     They raise OutOfTimeError, which botocore does not retry. So a request that hangs ends as a
     message that returns to the queue, not as an invocation that is cut off with its whole batch.
@@ -24,9 +24,15 @@ def no_request_after(moment: float, client: Any) -> Iterator[None]:
         if time.monotonic() > moment:
             raise OutOfTimeError("too little time left for another request")
 
-    events, name = client.meta.events, f"before-send.{client.meta.service_model.service_name}"
-    events.register(name, check)
+    hooks = [
+        (client.meta.events, f"before-send.{client.meta.service_model.service_name}")
+        for client in clients
+        if client is not None
+    ]
+    for events, name in hooks:
+        events.register(name, check)
     try:
         yield
     finally:
-        events.unregister(name, check)
+        for events, name in hooks:
+            events.unregister(name, check)

@@ -128,7 +128,10 @@ class Worker:
         left = context.get_remaining_time_in_millis() / 1000
         # A request that hangs must end in time; where time is short anyway, the risk is worth it.
         last = time.monotonic() + left - min(_CONNECT_TIMEOUT + _READ_TIMEOUT, left / 4)
-        with no_request_after(last, self.s3), ThreadPoolExecutor(CONCURRENT_REQUESTS) as requests:
+        with (
+            no_request_after(last, self.s3, self.sqs),
+            ThreadPoolExecutor(CONCURRENT_REQUESTS) as requests,
+        ):
             batch = _Batch(self, context, requests, cold_start=cold_start)
             failed = batch.process_messages(messages)
         for line in batch.metrics.lines():

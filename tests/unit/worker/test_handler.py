@@ -59,11 +59,19 @@ class Queue:
     """The two calls to SQS that the worker makes."""
 
     waits: dict[str, int] = field(default_factory=dict)
+    hooks: list[Any] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     error: Exception | None = None
 
+    @property
+    def meta(self) -> Any:
+        """Return the part of botocore's `meta` that is used: hooks on requests."""
+        return MemoryS3(hooks=self.hooks).meta
+
     def change_message_visibility(self, **arguments: Any) -> None:
         """Keep the wait, or raise `error`."""
+        for hook in self.hooks:
+            hook()
         assert arguments["QueueUrl"] == SETTINGS.work_queue_url
         if self.error:
             raise self.error
@@ -71,6 +79,8 @@ class Queue:
 
     def delete_message(self, **arguments: Any) -> None:
         """Keep what was deleted, or raise `error`."""
+        for hook in self.hooks:
+            hook()
         assert arguments["QueueUrl"] == SETTINGS.work_queue_url
         if self.error:
             raise self.error
@@ -522,6 +532,23 @@ def test_a_request_near_the_end_is_not_sent(
     assert failures(slow.handle_batch(batch, Clock())) == ["m1"]
     assert s3.count("PutObject") == 0
     assert failures(worker.handle_batch(batch, Clock())) == []
+
+
+def test_near_the_end_sqs_is_not_called_either(
+    worker: Worker, s3: MemoryS3, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R2, pitfall 57: a call that hangs would end the invocation, and its whole batch with it."""
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    now = time.monotonic()
+
+    def process_for_long(*_arguments: object) -> list[Output]:
+        monkeypatch.setattr("time.monotonic", lambda: now + 55)
+        return [Output("w1", b"", "text/plain")]
+
+    slow, batch = replace(worker, processor=process_for_long), [message("m1", record())]
+    assert failures(slow.handle_batch(batch, Clock())) == ["m1"]
+    assert queue.waits == {}  # it comes back after its visibility timeout, as the response says
+    assert queue.hooks == []
 
 
 def test_the_first_message_is_always_started(worker: Worker, s3: MemoryS3) -> None:
