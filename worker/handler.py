@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import warnings
@@ -23,8 +24,9 @@ from worker.logs import LOGGER, fields
 from worker.metrics import Metrics
 from worker.reconcile import reconcile
 from worker.results import Output, Result
-from worker.retry import Message, delay, receive_count, redelivered
+from worker.retry import Message, delay, hand_back_delay, in_order, may_be_poison, receive_count
 from worker.settings import Settings, Source
+from worker.time_budget import NoTimeLeftError, Started, TimeBudget
 
 Processor: TypeAlias = Callable[[BinaryIO, Source, Memory], Sequence[Output]]
 """What `worker.process.process` is."""
@@ -35,9 +37,6 @@ _THREADS = 2 * (os.cpu_count() or 1)
 _CONNECT_TIMEOUT = 2
 _READ_TIMEOUT = 5
 """Seconds without a byte; S3 mostly answers within 0.1 s."""
-
-_TIME_RESERVE = 2.0
-"""How many times the longest message so far must fit into the time left to start another one."""
 
 
 class Context(Protocol):
@@ -152,47 +151,68 @@ class _Batch:
         self._context = context
         self._requests = requests
         self._cold_start = cold_start
-        self._longest = 0.0
+        self._budget = TimeBudget(lambda: context.get_remaining_time_in_millis() / 1000)
+        self._handed_back = itertools.count()
 
     def process_messages(self, messages: Sequence[Message]) -> list[str]:
         """Return the ids of the messages that have to come back."""
-        again = redelivered(messages)
-        new = [message for message in messages if receive_count(message) < 2]
+        redelivered = any(receive_count(message) > 1 for message in messages)
         done: dict[str, bool] = {}
 
         def process_one(message: Message) -> None:
             name = message["messageId"]
             done[name] = self._process_in_time(message)
-            if done[name] and again:
+            if done[name] and redelivered:
                 # Should another message end this invocation, this one does not come back with it.
                 self._call_sqs(message, "delete_message")
 
         with ThreadPoolExecutor(self._worker.threads) as pool:
-            list(pool.map(process_one, new))
-        for message in again:
-            process_one(message)
+            for one_by_one, group in itertools.groupby(in_order(messages), self._may_be_poison):
+                run = map if one_by_one else pool.map
+                list(run(process_one, group))
         return [message["messageId"] for message in messages if not done[message["messageId"]]]
+
+    def _may_be_poison(self, message: Message) -> bool:
+        timeout = self._worker.settings.visibility_timeout
+        return may_be_poison(message, visibility_timeout=timeout, now=time.time())
 
     def _process_in_time(self, message: Message) -> bool:
         """Process a message if there is time for it; return False if it has to come back."""
-        remaining = self._context.get_remaining_time_in_millis()
-        if remaining < self._longest * _TIME_RESERVE * 1000:
-            LOGGER.warning(
-                "too little time left to start this message",
-                extra=fields(**self._fields(message), outcome="retried", remaining_ms=remaining),
-            )
-            self._return_to_queue(message, 0)
+        if self._budget.is_spent():
+            self._hand_back(message)
             return False
-        started = time.monotonic()
-        done = self._process_message(message)
+        try:
+            with self._budget.message(receive_count(message)) as started:
+                done = self._process_message(message, started)
+        except NoTimeLeftError:
+            self._hand_back(message)
+            return False
         if not done:
             timeout = self._worker.settings.visibility_timeout
             self._return_to_queue(message, delay(message, visibility_timeout=timeout))
-        self._longest = max(self._longest, time.monotonic() - started)
         return done
 
-    def _process_message(self, message: Message) -> bool:
-        """Process every object of one message; return False if any has to be processed again."""
+    def _hand_back(self, message: Message) -> None:
+        """Return a message that there is no time for; those behind it come back after it."""
+        place = next(self._handed_back)
+        LOGGER.warning(
+            "too little time left to process this message",
+            extra=fields(
+                **self._fields(message),
+                outcome="retried",
+                remaining_ms=self._context.get_remaining_time_in_millis(),
+            ),
+        )
+        self._return_to_queue(
+            message, hand_back_delay(message, place, seconds=self._budget.longest)
+        )
+
+    def _process_message(self, message: Message, started: Started) -> bool:
+        """Process every object of one message; return False if any has to be processed again.
+
+        Raises:
+            NoTimeLeftError: There is no time for one of them.
+        """
         about = self._fields(message)
         try:
             notification = events.parse(message["body"])
@@ -209,10 +229,14 @@ class _Batch:
             self.metrics.record(skipped)
         if notification == Notification():
             LOGGER.info("S3 test event", extra=fields(**about, outcome="test_event"))
-        succeeded = [self._process_object(source, about) for source in notification.objects]
+        succeeded = [
+            self._process_object(source, about, started) for source in notification.objects
+        ]
         return all(succeeded) and not notification.problems
 
-    def _process_object(self, source: SourceObject, about: Mapping[str, Any]) -> bool:
+    def _process_object(
+        self, source: SourceObject, about: Mapping[str, Any], message: Started
+    ) -> bool:
         """Process one object; return False if it has to be processed again."""
         worker = self._worker
         source_settings = worker.settings.sources.get(source.bucket)
@@ -224,9 +248,16 @@ class _Batch:
             "key": source.key,
             "version_id": source.version_id,
         }
+
+        def process(body: BinaryIO, source: Source) -> Sequence[Output]:
+            with self._budget.image(message):
+                return worker.processor(body, source, worker.memory)
+
         started = time.monotonic()
         try:
-            result = reconcile(worker.s3, worker.settings, source, self._process, self._requests)
+            result = reconcile(worker.s3, worker.settings, source, process, self._requests)
+        except NoTimeLeftError:
+            raise
         except Exception:  # noqa: BLE001 -- whatever it is, only this message returns
             LOGGER.exception(
                 "processing failed; message returned to queue",
@@ -249,9 +280,6 @@ class _Batch:
         )
         self.metrics.record(result, event_time=source.time, source=name)
         return True
-
-    def _process(self, body: BinaryIO, source: Source) -> Sequence[Output]:
-        return self._worker.processor(body, source, self._worker.memory)
 
     def _return_to_queue(self, message: Message, seconds: int) -> None:
         """Make a message visible again after this time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _FIRST_DELAY = 30
@@ -11,6 +11,14 @@ _FIRST_DELAY = 30
 
 _LONGEST_DELAY = 43_200 - 900
 """Seconds: SQS hides a message for at most 12 hours, a function's 15 minutes included."""
+
+_HAND_BACK_GROWTH = 8
+_HAND_BACK_STEPS = 3
+_LONGEST_HAND_BACK = 10_800
+"""Seconds: three hours, so that even dozens of receives fit into the days that a message is kept.
+
+tests/unit/worker/test_backlog.py simulates what these three are for.
+"""
 
 Message = Mapping[str, Any]
 
@@ -37,15 +45,55 @@ def longest_delay(tries: int, *, visibility_timeout: int) -> int:
     return ceiling
 
 
-def redelivered(messages: Iterable[Message]) -> list[Message]:
-    """Return the messages that came before, in an order that isolates a poison message.
+def hand_back_delay(message: Message, place: int, *, seconds: float) -> int:
+    """Return the seconds to wait for a message that there was no time for.
 
-    An image that exhausts memory or time ends the invocation, and everything queued behind it
-    comes again with it. Messages with fewer tries run first. Among equals the order reverses with
-    each try: messages queued behind the poison message run before it next time.
+    The first of a batch comes back at once, each further one after the time that those before it
+    take. All at once they would fill the next batch, and lose a receive each for nothing. Where
+    batches are far too large for the function's timeout, that happens nevertheless: then the waits
+    grow until few enough come back together.
+
+    Args:
+        message: The message.
+        place: Number of messages of the same batch that were handed back before it.
+        seconds: What the longest of the batch took.
     """
+    growth: int = _HAND_BACK_GROWTH ** min(receive_count(message) - 1, _HAND_BACK_STEPS)
+    return round(min(place * seconds * growth, _LONGEST_HAND_BACK))
+
+
+def in_order(messages: Sequence[Message]) -> list[Message]:
+    """Return a batch in the order to process it: what was received most often goes first.
+
+    It has the fewest receives left, and what is last may find too little time. So no message runs
+    out of receives behind others that have more.
+
+    An image that exhausts memory or time ends the invocation, and everything behind it comes again
+    with it. Such a poison message runs out of receives before those that met it later, which come
+    again with one receive more than when they met it. Those that met it at their first receive have
+    as many as it has: among equals the order reverses with each receive, so that what was behind it
+    is before it next time.
+    """
+    new = [message for message in messages if receive_count(message) < 2]
     found = [message for message in messages if receive_count(message) > 1]
     found.sort(key=lambda message: str(message["messageId"]))
-    reversed_ = [message for message in reversed(found) if receive_count(message) % 2]
     straight = [message for message in found if receive_count(message) % 2 == 0]
-    return sorted(straight + reversed_, key=receive_count)
+    reversed_ = [message for message in reversed(found) if receive_count(message) % 2]
+    return [*sorted(straight + reversed_, key=receive_count, reverse=True), *new]
+
+
+def may_be_poison(message: Message, *, visibility_timeout: int, now: float) -> bool:
+    """Return whether a message came back as those do whose invocation was ended.
+
+    They are hidden for a whole visibility timeout each time. What a worker hands back comes sooner,
+    unless there is a backlog.
+
+    Args:
+        message: The message.
+        visibility_timeout: The queue's, in seconds.
+        now: In seconds since the epoch.
+    """
+    first = float(message["attributes"]["ApproximateFirstReceiveTimestamp"]) / 1000
+    # One receive may have been a hand-back.
+    ended = max(1, receive_count(message) - 2)
+    return receive_count(message) > 1 and now - first >= ended * visibility_timeout

@@ -273,7 +273,7 @@ class _Play:
             self.of_function("Duration", 1000 * (one.end - one.start), at=one.start)
             if failed or timed_out:
                 for message in one.batch:
-                    # A message received before is processed last, so that it harms no other.
+                    # Among equals the order reverses with each receive: then it harms no other.
                     if (
                         message.special == "kills"
                         or message.receives < 2

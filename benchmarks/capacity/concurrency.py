@@ -102,7 +102,10 @@ def _message(number: int) -> dict[str, Any]:
         "messageId": str(number),
         "receiptHandle": str(number),
         "body": json.dumps({"Records": [record]}),
-        "attributes": {"ApproximateReceiveCount": "1"},
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "ApproximateFirstReceiveTimestamp": "0",
+        },
     }
 
 

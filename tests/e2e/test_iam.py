@@ -142,5 +142,8 @@ def _message(sequencer: int, receives: int, *, bucket: str, version: str) -> dic
         "messageId": f"message-{sequencer}",
         "receiptHandle": f"handle-{sequencer}",
         "body": json.dumps({"Records": [record]}),
-        "attributes": {"ApproximateReceiveCount": str(receives)},
+        "attributes": {
+            "ApproximateReceiveCount": str(receives),
+            "ApproximateFirstReceiveTimestamp": "0",
+        },
     }

@@ -17,6 +17,7 @@ from tests.soak.proxy import Proxy, put_before_worker
 POISON = "uploads/kills its worker.jpg"
 OTHERS = [f"uploads/other {number}.jpg" for number in range(4)]
 BATCH_SIZE = 1 + len(OTHERS)
+VISIBILITY_SECONDS = 3
 
 
 @pytest.fixture
@@ -33,9 +34,11 @@ def poisoned(emulator: Emulator, package_parameters: dict[str, str]) -> Iterator
     pipeline.drained()  # of S3's test events: the emulator loses invocations when it updates
     faults = FaultPlan(seed=0, poison={f"/{pipeline.uploads}/{POISON}"}, active=False)
     with Proxy(emulator, faults) as proxy:
-        put_before_worker(proxy, emulator, pipeline.stack.outputs["FunctionName"])
+        name = pipeline.stack.outputs["FunctionName"]
+        put_before_worker(proxy, emulator, name, VISIBILITY_TIMEOUT=str(VISIBILITY_SECONDS))
         pipeline.sqs.set_queue_attributes(  # six function time-outs by construction
-            QueueUrl=stack.outputs["WorkQueueUrl"], Attributes={"VisibilityTimeout": "3"}
+            QueueUrl=stack.outputs["WorkQueueUrl"],
+            Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)},
         )
         yield pipeline
 

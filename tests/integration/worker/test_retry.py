@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.worker.test_handler import SETTINGS
 from tests.unit.worker.test_retry import message
 
 MAXIMUM_RECEIVES = 5
@@ -71,7 +72,12 @@ def test_a_poison_message_takes_no_other_message_along(
         received = {name: times + 1 for name, times in received.items() if times < MAXIMUM_RECEIVES}
         if not received:
             break
-        gone = invoke([message(name, times) for name, times in received.items()])
+        gone = invoke(
+            [
+                message(name, times, age=(times - 1) * SETTINGS.visibility_timeout)
+                for name, times in received.items()
+            ]
+        )
         done |= gone
         received = {name: times for name, times in received.items() if name not in gone}
     assert dead == [poison]
