@@ -36,7 +36,7 @@ def taken(account: Account, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple
                 raise
             there = True
         if there:
-            yield kind, name, _stack_of(account, kind, name)
+            yield kind, name, owning_stack(account, name) if kind == "S3::Bucket" else ""
 
 
 def bucket_region(account: Account, bucket: str) -> str:
@@ -60,11 +60,11 @@ def bucket_region(account: Account, bucket: str) -> str:
     )
 
 
-def _stack_of(account: Account, kind: str, name: str) -> str:
-    if kind == "S3::Bucket":
-        with suppress(ClientError):  # no tags, or another account's
-            tags = account.client("s3").get_bucket_tagging(Bucket=name)["TagSet"]
-            return next((str(tag["Value"]) for tag in tags if tag["Key"] == STACK_TAG), "")
+def owning_stack(account: Account, bucket: str) -> str:
+    """Return the name of the stack that has or left a bucket, by its tag, or ""."""
+    with suppress(ClientError):  # no tags, or another account's
+        tags = account.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"]
+        return next((str(tag["Value"]) for tag in tags if tag["Key"] == STACK_TAG), "")
     return ""
 
 

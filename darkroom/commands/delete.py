@@ -39,7 +39,7 @@ EXAMPLES = """
     type=DURATION,
     default="15min",
     show_default=True,
-    help="Time to wait for the messages in the queues.",
+    help="Time for the worker to empty the queues; the wait for late messages comes on top.",
 )
 @yes_option
 @format_option()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from darkroom.aws import deployed_template
 from darkroom.aws.errors import is_not_found
 from darkroom.aws.objects import delete_versions
+from darkroom.aws.resource_names import owning_stack
 from darkroom.aws.session import Account
 from darkroom.aws.stack import Stack, find_stack
 from darkroom.capacity import prices
@@ -18,6 +19,7 @@ from darkroom.console.progress import Progress
 from darkroom.console.tables import table
 from darkroom.console.text import elapsed, plural
 from darkroom.errors import UserError
+from darkroom.operations.draining import EMPTY_SECONDS, Drain
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -25,6 +27,17 @@ if TYPE_CHECKING:
 POLL_SECONDS = 3.0
 RETAINED = {"Retain", "RetainExceptOnCreate"}
 """Deletion policies: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html"""
+
+FAILED_CREATION = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
+
+BUFFER_SECONDS = 300
+"""How long Firehose buffers where the template does not say.
+
+https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html
+"""
+
+BUFFER_MARGIN_SECONDS = 60
+"""For CloudWatch Logs to send the last lines to Firehose, and for Firehose to write them."""
 
 GB = 1e9
 PRICES_OF = "us-east-1"
@@ -85,13 +98,23 @@ class Deletion:
     template: ResolvedTemplate
     progress: Progress
     timeout: float
-    """Seconds to wait for the messages in the queues."""
+    """Seconds to wait for the worker to empty the queues."""
 
     discard_messages: bool = False
     """Do not wait for the queues."""
 
     delete_data: bool = False
     """Empty and delete the buckets as well."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    drain: Drain = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare to drain the queues."""
+        self.drain = Drain(
+            self.stack, self.template, self.progress, self.timeout, self.clock, self.sleep
+        )
 
     @classmethod
     def of(
@@ -126,7 +149,7 @@ class Deletion:
     def steps(self) -> Iterator[str]:
         """Yield what `run` would do, as things stand."""
         if not self.is_deleted:
-            waiting, dead = self.waiting(), self.dead_letters()
+            waiting, dead = self.drain.waiting(), self.drain.dead_letters()
             if self.discard_messages:
                 if waiting or dead:
                     yield f"discard {plural(waiting, 'message')} and {plural(dead, 'dead letter')}"
@@ -135,10 +158,15 @@ class Deletion:
                     f"refuse: there are {plural(dead, 'dead letter')}; redrive or purge them, or"
                     " pass --discard-messages"
                 )
-            if waiting and not self.discard_messages:
-                yield f"wait until the work queues are empty ({plural(waiting, 'message')})"
-            for title, _ in self._of_type("Lambda::EventSourceMapping"):
+            if not self.discard_messages:
+                yield (
+                    f"wait until the queues have been empty for {elapsed(EMPTY_SECONDS)}"
+                    f" ({plural(waiting, 'message')})"
+                )
+            for title in self.drain.mappings:
                 yield f"disable {title}, and wait for the messages in flight"
+            if seconds := self.buffer_seconds():
+                yield f"wait {elapsed(seconds)} for the last log lines to reach the archive"
             if self.delete_data:
                 yield from (f"empty {name}, all versions" for name in self.buckets())
             yield f"delete the stack {self.stack.name}, and follow it (20 to 45 minutes)"
@@ -160,12 +188,8 @@ class Deletion:
                 f" aws cloudformation update-termination-protection --stack-name {self.stack.name}"
                 " --no-enable-termination-protection"
             )
-        if (dead := self.dead_letters()) and not self.discard_messages:
-            raise UserError(
-                f"{plural(dead, 'dead letter')} would be lost, each the only trace of an upload:"
-                f" darkroom dlq redrive --stack-name {self.stack.name}"
-                " (or purge, which saves them), or pass --discard-messages"
-            )
+        if not self.discard_messages:
+            self.drain.refuse_dead_letters()
 
     def run(self) -> int:
         """Delete the stack, and with `delete_data` the buckets; return how many messages were lost.
@@ -186,7 +210,7 @@ class Deletion:
         return discarded
 
     def stop(self) -> int:
-        """Wait for the work queues, then disable the functions' triggers.
+        """Drain the queues, disable the functions' triggers, and let the log archive be written.
 
         Returns:
             How many messages are left, and lost with the stack.
@@ -196,20 +220,38 @@ class Deletion:
         """
         if self.stack.status.startswith("DELETE_"):
             self.progress.step("The stack is being deleted already")
-            return self.waiting() + self.dead_letters()
-        while not self.discard_messages:
-            if self.waiting():
-                self._switch(on=True)  # an earlier run may have disabled them
-                self._wait(lambda: not self.waiting(), "waiting for the worker")
-            self._switch(on=False)
-            if not self.waiting():
-                break
+            return self.drain.waiting() + self.drain.dead_letters()
         if self.discard_messages:
-            self._switch(on=False)
+            self.drain.disable()
+        else:
+            self.drain.run()
         self.check()  # the last messages may have become dead letters
-        left = self.waiting() + self.dead_letters()
+        left = self.drain.waiting() + self.drain.dead_letters()
         self.progress.step(f"The triggers are disabled; {plural(left, 'message')} discarded")
+        self._wait_for_archive()
         return left
+
+    def buffer_seconds(self) -> float:
+        """Return how long a log line takes to reach the archive; 0 without an archive.
+
+        Firehose does not guarantee that a stream which is being deleted delivers its records:
+        https://docs.aws.amazon.com/firehose/latest/APIReference/API_DeleteDeliveryStream.html
+        """
+        if self.stack.status in FAILED_CREATION:
+            return 0
+        streams = self.template.resources_of_type("KinesisFirehose::DeliveryStream")
+        hints = [
+            streams[title].get("ExtendedS3DestinationConfiguration", {}).get("BufferingHints", {})
+            for title in streams.keys() & self.stack.resources.keys()
+        ]
+        intervals = [int(hint.get("IntervalInSeconds", BUFFER_SECONDS)) for hint in hints]
+        return max(intervals) + BUFFER_MARGIN_SECONDS if intervals else 0
+
+    def _wait_for_archive(self) -> None:
+        end = self.clock() + self.buffer_seconds()
+        while (left := end - self.clock()) > 0:
+            self.progress.update(f"{elapsed(left)} for the last log lines to reach the archive")
+            self.sleep(min(left, POLL_SECONDS or left))
 
     def empty_buckets(self) -> None:
         """Delete all versions in all of the stack's buckets.
@@ -244,14 +286,14 @@ class Deletion:
         client = self.stack.client("cloudformation")
         if self.stack.status != "DELETE_IN_PROGRESS":
             client.delete_stack(StackName=self.stack.id)
-        began = time.monotonic()
+        began = self.clock()
         try:
             while True:
                 (found,) = client.describe_stacks(StackName=self.stack.id)["Stacks"]
                 if found["StackStatus"] in ("DELETE_COMPLETE", "DELETE_FAILED"):
                     break
-                self.progress.update(self._deletion_progress(time.monotonic() - began))
-                time.sleep(POLL_SECONDS)
+                self.progress.update(self._deletion_progress(self.clock() - began))
+                self.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 "CloudFormation continues to delete; the same command follows it again"
@@ -261,7 +303,7 @@ class Deletion:
                 f"the stack is in {found['StackStatus']}:\n{self._reasons()}\n"
                 "Fix that; the same command continues."
             )
-        self.progress.step(f"The stack is deleted, after {elapsed(time.monotonic() - began)}")
+        self.progress.step(f"The stack is deleted, after {elapsed(self.clock() - began)}")
 
     def delete_buckets(self) -> None:
         """Empty and delete the buckets that outlived the stack."""
@@ -271,9 +313,17 @@ class Deletion:
             self.progress.step(f"Deleted the bucket {bucket}")
 
     def buckets(self) -> list[str]:
-        """Return the stack's buckets that exist."""
+        """Return the stack's buckets that exist; one of the same name may be another stack's.
+
+        That is a reason why a stack could not be created (pitfall 29).
+        """
         s3 = self.stack.client("s3")
-        return [name for _, name in self._of_type("S3::Bucket") if _exists(s3, name)]
+        names = [name for _, name in self._of_type("S3::Bucket")]
+        return [name for name in names if _exists(s3, name) and self._is_own(name)]
+
+    def _is_own(self, bucket: str) -> bool:
+        owner = owning_stack(self.stack, bucket)
+        return owner == self.stack.name or (not owner and self.stack.status not in FAILED_CREATION)
 
     def retained(self) -> list[Retained]:
         """Return what outlives the stack, with what it costs."""
@@ -290,65 +340,11 @@ class Deletion:
                 count, size = self._size(name)
                 usd = size / GB * price["s3_gb_month"]
             elif kind == "AWS::KMS::Key":
-                key = self.stack.client("kms").describe_key(KeyId=name)["KeyMetadata"]
-                if key.get("KeyState") == "PendingDeletion":
+                if self._key_state(title, name) in (None, "PendingDeletion"):
                     continue
                 usd = price["kms_key_month"]
             found.append(Retained(title, kind, name, count, size, round(usd, 4)))
         return found
-
-    def waiting(self) -> int:
-        """Return how many messages are in the work queues, in flight included."""
-        return self._count("WorkQueueUrl")
-
-    def dead_letters(self) -> int:
-        """Return how many messages are in the dead-letter queues, in flight included."""
-        return self._count("DeadLetterQueueUrl")
-
-    def _count(self, output: str) -> int:
-        sqs, total = self.stack.client("sqs"), 0
-        for name, url in self.stack.outputs.items():
-            if name.endswith(output):
-                try:
-                    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-                except ClientError as error:
-                    if not is_not_found(error):
-                        raise
-                    continue  # deleted by now
-                total += int(found["Attributes"]["ApproximateNumberOfMessages"])
-                total += int(found["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
-        return total
-
-    def _switch(self, *, on: bool) -> None:
-        """Enable or disable all event source mappings, and wait until they are."""
-        for title, uuid in self._of_type("Lambda::EventSourceMapping"):
-            self._switch_one(title, uuid, "Enabled" if on else "Disabled")
-
-    def _switch_one(self, title: str, uuid: str, wanted: str) -> None:
-        client = self.stack.client("lambda")
-
-        def state() -> str:
-            return client.get_event_source_mapping(UUID=uuid)["State"]
-
-        # In a state such as Updating, Lambda accepts no change.
-        self._wait(lambda: not state().endswith("ing"), f"{title} is changing")
-        if state() != wanted:
-            client.update_event_source_mapping(UUID=uuid, Enabled=wanted == "Enabled")
-            self._wait(lambda: state() == wanted, f"{title} is not yet {wanted}")
-            self.progress.step(f"{title} is {wanted}")
-
-    def _wait(self, done: Callable[[], bool], what: str) -> None:
-        began = time.monotonic()
-        while not done():
-            seconds = time.monotonic() - began
-            messages = plural(self.waiting(), "message")
-            if seconds > self.timeout:
-                raise UserError(
-                    f"not done after {elapsed(seconds)}: {what} ({messages}); pass a longer"
-                    " --timeout, or --discard-messages"
-                )
-            self.progress.update(f"{messages}; {what}, for {elapsed(seconds)}")
-            time.sleep(min(POLL_SECONDS, 1.0))
 
     def _deletion_progress(self, seconds: float) -> str:
         """Return how many resources are left, and what they wait for (pitfall 22)."""
@@ -382,6 +378,18 @@ class Deletion:
                 ):
                     reasons.setdefault(event.get("LogicalResourceId", "?"), reason)
         return "\n".join(f"  {title}: {reason}" for title, reason in reasons.items())
+
+    def _key_state(self, title: str, key: str) -> str | None:
+        """Return the state of a key, or None if it does not exist."""
+        if title not in self.stack.resources and not key.startswith("arn:"):
+            return None  # never created
+        try:
+            found = self.stack.client("kms").describe_key(KeyId=key)["KeyMetadata"]
+        except ClientError as error:
+            if not is_not_found(error):
+                raise
+            return None
+        return found.get("KeyState", "?")
 
     def _size(self, bucket: str) -> tuple[int, int]:
         pages = (

@@ -10,7 +10,7 @@ from darkroom.aws.session import Account
 from darkroom.commands import delete
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
-from darkroom.operations import deletion
+from darkroom.operations import deletion, draining
 from templates import specification
 from tests.e2e import pictures
 from tests.e2e.conftest import template
@@ -49,6 +49,8 @@ def operator(leaving: Pipeline, terminal: Callable[[str], Operator]) -> Operator
     assert leaving
     operator = terminal(NAME)
     operator.patch.setattr(deletion, "POLL_SECONDS", 0.1)
+    operator.patch.setattr(draining, "POLL_SECONDS", 0.1)
+    operator.patch.setattr(draining, "EMPTY_SECONDS", 1.0)  # the emulator counts exactly
     return operator
 
 
@@ -85,9 +87,9 @@ def test_work_is_never_lost_by_the_way(
     assert len(both) == 2
     operator.does("delete", status=2)  # no terminal
     steps = operator.reads("delete", "--dry-run", "--delete-data")["steps"]
-    order = ["disable WorkerEventSourceMapping", "empty", "empty", "delete the stack"]
+    order = ["wait until", "disable WorkerEventSourceMapping", "empty", "empty", "delete the stack"]
     order += ["delete the bucket", "delete the bucket", "retain EncryptionKey"]
-    assert [step.startswith(begin) for step, begin in zip(steps, order, strict=True)] == [True] * 7
+    assert [step.startswith(begin) for step, begin in zip(steps, order, strict=True)] == [True] * 8
 
     leaving.sqs.send_message(
         QueueUrl=leaving.stack.outputs["DeadLetterQueueUrl"], MessageBody="lost"
