@@ -175,7 +175,7 @@ def redrive(
     moves = operation.move_all(sqs, queues, rate=rate, progress=Progress())
     lines = [f"Queue {name}: {move}" for name, move in moves.items()]
     data = {"queues": {name: move.data() for name, move in moves.items()}}
-    print_result(data, "\n".join(lines) or "0 dead letters to redrive.", format_)
+    print_result(data, "\n".join(lines), format_)
     return 0 if all(move.status == "COMPLETED" for move in moves.values()) else 1
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,12 +20,15 @@ from darkroom.aws.stack import Stack
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
 from darkroom.errors import UsageError, UserError
-from darkroom.operations.dead_letters import DeadLetter, Reader, count, errors, reading
+from darkroom.operations.dead_letters import DeadLetter, Reader, errors, reading
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 FOLLOW_SECONDS = 2.0
+LISTING_POLLS = 30
+"""How often a started move that is not listed yet is looked for."""
+
 HIGHEST_RATE = 500
 """Messages per second of a message move task.
 
@@ -51,7 +54,7 @@ class Move:
     """A message move task of SQS."""
 
     status: str
-    """RUNNING, COMPLETED, CANCELLING, CANCELLED or FAILED; UNKNOWN where there is none."""
+    """RUNNING, COMPLETED, CANCELLING, CANCELLED or FAILED; UNKNOWN if SQS lists none."""
 
     moved: int = 0
     total: int | None = None
@@ -60,6 +63,9 @@ class Move:
 
     handle: str | None = None
     """Of a running one, to cancel it."""
+
+    started: int = 0
+    """When SQS started it, in milliseconds since the epoch."""
 
     def __str__(self) -> str:
         """Return its state for people."""
@@ -82,6 +88,9 @@ def move_all(
 ) -> dict[str, Move]:
     """Have SQS move all dead letters to their work queues, and follow that until it ends.
 
+    A move is started whatever the queue's counters say: they are approximate, and SQS completes the
+    move of an empty queue at once.
+
     Args:
         sqs: The client.
         queues: The queues whose dead letters are moved.
@@ -99,12 +108,12 @@ def move_all(
         raise UsageError(f"--rate: SQS moves 1 to {HIGHEST_RATE} messages per second, not {rate:g}")
     limit = {} if rate is None else {"MaxNumberOfMessagesPerSecond": round(rate)}
     moves = {queue.name: queue_arn(sqs, queue.dead_letter_queue_url) for queue in queues}
+    since: dict[str, int] = {}
     for queue in queues:
-        if _latest(sqs, moves[queue.name]).status == "RUNNING":
+        latest = _latest(sqs, moves[queue.name])
+        if latest.status == "RUNNING":
             progress.step(f"Queue {queue.name}: a move is already running; following it")
-        elif not count(sqs, queue):
-            progress.step(f"Queue {queue.name}: 0 dead letters")
-            del moves[queue.name]
+            since[queue.name] = latest.started
         else:
             sqs.start_message_move_task(
                 SourceArn=moves[queue.name],
@@ -112,22 +121,37 @@ def move_all(
                 DestinationArn=queue_arn(sqs, queue.work_queue_url),
                 **limit,
             )
-    finished: dict[str, Move] = {}
+            # Not the time of this machine, which may differ from SQS's.
+            since[queue.name] = latest.started + 1
     try:
-        while moves:
-            for name, arn in list(moves.items()):
-                move = _latest(sqs, arn)
-                progress.update(f"Queue {name}: {move}")
-                if move.status not in ("RUNNING", "CANCELLING"):
-                    finished[name] = move
-                    del moves[name]
-            if moves:
-                time.sleep(FOLLOW_SECONDS)
+        return _follow(sqs, moves, since, progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "SQS continues to move; the same command follows it again, --cancel stops it"
         ) from None
-    return finished
+
+
+def _follow(
+    sqs: "SQSClient", arns: Mapping[str, str], since: Mapping[str, int], progress: Progress
+) -> dict[str, Move]:
+    """Return each queue's move that started at `since` or later, once it has ended.
+
+    Until SQS lists it, the newest one listed is an earlier move, which has ended already.
+    """
+    finished: dict[str, Move] = {}
+    polls = 0
+    while True:
+        for name in [name for name in arns if name not in finished]:
+            move = _latest(sqs, arns[name])
+            if move.started < since[name]:
+                move = Move("RUNNING" if polls < LISTING_POLLS else "UNKNOWN")
+            progress.update(f"Queue {name}: {move}")
+            if move.status not in ("RUNNING", "CANCELLING"):
+                finished[name] = move
+        if len(finished) == len(arns):
+            return finished
+        polls += 1
+        time.sleep(FOLLOW_SECONDS)
 
 
 def cancel(sqs: "SQSClient", queues: Sequence[DeployedQueue]) -> dict[str, int]:
@@ -243,6 +267,7 @@ def _latest(sqs: "SQSClient", arn: str) -> Move:
         total=task.get("ApproximateNumberOfMessagesToMove"),
         reason=task.get("FailureReason"),
         handle=task.get("TaskHandle"),
+        started=task.get("StartedTimestamp", 0),
     )
 
 

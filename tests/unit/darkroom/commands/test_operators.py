@@ -147,8 +147,6 @@ def test_a_redrive_reports_what_it_did(
     moves["default"] = redrive.Move("COMPLETED", 4)
     data = json.loads(darkroom("dlq", "redrive", "--format", "json"))
     assert data == {"queues": {"default": {"status": "COMPLETED", "moved": 4}}}
-    moves.clear()
-    assert darkroom("dlq", "redrive") == "0 dead letters to redrive.\n"
 
     monkeypatch.setattr(redrive, "cancel", lambda *_: {"default": 1})
     assert "default: cancelled after 1 message" in darkroom("dlq", "redrive", "--cancel")
