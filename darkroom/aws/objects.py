@@ -4,7 +4,8 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,15 @@ Position = str | list[int]
 
 _COLUMNS = {"Key", "Size", "LastModifiedDate", "ETag"}
 DELETE_BATCH = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+
+TRANSIENT = {"InternalError", "ServiceUnavailable", "SlowDown"}
+"""Codes of keys to send again: DeleteObjects returns them in a 200, which botocore does not retry.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+DELETE_DELAYS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Seconds between the tries."""
 
 
 @dataclass(frozen=True)
@@ -172,14 +182,30 @@ def _version(name: str) -> str | None:
     return None if name in ("null", "") else name
 
 
+@dataclass(frozen=True)
+class UndeletedVersion:
+    """A version that S3 has not deleted, and why."""
+
+    key: str
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return f"{self.key}: {self.message or self.code}"
+
+
 def delete_versions(
-    s3: "S3Client", bucket: str, prefix: str = ""
-) -> Iterator[tuple[int, list[str]]]:
+    s3: "S3Client",
+    bucket: str,
+    prefix: str = "",
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[tuple[int, list[UndeletedVersion]]]:
     """Permanently delete all versions and delete markers under a prefix, page by page.
 
     Yields:
-        After each page, how many were deleted, and the keys that S3 refused to delete with its
-        reason, such as an object lock.
+        After each page, how many were deleted, and those that S3 has not deleted.
     """
     pages = s3.get_paginator("list_object_versions").paginate(
         Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": DELETE_BATCH}
@@ -190,9 +216,32 @@ def delete_versions(
             for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
         ]
         if found:
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
-            errors = answer.get("Errors", [])
-            yield (
-                len(found) - len(errors),
-                [f"{error['Key']}: {error.get('Message') or error['Code']}" for error in errors],
-            )
+            left = _delete(s3, bucket, found, sleep)
+            yield len(found) - len(left), left
+
+
+def _delete(
+    s3: "S3Client",
+    bucket: str,
+    versions: list["ObjectIdentifierTypeDef"],
+    sleep: Callable[[float], None],
+) -> list[UndeletedVersion]:
+    """Delete up to DELETE_BATCH versions; try those again that S3 was too busy to delete."""
+    left: list[UndeletedVersion] = []
+    for delay in (*DELETE_DELAYS, None):
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+        errors = answer.get("Errors", [])
+        versions = [
+            {"Key": error["Key"], "VersionId": error["VersionId"]}
+            for error in errors
+            if delay is not None and error["Code"] in TRANSIENT
+        ]
+        left += [
+            UndeletedVersion(error["Key"], error["Code"], error.get("Message", ""))
+            for error in errors
+            if delay is None or error["Code"] not in TRANSIENT
+        ]
+        if delay is None or not versions:
+            break
+        sleep(delay)
+    return left

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from darkroom.aws import deployed_template
 from darkroom.aws.errors import is_not_found
-from darkroom.aws.objects import delete_versions
+from darkroom.aws.objects import UndeletedVersion, delete_versions
 from darkroom.aws.resource_names import owning_stack
 from darkroom.aws.session import Account
 from darkroom.aws.stack import Stack, find_stack
@@ -260,21 +260,20 @@ class Deletion:
             UserError: some are locked.
         """
         for bucket in self.buckets():
-            count, refused = 0, list[str]()
+            count, undeleted = 0, list[UndeletedVersion]()
             try:
-                for deleted, left in delete_versions(self.stack.client("s3"), bucket):
+                for deleted, left in delete_versions(
+                    self.stack.client("s3"), bucket, sleep=self.sleep
+                ):
                     count += deleted
-                    refused += left
+                    undeleted += left
                     self.progress.update(f"Emptying {bucket}: {plural(count, 'version')} deleted")
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     f"{plural(count, 'version')} of {bucket} deleted; the same command continues"
                 ) from None
-            if refused:
-                raise UserError(
-                    f"S3 refuses to delete {plural(len(refused), 'version')} in {bucket}:"
-                    f" {refused[0]}; an object lock has to expire first"
-                )
+            if undeleted:
+                raise UserError(_undeleted(bucket, undeleted))
             self.progress.step(f"Emptied {bucket}: {plural(count, 'version')}")
 
     def delete_stack(self) -> None:
@@ -429,6 +428,19 @@ def _exists(s3: "S3Client", bucket: str) -> bool:
             return False
         raise
     return True
+
+
+def _undeleted(bucket: str, versions: list[UndeletedVersion]) -> str:
+    refused = [one for one in versions if one.code == "AccessDenied"]
+    if refused:
+        return (
+            f"S3 refuses to delete {plural(len(refused), 'version')} in {bucket}: {refused[0]};"
+            " an object lock has to expire first, if it is not a missing permission"
+        )
+    return (
+        f"S3 has not deleted {plural(len(versions), 'version')} in {bucket}: {versions[0]};"
+        " the same command continues"
+    )
 
 
 def report(stack_name: str, discarded: int, retained: list[Retained]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.aws.objects import delete_versions
+from darkroom.aws.objects import UndeletedVersion, delete_versions
 from darkroom.aws.session import Account
 from darkroom.commands import delete
 from darkroom.emulator import deployment
@@ -144,7 +144,7 @@ def test_interrupted_it_goes_on(leaving: Pipeline, operator: Operator, calls: li
     assert there(leaving) == set()
 
 
-def interrupted(s3: Any, bucket: str) -> Iterator[tuple[int, list[str]]]:
+def interrupted(s3: Any, bucket: str, **_: Any) -> Iterator[tuple[int, list[UndeletedVersion]]]:
     """Ctrl-C behind the first page."""
     yield next(delete_versions(s3, bucket))
     raise KeyboardInterrupt

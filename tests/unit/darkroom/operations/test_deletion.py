@@ -9,6 +9,7 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
+from darkroom.aws import objects
 from darkroom.aws.stack import Stack
 from darkroom.cloudformation.identifiers import deployed
 from darkroom.cloudformation.resolver import ResolvedTemplate
@@ -409,7 +410,7 @@ def test_what_is_locked_is_not_passed_over(stubbed: Callable[..., Stubbed]) -> N
         ("list_object_versions", {"IsTruncated": False, "Versions": [version]}),
         (
             "delete_objects",
-            {"Errors": [{"Key": "worker/1", "Code": "AccessDenied", "Message": "under lock"}]},
+            {"Errors": [error("AccessDenied", "under lock")]},
             {
                 "Bucket": "uploads",
                 "Delete": {"Objects": [{"Key": "worker/1", "VersionId": "v"}], "Quiet": True},
@@ -420,6 +421,47 @@ def test_what_is_locked_is_not_passed_over(stubbed: Callable[..., Stubbed]) -> N
         UserError, match="S3 refuses to delete 1 version in uploads: worker/1: under lock"
     ):
         one.work.empty_buckets()
+
+
+def error(code: str, message: str) -> dict[str, str]:
+    return {"Key": "worker/1", "VersionId": "v", "Code": code, "Message": message}
+
+
+BOTH = [{"Key": "worker/1", "VersionId": "v"}, {"Key": "worker/2", "VersionId": "w"}]
+
+
+def deletes(versions: list[dict[str, str]], *errors: dict[str, str]) -> Answer:
+    request = {"Bucket": "uploads", "Delete": {"Objects": versions, "Quiet": True}}
+    return "delete_objects", {"Errors": list(errors)}, request
+
+
+def versions(*found: dict[str, str]) -> Answer:
+    return "list_object_versions", {"IsTruncated": False, "Versions": list(found)}
+
+
+@pytest.mark.parametrize("code", ["InternalError", "SlowDown"])
+def test_a_busy_s3_is_asked_again(stubbed: Callable[..., Stubbed], code: str) -> None:
+    """O6: DeleteObjects returns faults by key in a 200, which botocore does not retry."""
+    one = stubbed()
+    busy = deletes(BOTH, error(code, "Please try again."))
+    again = deletes(BOTH[:1])
+    one.answers(
+        "s3", *bucket("uploads"), *bucket("thumbnails"), versions(*BOTH), busy, again, versions()
+    )
+    one.work.empty_buckets()
+    assert one.clock.now == objects.DELETE_DELAYS[0]
+
+
+def test_a_fault_of_s3_is_not_an_object_lock(stubbed: Callable[..., Stubbed]) -> None:
+    """O6: after some tries it is reported as what it is."""
+    one = stubbed()
+    fault = deletes(BOTH[:1], error("InternalError", "Please try again."))
+    tries = [fault] * (len(objects.DELETE_DELAYS) + 1)
+    one.answers("s3", *bucket("uploads"), *bucket("thumbnails"), versions(BOTH[0]), *tries)
+    with pytest.raises(UserError, match="S3 has not deleted 1 version in uploads") as caught:
+        one.work.empty_buckets()
+    assert "lock" not in str(caught.value)
+    assert "the same command continues" in str(caught.value)
 
 
 @pytest.mark.parametrize(("state", "key"), [("Enabled", 1.0), ("PendingDeletion", 0.0)])
