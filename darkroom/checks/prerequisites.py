@@ -43,7 +43,17 @@ UPDATABLE = {
     "UPDATE_COMPLETE",
     "UPDATE_ROLLBACK_COMPLETE",
 }
-FAILED_CREATION = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}
+RECOVERY = {
+    "CREATE_FAILED": "delete-stack",
+    "DELETE_FAILED": "delete-stack",
+    "ROLLBACK_COMPLETE": "delete-stack",
+    "ROLLBACK_FAILED": "delete-stack",
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackStack.html
+    "UPDATE_FAILED": "rollback-stack",
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html
+    "UPDATE_ROLLBACK_FAILED": "continue-update-rollback",
+}
+"""The command that ends a state; for any other one its events tell."""
 
 
 def check_prerequisites(
@@ -178,10 +188,10 @@ def check_stack(plan: DeploymentPlan) -> Iterator[Finding]:
     elif status.endswith("_IN_PROGRESS"):
         yield failed(f"the stack is in {status}", "wait until that has ended")
     else:
-        command = "delete-stack" if status in FAILED_CREATION else "continue-update-rollback"
         yield failed(
             f"the stack is in {status}, from which it cannot be updated",
-            f"aws cloudformation {command} --stack-name {plan.name}",
+            f"aws cloudformation {RECOVERY.get(status, 'describe-stack-events')}"
+            f" --stack-name {plan.name}",
         )
 
 

@@ -4,7 +4,7 @@ Those are zones and their services, quotas, and endpoints with private DNS.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import botocore.session
@@ -12,6 +12,7 @@ import pytest
 from botocore.stub import Stubber
 
 from darkroom.aws.session import Account
+from darkroom.aws.stack import Stack
 from darkroom.checks import prerequisites
 from darkroom.checks.deployment_plan import DeploymentPlan
 from darkroom.checks.existing_network import check_sqs_endpoint
@@ -148,6 +149,34 @@ def test_the_accounts_quota_bounds_concurrency(
     one.answers("lambda", ("get_account_settings", {"AccountLimit": limit}))
     (found,) = prerequisites.check_concurrency(one.plan)
     assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ("DELETE_FAILED", "delete-stack"),
+        ("ROLLBACK_COMPLETE", "delete-stack"),
+        ("UPDATE_FAILED", "rollback-stack"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+        ("IMPORT_ROLLBACK_FAILED", "describe-stack-events"),
+    ],
+)
+def test_a_failed_state_has_its_own_way_out(
+    stubbed: Callable[..., Stubbed], status: str, command: str
+) -> None:
+    """D4: what CloudFormation accepts in that state; another command is refused."""
+    plan = stubbed().plan
+    existing = Stack(
+        session=plan.account.session,
+        name=plan.name,
+        id="arn",
+        status=status,
+        outputs={},
+        parameters={},
+        resources={},
+    )
+    (found,) = prerequisites.check_stack(replace(plan, find_existing=lambda: existing))
+    assert found.remediation == f"aws cloudformation {command} --stack-name planned"
 
 
 def test_a_region_without_the_prefix_list_fails(stubbed: Callable[..., Stubbed]) -> None:
