@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -13,6 +14,9 @@ from darkroom.console.progress import Progress
 from darkroom.console.text import elapsed, plural
 from darkroom.errors import UserError
 
+if TYPE_CHECKING:
+    from types_boto3_sqs.literals import QueueAttributeNameType
+
 EMPTY_SECONDS = 180.0
 """How long all counters have to be zero: they are approximate, and S3 may notify a minute late.
 
@@ -21,7 +25,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confi
 """
 
 POLL_SECONDS = 3.0
-COUNTERS = (
+COUNTERS: tuple["QueueAttributeNameType", ...] = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",

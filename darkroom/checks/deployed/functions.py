@@ -1,7 +1,8 @@
 """Checks of the deployed stack's queues, functions and event source mappings."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from darkroom.checks.deployed.comparison import (
     Target,
@@ -11,7 +12,15 @@ from darkroom.checks.deployed.comparison import (
     number,
     plain,
 )
-from darkroom.checks.framework import Finding
+from darkroom.checks.framework import Finding, warned
+from darkroom.console.text import plural
+
+SCALING = (
+    ("maximum concurrency", "ScalingConfig", "MaximumConcurrency"),
+    ("minimum pollers", "ProvisionedPollerConfig", "MinimumPollers"),
+    ("maximum pollers", "ProvisionedPollerConfig", "MaximumPollers"),
+)
+"""How a mapping scales: the property's label, and where the template and AWS have it."""
 
 
 def check_queues(target: Target) -> Iterator[Finding]:
@@ -44,8 +53,8 @@ def check_functions(target: Target) -> Iterator[Finding]:
         found = client.get_function_configuration(FunctionName=name)
         network, expected = found.get("VpcConfig", {}), properties["VpcConfig"]
         concurrency = client.get_function_concurrency(FunctionName=name)
-        # A function without invocations for weeks is Inactive; the next one activates it.
-        state = "Active" if found.get("State") == "Inactive" else found.get("State")
+        is_inactive = found.get("State") == "Inactive"
+        state = "Active" if is_inactive else found.get("State")
         differences = [
             *differ("state", "Active", state),
             *differ("last update", "Successful", found.get("LastUpdateStatus")),
@@ -69,22 +78,67 @@ def check_functions(target: Target) -> Iterator[Finding]:
                 concurrency.get("ReservedConcurrentExecutions"),
             ),
         ]
+        if signing := properties.get("CodeSigningConfigArn"):
+            # CloudFormation's drift detection cannot see it.
+            actual = client.get_function_code_signing_config(FunctionName=name)
+            differences += differ("code signing", signing, actual.get("CodeSigningConfigArn"))
         yield from judge(target, "functions", (title, name), differences)
+        if is_inactive:
+            # https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+            yield warned(
+                f"{title} ({name}) is Inactive after weeks without an invocation: the next"
+                " invocation fails while Lambda connects the function to its network again, and"
+                " the message is received again after the queue's visibility timeout of"
+                f" {plural(_visibility_timeout(target, title), 'second')}",
+                "nothing is lost; the canary activates it, but needs longer: --timeout 900",
+            )
+
+
+def _visibility_timeout(target: Target, function: str) -> int:
+    """Return the longest visibility timeout of the queues that trigger a function, in seconds."""
+    template = target.template
+    name = template.resolve({"Ref": function})
+    sources = {
+        properties["EventSourceArn"]
+        for _, _, properties in target.resources("Lambda::EventSourceMapping")
+        if properties["FunctionName"] == name
+    }
+    return max(
+        int(properties.get("VisibilityTimeout", 30))
+        for title, _, properties in target.resources("SQS::Queue")
+        if template.resolve({"Fn::GetAtt": [title, "Arn"]}) in sources
+    )
 
 
 def check_triggers(target: Target) -> Iterator[Finding]:
-    """Event source mappings are enabled, with their batch size and concurrency."""
+    """Event source mappings are enabled and as in the template.
+
+    CloudFormation's drift detection does not cover them:
+    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2260
+    """
     client = target.stack.client("lambda")
     for title, name, properties in target.resources("Lambda::EventSourceMapping"):
         found = client.get_event_source_mapping(UUID=name)
-        maximum = properties.get("ScalingConfig", {}).get("MaximumConcurrency")
+        settings: Mapping[str, Any] = found
+        function = found["FunctionArn"].partition(":function:")[2]
         differences = [
             *differ("state", "Enabled", found["State"]),
+            *differ("queue", properties["EventSourceArn"], found.get("EventSourceArn")),
+            *differ("function", properties["FunctionName"], function),
             *differ("batch size", properties["BatchSize"], found["BatchSize"]),
             *differ(
-                "maximum concurrency",
-                number(maximum),
-                number(found.get("ScalingConfig", {}).get("MaximumConcurrency")),
+                "batching window",
+                number(properties.get("MaximumBatchingWindowInSeconds", 0)),
+                found.get("MaximumBatchingWindowInSeconds", 0),
+            ),
+            *(
+                difference
+                for label, table, key in SCALING
+                for difference in differ(
+                    label,
+                    number(properties.get(table, {}).get(key)),
+                    number(settings.get(table, {}).get(key)),
+                )
             ),
             *differ(
                 "response types",

@@ -13,6 +13,12 @@ from darkroom.checks.deployed.comparison import (
 from darkroom.checks.framework import Finding, failed, passed, warned
 from darkroom.console.text import plural
 
+MAX_ALARM_NAMES = 100
+"""Of one request, and alarms in its answer.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+"""
+
 
 def check_logs(target: Target) -> Iterator[Finding]:
     """Logs are kept, encrypted, and delivered to the archive where there is one."""
@@ -58,9 +64,14 @@ def check_alarms(target: Target) -> Iterator[Finding]:
         name: (title, properties)
         for title, name, properties in target.resources("CloudWatch::Alarm")
     }
-    paginator = target.stack.client("cloudwatch").get_paginator("describe_alarms")
-    pages = paginator.paginate(AlarmNames=list(expected))
-    found = {alarm["AlarmName"]: alarm for page in pages for alarm in page["MetricAlarms"]}
+    client, names = target.stack.client("cloudwatch"), list(expected)
+    found = {
+        alarm["AlarmName"]: alarm
+        for start in range(0, len(names), MAX_ALARM_NAMES)
+        for alarm in client.describe_alarms(
+            AlarmNames=names[start : start + MAX_ALARM_NAMES], MaxRecords=MAX_ALARM_NAMES
+        )["MetricAlarms"]
+    }
     in_order = 0
     for name, (title, properties) in expected.items():
         if not (alarm := found.get(name)):

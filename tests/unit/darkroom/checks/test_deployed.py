@@ -10,8 +10,9 @@ import pytest
 from botocore.stub import Stubber
 
 from darkroom.aws.stack import Stack
-from darkroom.checks.deployed import drift, suite
+from darkroom.checks.deployed import drift, observability, suite
 from darkroom.checks.deployed.comparison import Target, differ, differ_policies
+from darkroom.checks.deployed.functions import check_functions, check_triggers
 from darkroom.checks.deployed.network import check_network
 from darkroom.checks.deployed.observability import check_logs, check_subscriptions
 from darkroom.checks.framework import Finding
@@ -37,6 +38,7 @@ PHYSICAL = {
     "WorkQueue": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/work",
     "CriticalAlarmTopic": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms",
     "WarningAlarmTopic": f"arn:aws:sns:{REGION}:{ACCOUNT}:warning-alarms",
+    "WorkerEventSourceMapping": "14e0db71-5d35-4eb5-b481-8945cf9d10c2",
     "WorkerLogGroup": "/darkroom/worker",
     "WorkerLogDelivery": "darkroom.worker",
 }
@@ -60,12 +62,15 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
 
-    def make(description: dict[str, Any] | None = None, status: str = "CREATE_COMPLETE") -> Stubbed:
+    def make(
+        description: dict[str, Any] | None = None, status: str = "CREATE_COMPLETE", **values: str
+    ) -> Stubbed:
         session = botocore.session.Session()
         session.set_config_variable("region", REGION)
         plan = specification.parse(description or {}, origin="test")
         template = json.loads(pipeline.render(pipeline.build(plan)))
-        pseudo = {
+        known = {
+            **values,
             "AWS::AccountId": ACCOUNT,
             "AWS::Partition": "aws",
             "AWS::Region": REGION,
@@ -80,7 +85,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
             resources=PHYSICAL,
             session=session,
         )
-        live = ResolvedTemplate(template, pseudo, deployed(PHYSICAL))
+        live = ResolvedTemplate(template, known, deployed(PHYSICAL))
         return Stubbed(Target(stack=stack, template=live, progress=Progress(), timeout=1.0))
 
     return make
@@ -281,6 +286,188 @@ def test_drift_is_awaited_and_read_page_by_page(
     assert "no right to read [X]" in failed.message
     assert "WorkQueue (workqueue) is modified: /VisibilityTimeout" in modified.message
     assert "Vpc (vpc) is deleted" in deleted.message
+
+
+def test_a_property_that_drift_detection_does_not_read_is_a_warning(
+    stubbed: Callable[..., Stubbed],
+) -> None:
+    """D4: CloudFormation reports every code signing configuration as removed (roadmap #954)."""
+    one = stubbed()
+
+    def drifted(*paths: str, kind: str = "REMOVE") -> dict[str, Any]:
+        differences = [
+            {
+                "PropertyPath": path,
+                "ExpectedValue": "arn:aws:lambda:eu-west-1:1:code-signing-config:csc-1",
+                "ActualValue": "null",
+                "DifferenceType": kind,
+            }
+            for path in paths
+        ]
+        return {
+            "StackId": "arn",
+            "LogicalResourceId": "Worker",
+            "PhysicalResourceId": "worker",
+            "ResourceType": "AWS::Lambda::Function",
+            "StackResourceDriftStatus": "MODIFIED",
+            "Timestamp": 0,
+            "PropertyDifferences": differences,
+        }
+
+    path = "/CodeSigningConfigArn"
+    drifts = [drifted(path), drifted(path, "/Timeout"), drifted(path, kind="NOT_EQUAL")]
+    status = {"StackId": "arn", "StackDriftDetectionId": "d", "Timestamp": 0}
+    one.answers(
+        "cloudformation",
+        ("detect_stack_drift", {"StackDriftDetectionId": "d"}),
+        (
+            "describe_stack_drift_detection_status",
+            {**status, "DetectionStatus": "DETECTION_COMPLETE"},
+        ),
+        ("describe_stack_resource_drifts", {"StackResourceDrifts": drifts}),
+    )
+    alone, timeout, beside, changed = drift.check_drift(one.target)
+    assert [alone.verdict, beside.verdict] == ["warn", "warn"]
+    assert "cloudformation-coverage-roadmap/issues/954" in alone.message
+    assert timeout.verdict == changed.verdict == "fail"
+    assert timeout.message == "Worker (worker) is modified: /Timeout"
+    assert changed.message == f"Worker (worker) is modified: {path}"
+
+
+def trigger(stubbed: Stubbed, **changed: Any) -> list[Finding]:
+    """Findings about an event source mapping as deployed, except for what is changed."""
+    ((_, properties),) = stubbed.target.template.resources_of_type(
+        "Lambda::EventSourceMapping"
+    ).items()
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{properties['FunctionName']}"
+    scaling: dict[str, Any] = {
+        key: {name: int(value) for name, value in properties[key].items()}
+        for key in ("ScalingConfig", "ProvisionedPollerConfig")
+        if key in properties
+    }
+    answer: dict[str, Any] = {
+        "UUID": PHYSICAL["WorkerEventSourceMapping"],
+        "State": "Enabled",
+        "BatchSize": properties["BatchSize"],
+        "MaximumBatchingWindowInSeconds": properties["MaximumBatchingWindowInSeconds"],
+        "EventSourceArn": properties["EventSourceArn"],
+        "FunctionArn": function,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        **scaling,
+        **changed,
+    }
+    stubbed.answers("lambda", ("get_event_source_mapping", answer))
+    return list(check_triggers(stubbed.target))
+
+
+POLLERS = {"queues": {"default": {"provisioned_mode": True}}}
+
+
+@pytest.mark.parametrize("description", [{}, POLLERS])
+def test_a_trigger_as_deployed_passes(
+    stubbed: Callable[..., Stubbed], description: dict[str, Any]
+) -> None:
+    """D4: with maximum concurrency, or with provisioned pollers."""
+    (found,) = trigger(stubbed(description))
+    assert found.verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("description", "changed", "message"),
+    [
+        ({}, {"EventSourceArn": "arn:aws:sqs:eu-west-1:1:other"}, "queue is arn:aws:sqs"),
+        ({}, {"FunctionArn": "arn:aws:lambda:eu-west-1:1:function:other"}, "function is other"),
+        ({}, {"MaximumBatchingWindowInSeconds": 300}, "batching window is 300, not 0"),
+        ({}, {"ScalingConfig": {"MaximumConcurrency": 3}}, "maximum concurrency is 3"),
+        (
+            POLLERS,
+            {"ProvisionedPollerConfig": {"MinimumPollers": 2, "MaximumPollers": 200}},
+            "maximum pollers is 200, not 10",
+        ),
+        (POLLERS, {"ProvisionedPollerConfig": {}}, "minimum pollers is not set, but 2"),
+    ],
+)
+def test_each_change_of_a_trigger_is_reported(
+    stubbed: Callable[..., Stubbed], description: dict[str, Any], changed: Any, message: str
+) -> None:
+    """D4: drift detection does not cover event source mappings (roadmap #2260)."""
+    (found,) = trigger(stubbed(description), **changed)
+    assert found.verdict == "fail"
+    assert message in found.message
+
+
+@pytest.mark.parametrize(
+    ("state", "signing", "verdicts"),
+    [
+        ("Active", "arn:signing", ["pass"]),
+        ("Inactive", "arn:signing", ["pass", "warn"]),
+        ("Active", "arn:other", ["fail"]),
+    ],
+)
+def test_an_inactive_function_is_a_warning(
+    stubbed: Callable[..., Stubbed], state: str, signing: str, verdicts: list[str]
+) -> None:
+    """D4: its first invocation fails; and its code signing is compared, which drift is not."""
+    one = stubbed(CodeSigningConfigArn="arn:signing")
+    ((_, wanted),) = one.target.template.resources_of_type("Lambda::Function").items()
+    one.answers(
+        "lambda",
+        (
+            "get_function_configuration",
+            {
+                "State": state,
+                "LastUpdateStatus": "Successful",
+                "MemorySize": int(wanted["MemorySize"]),
+                "Timeout": wanted["Timeout"],
+                "VpcConfig": wanted["VpcConfig"],
+                "KMSKeyArn": wanted["KmsKeyArn"],
+                "LoggingConfig": {"LogGroup": wanted["LoggingConfig"]["LogGroup"]},
+            },
+        ),
+        ("get_function_concurrency", {}),
+        (
+            "get_function_code_signing_config",
+            {"CodeSigningConfigArn": signing, "FunctionName": "worker"},
+        ),
+    )
+    found = list(check_functions(one.target))
+    assert [finding.verdict for finding in found] == verdicts
+    if state == "Inactive":
+        assert "the next invocation fails" in found[1].message
+        assert "visibility timeout of 360 seconds" in found[1].message
+
+
+def test_alarms_are_read_in_parts(
+    stubbed: Callable[..., Stubbed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D4: DescribeAlarms takes 100 names, and many queues and sources have more alarms."""
+    one = stubbed()
+    client = one.target.stack.client("cloudwatch")
+    request: Any = client.meta.service_model.shape_for("DescribeAlarmsInput")
+    limits = {request.members[name].metadata["max"] for name in ("AlarmNames", "MaxRecords")}
+    assert limits == {observability.MAX_ALARM_NAMES}
+    monkeypatch.setattr(observability, "MAX_ALARM_NAMES", 4)
+    alarms = one.target.template.resources_of_type("CloudWatch::Alarm")
+    expected = [
+        {
+            "AlarmName": f"<{title}>",
+            "ActionsEnabled": True,
+            "AlarmActions": properties["AlarmActions"],
+            "StateValue": "OK",
+        }
+        for title, properties in alarms.items()
+    ]
+    stubber = Stubber(client)
+    for start in range(0, len(expected), 4):
+        part = expected[start : start + 4]
+        names = [alarm["AlarmName"] for alarm in part]
+        stubber.add_response(
+            "describe_alarms", {"MetricAlarms": part}, {"AlarmNames": names, "MaxRecords": 4}
+        )
+    with stubber:
+        (found,) = observability.check_alarms(one.target)
+    stubber.assert_no_pending_responses()
+    assert found.message == f"{len(expected)} alarms are enabled, none is in ALARM"
 
 
 @pytest.mark.parametrize(

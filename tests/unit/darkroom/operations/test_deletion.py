@@ -33,6 +33,14 @@ PHYSICAL = {
 Answer = tuple[str, dict[str, Any]] | tuple[str, dict[str, Any], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An error in place of an answer."""
+
+    operation: str
+    code: str
+
+
 class Lines(Progress):
     """Keeps what is reported."""
 
@@ -64,14 +72,13 @@ class Stubbed:
     lines: Lines
     clock: Clock
 
-    def answers(self, service: str, *answers: Answer | tuple[str, str]) -> Stubber:
-        """Give answers; a text in place of one is the code of an error."""
+    def answers(self, service: str, *answers: Answer | Failure) -> Stubber:
         stubber = Stubber(self.work.stack.client(service))  # type: ignore[call-overload] # any
-        for operation, answer, *expected in answers:
-            if isinstance(answer, str):
-                stubber.add_client_error(operation, answer)
+        for answer in answers:
+            if isinstance(answer, Failure):
+                stubber.add_client_error(answer.operation, answer.code)
             else:
-                stubber.add_response(operation, answer, *expected)
+                stubber.add_response(*answer)
         stubber.activate()
         return stubber
 
@@ -250,8 +257,8 @@ def test_discarding_does_not_wait(stubbed: Callable[..., Stubbed]) -> None:
     assert one.clock.now == 0
 
 
-GONE = ("get_event_source_mapping", "ResourceNotFoundException")
-NO_QUEUE = ("get_queue_attributes", "AWS.SimpleQueueService.NonExistentQueue")
+GONE = Failure("get_event_source_mapping", "ResourceNotFoundException")
+NO_QUEUE = Failure("get_queue_attributes", "AWS.SimpleQueueService.NonExistentQueue")
 
 
 def test_a_failed_creation_can_be_deleted(stubbed: Callable[..., Stubbed]) -> None:
@@ -270,7 +277,7 @@ def test_what_was_never_created_is_not_asked_for(stubbed: Callable[..., Stubbed]
     for service in ("sqs", "lambda", "kms"):
         one.answers(service)
     one.answers("cloudformation", described("ROLLBACK_COMPLETE"))
-    missing = [("head_bucket", "404")] * 4
+    missing = [Failure("head_bucket", "404")] * 4
     one.answers("s3", *missing)
     assert one.work.stop() == 0
     steps = list(one.work.steps())
@@ -289,7 +296,7 @@ def test_messages_that_nothing_processes_are_reported(
         one.answers("lambda", GONE)
     else:
         disabled = mapping("Disabled")
-        refused = ("update_event_source_mapping", "ResourceNotFoundException")
+        refused = Failure("update_event_source_mapping", "ResourceNotFoundException")
         one.answers("lambda", disabled, disabled, refused)
     with pytest.raises(UserError, match=r"2 messages would be lost.*--discard-messages"):
         one.work.stop()
@@ -298,7 +305,7 @@ def test_messages_that_nothing_processes_are_reported(
 def test_another_stacks_bucket_is_not_deleted(stubbed: Callable[..., Stubbed]) -> None:
     """Pitfall 29: a creation that failed for a bucket's name leaves that bucket alone."""
     one = stubbed("ROLLBACK_COMPLETE")
-    untagged = [bucket("thumbnails")[0], ("get_bucket_tagging", "NoSuchTagSet")]
+    untagged = [bucket("thumbnails")[0], Failure("get_bucket_tagging", "NoSuchTagSet")]
     one.answers("s3", *bucket("uploads", "other"), *untagged)
     assert one.work.buckets() == []
     one = stubbed("ROLLBACK_COMPLETE")
