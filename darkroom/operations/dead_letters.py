@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 VISIBILITY_TIMEOUT = 300
 """Seconds for which a message that was read is hidden from others, unless it is returned before."""
+
+USUAL_SPAN = timedelta(hours=6)
+"""From the sending of a message to its last receive, where no backlog delays it."""
+
+WORK_RETENTION = timedelta(days=4)
+"""How long a work queue keeps a message: WORK_RETENTION_SECONDS in templates/specification.py."""
 
 LONGEST_ERROR = 200
 KILLED = "no log line from the worker: it was killed (timeout, memory), or its log has expired"
@@ -259,7 +265,10 @@ def show(
     message = _find(stack, queues, message_id, progress)
     progress.update("Reading the objects and the worker's log")
     lines = log_search.find_lines(
-        log_search.LogGroup(stack, message.sent, datetime.now(UTC)), message.id
+        log_search.LogGroup(
+            stack, message.sent, min(message.sent + WORK_RETENTION, datetime.now(UTC))
+        ),
+        message.id,
     )
     return Details(
         message,
@@ -271,14 +280,39 @@ def show(
 
 def errors(stack: Stack, messages: Collection[DeadLetter]) -> dict[str, str]:
     """Return the last error of each message by its id."""
-    logged: dict[str, str] = {}
-    if any(message.undelivered is None for message in messages):
-        since = min(message.sent for message in messages)
-        lines = log_search.LogGroup(stack, since, datetime.now(UTC)).search([RETRIED])
-        logged = _last_errors(lines)
+    processed = [message for message in messages if message.undelivered is None]
+    logged = _search_errors(stack, processed, timedelta(), USUAL_SPAN)
+    # FilterLogEvents reads slowly: search days only for what has no error in the first hours.
+    silent = [message for message in processed if message.id not in logged]
+    logged |= _search_errors(stack, silent, USUAL_SPAN, WORK_RETENTION)
     return {
         message.id: message.undelivered or logged.get(message.id, KILLED) for message in messages
     }
+
+
+def _search_errors(
+    stack: Stack, messages: Iterable[DeadLetter], begin: timedelta, end: timedelta
+) -> dict[str, str]:
+    """Return the last error logged between two ages of each message, by message id."""
+    found: dict[str, str] = {}
+    spans = [(message.sent + begin, message.sent + end) for message in messages]
+    for since, until in merged(spans, datetime.now(UTC)):
+        found |= _last_errors(log_search.LogGroup(stack, since, until).search([RETRIED]))
+    return found
+
+
+def merged(
+    spans: Iterable[tuple[datetime, datetime]], now: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return what spans of time cover up to now, in order, and no time twice."""
+    found: list[tuple[datetime, datetime]] = []
+    for begin, span_end in sorted(spans):
+        end = min(span_end, now)
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        elif begin < end:
+            found.append((begin, end))
+    return found
 
 
 def _last_errors(lines: Iterable[log_search.Line]) -> dict[str, str]:

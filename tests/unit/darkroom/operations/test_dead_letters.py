@@ -1,5 +1,8 @@
 """Messages of dead-letter queues: what was read, what was not deleted, and why they failed."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import botocore.session
@@ -8,7 +11,8 @@ from botocore.stub import Stubber
 
 from darkroom.aws.queues import DeployedQueue
 from darkroom.errors import UserError
-from darkroom.operations import dead_letters
+from darkroom.operations import dead_letters, log_search
+from templates import specification
 
 QUEUE = DeployedQueue("default", "https://sqs/work", "https://sqs/dead", "worker")
 MESSAGE: dict[str, Any] = {
@@ -69,6 +73,60 @@ def test_what_could_not_be_deleted_is_named() -> None:
 )
 def test_an_error_is_the_same_for_every_object(line: dict[str, str], error: str) -> None:
     assert dead_letters.generalize(line) == error
+
+
+DAY = timedelta(days=1)
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def test_spans_of_time_are_merged() -> None:
+    """D6: each line of the log is read once, and nothing after now."""
+    hour = timedelta(hours=1)
+    spans = [(NOON + n * hour, NOON + (n + 2) * hour) for n in (5, 1, 0, 9, 12)]
+    assert dead_letters.merged(spans, NOON + 10 * hour) == [
+        (NOON, NOON + 3 * hour),
+        (NOON + 5 * hour, NOON + 7 * hour),
+        (NOON + 9 * hour, NOON + 10 * hour),
+    ]
+    assert dead_letters.merged([], NOON) == []
+
+
+def test_the_log_is_searched_where_the_messages_were_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D6: FilterLogEvents reads slowly: not everything since the oldest dead letter."""
+    now = datetime.now(UTC)
+    old, killed, new = (
+        replace(dead_letters.parse_message(QUEUE, MESSAGE), id=name, sent=now - age * DAY)
+        for name, age in (("old", 13), ("killed", 9), ("new", 0.01))
+    )
+    searched: list[tuple[float, float]] = []
+
+    class Group:
+        def __init__(self, _: object, since: datetime, until: datetime) -> None:
+            searched.append(((now - since) / DAY, (now - until) / DAY))
+            self.covers = [one for one in (old, new) if since <= one.sent < until]
+
+        def search(self, _: list[str]) -> Iterator[log_search.Line]:
+            for message in self.covers:
+                fields = {"outcome": "retried", "message_id": message.id, "message": message.id}
+                yield log_search.Line(message.sent, "", fields)
+
+    monkeypatch.setattr(log_search, "LogGroup", Group)
+    stack: Any = None
+    processed = [replace(one, undelivered=None) for one in (old, killed, new)]
+    assert dead_letters.errors(stack, processed) == {
+        "old": "old",
+        "killed": dead_letters.KILLED,
+        "new": "new",
+    }
+    rounded = [(round(since, 2), round(until, 2)) for since, until in searched]
+    assert rounded == [(13, 12.75), (9, 8.75), (0.01, 0), (8.75, 5)]
+
+
+def test_no_try_is_later_than_the_work_queues_retention() -> None:
+    """Pitfall 19: SQS deletes a message of the work queue then, whoever reads it."""
+    assert dead_letters.WORK_RETENTION.total_seconds() == specification.WORK_RETENTION_SECONDS
 
 
 def test_what_eventbridge_could_not_deliver_says_so() -> None:
