@@ -143,7 +143,10 @@ def _add_backlog_alarms(
         "Messages in the dead-letter queue",
         "Check the logs, fix, redrive",
         **_statistic(_queue_metric(queues.dead_letters, VISIBLE), "Maximum", 1 * MINUTE),
-        EvaluationPeriods=1,
+        # `darkroom dlq` hides the messages that it reads for up to five minutes. That is not an OK,
+        # after which they would raise the alarm again.
+        EvaluationPeriods=10,
+        DatapointsToAlarm=1,
         Threshold=0,
     )
     critical.add(

@@ -1,15 +1,17 @@
 """What happens to the pipeline raises the alarms it must, and nothing else does."""
 
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.alarms import scenarios
-from benchmarks.alarms.evaluation import PlayedMetrics
+from benchmarks.alarms import evaluation, scenarios
+from benchmarks.alarms.evaluation import Key, PlayedMetrics
 from benchmarks.alarms.pipeline_model import Scenario
 from darkroom.cloudformation.resolver import ResolvedTemplate
+from darkroom.operations import dead_letters
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "alarms.md"
 Played = Mapping[Scenario, PlayedMetrics]
@@ -44,6 +46,21 @@ def test_every_harm_raises_its_alarms(
     """O2, pitfall 34: the alarms for the cause, and perhaps others for its consequences."""
     assert scenario.raises
     assert scenario.raises <= _raised(alarmed, played[scenario])
+
+
+def test_reading_dead_letters_does_not_raise_their_alarm_again(alarmed: ResolvedTemplate) -> None:
+    """O2: `darkroom dlq` hides what it reads for five minutes at most; that is no OK."""
+    alarm = _alarms(alarmed)["dead-letters"]
+    dimensions = frozenset((one["Name"], one["Value"]) for one in alarm["Dimensions"])
+    key = Key(alarm["Namespace"], alarm["MetricName"], dimensions)
+    hidden = dead_letters.VISIBILITY_TIMEOUT // 60
+    counts = [0] * 15 + [3] * 20 + [0] * (hidden + 1) + [3] * 20 + [0] * 30
+    metrics = PlayedMetrics(minutes=len(counts))
+    for minute, value in enumerate(counts):
+        metrics.put(key, minute, value)
+    states = evaluation.states(alarm, metrics)
+    assert [state for state, _ in groupby(states)] == ["OK", "ALARM", "OK"]
+    assert states.index("ALARM") == counts.index(3)
 
 
 def test_every_alarm_has_its_harm(alarmed: ResolvedTemplate) -> None:
