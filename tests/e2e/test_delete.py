@@ -10,6 +10,7 @@ from darkroom.aws.session import Account
 from darkroom.commands import delete
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
+from darkroom.errors import UserError
 from darkroom.operations import deletion, draining
 from templates import specification
 from tests.e2e import pictures
@@ -171,6 +172,29 @@ def test_only_the_stacks_own_name_is_consent(
     assert "ALL DATA" in question
     assert calls == []
     assert len(there(leaving)) == 2
+
+
+def test_a_failed_creation_is_deleted_and_another_bucket_stays(
+    emulator: Emulator, package_parameters: dict[str, str], terminal: Callable[[str], Operator]
+) -> None:
+    """D6, pitfall 29: nothing to disable, and a bucket of the same name is not the stack's."""
+    s3, plan = emulator.client("s3"), specification.parse({}, origin="test")
+    parameters = {**package_parameters, "NamePrefix": "failing", "CreateSqsEndpoint": "false"}
+    account = emulator.client("sts").get_caller_identity()["Account"]
+    bucket = f"failing-uploads-{account}-{emulator.region}"
+    s3.create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": emulator.region}
+    )
+    s3.put_object(Bucket=bucket, Key="theirs", Body=b"x")
+    with pytest.raises(UserError):
+        deployment.deploy(emulator, template(plan), stack_name="failing", parameters=parameters)
+    operator = terminal("failing")
+    operator.patch.setattr(deletion, "POLL_SECONDS", 0.1)
+    result = operator.reads("delete", "--delete-data", "--yes")
+    assert result["discarded_messages"] == 0
+    assert s3.head_object(Bucket=bucket, Key="theirs")
+    s3.delete_object(Bucket=bucket, Key="theirs")
+    s3.delete_bucket(Bucket=bucket)
 
 
 def test_what_never_was_is_result(operator: Operator) -> None:
