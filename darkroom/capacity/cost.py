@@ -114,6 +114,11 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
                 stack.interface_endpoint_zones * MONTH_SECONDS / 3600,
                 "interface_endpoint_hour",
             ),
+            line(
+                "provisioned pollers, hours",
+                stack.minimum_pollers * MONTH_SECONDS / 3600,
+                "lambda_event_poller_unit_hour",
+            ),
             line("alarms", stack.alarms, "cloudwatch_alarm_month"),
             line(
                 "S3 request metrics",

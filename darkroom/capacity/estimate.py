@@ -172,6 +172,9 @@ def estimate(
         source=question.source,
     )
     pollers = question.pollers or deployed.pollers
+    if pollers:
+        added = pollers[0] - (deployed.pollers or (0,))[0]
+        deployed = replace(deployed, minimum_pollers=deployed.minimum_pollers + added)
     capacity = CapacityModel(
         service=Service(
             deployed, pictures(question.workload), question.cpu_factor, question.s3_latency

@@ -44,6 +44,9 @@ class StackFigures:
     queues: int
     """Queues that are polled."""
 
+    minimum_pollers: int
+    """Provisioned pollers of all queues, billed whether there are messages or not."""
+
     keys: int
     alarms: int
     """Metrics of alarms, each of which is billed."""
@@ -103,6 +106,7 @@ def read(
         if endpoint["VpcEndpointType"] == "Interface"
     ]
     pollers = mapping.get("ProvisionedPollerConfig")
+    mappings = resolved.resources_of_type("Lambda::EventSourceMapping").values()
     return StackFigures(
         memory_megabytes=int(function["MemorySize"]),
         architecture=function["Architectures"][0],
@@ -124,7 +128,12 @@ def read(
         zones=described.network.availability_zones,
         has_sqs_endpoint=bool(variables["WORK_QUEUE_URL"]),
         interface_endpoint_zones=sum(len(endpoint["SubnetIds"]) for endpoint in endpoints),
-        queues=len(resolved.resources_of_type("Lambda::EventSourceMapping")),
+        queues=len(mappings),
+        minimum_pollers=sum(
+            int(one["ProvisionedPollerConfig"]["MinimumPollers"])
+            for one in mappings
+            if "ProvisionedPollerConfig" in one
+        ),
         keys=len(resolved.resources_of_type("KMS::Key")),
         alarms=sum(
             # An alarm on an expression is billed per metric in it.

@@ -47,6 +47,28 @@ def test_every_line_is_its_amount_at_its_price() -> None:
     assert found.total == pytest.approx(sum(line.usd for line in (*found.fixed, *found.variable)))
 
 
+VOLUME = str(ROOT / "params" / "examples" / "volume.toml")
+
+
+def pollers(*arguments: str) -> float:
+    """Return what provisioned pollers cost per month."""
+    lines = {line.item: line for line in estimate(*arguments).bill.fixed}
+    return lines["provisioned pollers, hours"].usd
+
+
+def test_provisioned_pollers_are_billed_by_the_hour(tmp_path: Path) -> None:
+    """D6: the minimum of all queues, which run without messages as well."""
+    (tmp_path / "own.json").write_text('["NamePrefix=volume"]')
+    volume = ("--pipeline", VOLUME, "--parameters", str(tmp_path / "own.json"))
+    for found, count in (
+        (pollers(), 0),
+        (pollers(*volume), 2),
+        (pollers(*volume, "--pollers", "5:20"), 5),
+        (pollers("--pollers", "3:20"), 3),
+    ):
+        assert found == pytest.approx(count * 730 * 0.00925, rel=0.001)
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_every_price_has_its_day_and_its_source(region: str) -> None:
     """D6: a price that was not seen at its source has a note with the reason."""
