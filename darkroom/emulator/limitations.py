@@ -35,6 +35,8 @@ LIMITATIONS: Mapping[tuple[str, str], Limitation] = {
     ("network", "private DNS"): Limitation("it ignores PrivateDnsEnabled"),
     ("network", "S3's prefix list"): Limitation("its prefix list is an invented one", None),
     ("topics", "key"): Limitation("it ignores KmsMasterKeyId"),
+    ("triggers", "minimum pollers"): Limitation("it ignores ProvisionedPollerConfig"),
+    ("triggers", "maximum pollers"): Limitation("it ignores ProvisionedPollerConfig"),
 }
 """By check and property of `darkroom verify`, as of MiniStack 1.5.33."""
 
