@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def validate(
 ) -> Report:
     """Return what `linters` report about a template and its parameter files.
 
-    `notify` gets a sentence before each linter starts.
+    `notify` gets a sentence before the rules and before the other linters start.
 
     Raises:
         UsageError: A parameter file cannot be read.
@@ -61,10 +62,12 @@ def validate(
     if set(linters) - {"rules"}:
         from darkroom.lint import external  # importing cfn-lint's checks takes a second
 
-        for name, linter in external.LINTERS.items():
-            if name in linters:
-                notify(f"Running {name} (up to a minute)")
-                found += linter([template.content])[0]
+        chosen = {name: run for name, run in external.LINTERS.items() if name in linters}
+        notify(f"Running {' and '.join(chosen)} (up to a minute)")
+        # checkov is a program of its own, which runs while cfn-lint does.
+        with ThreadPoolExecutor() as pool:
+            for findings in pool.map(lambda run: run([template.content]), chosen.values()):
+                found += findings[0]
     remaining, suppressed = suppressions.apply(template.content, found, linters)
 
     def located(finding: Finding) -> Finding:
