@@ -1,12 +1,8 @@
-"""Reads the body of a CloudWatch dashboard: shorthand expanded, widgets with their positions."""
+"""Reads the body of a CloudWatch dashboard: its widgets' metrics, with the shorthand expanded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
-COLUMNS = 24
-DEFAULT_SIZE = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,21 +15,13 @@ class GraphMetric:
     options: dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Position:
-    """A widget's position, in columns from the left and rows from the top, and its size."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
 def graph_metrics(widget: dict[str, Any]) -> Iterator[GraphMetric]:
     """Yield the metrics and expressions of a metric widget.
 
     `.` repeats the value at that position of the previous entry. `...` repeats the whole previous
     entry, except for the values after it.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
     """
     previous: list[str] = []
     for entry in widget.get("properties", {}).get("metrics", []):
@@ -53,21 +41,3 @@ def graph_metrics(widget: dict[str, Any]) -> Iterator[GraphMetric]:
         yield GraphMetric(
             namespace=namespace, metric=metric, dimensions=dimensions, options=options
         )
-
-
-def positions(widgets: list[dict[str, Any]]) -> list[Position]:
-    """Return the position of each widget.
-
-    A widget without a position goes to the right of the previous one, or below if it does not fit.
-    """
-    found = []
-    x = y = bottom = 0
-    for widget in widgets:
-        width, height = (int(widget.get(side, DEFAULT_SIZE)) for side in ("width", "height"))
-        if "x" in widget:
-            x, y = int(widget["x"]), int(widget["y"])
-        elif x + width > COLUMNS:
-            x, y = 0, bottom
-        found.append(Position(x=x, y=y, width=width, height=height))
-        x, bottom = x + width, max(bottom, y + height)
-    return found

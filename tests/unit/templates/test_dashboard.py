@@ -132,11 +132,16 @@ def test_the_page_answers_the_four_questions(stack: ResolvedTemplate) -> None:
 
 def test_widgets_fill_the_page_and_none_is_on_another(stack: ResolvedTemplate) -> None:
     """O4: CloudWatch's grid of 24 columns."""
-    found = dashboards.positions(widgets(stack))
-    cells = [
-        {(x, y) for x in range(one.x, one.x + one.width) for y in range(one.y, one.y + one.height)}
-        for one in found
-    ]
+    cells = []
+    x = y = bottom = 0
+    for widget in widgets(stack):
+        # No widget has a position: each goes to the right of the previous one, or below.
+        assert "x" not in widget
+        width, height = (widget.get(side, 6) for side in ("width", "height"))
+        if x + width > 24:
+            x, y = 0, bottom
+        cells.append({(x + across, y + down) for across in range(width) for down in range(height)})
+        x, bottom = x + width, max(bottom, y + height)
     assert not [pair for pair in combinations(cells, 2) if pair[0] & pair[1]]
     taken = set().union(*cells)
     assert taken == {(x, y) for x in range(24) for y in range(max(y for _, y in taken) + 1)}

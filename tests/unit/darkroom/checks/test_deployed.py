@@ -20,6 +20,7 @@ from darkroom.cloudformation.identifiers import deployed
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.console.progress import Progress
 from templates import pipeline, specification
+from tests.unit.darkroom.checks.conftest import respond
 
 REGION, ACCOUNT = "eu-west-1", "111122223333"
 PHYSICAL = {
@@ -51,17 +52,11 @@ class Stubbed:
     target: Target
 
     def answers(self, service: Any, *answers: tuple[str, dict[str, Any]]) -> None:
-        stubber = Stubber(self.target.stack.client(service))
-        for operation, answer in answers:
-            stubber.add_response(operation, answer)
-        stubber.activate()
+        respond(self.target.stack.client(service), *answers)
 
 
 @pytest.fixture
-def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-
+def stubbed() -> Callable[..., Stubbed]:
     def make(
         description: dict[str, Any] | None = None, status: str = "CREATE_COMPLETE", **values: str
     ) -> Stubbed:

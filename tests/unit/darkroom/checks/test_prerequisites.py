@@ -18,6 +18,7 @@ from darkroom.checks.deployment_plan import DeploymentPlan
 from darkroom.checks.existing_network import check_sqs_endpoint
 from darkroom.checks.existing_sources import external_topic
 from darkroom.checks.framework import Finding
+from tests.unit.darkroom.checks.conftest import respond
 from tests.unit.templates.conftest import generate
 
 
@@ -32,17 +33,11 @@ class Stubbed:
     plan: DeploymentPlan
 
     def answers(self, service: Any, *answers: tuple[str, dict[str, Any]]) -> None:
-        stubber = Stubber(self.plan.account.client(service))
-        for operation, answer in answers:
-            stubber.add_response(operation, answer)
-        stubber.activate()
+        respond(self.plan.account.client(service), *answers)
 
 
 @pytest.fixture
-def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-
+def stubbed() -> Callable[..., Stubbed]:
     def make(description: dict[str, Any] | None = None, **values: str) -> Stubbed:
         session = botocore.session.Session()
         session.set_config_variable("region", "us-east-1")
