@@ -22,7 +22,9 @@ NAMED = {
 
 def test_the_table_has_every_pitfall_once() -> None:
     """C1: the numbers that docstrings and comments name are found there."""
-    assert sorted(int(number) for number, _ in ROWS) == list(range(1, 59))
+    numbers = [int(number) for number, _ in ROWS]
+    assert len(numbers) == len(set(numbers))
+    assert NAMED <= set(numbers)
 
 
 @pytest.mark.parametrize(("number", "rules"), ROWS, ids=[row[0] for row in ROWS])

@@ -24,11 +24,11 @@ EVERY_RESOURCE = {
 }
 
 
-def test_the_template_fits_a_direct_deployment(stack: ResolvedTemplate) -> None:
-    """D7, pitfall 31: within CloudFormation's quotas for a template in a request."""
+def test_the_template_fits_the_quotas(stack: ResolvedTemplate) -> None:
+    """D7, pitfall 31: within CloudFormation's quotas for a template in a bucket."""
     size = len(pipeline.render(pipeline.build(Specification())).encode())
     resources, values = stack.resources, stack.template["Parameters"]
-    assert size <= limits.MAX_DIRECT_TEMPLATE_BYTES
+    assert size <= limits.MAX_TEMPLATE_BYTES
     assert len(resources) <= limits.MAX_RESOURCES
     assert len(values) <= limits.MAX_PARAMETERS
 
