@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import awacs.kms as kms
-from awacs.aws import ArnLike, Principal, Statement, StringLike
+from awacs.aws import ArnLike, Bool, Principal, Statement, StringLike
 from troposphere import GetAtt, Output, Ref, Sub, Template
 from troposphere.kms import Alias, Key
 
@@ -17,7 +17,6 @@ from templates.policies import Arn
 ADMINISTER = [
     kms.CancelKeyDeletion,
     kms.CreateAlias,
-    kms.CreateGrant,  # Lambda creates a grant for the function's environment
     kms.Decrypt,
     kms.DeleteAlias,
     kms.DescribeKey,
@@ -50,31 +49,23 @@ ENCRYPT_AND_DECRYPT = [kms.Decrypt, kms.GenerateDataKey]
 # In a key policy `*` is the key itself.
 THIS_KEY = ["*"]
 
-# The services that send to the work queues; without the key they cannot (pitfall 3). The queue
-# policy checks the sender. S3 sends its account. EventBridge sends no source when it uses a key,
-# and a topic may belong to another account (pitfall 47): there the encryption context limits.
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
-_TO_THE_STACKS_QUEUES = StringLike({"kms:EncryptionContext:aws:sqs:arn": naming.queue_arn("*")})
-EVENT_SERVICES = {
-    "s3.amazonaws.com": ("SendNotifications", policies.from_this_account()),
-    "events.amazonaws.com": ("SendRuleEvents", _TO_THE_STACKS_QUEUES),
-    "sns.amazonaws.com": ("SendTopicMessages", _TO_THE_STACKS_QUEUES),
-}
+_ACCOUNT = Principal("AWS", [Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")])
 
-# What CloudWatch Logs needs to store and to deliver logs.
-# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-S3.html
-WRITE_LOGS = [
+# What CloudWatch Logs needs to store logs. Its documented policy also has DescribeKey, but under an
+# encryption context that DescribeKey does not have (pitfall 60).
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+ENCRYPT_LOGS = [
     kms.Decrypt,
-    kms.DescribeKey,
     kms.Encrypt,
     kms.GenerateDataKey,
     kms.GenerateDataKeyWithoutPlaintext,
     kms.ReEncryptFrom,
     kms.ReEncryptTo,
 ]
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-S3.html
 _ARCHIVE_CDN_LOGS = policies.allow(
     "WriteRequestLogs",
-    WRITE_LOGS,
+    [*ENCRYPT_LOGS, kms.DescribeKey],
     THIS_KEY,
     policies.from_this_account(),
     policies.on_behalf_of(Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")),
@@ -132,24 +123,26 @@ def add_encryption(
             Description="Buckets, queues, topics, logs and environment",
             EnableKeyRotation=True,
             KeyPolicy=policies.document(
+                policies.allow("Administer", ADMINISTER, THIS_KEY, principal=_ACCOUNT),
+                # Lambda and Firehose create grants for their caller, to encrypt a function's
+                # environment and a stream. Nobody may create a grant for anyone else.
                 policies.allow(
-                    "Administer",
-                    ADMINISTER,
+                    "CreateServiceGrants",
+                    [kms.CreateGrant],
                     THIS_KEY,
-                    principal=Principal(
-                        "AWS", [Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")]
-                    ),
+                    Bool({"kms:GrantIsForAWSResource": "true"}),
+                    principal=_ACCOUNT,
                 ),
-                *(
-                    policies.allow(
-                        sid,
-                        ENCRYPT_AND_DECRYPT,
-                        THIS_KEY,
-                        condition,
-                        principal=policies.service(service),
-                    )
-                    for service, (sid, condition) in EVENT_SERVICES.items()
-                    if service in event_services
+                # The services that send to the work queues; without the key they cannot
+                # (pitfall 3). The queue policy checks the sender. Not every service sends a source
+                # when it uses a key, and a topic may belong to another account; SQS adds the
+                # encryption context for all of them (pitfall 47).
+                policies.allow(
+                    "SendEvents",
+                    ENCRYPT_AND_DECRYPT,
+                    THIS_KEY,
+                    StringLike({"kms:EncryptionContext:aws:sqs:arn": naming.queue_arn("*")}),
+                    principal=Principal("Service", sorted(event_services)),
                 ),
                 *([_READ_THUMBNAILS] if has_cdn else []),
                 *([_ARCHIVE_CDN_LOGS] if archives_cdn_logs else []),
@@ -165,7 +158,7 @@ def add_encryption(
                 # source account; the encryption context names the log group.
                 policies.allow(
                     "EncryptLogs",
-                    WRITE_LOGS,
+                    ENCRYPT_LOGS,
                     THIS_KEY,
                     ArnLike({"kms:EncryptionContext:aws:logs:arn": naming.log_group_arns()}),
                     principal=policies.service(Sub("logs.${AWS::Region}.${AWS::URLSuffix}")),

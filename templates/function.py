@@ -7,7 +7,7 @@ from typing import Any
 import awacs.ec2 as ec2
 import awacs.logs as logs
 import awacs.xray as xray
-from awacs.aws import Action, ArnEquals, Statement
+from awacs.aws import Action, Null, Statement
 from troposphere import AWSHelperFn, GetAtt, If, NoValue, Output, Ref, Sub, Template
 from troposphere.awslambda import (
     Code,
@@ -45,6 +45,11 @@ MANAGE_INTERFACES = [
     ec2.UnassignPrivateIpAddresses,
 ]
 DESCRIBE_INTERFACES = [ec2.DescribeNetworkInterfaces, ec2.DescribeSubnets]
+
+
+# The code of any function with the role: calls that Lambda makes itself, such as polling, do not
+# have the key. https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+FROM_CODE = Null({"lambda:SourceFunctionArn": "false"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +106,10 @@ def add_identity(
     role = template.add_resource(
         Role(
             "WorkerRole",
+            # Without a source condition: Lambda documents none for this role, and only an identity
+            # of this account can pass the role to a function (pitfall 59).
             AssumeRolePolicyDocument=policies.document(
-                policies.allow_assume("lambda.amazonaws.com", policies.from_this_account())
+                policies.allow_assume("lambda.amazonaws.com")
             ),
             PermissionsBoundary=permissions_boundary,
             Policies=[
@@ -152,7 +159,7 @@ def _run_grants(
             "DenyNetworkInterfacesToCode",
             [Action("ec2", "*")],  # also what EC2 adds later
             ["*"],
-            ArnEquals({"lambda:SourceFunctionArn": list(functions)}),
+            FROM_CODE,
         ),
     ]
 

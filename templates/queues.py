@@ -79,9 +79,16 @@ class QueuePair:
         )
 
     def use_key(self, encryption: Encryption) -> Statement:
-        """Return the permission on the key to read encrypted messages."""
+        """Return the permission on the key to read encrypted messages.
+
+        It includes messages under the dead-letter queue's encryption context: SQS does not document
+        whether a redrive encrypts again.
+        """
         return encryption.decrypt(
-            naming.logical_id(self.name, "DecryptMessages"), "aws:sqs:arn", self.work_arn
+            naming.logical_id(self.name, "DecryptMessages"),
+            "aws:sqs:arn",
+            self.work_arn,
+            self.dead_letters_arn,
         )
 
     def delete_or_delay(self) -> Statement:

@@ -1,6 +1,6 @@
 """Makes the mutants of policies: one change each, which grants less or more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,13 @@ def _changes(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
         for value in values if len(values) > 1 else []:
             rest = [other for other in values if other != value]
             yield f"without {part} {value}", [{**statement, part: rest}]
+    for kind, names in _principals(statement):
+        for name in names if len(names) > 1 else []:
+            fewer_names = {
+                **statement["Principal"],
+                kind: [other for other in names if other != name],
+            }
+            yield f"without Principal {name}", [{**statement, "Principal": fewer_names}]
     condition: dict[str, Any] = statement.get("Condition", {})
     for operator, keys in condition.items():
         for key, expected in keys.items():
@@ -49,6 +56,12 @@ def _changes(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
                 yield f"without {operator} {key} {value}", [{**statement, "Condition": changed}]
     if statement["Effect"] == "Allow":
         yield from _wider(statement)
+
+
+def _principals(statement: Statement) -> Iterator[tuple[str, list[str]]]:
+    principal = statement.get("Principal")
+    if isinstance(principal, Mapping):
+        yield from ((kind, names) for kind, names in principal.items() if isinstance(names, list))
 
 
 def _wider(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:

@@ -68,6 +68,8 @@ def rule_to_queue(template: Template) -> None:
                 "Condition": {"ArnEquals": {"aws:SourceArn": source}},
             }
         )
+    # The default template's key admits S3 only.
+    queues = sub("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${NamePrefix}-*")
     statements(template, "EncryptionKey").append(
         {
             "Sid": "AnnounceExisting",
@@ -75,6 +77,7 @@ def rule_to_queue(template: Template) -> None:
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": "*",
+            "Condition": {"StringLike": {"kms:EncryptionContext:aws:sqs:arn": queues}},
         }
     )
 

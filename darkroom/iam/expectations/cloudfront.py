@@ -58,7 +58,7 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
 
 def _access_log_delivery() -> Iterator[Expectation]:
     yield Expectation("deliver a CloudFront access log", _by_log_delivery(), (_ARCHIVE,))
-    for action in LOG_ENCRYPTION:
+    for action in (*LOG_ENCRYPTION, "kms:DescribeKey"):
         use = _by_log_delivery(action=action, resource=KEY)
         yield Expectation("deliver a CloudFront access log", use, (KEY_POLICY,))
 

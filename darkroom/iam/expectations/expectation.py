@@ -21,7 +21,6 @@ KEY_POLICY = PolicyCheck("EncryptionKey", "resource-based")
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 LOG_ENCRYPTION = (
     "kms:Decrypt",
-    "kms:DescribeKey",
     "kms:Encrypt",
     "kms:GenerateDataKey",
     "kms:GenerateDataKeyWithoutPlaintext",
@@ -82,10 +81,11 @@ def denied_by_trust_policy(role: str) -> Iterator[Expectation]:
     """
     checks, arn = (PolicyCheck(role, "resource-based"),), f"<{role}>"
     context = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-flow-log/fl-1"}
-    for principal in ("lambda.amazonaws.com", "vpc-flow-logs.amazonaws.com"):
-        other_account = {**context, "aws:SourceAccount": OTHER_ACCOUNT}
-        other = by_service(principal, "sts:AssumeRole", arn, **other_account)
-        yield Expectation("another account", other, checks)
+    other_account = {**context, "aws:SourceAccount": OTHER_ACCOUNT}
+    flow_logs = "vpc-flow-logs.amazonaws.com"
+    other = by_service(flow_logs, "sts:AssumeRole", arn, **other_account)
+    yield Expectation("another account", other, checks)
+    for principal in ("lambda.amazonaws.com", flow_logs):
         tag = by_service(principal, "sts:TagSession", arn, **context)
         yield Expectation("another action", tag, checks)
     other = by_service("ec2.amazonaws.com", "sts:AssumeRole", arn, **context)

@@ -41,6 +41,8 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         yield Expectation("another log", _by_logs(action, "/others/log"), (KEY_POLICY,))
     group = stack.properties("WorkerLogGroup")["LogGroupName"]
     yield Expectation("another action", _by_logs("kms:CreateGrant", group), (KEY_POLICY,))
+    describe = _by_logs("kms:DescribeKey", group)
+    yield Expectation("an action without encryption context", describe, (KEY_POLICY,))
     other_user = replace(_by_logs("kms:Decrypt", group), principal=EXTERNAL_USER)
     yield Expectation(
         "a user of another account, with the log group as context", other_user, (KEY_POLICY,)

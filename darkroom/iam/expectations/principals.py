@@ -27,7 +27,6 @@ from darkroom.iam.model import ACCOUNT, StackModel
 ADMINISTRATION = {
     "kms:CancelKeyDeletion": "undo a deletion",
     "kms:CreateAlias": "create the stack",
-    "kms:CreateGrant": "Lambda decrypts the environment through a grant",
     "kms:Decrypt": "read what is stored",
     "kms:DeleteAlias": "delete the stack",
     "kms:DescribeKey": "create the stack; inspect",
@@ -56,10 +55,15 @@ ADMINISTRATION = {
 }
 
 
+_SERVICE_GRANT = "kms:GrantIsForAWSResource"
+
+
 def allowed(stack: StackModel) -> Iterator[Expectation]:
     """Yield what users, and services on their behalf, do and no policy may deny."""
     for action, reason in ADMINISTRATION.items():
         yield Expectation(reason, by_user(action, KEY), (KEY_POLICY,))
+    grant = by_user("kms:CreateGrant", KEY, **{_SERVICE_GRANT: "true"})
+    yield Expectation("Lambda decrypts the environment through a grant", grant, (KEY_POLICY,))
     named = {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY}
     for source in stack.managed_sources:
         upload = f"{source.bucket}/{source.prefixes[0]}a.jpg"
@@ -129,6 +133,12 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
     yield Expectation(
         "an action that nobody needs", by_user("kms:DeleteImportedKeyMaterial", KEY), (KEY_POLICY,)
     )
+    unneeded = by_user("kms:DeleteImportedKeyMaterial", KEY, **{_SERVICE_GRANT: "true"})
+    yield Expectation("an action that nobody needs", unneeded, (KEY_POLICY,))
+    grant = by_user("kms:CreateGrant", KEY, **{_SERVICE_GRANT: "false"})
+    yield Expectation("a grant for another principal", grant, (KEY_POLICY,))
+    grant = by_external_user("kms:CreateGrant", KEY, **{_SERVICE_GRANT: "true"})
+    yield Expectation("a user of another account", grant, (KEY_POLICY,))
 
 
 def _bucket_checks(stack: StackModel) -> tuple[tuple[PolicyCheck, str], ...]:

@@ -18,9 +18,8 @@ def allowed(stack: StackModel) -> Iterator[Expectation]:
             send = by_service(source.service, "sqs:SendMessage", queue, **_on_behalf_of(source))
             yield Expectation(reason, send, (PolicyCheck(policy, "resource-based"),))
             for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-                # S3 sends the account; SQS adds the queue as encryption context.
-                context = {"aws:SourceAccount": source.producer_account, _QUEUE_CONTEXT: queue_arn}
-                use = _key_use(source.service, action, context)
+                # SQS adds the queue as encryption context; not every service sends a source.
+                use = _key_use(source.service, action, {_QUEUE_CONTEXT: queue_arn})
                 yield Expectation(reason, use, (KEY_POLICY,))
 
 
@@ -68,19 +67,13 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
     queue_arn = stack.queues[0].work_queue_arn
     for service in _PRODUCERS:
         for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-            # S3 is limited to the account, the others to the queues, and a service without a source
-            # to both.
+            own_account = {"aws:SourceAccount": ACCOUNT}
+            other_queue = f"{queue_arn.rpartition(':')[0]}:other"
+            elsewhere = queue_arn.replace(ACCOUNT, OTHER_ACCOUNT)
             for reason, context in (
-                (
-                    "the key for another account",
-                    {_QUEUE_CONTEXT: queue_arn, "aws:SourceAccount": OTHER_ACCOUNT},
-                )
-                if service == "s3.amazonaws.com"
-                else (
-                    "the key for another queue",
-                    {_QUEUE_CONTEXT: f"{queue_arn.rpartition(':')[0]}:other"},
-                ),
-                ("the key without encryption context", {}),
+                ("the key for another queue", {**own_account, _QUEUE_CONTEXT: other_queue}),
+                ("the key for another account", {**own_account, _QUEUE_CONTEXT: elsewhere}),
+                ("the key without encryption context", own_account),
             ):
                 yield Expectation(reason, _key_use(service, action, context), (KEY_POLICY,))
         context = {_QUEUE_CONTEXT: queue_arn, "aws:SourceAccount": ACCOUNT}

@@ -26,9 +26,9 @@ def by_user(action: str, resource: str, **context: str) -> Request:
     return by(USER, action, resource, **context)
 
 
-def by_external_user(action: str, resource: str) -> Request:
+def by_external_user(action: str, resource: str, **context: str) -> Request:
     """Return a request by a user of another account."""
-    return by(EXTERNAL_USER, action, resource, **{"aws:PrincipalAccount": OTHER_ACCOUNT})
+    return by(EXTERNAL_USER, action, resource, **context, **{"aws:PrincipalAccount": OTHER_ACCOUNT})
 
 
 def by(principal: str, action: str, resource: str, **context: str) -> Request:

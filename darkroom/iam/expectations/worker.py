@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from darkroom.iam.evaluator import PolicyCheck
+from darkroom.iam.expectations import requests
 from darkroom.iam.expectations.expectation import (
     KEY_POLICY,
     THUMBNAIL_BUCKET_POLICY,
@@ -18,7 +19,6 @@ from darkroom.iam.expectations.requests import (
     THUMBNAILS,
     USER,
     WORKER,
-    by_service,
     by_worker,
 )
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, SourceModel, StackModel
@@ -112,6 +112,7 @@ def allowed(stack: StackModel) -> Iterator[Expectation]:
             for queue in stack.queues
             for use in (
                 ("read a message", "kms:Decrypt", "aws:sqs:arn", queue.work_queue),
+                ("read a redriven message", "kms:Decrypt", "aws:sqs:arn", queue.dead_letter_queue),
                 ("start", "kms:Decrypt", "aws:lambda:FunctionArn", queue.function_arn),
             )
         ),
@@ -142,7 +143,8 @@ def allowed(stack: StackModel) -> Iterator[Expectation]:
     if _traces(stack):
         for action in SEND_TRACES:
             yield Expectation("send traces", by_worker(action, "*"), (WORKER_ROLE,))
-    assume_role = by_service("lambda.amazonaws.com", "sts:AssumeRole", "<WorkerRole>")
+    # Lambda documents no condition key for this request.
+    assume_role = requests.request("lambda.amazonaws.com", "sts:AssumeRole", "<WorkerRole>", {})
     yield Expectation("run the worker", assume_role, (PolicyCheck("WorkerRole", "resource-based"),))
 
 
@@ -184,7 +186,11 @@ def _beyond_the_role(stack: StackModel) -> Iterator[Expectation]:
             )
     read_contexts = [
         *(("aws:s3:arn", source.bucket) for source in stack.managed_sources),
-        *(("aws:sqs:arn", queue.work_queue) for queue in stack.queues),
+        *(
+            ("aws:sqs:arn", arn)
+            for queue in stack.queues
+            for arn in (queue.work_queue, queue.dead_letter_queue)
+        ),
         *(("aws:lambda:FunctionArn", queue.function_arn) for queue in stack.queues),
     ]
     contexts = [*read_contexts, ("aws:s3:arn", THUMBNAILS)]
@@ -231,8 +237,8 @@ def _beyond_the_role(stack: StackModel) -> Iterator[Expectation]:
         interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
         yield Expectation("change the network", by_worker(action, interface), only)
     interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
-    for queue in stack.queues:
-        inside = {"lambda:SourceFunctionArn": queue.function_arn}
+    for function_arn in _functions(stack):
+        inside = {"lambda:SourceFunctionArn": function_arn}
         for action in MANAGE_INTERFACES:
             from_code = by_worker(action, interface, **inside)
             yield Expectation("manage network interfaces from the code", from_code, only)
@@ -246,6 +252,12 @@ def _beyond_the_role(stack: StackModel) -> Iterator[Expectation]:
 
 def _reads(source: SourceModel) -> tuple[str, ...]:
     return ("s3:GetObjectVersion", *(("s3:GetObject",) if source.reads_current else ()))
+
+
+def _functions(stack: StackModel) -> tuple[str, ...]:
+    """Return the ARNs of the functions, and of another one that was given the role."""
+    own = tuple(queue.function_arn for queue in stack.queues)
+    return (*own, f"{own[0]}-other")
 
 
 def _traces(stack: StackModel) -> bool:

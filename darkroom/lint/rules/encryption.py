@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from darkroom.cloudformation.model import TemplateModel, kms_key_setting
-from darkroom.iam.evaluator import Request, allowed
+from darkroom.cloudformation.policy_documents import Statement, condition_keys
+from darkroom.iam.evaluator import Request, allowed, like
 from darkroom.lint.access import not_allowed
 from darkroom.lint.rule import Problems, rule
 from darkroom.lint.rules.event_sources import deliveries
@@ -22,15 +23,37 @@ AT_REST = (
     "Lambda::Function",
     "KinesisFirehose::DeliveryStream",
 )
-# What CloudWatch Logs does with a log group's key; its documentation lists each, with a `*`.
+# What CloudWatch Logs does with a log group's key; its documentation lists each, with a `*`, and
+# DescribeKey, which its condition does not allow (pitfall 60).
 LOG_ACTIONS = (
     "kms:Encrypt",
     "kms:Decrypt",
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
     "kms:GenerateDataKey",
-    "kms:DescribeKey",
 )
+# The actions whose requests may have an encryption context.
+# https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
+WITH_CONTEXT = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RetireGrant",
+)
+# Condition keys that limit who gets a grant, or for what.
+GRANT_KEYS = {
+    "kms:grantconstrainttype",
+    "kms:granteeprincipal",
+    "kms:grantisforawsresource",
+    "kms:grantoperations",
+    "kms:viaservice",
+}
 
 
 @rule(
@@ -244,3 +267,64 @@ def kms_cloudfront_access(model: TemplateModel) -> Problems:
                 yield key, f"does not let {title} read the objects of {bucket}"
             if title in model.dependencies(key):
                 yield key, f"depends on {title}, which depends on the key"
+
+
+@rule(
+    "DR-KMS-010",
+    "warning",
+    remediation=(
+        "Allow kms:CreateGrant in a statement of its own with the condition Bool"
+        " kms:GrantIsForAWSResource true."
+    ),
+    source=f"{KMS}/conditions-kms.html#conditions-kms-grant-is-for-aws-resource",
+    requirements=("S5",),
+)
+def kms_create_grant(model: TemplateModel) -> Problems:
+    """Grants of a key can be created for AWS services only.
+
+    A grant gives any principal, also of another account, the use of the key, and no policy shows
+    it.
+    """
+    for title, one in model.all_statements():
+        granted = [
+            str(action)
+            for action in one.get("Action", [])
+            # `kms:*` is what iam-wildcard-action finds.
+            if str(action) not in ("*", "kms:*")
+            and like(str(action), "kms:CreateGrant", ignore_case=True)
+        ]
+        if one.get("Effect") == "Allow" and granted and not condition_keys(one) & GRANT_KEYS:
+            yield title, f"allows {granted[0]} for any principal in {_name(one)}"
+
+
+@rule(
+    "DR-KMS-011",
+    "warning",
+    remediation=(
+        "Allow the action in a statement without a condition on the encryption context, or not at"
+        " all."
+    ),
+    source=f"{KMS}/conditions-kms.html#conditions-kms-encryption-context",
+    requirements=("S5",),
+    pitfalls=(60,),
+)
+def kms_context_action(model: TemplateModel) -> Problems:
+    """A condition on the encryption context is for actions that have one.
+
+    DescribeKey and other actions without an encryption context are never allowed by such a
+    statement, which looks as if they were.
+    """
+    for title, one in model.all_statements():
+        if one.get("Effect") != "Allow" or not any(
+            key.startswith("kms:encryptioncontext:") for key in condition_keys(one)
+        ):
+            continue
+        for action in map(str, one.get("Action", [])):
+            if action.startswith("kms:") and not any(
+                like(action, known, ignore_case=True) for known in WITH_CONTEXT
+            ):
+                yield title, f"never allows {action}, which has no encryption context"
+
+
+def _name(statement: Statement) -> str:
+    return f"the statement {statement['Sid']!r}" if "Sid" in statement else "a statement"

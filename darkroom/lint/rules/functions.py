@@ -249,7 +249,8 @@ def lambda_eni_permissions(model: TemplateModel) -> Problems:
     "DR-LAMBDA-011",
     "warning",
     remediation=(
-        "Deny the ec2 network-interface actions when lambda:SourceFunctionArn is the function."
+        "Deny the ec2 network-interface actions with the condition Null:"
+        ' {"lambda:SourceFunctionArn": "false"}.'
     ),
     source="https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html",
     requirements=("S7",),
@@ -259,15 +260,19 @@ def lambda_eni_permissions_denied(model: TemplateModel) -> Problems:
     """The function's code is denied the network interface permissions of its role.
 
     The function's code has the permissions of its role: it could change the network as Lambda
-    does.
+    does. A Deny that lists functions leaves the permissions to any other function with the role.
     """
     for function, role in _in_network(model):
-        code = {"lambda:SourceFunctionArn": model.arn(function)}
         denies = [one for one in model.role_statements(role) if one["Effect"] == "Deny"]
-        for action in INTERFACES:
-            request = Request(action=action, context=code)
-            if not any(applies(one, request) for one in denies):
-                yield role, f"lets the code of {function} call {action}"
+        arns = {function: model.arn(function), "another function": f"{model.arn(function)}-other"}
+        for name, arn in arns.items():
+            code = {"lambda:SourceFunctionArn": arn}
+            requests = [Request(action=action, context=code) for action in INTERFACES]
+            allowed = [
+                one.action for one in requests if not any(applies(each, one) for each in denies)
+            ]
+            if allowed:
+                yield role, f"lets the code of {name} call {allowed[0]}"
                 break
         # The same Deny without its condition would apply to Lambda itself.
         if any(applies(one, Request(action=INTERFACES[0])) for one in denies):

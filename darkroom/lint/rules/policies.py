@@ -261,8 +261,8 @@ def iam_public_principal(model: TemplateModel) -> Problems:
     "DR-IAM-013",
     "error",
     remediation=(
-        "Add the condition that this service sends: aws:SourceArn and aws:SourceAccount for most,"
-        " the encryption context for CloudWatch Logs."
+        "Add the condition that this service sends: aws:SourceArn and aws:SourceAccount for most;"
+        " in a key's policy the encryption context for CloudWatch Logs and EventBridge."
     ),
     source=DEPUTY,
     requirements=("S4",),
@@ -271,10 +271,13 @@ def iam_public_principal(model: TemplateModel) -> Problems:
 def iam_confused_deputy(model: TemplateModel) -> Problems:
     """An Allow for an AWS service has a condition on the source that it acts for.
 
-    Anyone can make a service use the permissions that the service has here.
+    Anyone can make a service use the permissions that the service has here. Only an identity of
+    the account can pass a role to a Lambda function, so that its trust policy needs no condition.
     """
     for title, one in model.all_statements():
         keys = condition_keys(one)
+        if model.type_of(title) == "IAM::Role" and _services(one) == ["lambda.amazonaws.com"]:
+            continue
         for service in _services(one) if _allows(one) else ():
             if model.type_of(title) == "KMS::Key" and service.startswith("logs."):
                 if "kms:encryptioncontext:aws:logs:arn" not in keys:
@@ -282,8 +285,6 @@ def iam_confused_deputy(model: TemplateModel) -> Problems:
                         title,
                         f"lets {service} use the key for any log group {_where(one)}",
                     )
-            elif model.type_of(title) == "KMS::Key" and service == "events.amazonaws.com":
-                continue  # it sends neither, see kms-eventbridge-condition
             elif not keys & SOURCE_KEYS and not any("encryptioncontext" in key for key in keys):
                 yield title, f"lets {service} act for anyone {_where(one)}"
     for title, properties in model.resources_of_type("Lambda::Permission").items():
@@ -296,8 +297,9 @@ def iam_confused_deputy(model: TemplateModel) -> Problems:
     "DR-KMS-009",
     "error",
     remediation=(
-        "Remove aws:SourceArn and aws:SourceAccount from the key's statement for"
-        " events.amazonaws.com; the queue's own policy names the rule."
+        "Replace aws:SourceArn and aws:SourceAccount in the key's statement for"
+        " events.amazonaws.com by the encryption context, kms:EncryptionContext:aws:sqs:arn or"
+        " aws:sns:topicArn; the queue's own policy names the rule."
     ),
     source="https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html",
     pitfalls=(47,),

@@ -53,12 +53,12 @@ def key_nobody_administers(t: Template) -> None:
 
 @defect("kms-producer-access")
 def key_keeps_s3_out(t: Template) -> None:
-    drop(t, "EncryptionKey", "SendNotifications")
+    drop(t, "EncryptionKey", "SendEvents")
 
 
 @defect("kms-producer-access")
 def key_gives_s3_half(t: Template) -> None:
-    named(t, "EncryptionKey", "SendNotifications")["Action"] = ["kms:GenerateDataKey"]
+    named(t, "EncryptionKey", "SendEvents")["Action"] = ["kms:GenerateDataKey"]
 
 
 @defect("kms-producer-access")
@@ -73,18 +73,28 @@ def key_keeps_rules_out(t: Template) -> None:
 
 @defect("kms-producer-access", on=additions.external_sources)
 def key_keeps_topics_out(t: Template) -> None:
-    drop(t, "EncryptionKey", "SendTopicMessages")
+    named(t, "EncryptionKey", "SendEvents")["Principal"]["Service"].remove("sns.amazonaws.com")
 
 
 @defect("kms-producer-access", on=additions.external_sources)
 def key_is_for_other_queues(t: Template) -> None:
-    named(t, "EncryptionKey", "SendRuleEvents")["Condition"] = {
+    named(t, "EncryptionKey", "SendEvents")["Condition"] = {
         "StringLike": {
             "kms:EncryptionContext:aws:sqs:arn": sub(
                 "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:others-*"
             )
         }
     }
+
+
+@defect("kms-create-grant")
+def grants_for_anybody(t: Template) -> None:
+    del named(t, "EncryptionKey", "CreateServiceGrants")["Condition"]
+
+
+@defect("kms-context-action")
+def described_under_an_encryption_context(t: Template) -> None:
+    named(t, "EncryptionKey", "EncryptLogs")["Action"].append("kms:DescribeKey")
 
 
 @defect("kms-logs-access")

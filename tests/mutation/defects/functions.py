@@ -68,9 +68,10 @@ def code_may_use_interface_rights(t: Template) -> None:
 
 
 @defect("lambda-eni-permissions-denied")
-def deny_for_another_function(t: Template) -> None:
-    condition = named(t, "WorkerRole", "DenyNetworkInterfacesToCode")["Condition"]
-    condition["ArnEquals"]["lambda:SourceFunctionArn"][0]["Fn::Sub"] += "s"
+def deny_for_one_function_by_name(t: Template) -> None:
+    named(t, "WorkerRole", "DenyNetworkInterfacesToCode")["Condition"] = {
+        "ArnEquals": {"lambda:SourceFunctionArn": [arn("Worker")]}
+    }
 
 
 @defect("lambda-eni-permissions-denied")

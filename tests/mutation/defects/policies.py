@@ -54,7 +54,12 @@ def everybody_may_send(t: Template) -> None:
 
 @defect("iam-confused-deputy")
 def key_for_s3_of_anybody(t: Template) -> None:
-    del named(t, "EncryptionKey", "SendNotifications")["Condition"]
+    del named(t, "EncryptionKey", "SendEvents")["Condition"]
+
+
+@defect("iam-confused-deputy", on=additions.rule_to_queue)
+def key_for_rules_of_anybody(t: Template) -> None:
+    del named(t, "EncryptionKey", "AnnounceExisting")["Condition"]
 
 
 @defect("iam-confused-deputy")

@@ -5,7 +5,7 @@ import pytest
 from darkroom.cloudformation.resolver import ResolvedTemplate
 
 SERVICES = {
-    "SendNotifications": "s3.amazonaws.com",
+    "SendEvents": "s3.amazonaws.com",
     "PublishAlarms": "cloudwatch.amazonaws.com",
     "EncryptLogs": "logs.eu-west-1.amazonaws.com",
 }
@@ -24,7 +24,23 @@ def test_the_account_can_always_administer_the_key(stack: ResolvedTemplate) -> N
     """Pitfall 30: without it a lost role would lose the data."""
     statement = stack.statement("EncryptionKey", "Administer")
     assert statement["Principal"] == {"AWS": ["arn:aws:iam::111122223333:root"]}
-    assert {"kms:PutKeyPolicy", "kms:Decrypt", "kms:CreateGrant"} <= set(statement["Action"])
+    assert {"kms:PutKeyPolicy", "kms:Decrypt", "kms:RevokeGrant"} <= set(statement["Action"])
+
+
+def test_grants_are_for_aws_services_only(stack: ResolvedTemplate) -> None:
+    """S4: a grant for another principal would be a use of the key that no policy shows."""
+    granting = [
+        one for one in stack.statements("EncryptionKey") if "kms:CreateGrant" in one["Action"]
+    ]
+    (statement,) = granting
+    assert statement["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+def test_no_action_without_encryption_context_is_allowed_under_one(stack: ResolvedTemplate) -> None:
+    """Pitfall 60: the condition would never hold for kms:DescribeKey."""
+    for one in stack.statements("EncryptionKey"):
+        if "kms:EncryptionContext" in str(one.get("Condition")):
+            assert "kms:DescribeKey" not in one["Action"]
 
 
 @pytest.mark.parametrize("sid", SERVICES)
@@ -39,12 +55,12 @@ def test_a_service_uses_the_key_for_this_account_only(stack: ResolvedTemplate, s
 def test_no_other_principal_may_use_the_key(stack: ResolvedTemplate) -> None:
     """S4: the statements above are all there is."""
     sids = {statement["Sid"] for statement in stack.statements("EncryptionKey")}
-    assert sids == {"Administer", *SERVICES}
+    assert sids == {"Administer", "CreateServiceGrants", *SERVICES}
 
 
 def test_s3_and_alarms_can_reach_what_is_encrypted(stack: ResolvedTemplate) -> None:
     """Pitfall 3, pitfall 4: events and alarms vanish in silence without both actions."""
-    for sid in ("SendNotifications", "PublishAlarms"):
+    for sid in ("SendEvents", "PublishAlarms"):
         actions = set(stack.statement("EncryptionKey", sid)["Action"])
         assert actions == {"kms:Decrypt", "kms:GenerateDataKey"}
 

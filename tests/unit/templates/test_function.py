@@ -72,13 +72,19 @@ def test_the_log_group_is_there_before_the_function(stack: ResolvedTemplate) -> 
 
 
 def test_code_cannot_use_the_interface_rights(stack: ResolvedTemplate) -> None:
-    """Pitfall 23, S7: what Lambda needs to place the function is refused to the function."""
-    arn = "arn:aws:lambda:eu-west-1:111122223333:function:darkroom-worker"
+    """Pitfall 23, S7: Lambda's permissions are denied to the code of any function."""
     refusal = stack.statement("WorkerRole", "DenyNetworkInterfacesToCode")
     assert refusal["Effect"] == "Deny"
     assert refusal["Action"] == ["ec2:*"]
     assert refusal["Resource"] == ["*"]
-    assert refusal["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": [arn]}}
+    assert refusal["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
+
+
+def test_lambda_may_assume_the_role_without_a_condition(stack: ResolvedTemplate) -> None:
+    """Pitfall 59: a condition key that Lambda did not send would keep the function from running."""
+    trust = stack.statement("WorkerRole", "Assume")
+    assert trust["Principal"] == {"Service": ["lambda.amazonaws.com"]}
+    assert "Condition" not in trust
 
 
 def test_the_role_is_exactly_this(stack: ResolvedTemplate) -> None:

@@ -206,30 +206,23 @@ def test_senders_wait_for_the_queue_policies(every: ResolvedTemplate) -> None:
 
 
 def test_the_key_is_for_the_services_that_send(every: ResolvedTemplate) -> None:
-    """Pitfall 3, pitfall 47: S3 tells its account; the others are held to this stack's queues."""
+    """Pitfall 3, pitfall 47: under the encryption context, which SQS adds for each of them."""
+    statement = every.statement("EncryptionKey", "SendEvents")
+    services = ["events.amazonaws.com", "s3.amazonaws.com", "sns.amazonaws.com"]
+    assert statement["Principal"] == {"Service": services}
+    assert set(statement["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
     queues = {"kms:EncryptionContext:aws:sqs:arn": "arn:aws:sqs:eu-west-1:111122223333:darkroom-*"}
-    for sid, service, condition in (
-        (
-            "SendNotifications",
-            "s3.amazonaws.com",
-            {"StringEquals": {"aws:SourceAccount": "111122223333"}},
-        ),
-        ("SendRuleEvents", "events.amazonaws.com", {"StringLike": queues}),
-        ("SendTopicMessages", "sns.amazonaws.com", {"StringLike": queues}),
-    ):
-        statement = every.statement("EncryptionKey", sid)
-        assert statement["Principal"] == {"Service": [service]}
-        assert set(statement["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
-        assert statement["Condition"] == condition
+    assert statement["Condition"] == {"StringLike": queues}
 
 
-def test_the_key_is_for_no_other_service(stack: ResolvedTemplate) -> None:
-    """S4: the default stack's queue is fed by S3 alone."""
-    sids = {statement["Sid"] for statement in stack.statements("EncryptionKey")}
-    assert not {"SendRuleEvents", "SendTopicMessages"} & sids
-    topic = generate(sources={"default": {"type": "sns"}})
-    sids = {statement["Sid"] for statement in topic.statements("EncryptionKey")}
-    assert not {"SendNotifications", "SendRuleEvents"} & sids
+@pytest.mark.parametrize(
+    ("kind", "service"), [("s3", "s3"), ("eventbridge", "events"), ("sns", "sns")]
+)
+def test_the_key_is_for_no_other_service(kind: str, service: str) -> None:
+    """S4: only the service that sends the events of a source may use the key for a queue."""
+    stack = generate(sources={"default": {"type": kind}})
+    principal = stack.statement("EncryptionKey", "SendEvents")["Principal"]
+    assert principal == {"Service": [f"{service}.amazonaws.com"]}
 
 
 @pytest.mark.parametrize("holder", ["WorkerRole", "S3Endpoint"])

@@ -87,8 +87,8 @@ def _statements(value: Any) -> list[dict[str, Any]]:
             "a user of another account",
         ),
         ("EncryptionKey", "PublishAlarms", {"Condition": {}}, "another account"),
-        ("EncryptionKey", "SendRuleEvents", {"Condition": {}}, "another queue"),
-        ("EncryptionKey", "SendTopicMessages", {"Action": ["kms:Decrypt"]}, "send a notification"),
+        ("EncryptionKey", "SendEvents", {"Condition": {}}, "another queue"),
+        ("EncryptionKey", "SendEvents", {"Action": ["kms:Decrypt"]}, "send a notification"),
         ("BulkWorkQueuePolicy", "OldSendNotifications", {"Condition": {}}, "rule or topic"),
         (
             "DeadLetterQueuePolicy",

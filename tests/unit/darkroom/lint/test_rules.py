@@ -22,7 +22,7 @@ LAST_CODES = {
     "EVENTS": 3,
     "FIREHOSE": 3,
     "IAM": 15,
-    "KMS": 9,
+    "KMS": 11,
     "LAMBDA": 17,
     "LOGS": 2,
     "S3": 17,
