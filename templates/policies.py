@@ -135,9 +135,9 @@ def from_this_account() -> ConditionElement:
     return StringEquals({"aws:SourceAccount": ACCOUNT})
 
 
-def on_behalf_of(arn: Arn) -> ConditionElement:
-    """Return the condition that a service acts for the resource `arn`, which may contain `*`."""
-    return ArnLike({"aws:SourceArn": arn})
+def on_behalf_of(*arns: Arn) -> ConditionElement:
+    """Return the condition that a service acts for one of `arns`, which may contain `*`."""
+    return ArnLike({"aws:SourceArn": arns[0] if len(arns) == 1 else list(arns)})
 
 
 def by_principal(arn: Arn) -> ConditionElement:

@@ -1,6 +1,6 @@
 """The work queue and its dead-letter queue, and who may send to them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,17 +30,38 @@ EVERY_ACTION = [Action("sqs", "*")]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Service:
+    """How a service that sends events is allowed to."""
+
+    sid: str
+    conditions: tuple[ConditionElement, ...]
+    """Conditions in addition to the source ARN."""
+
+    has_dead_letters: bool
+    """Whether the service itself sends undelivered events to a dead-letter queue."""
+
+
+SERVICES = {
+    # Another account may take a deleted bucket's name.
+    "s3.amazonaws.com": Service(
+        sid="SendNotifications",
+        conditions=(policies.from_this_account(),),
+        has_dead_letters=False,
+    ),
+    "events.amazonaws.com": Service(
+        sid="SendRuleEvents", conditions=(policies.from_this_account(),), has_dead_letters=True
+    ),
+    # A topic may belong to another account.
+    "sns.amazonaws.com": Service(sid="SendTopicMessages", conditions=(), has_dead_letters=True),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sender:
     """An AWS service that may send to a queue on behalf of one resource."""
 
-    sid: str
     service: str
     arn: Arn
-    conditions: tuple[ConditionElement, ...] = ()
-    """Conditions in addition to the source ARN."""
-
-    dead_letter_sid: str = ""
-    """Sid of the permission to send undelivered events to the dead-letter queue; empty for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +188,7 @@ def add_queue_pair(
             naming.logical_id(name, "WorkQueuePolicy"),
             Queues=[Ref(work)],
             PolicyDocument=policies.document(
-                *(_allow_send(sender, sender.sid, work) for sender in senders),
+                *_allow_send(senders, work),
                 policies.deny_plaintext(EVERY_ACTION, [GetAtt(work, "Arn")]),
             ),
         )
@@ -177,10 +198,8 @@ def add_queue_pair(
             naming.logical_id(name, "DeadLetterQueuePolicy"),
             Queues=[Ref(dead_letters)],
             PolicyDocument=policies.document(
-                *(
-                    _allow_send(sender, sender.dead_letter_sid, dead_letters)
-                    for sender in senders
-                    if sender.dead_letter_sid
+                *_allow_send(
+                    [one for one in senders if SERVICES[one.service].has_dead_letters], dead_letters
                 ),
                 policies.deny_plaintext(EVERY_ACTION, [GetAtt(dead_letters, "Arn")]),
             ),
@@ -195,12 +214,19 @@ def add_queue_pair(
     )
 
 
-def _allow_send(sender: Sender, sid: str, queue: Queue) -> Statement:
-    return policies.allow(
-        sid,
-        [sqs.SendMessage],
-        [GetAtt(queue, "Arn")],
-        policies.on_behalf_of(sender.arn),
-        *sender.conditions,
-        principal=policies.service(sender.service),
-    )
+def _allow_send(senders: Iterable[Sender], queue: Queue) -> list[Statement]:
+    """Return one statement for each service, because SQS allows 20 with 10 conditions together."""
+    arns: dict[str, list[Arn]] = {}
+    for sender in senders:
+        arns.setdefault(sender.service, []).append(sender.arn)
+    return [
+        policies.allow(
+            SERVICES[service].sid,
+            [sqs.SendMessage],
+            [GetAtt(queue, "Arn")],
+            policies.on_behalf_of(*of_service),
+            *SERVICES[service].conditions,
+            principal=policies.service(service),
+        )
+        for service, of_service in arns.items()
+    ]

@@ -112,29 +112,17 @@ class ResolvedSource:
 def sender(name: str, external: ExternalBucket | None) -> Sender:
     """Return the service that sends a source's events to its queue."""
     if external is None:
+        # By name: a reference would be a cycle with the bucket's notifications (pitfall 1).
         return Sender(
-            sid=naming.logical_id(name, "SendNotifications"),
-            service="s3.amazonaws.com",
-            # By name: a reference would be a cycle with the bucket's notifications (pitfall 1).
-            arn=naming.bucket_arn(buckets.upload_suffix(name)),
-            # Another account may take a deleted bucket's name.
-            conditions=(policies.from_this_account(),),
+            service="s3.amazonaws.com", arn=naming.bucket_arn(buckets.upload_suffix(name))
         )
     if external.topic is None:
         return Sender(
-            sid=naming.logical_id(name, "SendNotifications"),
             service="events.amazonaws.com",
             # By name: the rule needs the queue.
             arn=naming.rule_arn(naming.name_suffix(name, NOTIFICATIONS)),
-            conditions=(policies.from_this_account(),),
-            dead_letter_sid=naming.logical_id(name, "SendUndelivered"),
         )
-    return Sender(
-        sid=naming.logical_id(name, "SendNotifications"),
-        service="sns.amazonaws.com",
-        arn=external.topic,
-        dead_letter_sid=naming.logical_id(name, "SendUndelivered"),
-    )
+    return Sender(service="sns.amazonaws.com", arn=external.topic)
 
 
 def add_sources(

@@ -165,17 +165,17 @@ def queue_refuses_the_rule(t: Template) -> None:
 
 @defect("sqs-policy-event-source", on=additions.external_sources)
 def queue_admits_every_rule(t: Template) -> None:
-    del named(t, "WorkQueuePolicy", "OldSendNotifications")["Condition"]["ArnLike"]
+    del named(t, "WorkQueuePolicy", "SendRuleEvents")["Condition"]["ArnLike"]
 
 
 @defect("sqs-policy-event-source", on=additions.external_sources)
 def queue_admits_every_topic(t: Template) -> None:
-    del named(t, "WorkQueuePolicy", "PartnerSendNotifications")["Condition"]
+    del named(t, "WorkQueuePolicy", "SendTopicMessages")["Condition"]
 
 
 @defect("sqs-policy-event-source", on=additions.external_sources)
 def dead_letter_queue_refuses_the_topic(t: Template) -> None:
-    drop(t, "DeadLetterQueuePolicy", "PartnerSendUndelivered")
+    drop(t, "DeadLetterQueuePolicy", "SendTopicMessages")
 
 
 @defect("events-target-dlq", on=additions.external_sources)

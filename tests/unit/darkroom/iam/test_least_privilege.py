@@ -89,10 +89,10 @@ def _statements(value: Any) -> list[dict[str, Any]]:
         ("EncryptionKey", "PublishAlarms", {"Condition": {}}, "another account"),
         ("EncryptionKey", "SendEvents", {"Condition": {}}, "another queue"),
         ("EncryptionKey", "SendEvents", {"Action": ["kms:Decrypt"]}, "send a notification"),
-        ("BulkWorkQueuePolicy", "OldSendNotifications", {"Condition": {}}, "rule or topic"),
+        ("BulkWorkQueuePolicy", "SendRuleEvents", {"Condition": {}}, "rule or topic"),
         (
             "DeadLetterQueuePolicy",
-            "WireSendUndelivered",
+            "SendTopicMessages",
             {"Effect": "Deny"},
             "an undelivered event",
         ),
