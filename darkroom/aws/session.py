@@ -3,7 +3,8 @@
 `account.client("s3")` has the type `S3Client`. A function that takes a client names that type:
 
     if TYPE_CHECKING:  # types-boto3 is installed for mypy alone
-        from types_boto3_s3 import S3Client
+        from types_boto3_route53resolver import Route53ResolverClient
+    from types_boto3_s3 import S3Client
 
     def find(s3: "S3Client") -> None: ...
 
@@ -30,6 +31,7 @@ from darkroom.errors import UsageError
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_cloudfront import CloudFrontClient
+    from types_boto3_cloudtrail import CloudTrailClient
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_ec2 import EC2Client
     from types_boto3_events import EventBridgeClient
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from types_boto3_kms import KMSClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_route53resolver import Route53ResolverClient
     from types_boto3_s3 import S3Client
     from types_boto3_service_quotas import ServiceQuotasClient
     from types_boto3_sns import SNSClient
@@ -68,6 +71,8 @@ class Account:
     @overload
     def client(self, service: Literal["cloudfront"]) -> "CloudFrontClient": ...
     @overload
+    def client(self, service: Literal["cloudtrail"]) -> "CloudTrailClient": ...
+    @overload
     def client(self, service: Literal["cloudwatch"]) -> "CloudWatchClient": ...
     @overload
     def client(self, service: Literal["ec2"]) -> "EC2Client": ...
@@ -83,6 +88,8 @@ class Account:
     def client(self, service: Literal["lambda"]) -> "LambdaClient": ...
     @overload
     def client(self, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
+    @overload
+    def client(self, service: Literal["route53resolver"]) -> "Route53ResolverClient": ...
     @overload
     def client(self, service: Literal["s3"]) -> "S3Client": ...
     @overload

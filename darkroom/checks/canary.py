@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from darkroom.aws import notifications
 from darkroom.aws.errors import error_code, is_not_found
 from darkroom.aws.objects import delete_versions
 from darkroom.aws.outputs import is_thumbnail_name, output_count, output_names
@@ -18,12 +19,15 @@ from darkroom.aws.queues import DeployedSource
 from darkroom.checks.framework import Finding, failed, passed, warned
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
+from darkroom.errors import UserError
 from templates.specification import Source
 from worker import keys, storage
+from worker.events import SourceObject
 from worker.imaging import geometry
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
 
 SIZE = (2000, 1250)
 """Width and height in pixels."""
@@ -38,6 +42,7 @@ class Canary:
     """A picture for one source; `timeout` is in seconds."""
 
     s3: "S3Client"
+    sqs: "SQSClient"
     source: DeployedSource
     thumbnail_bucket: str
     stack_name: str
@@ -45,12 +50,22 @@ class Canary:
     progress: Progress
 
     def run(self) -> Iterator[Finding]:
-        """Yield whether its thumbnails are right; it is deleted in any case, also on Ctrl-C."""
+        """Yield whether its thumbnails are right, and whether a deleted version is recorded.
+
+        The canary is deleted in any case, also on Ctrl-C.
+        """
         suffixes = [one for one in self.source.suffixes if one in (".jpg", ".jpeg")]
         suffix = (suffixes or list(self.source.suffixes) or [".jpg"])[0]
         key = f"{self.source.prefixes[0]}canary-{uuid.uuid4()}{suffix}"
         try:
-            yield self._outcome(key)
+            put = self.s3.put_object(
+                Bucket=self.source.bucket, Key=key, Body=_picture(), ContentType="image/jpeg"
+            )
+            version = put.get("VersionId")
+            outcome = self._outcome(key, version)
+            yield outcome
+            if outcome.verdict == "pass":
+                yield from self._deletion(key, version, put["ETag"].strip('"'))
         finally:
             left = self._delete(key)
         if left:
@@ -59,10 +74,57 @@ class Canary:
                 "grant s3:ListBucketVersions and s3:DeleteObjectVersion, or delete it by hand",
             )
 
-    def _outcome(self, key: str) -> Finding:
-        version = self.s3.put_object(
-            Bucket=self.source.bucket, Key=key, Body=_picture(), ContentType="image/jpeg"
-        ).get("VersionId")
+    def _deletion(self, key: str, version: str | None, etag: str) -> Iterator[Finding]:
+        """Delete the canary, and yield whether the worker records that its version is gone.
+
+        S3 documents for a key that a missing object is 404 where the caller may list the bucket,
+        and 403 where it may not; for a version it documents neither (pitfall 78).
+        """
+        if self._delete(key, outputs=False):
+            return  # the rest is reported where everything is deleted
+        record = keys.rejection_key(key, self.source.settings.output_prefix)
+        if self.source.settings.propagate_deletes and not self._is_recorded(record, "deletion"):
+            yield failed(
+                f"the deletion of the canary {key} was not recorded within {self.timeout:.0f} s;"
+                f" its record will stay at {record}",
+                f"darkroom logs {key} --stack-name {self.stack_name}",
+            )
+            return
+        if version is None or self._delete(key):
+            return
+        gone = SourceObject(self.source.bucket, key, version_id=version, etag=etag, size=1)
+        try:
+            notifications.send(
+                self.sqs, self.source.queue.work_queue_url, [notifications.notification(gone)]
+            )
+        except (ClientError, UserError) as error:
+            yield warned(
+                f"how the worker reads a deleted version was not checked: {error}",
+                "allow sqs:SendMessage on the work queue and kms:GenerateDataKey on its key",
+            )
+            return
+        if self._is_recorded(record, "deleted version"):
+            yield passed("a version that is gone is recorded as deleted, without a retry")
+        else:
+            yield failed(
+                f"a version that is gone was not recorded as deleted within {self.timeout:.0f} s:"
+                " S3 may answer 403 instead of 404, and the message becomes a dead letter",
+                f"darkroom logs {key} --stack-name {self.stack_name}; darkroom dlq purge",
+            )
+
+    def _is_recorded(self, record: str, what: str) -> bool:
+        """Wait for the record of a deletion; return whether it is there in time."""
+        began = time.monotonic()
+        while not self._exists(record, None):
+            seconds = time.monotonic() - began
+            if seconds > self.timeout:
+                return False
+            self.progress.update(f"Waiting for the record of the {what}, for {seconds:.0f} s")
+            time.sleep(PAUSE_SECONDS)
+        stored = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=record)
+        return bool(json.loads(stored["Body"].read()).get("reason") == "deleted")
+
+    def _outcome(self, key: str, version: str | None) -> Finding:
         began = time.monotonic()
         settings = self.source.settings
         expected = {
@@ -157,15 +219,15 @@ class Canary:
             return "is not encrypted with a customer managed key"
         return ""
 
-    def _delete(self, key: str) -> str:
-        """Delete every version of the upload and its outputs; return what is left."""
+    def _delete(self, key: str, *, outputs: bool = True) -> str:
+        """Delete every version of the upload, and its outputs; return what is left."""
         folder = self.source.settings.output_prefix
         left = []
-        for bucket, prefix in (
-            (self.source.bucket, key),
+        results = (
             (self.thumbnail_bucket, keys.output_key_prefix(key, folder)),
             (self.thumbnail_bucket, keys.rejection_key(key, folder)),
-        ):
+        )
+        for bucket, prefix in ((self.source.bucket, key), *(results if outputs else ())):
             try:
                 for _, refused in delete_versions(self.s3, bucket, prefix):
                     left += [f"s3://{bucket}/{one}" for one in refused]

@@ -1,6 +1,5 @@
 """Search the worker's log, in CloudWatch Logs or in the archive, for one object or invocation."""
 
-import gzip
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from darkroom.aws.log_archive import split_records, unpack
 from darkroom.aws.stack import Stack
 from darkroom.console.progress import Progress
 from darkroom.console.tables import table
@@ -19,12 +19,6 @@ HOUR = timedelta(hours=1)
 # A term without quotes, escapes and blanks is spelled the same in a filter pattern and in JSON.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
-
-# The beginning of a JSON object.
-OBJECT = re.compile(r'\{\s*["}]')
-
-# What a log line has, and JSON that a text quotes has hardly: of the worker, Lambda and metrics.
-TIME_FIELDS = {"timestamp", "time", "_aws"}
 
 # How Lambda names the invocation in a line that is not JSON.
 REQUEST_IN_TEXT = re.compile(r"RequestId: ([0-9a-f-]{36})")
@@ -113,7 +107,7 @@ class Archive:
             for item in (item for page in pages for item in page.get("Contents", [])):
                 body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
                 time = item["LastModified"]
-                for text in split_records(_unpack(body, f"s3://{bucket}/{item['Key']}")):
+                for text in split_records(unpack(body, f"s3://{bucket}/{item['Key']}")):
                     line = parse_line(text, time)
                     time = line.time  # a line without a time of its own follows the one before it
                     in_time = self.since <= line.time <= self.until
@@ -206,47 +200,12 @@ def parse_line(text: str, time: datetime) -> Line:
     return Line(time if time.tzinfo else time.replace(tzinfo=UTC), text, fields)
 
 
-def split_records(text: str) -> Iterator[str]:
-    """Yield the log lines of an archived object, whether or not line breaks separate them.
-
-    Firehose delivers extracted messages as they are, and a JSON object need not end in a line
-    break (pitfall 55): then its own end separates it from the next one. Other lines have a line
-    break.
-    """
-    decoder = json.JSONDecoder()
-    for line in text.split("\n"):
-        start = position = 0
-        while found := OBJECT.search(line, position):
-            position = found.start()
-            try:
-                fields, end = decoder.raw_decode(line, position)
-            except (ValueError, RecursionError):
-                position += 1
-                continue
-            if line[start:position].strip():  # text, which may quote JSON without a time
-                if TIME_FIELDS.isdisjoint(fields):
-                    position = end
-                    continue
-                yield line[start:position]
-            yield line[position:end]
-            start = position = end
-        if line[start:].strip():
-            yield line[start:]
-
-
 def _term(wanted: str) -> str:
     """Return the longest part of `wanted` that is spelled the same in a pattern and in the log."""
     parts = PLAIN.findall(wanted)
     if not parts:
         raise UsageError(f"{wanted!r} has no ASCII letter or digit to search for")
     return str(max(parts, key=len))
-
-
-def _unpack(body: bytes, where: str) -> str:
-    try:
-        return gzip.decompress(body).decode("utf-8", errors="replace")
-    except (OSError, EOFError) as error:
-        raise UserError(f"{where} is not a file that Firehose writes: {error}") from None
 
 
 def _stamp(line: Line) -> str:

@@ -1,13 +1,16 @@
 """Where the specification asks for it, thumbnails follow what their source has become."""
 
+from collections.abc import Callable
+
 import pytest
 
+from darkroom.checks.names import VERIFY
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from templates import specification
 from tests.e2e import pictures
 from tests.e2e.conftest import template
-from tests.e2e.harness import Pipeline, Stored
+from tests.e2e.harness import Operator, Pipeline, Stored
 from worker import keys
 
 
@@ -64,3 +67,18 @@ def test_thumbnails_stay_where_nobody_asked(running: Pipeline) -> None:
     assert {name: stored.body for name, stored in after.items()} == {
         name: stored.body for name, stored in before.items()
     }
+
+
+def test_a_canary_leaves_no_record_of_its_deletion(
+    following: Pipeline, terminal: Callable[[str], Operator]
+) -> None:
+    """D4: the event of the canary's own deletion is awaited, and what it writes is deleted."""
+    report = terminal(following.stack.name).does(
+        "verify",
+        *(text for name in VERIFY if name != "canary" for text in ("--skip", name)),
+    )
+    assert "a version that is gone is recorded as deleted" in report
+    following.drained()
+    left = following.s3.list_object_versions(Bucket=following.thumbnail_bucket)
+    kept = [*left.get("Versions", []), *left.get("DeleteMarkers", [])]
+    assert not [one["Key"] for one in kept if "canary" in one["Key"]]

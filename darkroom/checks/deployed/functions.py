@@ -11,6 +11,7 @@ from darkroom.checks.deployed.comparison import (
     judge,
     number,
     plain,
+    where_possible,
 )
 from darkroom.checks.framework import Finding, warned
 from darkroom.console.text import plural
@@ -83,6 +84,10 @@ def check_functions(target: Target) -> Iterator[Finding]:
             actual = client.get_function_code_signing_config(FunctionName=name)
             differences += differ("code signing", signing, actual.get("CodeSigningConfigArn"))
         yield from judge(target, "functions", (title, name), differences)
+        if wanted := properties.get("RecursiveLoop"):  # not in the Regions without that API
+            yield from where_possible(
+                _recursion(target, (title, name), wanted), f"loop detection of {title}"
+            )
         if is_inactive:
             # https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
             yield warned(
@@ -92,6 +97,21 @@ def check_functions(target: Target) -> Iterator[Finding]:
                 f" {plural(_visibility_timeout(target, title), 'second')}",
                 "nothing is lost; the canary activates it, but needs longer: --timeout 900",
             )
+
+
+def _recursion(target: Target, resource: tuple[str, str], wanted: str) -> Iterator[Finding]:
+    """A function that triggers itself is stopped."""
+    client = target.stack.client("lambda")
+    actual = client.get_function_recursion_config(FunctionName=resource[1]).get("RecursiveLoop")
+    if differences := differ("recursive loop", wanted, actual):
+        yield from judge(
+            target,
+            "functions",
+            resource,
+            differences,
+            f"aws lambda put-function-recursion-config --function-name {resource[1]}"
+            f" --recursive-loop {wanted}",
+        )
 
 
 def _visibility_timeout(target: Target, function: str) -> int:

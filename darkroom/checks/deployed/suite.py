@@ -6,8 +6,11 @@ from darkroom.aws import deployed_template
 from darkroom.aws.errors import explained
 from darkroom.aws.queues import find_sources
 from darkroom.aws.stack import open_stack
+from darkroom.checks.deployed.archive import check_archive
 from darkroom.checks.deployed.buckets import check_buckets, check_key
 from darkroom.checks.deployed.comparison import Target
+from darkroom.checks.deployed.denied_requests import check_denied_requests
+from darkroom.checks.deployed.dns_firewall import check_dns_firewall
 from darkroom.checks.deployed.drift import check_drift
 from darkroom.checks.deployed.functions import check_functions, check_queues, check_triggers
 from darkroom.checks.deployed.network import check_network
@@ -78,6 +81,7 @@ def check_canary(target: Target) -> Iterator[Finding]:
         if bucket in own:
             canary = Canary(
                 s3=target.stack.client("s3"),
+                sqs=target.stack.client("sqs"),
                 source=source,
                 thumbnail_bucket=target.stack.output("ThumbnailBucketName"),
                 stack_name=target.stack.name,
@@ -95,11 +99,14 @@ CHECKS: dict[str, Check[Target]] = {
     "functions": check_functions,
     "triggers": check_triggers,
     "network": check_network,
+    "dns-firewall": check_dns_firewall,
     "sources": lambda target: check_existing_sources(target.inputs),
     "logs": check_logs,
+    "archive": check_archive,
     "alarms": check_alarms,
     "topics": check_topics,
     "subscriptions": check_subscriptions,
+    "denied-requests": check_denied_requests,
     "drift": check_drift,
     "canary": check_canary,
 }

@@ -28,7 +28,8 @@ def canary(s3: Any, *suffixes: str) -> Canary:
     source = Source(name="default", variants=variants, cache_control="no-store")
     queue = DeployedQueue("default", "https://work", "https://dead", "worker")
     uploads = DeployedSource("uploads", source, queue, ("uploads/",), suffixes)
-    return Canary(s3, uploads, "thumbnails", "stack", 1.0, Progress())
+    sqs: Any = botocore.session.Session().create_client("sqs", region_name="eu-west-1")
+    return Canary(s3, sqs, uploads, "thumbnails", "stack", 0.0, Progress())
 
 
 def test_what_may_not_be_deleted_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +82,43 @@ def test_a_rejected_picture_is_right_where_pictures_are_not_processed(
         stream = StreamingBody(io.BytesIO(body), len(body))
         stubber.add_response("get_object", {"Body": stream})
         assert canary(s3, suffix)._rejected("rejected/x.json", 1.0).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason", "verdict", "message"),
+    [
+        (True, "deleted", "pass", "without a retry"),
+        (True, None, "fail", "S3 may answer 403 instead of 404"),
+        (False, None, "warn", "was not checked"),
+    ],
+)
+def test_a_version_that_is_gone_has_to_be_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    sent: bool,
+    reason: str | None,
+    verdict: str,
+    message: str,
+) -> None:
+    """D4, pitfall 78: the worker reads it by the version that its message names."""
+    s3 = client(monkeypatch)
+    one = canary(s3, ".jpg")
+    listing = ("list_object_versions", {"IsTruncated": False})
+    body = json.dumps({"reason": reason}).encode()
+    with Stubber(s3) as stubber, Stubber(one.sqs) as queue:
+        for operation, response in [listing] * 4:
+            stubber.add_response(operation, response)
+        if sent:
+            confirmed: Any = {"Id": "0", "MessageId": "m", "MD5OfMessageBody": "x"}
+            queue.add_response("send_message_batch", {"Successful": [confirmed], "Failed": []})
+        else:
+            queue.add_client_error("send_message_batch", "AccessDenied")
+        if reason:
+            stubber.add_response("head_object", {"Metadata": {}})
+            stream = StreamingBody(io.BytesIO(body), len(body))
+            stubber.add_response("get_object", {"Body": stream})
+        elif sent:
+            stubber.add_client_error("head_object", "404", http_status_code=404)
+        (found,) = one._deletion(KEY, "v", "e")
+    assert found.verdict == verdict
+    assert message in found.message

@@ -424,6 +424,7 @@ def test_an_inactive_function_is_a_warning(
             "get_function_code_signing_config",
             {"CodeSigningConfigArn": signing, "FunctionName": "worker"},
         ),
+        ("get_function_recursion_config", {"RecursiveLoop": "Terminate"}),
     )
     found = list(check_functions(one.target))
     assert [finding.verdict for finding in found] == verdicts

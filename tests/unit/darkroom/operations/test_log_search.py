@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from darkroom.aws import log_archive
 from darkroom.console.progress import Progress
 from darkroom.errors import UsageError
 from darkroom.operations import log_search
@@ -69,8 +70,8 @@ def test_archived_lines_need_no_line_breaks_between_them(separator: str) -> None
         json.dumps({"time": "2026-05-01T12:30:00Z", "record": {"requestId": REQUEST}}),
         json.dumps({"_aws": {}, "ImagesProcessed": 1}),
     ]
-    assert list(log_search.split_records(separator.join(lines))) == lines
-    assert list(log_search.split_records(separator.join([*lines, "END RequestId: 1\n"]))) == [
+    assert list(log_archive.split_records(separator.join(lines))) == lines
+    assert list(log_archive.split_records(separator.join([*lines, "END RequestId: 1\n"]))) == [
         *lines,
         "END RequestId: 1" if separator != " " else " END RequestId: 1",
     ]
@@ -80,8 +81,8 @@ def test_archived_text_stays_whole() -> None:
     """O6, pitfall 55: flow logs, Lambda's text, and text that quotes JSON or what looks like it."""
     line = '{"timestamp":"2026-05-01T12:29:59Z"}'
     text = ['2 123456789012 eni-1 ACCEPT {"a": 1} {"b', "START RequestId: 1", '{"cut off', "[1]"]
-    assert list(log_search.split_records("\n".join(text))) == text
-    assert list(log_search.split_records("START" + line + line)) == ["START", line, line]
+    assert list(log_archive.split_records("\n".join(text))) == text
+    assert list(log_archive.split_records("START" + line + line)) == ["START", line, line]
 
 
 class ArchivedStack:
