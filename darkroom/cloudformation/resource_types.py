@@ -96,6 +96,11 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
         has_data=True,
     ),
     "RDS::DBInstance": ResourceType(name="DBInstanceIdentifier", has_data=True),
+    "Route53Resolver::FirewallDomainList": ResourceType(name="Name", ref="id", id_attribute="Id"),
+    "Route53Resolver::FirewallRuleGroup": ResourceType(name="Name", ref="id", id_attribute="Id"),
+    "Route53Resolver::FirewallRuleGroupAssociation": ResourceType(
+        name="Name", ref="id", id_attribute="Id"
+    ),
     "S3::Bucket": ResourceType(
         name="BucketName",
         arn="s3:::{name}",

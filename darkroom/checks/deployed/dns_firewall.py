@@ -1,10 +1,13 @@
 """Check of the DNS firewall of a VPC that the stack created."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from darkroom.checks.deployed.comparison import Target, differ, judge, where_possible
+from darkroom.checks.deployed.comparison import Target, configured, differ, judge, where_possible
 from darkroom.checks.framework import Finding
+
+if TYPE_CHECKING:
+    from types_boto3_route53resolver import Route53ResolverClient
 
 CHECK = "dns-firewall"
 
@@ -26,11 +29,10 @@ def _firewall(target: Target) -> Iterator[Finding]:
             FirewallRuleGroupAssociationId=name
         )["FirewallRuleGroupAssociation"]
         vpc = association["VpcId"]
-        config = client.get_firewall_config(ResourceId=vpc)["FirewallConfig"]
         differences = [
             *differ("status", "COMPLETE", association["Status"]),
             *differ("VPC", properties["VpcId"], vpc),
-            *differ("fail open", "DISABLED", config["FirewallFailOpen"]),
+            *differ("fail open", "DISABLED", _fail_open(client, vpc)),
         ]
         yield from judge(
             target,
@@ -50,6 +52,12 @@ def _firewall(target: Target) -> Iterator[Finding]:
         domains = {_domain(domain) for page in lists for domain in page["Domains"]}
         wanted = {_domain(domain) for domain in properties["Domains"]}
         yield from judge(target, CHECK, (title, name), differ("domains", wanted, domains))
+
+
+def _fail_open(client: "Route53ResolverClient", vpc: str) -> str:
+    """Return ENABLED or DISABLED; a VPC that was never configured fails closed."""
+    found = configured(lambda: client.get_firewall_config(ResourceId=vpc)["FirewallConfig"])
+    return found["FirewallFailOpen"] if found else "DISABLED"
 
 
 def _rule(rule: Mapping[str, Any]) -> str:

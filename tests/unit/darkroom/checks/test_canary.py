@@ -23,9 +23,14 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
     return botocore.session.Session().create_client("s3", region_name="eu-west-1")
 
 
-def canary(s3: Any, *suffixes: str) -> Canary:
+def canary(s3: Any, *suffixes: str, propagate_deletes: bool = False) -> Canary:
     variants = Variants(widths=(128,), formats={"jpeg": 85}, max_pixels=1)
-    source = Source(name="default", variants=variants, cache_control="no-store")
+    source = Source(
+        name="default",
+        variants=variants,
+        cache_control="no-store",
+        propagate_deletes=propagate_deletes,
+    )
     queue = DeployedQueue("default", "https://work", "https://dead", "worker")
     uploads = DeployedSource("uploads", source, queue, ("uploads/",), suffixes)
     sqs: Any = botocore.session.Session().create_client("sqs", region_name="eu-west-1")
@@ -122,3 +127,16 @@ def test_a_version_that_is_gone_has_to_be_recorded(
         (found,) = one._deletion(KEY, "v", "e")
     assert found.verdict == verdict
     assert message in found.message
+
+
+def test_the_record_of_its_own_deletion_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D4: where deletes are propagated, its event comes after the upload is gone, and stays."""
+    s3 = client(monkeypatch)
+    one = canary(s3, ".jpg", propagate_deletes=True)
+    with Stubber(s3) as stubber:
+        stubber.add_response("list_object_versions", {"IsTruncated": False})
+        stubber.add_client_error("head_object", "404", http_status_code=404)
+        (found,) = one._deletion(KEY, "v", "e")
+        stubber.assert_no_pending_responses()
+    assert found.verdict == "fail"
+    assert f"its record will stay at rejected/{KEY}.json" in found.message

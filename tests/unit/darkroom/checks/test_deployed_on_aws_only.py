@@ -39,7 +39,7 @@ FIREWALL: dict[str, Any] = {
                     {
                         "Action": "BLOCK",
                         "BlockResponse": "NXDOMAIN",
-                        "FirewallDomainListId": "rslvr-fdl-1",
+                        "FirewallDomainListId": {"Fn::GetAtt": ["Names", "Id"]},
                         "Priority": 2,
                     }
                 ]
