@@ -115,14 +115,22 @@ class Canary:
     def _is_recorded(self, record: str, what: str) -> bool:
         """Wait for the record of a deletion; return whether it is there in time."""
         began = time.monotonic()
-        while not self._exists(record, None):
+        while self._reason(record) != "deleted":  # the record of a rejection may be there before
             seconds = time.monotonic() - began
             if seconds > self.timeout:
                 return False
             self.progress.update(f"Waiting for the record of the {what}, for {seconds:.0f} s")
             time.sleep(PAUSE_SECONDS)
-        stored = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=record)
-        return bool(json.loads(stored["Body"].read()).get("reason") == "deleted")
+        return True
+
+    def _reason(self, record: str) -> str | None:
+        try:
+            stored = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=record)
+        except ClientError as error:
+            if is_not_found(error):
+                return None
+            raise
+        return str(json.loads(stored["Body"].read()).get("reason"))
 
     def _outcome(self, key: str, version: str | None) -> Finding:
         began = time.monotonic()
