@@ -23,14 +23,13 @@ from troposphere.logs import LogGroup
 
 from templates import naming, policies
 from templates.encryption import Encryption
-from templates.limits import MAX_ROLE_POLICY_CHARACTERS
 from templates.log_group import add_log_group
 from templates.network import Network
 from templates.parameters.builder import Condition
 from templates.parameters.capacity import Capacity
 from templates.parameters.general import FunctionPackage
 from templates.queues import QueuePair
-from templates.specification import ProcessingQueue, SpecificationError
+from templates.specification import ProcessingQueue
 from templates.suppressions import suppress
 
 WORKER = "worker"
@@ -82,9 +81,6 @@ def add_identity(
     """Add the functions' role, with `grants` and what Lambda needs, and their log group.
 
     All queues share both: their functions do the same with the same data.
-
-    Raises:
-        SpecificationError: IAM allows no role with as many grants.
     """
     # The role cannot create log groups: Lambda would create one without key and retention, which
     # blocks the next deployment (pitfall 27).
@@ -96,13 +92,6 @@ def add_identity(
         "work": policies.document(*grants),
         "run": policies.document(*_run_grants(functions, log_group, encryption, tracing_enabled)),
     }
-    size = sum(policies.min_characters(document) for document in documents.values())
-    if size > MAX_ROLE_POLICY_CHARACTERS:
-        raise SpecificationError(
-            f"{len(functions)} queues and their sources need policies of at least {size:,}"
-            f" characters in the worker's role; IAM allows {MAX_ROLE_POLICY_CHARACTERS:,}: use"
-            " fewer queues, sources and prefixes, or several stacks"
-        )
     role = template.add_resource(
         Role(
             "WorkerRole",

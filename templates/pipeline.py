@@ -11,7 +11,7 @@ from troposphere import GetAtt, If, Output, Ref, Tags, Template
 from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm
 
-from templates import limits, naming
+from templates import limits, naming, policy_limits
 from templates.alarms import (
     Topics,
     add_log_delivery_alarm,
@@ -44,7 +44,7 @@ def build(specification: Specification) -> Template:
         SpecificationError: the specification needs more of a service than AWS allows.
     """
     try:
-        return _build(specification)
+        template = _build(specification)
     except ValueError as error:
         if not str(error).startswith("Maximum number of"):  # troposphere's check of the quotas
             raise
@@ -53,6 +53,8 @@ def build(specification: Specification) -> Template:
             f" {limits.MAX_PARAMETERS} parameters or {limits.MAX_OUTPUTS} outputs, which"
             " CloudFormation allows: use fewer sources and queues, or several stacks"
         ) from None
+    policy_limits.check(template.to_dict())
+    return template
 
 
 def _build(specification: Specification) -> Template:

@@ -1,7 +1,5 @@
 """Builds policy documents, statements and conditions."""
 
-import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,12 +19,11 @@ from awacs.aws import (
     StringEquals,
     StringNotEquals,
 )
-from troposphere import AWSHelperFn, GetAtt, If, Ref, Sub, encode_to_dict
+from troposphere import AWSHelperFn, GetAtt, If, Ref, Sub
 
 Arn = str | AWSHelperFn
 
 ACCOUNT = Ref("AWS::AccountId")
-SHORTEST_ARN = "arn:aws:s3:::ab-x-123456789012-us-east-1"
 
 
 def document(*statements: Statement | If) -> dict[str, Any]:
@@ -35,35 +32,6 @@ def document(*statements: Statement | If) -> dict[str, Any]:
     It is a dictionary, because awacs.aws.PolicyDocument takes no Fn::If.
     """
     return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def min_characters(document: dict[str, Any]) -> int:
-    """Return the fewest characters that a policy document can have, without white space.
-
-    Fn::If counts as its shorter branch, and each reference as the shortest ARN and name.
-    """
-    plain = json.loads(json.dumps(document, default=encode_to_dict))
-    return len(json.dumps(_shortest(plain), separators=(",", ":")))
-
-
-def _shortest(value: Any) -> Any:
-    """Return a document with its functions resolved to the shortest possible texts."""
-    if isinstance(value, list):
-        return [item for item in map(_shortest, value) if item is not None]
-    if not isinstance(value, dict):
-        return value
-    if "Fn::If" in value:
-        branches = [_shortest(branch) for branch in value["Fn::If"][1:]]
-        return min(branches, key=lambda branch: len(json.dumps(branch)))
-    if "Fn::GetAtt" in value:
-        return SHORTEST_ARN
-    if "Fn::Sub" in value:
-        text = str(value["Fn::Sub"]).replace("${NamePrefix}", "ab")
-        text = re.sub(r"\$\{\w+\.Arn\}", SHORTEST_ARN, text)
-        return re.sub(r"\$\{[\w:]+\}", "aws", text)
-    if "Ref" in value:
-        return None if value["Ref"] == "AWS::NoValue" else "aws"
-    return {key: _shortest(item) for key, item in value.items()}
 
 
 def allow(

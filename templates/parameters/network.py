@@ -182,6 +182,7 @@ def _add_existing_vpc(template: Template, group: Group, *, creates_endpoints: bo
             "S3EndpointId",
             "S3 gateway endpoint of the VPC, in the route tables of the subnets",
             AllowedPattern="^vpce-[0-9a-f]+$",
+            MaxLength=len("vpce-") + 17,
         )
         sqs_endpoint_security_group = group.add(
             "SqsEndpointSecurityGroupId",

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from troposphere import Ref, Template
 
 from templates import naming
+from templates.limits import (
+    MAX_BUCKET_NAME_CHARACTERS,
+    MAX_KEY_ID_CHARACTERS,
+    MAX_TOPIC_NAME_CHARACTERS,
+)
 from templates.parameters.builder import (
     BUCKET_NAME,
     OPTIONAL_KMS_KEY,
@@ -15,6 +20,10 @@ from templates.parameters.builder import (
     is_given,
 )
 from templates.specification import Source
+
+# The sizes of policies count these parameters at their MaxLength. An ARN's partition has up to 10
+# characters, its Region up to 15 (14 so far), its account 12.
+LONGEST_ARN = len("arn:" + 10 * "p" + ":" + ":" + 15 * "r" + ":" + 12 * "1" + ":")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +65,7 @@ def _add_external_bucket(
         f"Customer managed key of the bucket of source {name}; empty for none",
         Default="",
         AllowedPattern=OPTIONAL_KMS_KEY,
+        MaxLength=LONGEST_ARN + len("kms:key/") + MAX_KEY_ID_CHARACTERS,
     )
     topic = None
     if source.type == "sns":
@@ -63,12 +73,14 @@ def _add_external_bucket(
             naming.logical_id(name, "TopicArn"),
             f"SNS topic of source {name}, in this Region, with the bucket's notifications",
             AllowedPattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$",
+            MaxLength=LONGEST_ARN + len("sns") + MAX_TOPIC_NAME_CHARACTERS,
         )
     return ExternalBucket(
         bucket=group.add(
             naming.logical_id(name, "BucketName"),
             f"Existing bucket of source {name}, in this Region",
             AllowedPattern=BUCKET_NAME,
+            MaxLength=MAX_BUCKET_NAME_CHARACTERS,
         ),
         kms_key=key,
         has_kms_key=is_given(template, naming.logical_id(name, "HasKmsKey"), key),

@@ -95,7 +95,7 @@ def _limits(stack: TemplateModel, text: str) -> Iterator[str]:
         )
         sizes[f"characters of policy of {title}"] = (
             len(policies),
-            limits.MAX_ROLE_POLICY_CHARACTERS,
+            limits.ROLE_POLICIES.characters,
         )
     for title, function in stack.resources_of_type("Lambda::Function").items():
         variables = function["Environment"]["Variables"]

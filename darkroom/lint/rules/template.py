@@ -10,7 +10,7 @@ from darkroom.cloudformation.parameters import max_length, violation
 from darkroom.cloudformation.references import references
 from darkroom.cloudformation.resource_types import resource_type
 from darkroom.lint.rule import Problems, rule
-from templates import limits
+from templates import limits, policy_limits
 
 CLOUDFORMATION = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide"
 QUOTAS = f"{CLOUDFORMATION}/cloudformation-limits.html"
@@ -21,15 +21,6 @@ PSEUDO = f"{CLOUDFORMATION}/pseudo-parameter-reference.html"
 LONGEST = {"AWS::AccountId": 12, "AWS::Region": 15, "AWS::Partition": 10, "AWS::StackName": 128}
 # Types without a Region in their ARN; buckets have a rule of their own.
 GLOBAL = ("CloudWatch::Dashboard", "IAM::Role")
-# Characters of a policy without white space.
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html and the services' own.
-POLICY_LIMITS = {
-    "IAM::Role": limits.MAX_ROLE_POLICY_CHARACTERS,
-    "S3::BucketPolicy": 20_480,
-    "EC2::VPCEndpoint": 20_480,
-    "SNS::TopicPolicy": 30_720,
-    "KMS::Key": 32_768,
-}
 REGION = re.compile(r"\b(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d\b")
 # An account id: the fifth part of an ARN, in a queue's URL, or alone.
 ACCOUNT = re.compile(r"(?<![\w.])\d{12}(?![\w.])")
@@ -68,24 +59,30 @@ def cfn_template_size(model: TemplateModel) -> Problems:
 @rule(
     "DR-IAM-015",
     "error",
-    remediation="Split the policy, or name fewer resources.",
+    remediation="Merge statements that differ by resource or source only, or split the policy.",
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
     pitfalls=(31,),
 )
 def iam_policy_size(model: TemplateModel) -> Problems:
-    """Policies stay within the size limits of their services.
+    """Policies stay within the limits of their services: bytes, statements, conditions.
 
     A policy over its service's limit fails in the middle of a deployment.
     """
     for title, _ in model.active_resources():
-        if limit := POLICY_LIMITS.get(model.type_of(title)):
-            properties = model.properties(title)
-            text = properties.get("PolicyDocument", properties.get("KeyPolicy", ""))
-            if model.type_of(title) == "IAM::Role":
-                text = [one.get("PolicyDocument") for one in properties.get("Policies", [])]
-            size = len(json.dumps(text, separators=(",", ":")))
-            if size > limit:
-                yield title, f"has {size} characters of policy; {limit} are allowed"
+        attached = [
+            one["PolicyDocument"]
+            for type_name in policy_limits.INLINE
+            for one in model.resources_of_type(type_name.removeprefix("AWS::")).values()
+            if title
+            in [
+                model.logical_id(role, "IAM::Role")
+                for role in [*one.get("Roles", []), one.get("RoleName")]
+            ]
+        ]
+        kind, properties = f"AWS::{model.type_of(title)}", model.properties(title)
+        for limit, documents in policy_limits.policies(kind, properties, attached):
+            for excess in policy_limits.excesses(limit, documents):
+                yield title, excess
 
 
 @rule(

@@ -21,6 +21,13 @@ def policy_too_large(t: Template) -> None:
     named(t, "S3Endpoint", "ReadUploads")["Resource"].extend(more)
 
 
+@defect("iam-policy-size")
+def queue_policy_with_a_statement_for_each_sender(t: Template) -> None:
+    statements = of(t, "WorkQueuePolicy")["PolicyDocument"]["Statement"]
+    one = named(t, "WorkQueuePolicy", "SendNotifications")
+    statements.extend({**one, "Sid": f"Send{n}"} for n in range(20))
+
+
 @defect("cfn-unique-names")
 def fixed_name(t: Template) -> None:
     of(t, "DeadLetterAlarm")["AlarmName"] = "dead-letters"

@@ -1,9 +1,8 @@
-import json
 from typing import Any
 
 from awacs import s3
 from awacs.aws import Statement
-from troposphere import GetAtt, If, NoValue, encode_to_dict
+from troposphere import encode_to_dict
 
 from templates import policies
 
@@ -58,16 +57,3 @@ def test_plaintext_is_refused_to_everybody() -> None:
     statement = read(policies.deny_plaintext([s3.PutObject], ["*"]))
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-
-
-def test_the_size_of_a_policy_is_that_of_its_shortest_form() -> None:
-    """Pitfall 31: what is refused for its size cannot be deployed with any name or parameter."""
-    arn = GetAtt("Bucket", "Arn")
-    objects = policies.within(arn, "a/*")
-    document = policies.document(
-        If("Always", {"Resource": [arn, objects]}, {"Resource": 200 * "x"}),
-        If("Traced", {"Sid": "Long"}, If("Never", {}, NoValue)),
-    )
-    statement = {"Resource": [policies.SHORTEST_ARN, f"{policies.SHORTEST_ARN}/a/*"]}
-    expected = {"Version": "2012-10-17", "Statement": [statement, {}]}
-    assert policies.min_characters(document) == len(json.dumps(expected, separators=(",", ":")))
