@@ -61,7 +61,7 @@ def cfn_template_size(model: TemplateModel) -> Problems:
     "error",
     remediation="Merge statements that differ by resource or source only, or split the policy.",
     source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
-    pitfalls=(31,),
+    pitfalls=(31, 81),
 )
 def iam_policy_size(model: TemplateModel) -> Problems:
     """Policies stay within the limits of their services: bytes, statements, conditions.
