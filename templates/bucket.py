@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
-from awacs.aws import Action, Bool, Null, Statement, StringEquals, StringNotEquals
+from awacs.aws import Action, BoolIfExists, Null, Statement, StringEquals, StringNotEquals
 from troposphere import GetAtt, If, Output, Ref, Template
 from troposphere.s3 import (
     AbortIncompleteMultipartUpload,
@@ -173,7 +173,8 @@ def add_bucket_policy(
                     EVERY_ACTION,
                     arns,
                     StringNotEquals({"aws:PrincipalAccount": policies.ACCOUNT}),
-                    Bool({"aws:PrincipalIsAWSService": "false"}),
+                    # An anonymous request has no such key (pitfall 63).
+                    BoolIfExists({"aws:PrincipalIsAWSService": "false"}),
                     principal=policies.anyone(),
                 ),
                 *(
@@ -183,6 +184,9 @@ def add_bucket_policy(
                 ),
                 *more,
             ),
+            # As long as the bucket itself (pitfall 64).
+            DeletionPolicy="RetainExceptOnCreate",
+            UpdateReplacePolicy="Retain",
         )
     )
 

@@ -411,7 +411,9 @@ class Deletion:
     def _retained(self) -> Iterator[tuple[str, str]]:
         outputs = self.stack.outputs
         for title, resource in self.template.resources.items():
-            if resource.get("DeletionPolicy") in RETAINED:
+            # A bucket's policy stays and goes with the bucket.
+            is_policy = resource["Type"] == "AWS::S3::BucketPolicy"
+            if resource.get("DeletionPolicy") in RETAINED and not is_policy:
                 name = str(self.template.resolve({"Ref": title}))
                 is_key = resource["Type"] == "AWS::KMS::Key"
                 yield title, outputs.get("EncryptionKeyArn", name) if is_key else name

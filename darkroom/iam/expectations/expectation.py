@@ -7,7 +7,7 @@ from darkroom.iam.evaluator import PolicyCheck, Request
 from darkroom.iam.expectations.requests import (
     KEY,
     SSE,
-    UPLOAD_IP,
+    by_anonymous,
     by_external_user,
     by_service,
     by_user,
@@ -49,18 +49,7 @@ def denied_by_bucket_policy(check: PolicyCheck, arn: str) -> Iterator[Expectatio
             "plain HTTP", by_user(action, resource, **{"aws:SecureTransport": "false"}), (check,)
         )
         yield Expectation("a user of another account", by_external_user(action, resource), (check,))
-        anonymous = Request(
-            principal="*",
-            action=action,
-            resource=resource,
-            context={
-                "aws:securetransport": "true",
-                "aws:principalisawsservice": "false",
-                "aws:viaawsservice": "false",
-                "aws:sourceip": UPLOAD_IP,
-            },
-        )
-        yield Expectation("an anonymous caller", anonymous, (check,))
+        yield Expectation("an anonymous caller", by_anonymous(action, resource), (check,))
 
 
 def denied_with_other_keys(check: PolicyCheck, arn: str) -> Iterator[Expectation]:

@@ -31,6 +31,19 @@ def by_external_user(action: str, resource: str, **context: str) -> Request:
     return by(EXTERNAL_USER, action, resource, **context, **{"aws:PrincipalAccount": OTHER_ACCOUNT})
 
 
+def by_anonymous(action: str, resource: str) -> Request:
+    """Return a request without credentials, which has no key about its principal.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice
+    """
+    context = {
+        "aws:SecureTransport": "true",
+        "aws:ViaAWSService": "false",
+        "aws:SourceIp": UPLOAD_IP,
+    }
+    return request("*", action, resource, context)
+
+
 def by(principal: str, action: str, resource: str, **context: str) -> Request:
     """Return a request by an identity of this account, over TLS, from an allowed address."""
     return request(

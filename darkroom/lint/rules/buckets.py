@@ -7,7 +7,13 @@ from typing import Any
 from darkroom.cloudformation.model import TemplateModel, kms_key_setting
 from darkroom.cloudformation.policy_documents import Statement
 from darkroom.iam.evaluator import Request, allowed, applies
-from darkroom.iam.expectations.requests import OTHER_IP, by_external_user, by_service, by_user
+from darkroom.iam.expectations.requests import (
+    OTHER_IP,
+    by_anonymous,
+    by_external_user,
+    by_service,
+    by_user,
+)
 from darkroom.lint.rule import Problems, rule
 
 S3 = "https://docs.aws.amazon.com/AmazonS3/latest/userguide"
@@ -167,10 +173,11 @@ def s3_secure_transport(model: TemplateModel) -> Problems:
     "warning",
     remediation=(
         "Deny s3:* when aws:PrincipalAccount is not this account and the caller is not an AWS"
-        " service."
+        " service (BoolIfExists)."
     ),
     source=f"{S3}/example-bucket-policies.html",
     requirements=("S2",),
+    pitfalls=(63,),
 )
 def s3_policy_other_accounts(model: TemplateModel) -> Problems:
     """A bucket's policy denies principals of other accounts.
@@ -178,9 +185,13 @@ def s3_policy_other_accounts(model: TemplateModel) -> Problems:
     A grant to another account, now or later, would expose the data.
     """
     for bucket in model.resources_of_type("S3::Bucket"):
-        requests = (by_external_user(*read) for read in _reads(model, bucket))
-        if missing := _not_denied(model, bucket, requests):
-            yield bucket, f"does not deny {missing} to principals of other accounts"
+        for caller, request in (
+            ("principals of other accounts", by_external_user),
+            ("anonymous callers", by_anonymous),
+        ):
+            requests = (request(*read) for read in _reads(model, bucket))
+            if missing := _not_denied(model, bucket, requests):
+                yield bucket, f"does not deny {missing} to {caller}"
 
 
 @rule(
@@ -410,9 +421,9 @@ def s3_notification_prefix(model: TemplateModel) -> Problems:
                 yield bucket, f"has a notification for {event} of *{suffix} without a prefix"
 
 
-# Types that outlive the stack (data, and the keys that decrypt it), and types whose policies are
+# Types that outlive the stack (data, what protects and decrypts it), and types whose policies are
 # stated either way.
-KEPT = ("S3::Bucket", "KMS::Key", "DynamoDB::Table")
+KEPT = ("S3::Bucket", "S3::BucketPolicy", "KMS::Key", "DynamoDB::Table")
 STATED = ("SQS::Queue", "Logs::LogGroup")
 
 
@@ -421,16 +432,17 @@ STATED = ("SQS::Queue", "Logs::LogGroup")
     "error",
     remediation=(
         "State DeletionPolicy and UpdateReplacePolicy: Retain (RetainExceptOnCreate) for buckets,"
-        " keys and tables."
+        " their policies, keys and tables."
     ),
     source="https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/"
     "aws-attribute-deletionpolicy.html",
-    pitfalls=(28, 29, 30),
+    pitfalls=(28, 29, 30, 64),
 )
 def cfn_deletion_policy(model: TemplateModel) -> Problems:
     """Stateful resources state what happens to them on deletion and replacement.
 
-    By default deletion and replacement delete the data, or fail on a bucket that is not empty.
+    By default deletion and replacement delete the data, or fail on a bucket that is not empty. A
+    bucket that is kept without its policy is unprotected.
     """
     for title, resource in model.active_resources():
         kind = model.type_of(title)

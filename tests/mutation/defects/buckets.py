@@ -78,7 +78,18 @@ def bucket_refuses_its_own_default(t: Template) -> None:
 
 @defect("s3-deny-service-lockout")
 def deny_locks_out_services(t: Template) -> None:
-    del named(t, "UploadBucketPolicy", "DenyOtherAccounts")["Condition"]["Bool"]
+    del named(t, "UploadBucketPolicy", "DenyOtherAccounts")["Condition"]["BoolIfExists"]
+
+
+@defect("s3-policy-other-accounts")
+def anonymous_callers_not_denied(t: Template) -> None:
+    condition = named(t, "UploadBucketPolicy", "DenyOtherAccounts")["Condition"]
+    condition["Bool"] = condition.pop("BoolIfExists")
+
+
+@defect("cfn-deletion-policy")
+def bucket_without_its_policy(t: Template) -> None:
+    del t["Resources"]["UploadBucketPolicy"]["DeletionPolicy"]
 
 
 OUTSIDE = {"aws:SourceVpce": {"Ref": "S3Endpoint"}}

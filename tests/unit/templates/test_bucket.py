@@ -66,7 +66,7 @@ def test_a_bucket_policy_refuses_and_never_allows(stack: ResolvedTemplate, title
             "DenyOtherAccounts",
             {
                 "StringNotEquals": {"aws:PrincipalAccount": "111122223333"},
-                "Bool": {"aws:PrincipalIsAWSService": "false"},
+                "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
             },
         ),
     ],
@@ -135,6 +135,15 @@ def test_what_a_writer_may_say_of_encryption(
         },
     )
     assert is_allowed(policies, request, [PolicyCheck("Policy", "deny-only")]) is allowed
+
+
+@pytest.mark.parametrize("title", BUCKETS)
+def test_a_bucket_policy_lives_as_long_as_its_bucket(stack: ResolvedTemplate, title: str) -> None:
+    """Pitfall 64: after the stack's deletion the data is still protected."""
+    for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):
+        bucket, policy = (stack.resources[name] for name in (title, f"{title}Policy"))
+        assert policy[attribute] == bucket[attribute]
+        assert policy[attribute].startswith("Retain")
 
 
 def test_requests_are_noted_when_asked_for() -> None:
