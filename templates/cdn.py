@@ -218,6 +218,9 @@ def add_cdn_log_delivery(template: Template, cdn: CdnDistribution, archive: Buck
             Condition=IS_CLOUDFRONT_REGION,
             DeliverySourceName=Ref(source),
             DeliveryDestinationArn=GetAtt(destination, "Arn"),
+            # Where a bucket has no policy yet, AWS adds one, and CloudFormation then cannot
+            # (pitfall 65).
+            DependsOn=[f"{archive.title}Policy"],
         )
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import awacs.firehose as firehose
 import awacs.logs as logs
 import awacs.s3 as s3
-from awacs.aws import Statement
+from awacs.aws import Statement, StringEquals
 from troposphere import AWSHelperFn, GetAtt, Output, Ref, Sub, Template
 from troposphere.firehose import (
     CloudWatchLoggingOptions,
@@ -268,8 +268,14 @@ def _add_archive_bucket(
             policies.allow(
                 "DeliverLogs",
                 [s3.PutObject],
-                [policies.within(GetAtt(bucket, "Arn"), f"{DELIVERED}*")],
-                policies.from_this_account(),
+                [Sub(f"${{{bucket.title}.Arn}}/{DELIVERED}${{AWS::AccountId}}/*")],
+                # AWS appends a statement of its own to a policy that lacks this one.
+                StringEquals(
+                    {
+                        "s3:x-amz-acl": "bucket-owner-full-control",
+                        "aws:SourceAccount": policies.ACCOUNT,
+                    }
+                ),
                 policies.on_behalf_of(
                     Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")
                 ),

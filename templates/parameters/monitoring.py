@@ -58,8 +58,14 @@ class Monitoring:
     """Condition: Lambda sends traces of sampled invocations to X-Ray."""
 
 
-def add_retention(template: Template, *, stores_logs: bool) -> Retention:
-    """Add the retention parameters; `stores_logs`: the stack has a bucket for logs."""
+def add_retention(template: Template, *, stores_logs: bool, is_compliance: bool) -> Retention:
+    """Add the retention parameters.
+
+    Args:
+        template: The stack's template.
+        stores_logs: The stack has a bucket for logs.
+        is_compliance: Nobody can shorten the retention of a log, nor delete it before.
+    """
     group = Group(template, "Retention")
     return Retention(
         noncurrent_version_days=group.add(
@@ -83,7 +89,7 @@ def add_retention(template: Template, *, stores_logs: bool) -> Retention:
             Type="Number",
             Default=365,
             MinValue=1,
-            MaxValue=36500,
+            MaxValue=3653 if is_compliance else 36500,
         )
         if stores_logs
         else None,

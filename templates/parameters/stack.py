@@ -45,7 +45,11 @@ def add_parameters(template: Template, specification: Specification) -> Paramete
         external=add_external_buckets(template, specification.sources),
         network=add_network_parameters(template, specification.network),
         cdn=add_cdn_parameters(template, specification.cdn) if specification.cdn else None,
-        retention=add_retention(template, stores_logs=logs.archive or logs.s3_access_logs),
+        retention=add_retention(
+            template,
+            stores_logs=logs.archive or logs.s3_access_logs,
+            is_compliance=logs.object_lock == "compliance",
+        ),
         monitoring=add_monitoring(template, has_upload_buckets=has_upload_buckets),
         controls=add_controls(template, has_upload_buckets=has_upload_buckets),
     )

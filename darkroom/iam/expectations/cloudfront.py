@@ -69,6 +69,8 @@ def _denied_access_log_deliveries() -> Iterator[Expectation]:
         {"action": "s3:DeleteObject"},
         {"resource": f"{ARCHIVE}/worker/a.gz"},
         {"resource": f"{ARCHIVE}-other/AWSLogs/a"},
+        {"resource": f"{ARCHIVE}/AWSLogs/{OTHER_ACCOUNT}/CloudFront/a.gz"},
+        {"acl": "private"},
         {"principal": "logging.s3.amazonaws.com"},
         {"account": OTHER_ACCOUNT},
         {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
@@ -107,7 +109,8 @@ def _by_log_delivery(
     resource: str = _ACCESS_LOG,
     account: str = ACCOUNT,
     source: str = f"arn:aws:logs:us-east-1:{ACCOUNT}:delivery-source:darkroom-cdn-{REGION}",
+    acl: str = "bucket-owner-full-control",
 ) -> Request:
     """Return the request of CloudWatch Logs that delivers CloudFront's access log."""
-    context = {"aws:SourceArn": source, "aws:SourceAccount": account}
+    context = {"aws:SourceArn": source, "aws:SourceAccount": account, "s3:x-amz-acl": acl}
     return by_service(principal, action, resource, **context)

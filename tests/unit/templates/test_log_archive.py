@@ -181,6 +181,13 @@ def test_there_is_no_archive_unless_one_is_asked_for() -> None:
     assert "LogArchiveBucketName" not in stack.template["Outputs"]
 
 
+def test_a_compliance_lock_is_for_ten_years_at_most() -> None:
+    """O6: nobody can undo a larger number that was typed by mistake."""
+    for mode, most in (("governance", 36_500), ("compliance", 3653)):
+        stack = generate(logs={"archive": True, "object_lock": mode})
+        assert stack.template["Parameters"]["LogArchiveRetentionDays"]["MaxValue"] == most
+
+
 @pytest.mark.parametrize("mode", ["governance", "compliance"])
 def test_the_archive_can_be_locked(mode: str) -> None:
     """O6: nobody deletes a line before its time; as long as it is kept, so that it does go."""
