@@ -144,6 +144,7 @@ def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: Resolve
     (delivery,) = home.resources_of_type("Logs::Delivery").values()
     assert delivery["DeliverySourceName"] == source["Name"]
     # Otherwise AWS may add a policy before CloudFormation does (pitfall 65).
+    # Otherwise AWS may add a policy before CloudFormation does (pitfall 65).
     depends_on = archived.resources["DistributionLogDelivery"]["DependsOn"]
     assert depends_on == ["LogArchiveBucketPolicy"]
 
