@@ -1,6 +1,7 @@
 """What a VPC and its region on AWS have: zones, prefix lists, DNS, routes and endpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING
 
 from darkroom.aws.session import Account
@@ -8,6 +9,7 @@ from darkroom.aws.session import Account
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import VpcEndpointTypeDef
 
+HTTPS_PORT = 443
 REMOVED_STATES = {"deleting", "deleted", "rejected", "failed", "expired"}
 
 
@@ -70,8 +72,8 @@ def route_tables(account: Account, vpc: str, subnets: Sequence[str]) -> set[str]
     return {own.get(subnet, main) for subnet in subnets}
 
 
-def endpoints(account: Account, vpc: str, service: str, kind: str) -> "list[VpcEndpointTypeDef]":
-    """Return a VPC's endpoints of the type `kind` for a service's full name."""
+def endpoints(account: Account, vpc: str, service: str) -> "list[VpcEndpointTypeDef]":
+    """Return a VPC's endpoints of every type for a service's full name."""
     found = account.client("ec2").describe_vpc_endpoints(
         Filters=[
             {"Name": "vpc-id", "Values": [vpc]},
@@ -79,11 +81,39 @@ def endpoints(account: Account, vpc: str, service: str, kind: str) -> "list[VpcE
         ]
     )["VpcEndpoints"]
     return [
-        endpoint
-        for endpoint in found
-        if endpoint["VpcEndpointType"] == kind
-        and endpoint.get("State", "").lower() not in REMOVED_STATES
+        endpoint for endpoint in found if endpoint.get("State", "").lower() not in REMOVED_STATES
     ]
+
+
+def admitted_ranges(
+    account: Account, groups: Sequence[str], members: Collection[str]
+) -> "tuple[list[IPv4Network], bool]":
+    """Return the IPv4 ranges that security groups let in to port 443, and whether members may.
+
+    Args:
+        account: The account of the groups.
+        groups: The groups of one network interface, whose rules add up.
+        members: Ids of security groups; whether a rule lets in one of them is the second value.
+    """
+    ec2 = account.client("ec2")
+    ranges, are_members_admitted = [], False
+    found = ec2.describe_security_groups(GroupIds=list(groups))["SecurityGroups"]
+    for rule in (rule for group in found for rule in group.get("IpPermissions", [])):
+        # -1 is every protocol, which has no ports.
+        is_https = rule["IpProtocol"] in ("tcp", "6") and (
+            rule.get("FromPort", 0) <= HTTPS_PORT <= rule.get("ToPort", 65535)
+        )
+        if rule["IpProtocol"] == "-1" or is_https:
+            ranges += [one["CidrIp"] for one in rule.get("IpRanges", [])]
+            for prefix_list in rule.get("PrefixListIds", []):
+                pages = ec2.get_paginator("get_managed_prefix_list_entries").paginate(
+                    PrefixListId=prefix_list["PrefixListId"]
+                )
+                ranges += [entry["Cidr"] for page in pages for entry in page["Entries"]]
+            pairs = rule.get("UserIdGroupPairs", [])
+            are_members_admitted |= any(pair.get("GroupId") in members for pair in pairs)
+    v4 = [IPv4Network(text) for text in ranges if ":" not in text]
+    return list(collapse_addresses(v4)), are_members_admitted
 
 
 def endpoint_zones(account: Account, service: str) -> set[str]:

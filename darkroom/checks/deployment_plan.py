@@ -11,6 +11,7 @@ from darkroom.aws.session import Account, open_account
 from darkroom.aws.stack import Stack, find_stack
 from darkroom.checks.stack_inputs import StackInputs, with_defaults
 from darkroom.cloudformation import parameters
+from darkroom.cloudformation.identifiers import PREDICTED
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.console.command import StackOptions
 from darkroom.errors import UsageError
@@ -61,12 +62,11 @@ class DeploymentPlan:
     @property
     def inputs(self) -> StackInputs:
         """The stack's parameters, for the checks that `verify` has as well."""
-        own = self.existing.resources.values() if self.existing else ()
         return StackInputs(
             account=self.account,
-            declared=self.declared,
+            template=replace(self.resolved, identifiers=PREDICTED),
             values=self.values,
-            resources=frozenset(own),
+            resources=self.existing.resources if self.existing else {},
         )
 
     @property

@@ -1,14 +1,23 @@
 """Checks of a VPC: its DNS, and whether the subnets of an existing one reach S3 and SQS."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from darkroom.aws import vpc
 from darkroom.aws.errors import error_code, is_not_found
 from darkroom.aws.session import Account
+from darkroom.checks.existing_endpoints import (
+    check_endpoint_policy,
+    check_private_s3_names,
+    check_sqs_endpoint,
+)
 from darkroom.checks.framework import Finding, failed, passed
 from darkroom.checks.stack_inputs import StackInputs
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import SubnetTypeDef, VpcEndpointTypeDef
 
 DNS_OPTIONS = {
     "enableDnsSupport": "--enable-dns-support",
@@ -52,18 +61,43 @@ def check_existing_network(inputs: StackInputs) -> Iterator[Finding]:
         yield failed(f"all subnets are in {zones[0]}", "choose subnets in two or more zones")
     else:
         yield passed(f"the subnets are in {', '.join(zones)}")
+    yield from _check_endpoint_zones(inputs, subnets)
     tables = vpc.route_tables(account, network, chosen)
+    s3_endpoints = vpc.endpoints(account, network, f"com.amazonaws.{account.region}.s3")
     if "RouteTableIds" in inputs.declared:
-        yield _new_s3_endpoint(inputs, network, tables)
+        yield _new_s3_endpoint(inputs, s3_endpoints, tables)
     else:
-        yield _existing_s3_endpoint(inputs, network, tables)
-    yield from check_sqs_endpoint(inputs, network)
+        yield from _existing_s3_endpoint(inputs, network, s3_endpoints, tables)
+    yield from check_private_s3_names(network, s3_endpoints)
+    yield from check_sqs_endpoint(inputs, network, subnets)
 
 
-def _new_s3_endpoint(inputs: StackInputs, network: str, tables: set[str]) -> Finding:
+def _check_endpoint_zones(
+    inputs: StackInputs, subnets: "Sequence[SubnetTypeDef]"
+) -> Iterator[Finding]:
+    """Pitfall 71: an interface endpoint of the template gets one subnet in each zone."""
+    zone_of = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
+    for title, endpoint in inputs.template.resources_of_type("EC2::VPCEndpoint").items():
+        zones: dict[str, list[str]] = {}
+        for subnet in endpoint.get("SubnetIds", []):
+            zones.setdefault(zone_of.get(subnet, subnet), []).append(subnet)
+        for zone, shared in zones.items():
+            if len(shared) > 1:
+                yield failed(
+                    f"{title} cannot have {' and '.join(shared)}, which are both in {zone}: an"
+                    " interface endpoint takes one subnet in each zone",
+                    "one subnet in each Availability Zone as SubnetIds, or CreateSqsEndpoint=false",
+                )
+
+
+def _new_s3_endpoint(
+    inputs: StackInputs, endpoints: "Sequence[VpcEndpointTypeDef]", tables: set[str]
+) -> Finding:
     """Return whether a gateway endpoint for S3 can be added to the subnets' route tables."""
-    existing = _s3_endpoints(inputs, network)
-    routed = {table for tables_ in existing.values() for table in tables_}
+    existing = _gateways(endpoints)
+    routed = {
+        table for endpoint in existing.values() for table in endpoint.get("RouteTableIds", [])
+    }
     given = set(inputs.values.get("RouteTableIds", "").split(","))
     if given != tables:
         return failed(
@@ -71,7 +105,7 @@ def _new_s3_endpoint(inputs: StackInputs, network: str, tables: set[str]) -> Fin
             f" {','.join(sorted(tables))}",
             f"RouteTableIds={','.join(sorted(tables))}",
         )
-    if routed & tables and not inputs.resources & existing.keys():
+    if routed & tables and not inputs.physical_ids & existing.keys():
         return failed(
             f"{', '.join(sorted(routed & tables))} already have a route to S3, through"
             f" {', '.join(existing)}",
@@ -80,69 +114,36 @@ def _new_s3_endpoint(inputs: StackInputs, network: str, tables: set[str]) -> Fin
     return passed("a route to S3 can be added to the subnets' route tables")
 
 
-def _existing_s3_endpoint(inputs: StackInputs, network: str, tables: set[str]) -> Finding:
-    """Return whether the subnets' route tables lead to S3 through the VPC's own endpoint."""
-    existing = _s3_endpoints(inputs, network)
+def _existing_s3_endpoint(
+    inputs: StackInputs,
+    network: str,
+    endpoints: "Sequence[VpcEndpointTypeDef]",
+    tables: set[str],
+) -> Iterator[Finding]:
+    """Yield whether the subnets' route tables lead to S3 through the VPC's own endpoint."""
+    existing = _gateways(endpoints)
     endpoint = inputs.values.get("S3EndpointId", "")
     if endpoint not in existing:
-        return failed(
+        yield failed(
             f"{endpoint} is not a gateway endpoint for S3 in {network}",
             f"it has: {', '.join(existing) or 'none'}",
         )
-    if missing := tables - existing[endpoint]:
-        return failed(
+        return
+    if missing := tables - set(existing[endpoint].get("RouteTableIds", [])):
+        yield failed(
             f"{endpoint} is not in {', '.join(sorted(missing))}, which the subnets use",
             f"aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint} --add-route-table-ids"
             f" {' '.join(sorted(missing))}",
         )
-    return passed(f"the subnets reach S3 through {endpoint}")
-
-
-def _s3_endpoints(inputs: StackInputs, network: str) -> Mapping[str, set[str]]:
-    """Return the VPC's gateway endpoints for S3 with their route tables."""
-    service = f"com.amazonaws.{inputs.account.region}.s3"
-    return {
-        endpoint["VpcEndpointId"]: set(endpoint.get("RouteTableIds", []))
-        for endpoint in vpc.endpoints(inputs.account, network, service, "Gateway")
-    }
-
-
-def check_sqs_endpoint(inputs: StackInputs, network: str) -> Iterator[Finding]:
-    """Pitfall 45: there is an interface endpoint for SQS, or one can be added."""
-    if inputs.values.get("CreateSqsEndpoint") != "true":
-        return
-    prefix = "cn." if inputs.account.region.startswith("cn-") else ""
-    service = f"{prefix}com.amazonaws.{inputs.account.region}.sqs"
-    existing = vpc.endpoints(inputs.account, network, service, "Interface")
-    private = [endpoint for endpoint in existing if endpoint.get("PrivateDnsEnabled")]
-    if "SqsEndpointSecurityGroupId" in inputs.declared:
-        group = inputs.values.get("SqsEndpointSecurityGroupId")
-        behind = [
-            endpoint["VpcEndpointId"]
-            for endpoint in private
-            if group in {member.get("GroupId") for member in endpoint.get("Groups", [])}
-        ]
-        if behind:
-            yield passed(f"the worker reaches SQS through {behind[0]}")
-        else:
-            listed = ", ".join(endpoint["VpcEndpointId"] for endpoint in existing) or "none"
-            yield failed(
-                f"{network} has no endpoint for SQS with private DNS and the security group"
-                f" {group}",
-                "CreateSqsEndpoint=false, or the security group of one of its endpoints for SQS:"
-                f" {listed}",
-            )
-        return
-    others = [
-        endpoint["VpcEndpointId"]
-        for endpoint in private
-        if endpoint["VpcEndpointId"] not in inputs.resources
-    ]
-    if others:
-        yield failed(
-            f"{others[0]} already has SQS's private DNS name in {network}, which a second endpoint"
-            " cannot have",
-            'network.endpoints = "existing" in the specification, or CreateSqsEndpoint=false',
-        )
     else:
-        yield passed("an endpoint for SQS can be added")
+        yield passed(f"the subnets reach S3 through {endpoint}")
+    yield check_endpoint_policy(inputs, existing[endpoint], "s3")
+
+
+def _gateways(endpoints: "Sequence[VpcEndpointTypeDef]") -> "dict[str, VpcEndpointTypeDef]":
+    """Return the gateway endpoints by their ids."""
+    return {
+        endpoint["VpcEndpointId"]: endpoint
+        for endpoint in endpoints
+        if endpoint["VpcEndpointType"] == "Gateway"
+    }

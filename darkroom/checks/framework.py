@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from darkroom.aws.errors import explained
+from darkroom.aws.errors import explained, is_refused, sentence
 from darkroom.console.progress import Progress
 from darkroom.errors import UsageError, UserError
 
@@ -59,6 +59,19 @@ def warned(message: str, remediation: str, discovered: Mapping[str, str] | None 
 def failed(message: str, remediation: str) -> Finding:
     """Return that something does not work, or differs from what was deployed."""
     return Finding("fail", message, remediation)
+
+
+def if_readable(findings: Iterable[Finding], subject: str) -> Iterator[Finding]:
+    """Yield the findings; where AWS refuses the caller a call, warn that `subject` is unknown.
+
+    For what only advises: another check that AWS refuses fails.
+    """
+    try:
+        yield from findings
+    except ClientError as error:
+        if not is_refused(error):
+            raise
+        yield warned(f"unknown: {subject}; {sentence(error)}", "allow that call, or ask its owner")
 
 
 def run_checks(

@@ -1,10 +1,11 @@
 """A stack's parameters with their values, whether it is deployed already or will be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from darkroom.aws.session import Account
+from darkroom.cloudformation.resolver import ResolvedTemplate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,12 +13,22 @@ class StackInputs:
     """What the checks of existing networks and sources examine, before and after a deployment."""
 
     account: Account
-    declared: Mapping[str, Any]
-    """The template's Parameters section."""
+    template: ResolvedTemplate
+    """The template with these values, and with the ids that its resources have or will have."""
 
     values: Mapping[str, str]
-    resources: frozenset[str] = frozenset()
-    """Physical ids of the stack's own resources; empty where it does not exist yet."""
+    resources: Mapping[str, str] = field(default_factory=dict)
+    """Logical to physical id of the stack's own resources; empty where it does not exist yet."""
+
+    @property
+    def physical_ids(self) -> frozenset[str]:
+        """The physical ids of the stack's own resources."""
+        return frozenset(self.resources.values())
+
+    @property
+    def declared(self) -> Mapping[str, Any]:
+        """The template's Parameters section."""
+        return self.template.parameters
 
 
 def with_defaults(declared: Mapping[str, Any], *values: Mapping[str, str]) -> dict[str, str]:

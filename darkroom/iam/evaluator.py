@@ -101,7 +101,7 @@ def _is_named(statement: Statement, request: Request) -> bool:
         return request.principal not in _names(statement["NotPrincipal"])
     names = _names(statement.get("Principal", "*"))
     account = request.sent.get("aws:principalaccount")
-    return bool({"*", request.principal} & names) or any(
+    return bool({"*", request.principal, account} & names) or any(
         name.endswith(f"::{account}:root") for name in names
     )
 

@@ -155,7 +155,7 @@ def _add_existing_vpc(template: Template, group: Group, *, creates_endpoints: bo
     )
     subnets = group.add(
         "SubnetIds",
-        "Private subnets of the VPC, in two or more Availability Zones",
+        "Private subnets of the VPC, one in each of two or more Availability Zones",
         Type="List<AWS::EC2::Subnet::Id>",
     )
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-rules.html

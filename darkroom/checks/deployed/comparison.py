@@ -45,12 +45,11 @@ class Target:
     @property
     def inputs(self) -> StackInputs:
         """The stack's parameters, for the checks that `preflight` has as well."""
-        declared = self.template.template.get("Parameters", {})
         return StackInputs(
             account=self.stack,
-            declared=declared,
-            values=with_defaults(declared, self.stack.parameters),
-            resources=frozenset(self.stack.resources.values()),
+            template=self.template,
+            values=with_defaults(self.template.parameters, self.stack.parameters),
+            resources=self.stack.resources,
         )
 
 

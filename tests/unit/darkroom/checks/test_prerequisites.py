@@ -3,6 +3,7 @@
 Those are zones and their services, quotas, and endpoints with private DNS.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,8 @@ from darkroom.aws.session import Account
 from darkroom.aws.stack import Stack
 from darkroom.checks import prerequisites
 from darkroom.checks.deployment_plan import DeploymentPlan
-from darkroom.checks.existing_network import check_sqs_endpoint
+from darkroom.checks.existing_endpoints import check_private_s3_names, check_sqs_endpoint
+from darkroom.checks.existing_network import check_existing_network
 from darkroom.checks.existing_sources import external_topic
 from darkroom.checks.framework import Finding
 from tests.unit.darkroom.checks.conftest import respond
@@ -218,6 +220,142 @@ def test_the_networks_endpoint_for_sqs_is_the_one_that_is_meant(
         "Groups": [{"GroupId": "sg-1", "GroupName": "endpoints"}],
     }
     gone = {**there, "State": "deleted", "PrivateDnsEnabled": True}
-    one.answers("ec2", ("describe_vpc_endpoints", {"VpcEndpoints": [gone, there]}))
-    (found,) = check_sqs_endpoint(one.plan.inputs, "vpc-1")
-    assert found.verdict == verdict
+    one.answers(
+        "ec2",
+        ("describe_vpc_endpoints", {"VpcEndpoints": [gone, there]}),
+        ("describe_security_groups", {"SecurityGroups": []}),
+    )
+    found = list(check_sqs_endpoint(one.plan.inputs, "vpc-1", []))
+    assert found[0].verdict == verdict
+
+
+SUBNETS: list[Any] = [
+    {"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "a", "CidrBlock": "10.0.0.0/26"},
+    {"SubnetId": "subnet-2", "VpcId": "vpc-1", "AvailabilityZone": "b", "CidrBlock": "10.0.1.0/26"},
+]
+ROLE = "arn:aws:iam::111122223333:role/planned-WorkerRole-*"
+
+
+def everything(**condition: Any) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+    return {**statement, "Condition": condition}
+
+
+HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+
+
+@pytest.mark.parametrize(
+    ("rule", "statement", "verdicts"),
+    [
+        ({**HTTPS, "IpRanges": [{"CidrIp": "10.0.0.0/23"}]}, everything(), ["pass", "pass"]),
+        ({"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, everything(), ["pass"] * 2),
+        ({**HTTPS, "IpRanges": [{"CidrIp": "10.0.0.0/24"}]}, everything(), ["fail", "pass"]),
+        ({**HTTPS, "ToPort": 80, "FromPort": 22}, everything(), ["fail", "pass"]),
+        ({**HTTPS, "UserIdGroupPairs": [{"GroupId": "sg-9"}]}, everything(), ["fail", "pass"]),
+        ({**HTTPS, "PrefixListIds": [{"PrefixListId": "pl-1"}]}, everything(), ["pass", "pass"]),
+        (
+            {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.0.0/8"}]},
+            everything(ArnLike={"aws:PrincipalArn": ROLE}),
+            ["pass", "pass"],
+        ),
+        (
+            {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.0.0/8"}]},
+            {**everything(), "Action": "sqs:SendMessage"},
+            ["pass", "fail"],
+        ),
+        (
+            {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.0.0/8"}]},
+            everything(StringEquals={"aws:PrincipalOrgID": "o-1"}),
+            ["pass", "warn"],
+        ),
+    ],
+)
+def test_the_networks_endpoint_for_sqs_lets_the_worker_in(
+    stubbed: Callable[..., Stubbed],
+    rule: dict[str, Any],
+    statement: dict[str, Any],
+    verdicts: list[str],
+) -> None:
+    """Pitfall 72: by the group's rules from all subnets, and by the endpoint's policy."""
+    one = stubbed(
+        {"network": {"vpc": "existing", "endpoints": "existing"}},
+        SqsEndpointSecurityGroupId="sg-1",
+    )
+    there = {
+        "VpcEndpointId": "vpce-1",
+        "VpcEndpointType": "Interface",
+        "State": "available",
+        "PrivateDnsEnabled": True,
+        "Groups": [{"GroupId": "sg-1", "GroupName": "endpoints"}],
+        "PolicyDocument": json.dumps({"Statement": [statement]}),
+    }
+    one.answers(
+        "ec2",
+        ("describe_vpc_endpoints", {"VpcEndpoints": [there]}),
+        ("describe_security_groups", {"SecurityGroups": [{"IpPermissions": [rule]}]}),
+        *(
+            [("get_managed_prefix_list_entries", {"Entries": [{"Cidr": "10.0.0.0/16"}]})]
+            if "PrefixListIds" in rule
+            else []
+        ),
+    )
+    _, *found = check_sqs_endpoint(one.plan.inputs, "vpc-1", SUBNETS)
+    assert [finding.verdict for finding in found] == verdicts
+
+
+def test_an_endpoints_unreadable_group_is_a_warning(stubbed: Callable[..., Stubbed]) -> None:
+    """Pitfall 72: a refused call is no proof that the worker is kept out."""
+    one = stubbed(
+        {"network": {"vpc": "existing", "endpoints": "existing"}},
+        SqsEndpointSecurityGroupId="sg-1",
+    )
+    there = {
+        "VpcEndpointId": "vpce-1",
+        "VpcEndpointType": "Interface",
+        "PrivateDnsEnabled": True,
+        "Groups": [{"GroupId": "sg-1"}],
+    }
+    client = Stubber(one.plan.account.client("ec2"))
+    client.add_response("describe_vpc_endpoints", {"VpcEndpoints": [there]})
+    client.add_client_error("describe_security_groups", "UnauthorizedOperation")
+    client.activate()
+    verdicts = [one.verdict for one in check_sqs_endpoint(one.plan.inputs, "vpc-1", SUBNETS)]
+    assert verdicts == ["pass", "warn", "pass"]
+
+
+@pytest.mark.parametrize(("only_inbound", "count"), [(False, 1), (True, 0)])
+def test_s3s_name_leads_to_the_gateway(only_inbound: bool, count: int) -> None:
+    """Pitfall 73: private DNS of an interface endpoint for S3 is for inbound resolvers only."""
+    endpoint: Any = {
+        "VpcEndpointId": "vpce-2",
+        "VpcEndpointType": "Interface",
+        "PrivateDnsEnabled": True,
+        "DnsOptions": {"PrivateDnsOnlyForInboundResolverEndpoint": only_inbound},
+    }
+    assert [one.verdict for one in check_private_s3_names("vpc-1", [endpoint])] == ["fail"] * count
+
+
+def test_an_endpoint_takes_one_subnet_in_each_zone(stubbed: Callable[..., Stubbed]) -> None:
+    """Pitfall 71: Lambda takes both, EC2 refuses the endpoint."""
+    third = {**SUBNETS[1], "SubnetId": "subnet-3"}
+    one = stubbed(
+        {"network": {"vpc": "existing"}},
+        VpcId="vpc-1",
+        SubnetIds="subnet-1,subnet-2,subnet-3",
+        VpcCidr="10.0.0.0/16",
+        RouteTableIds="rtb-1",
+    )
+    main = {"RouteTableId": "rtb-1", "Associations": [{"Main": True}]}
+    one.answers(
+        "ec2",
+        ("describe_subnets", {"Subnets": [*SUBNETS, third]}),
+        ("describe_vpc_attribute", {"EnableDnsSupport": {"Value": True}}),
+        ("describe_vpc_attribute", {"EnableDnsHostnames": {"Value": True}}),
+        ("describe_route_tables", {"RouteTables": [main]}),
+        ("describe_vpc_endpoints", {"VpcEndpoints": []}),
+        ("describe_vpc_endpoints", {"VpcEndpoints": []}),
+    )
+    (wrong,) = [
+        found for found in check_existing_network(one.plan.inputs) if found.verdict == "fail"
+    ]
+    assert "subnet-2 and subnet-3, which are both in b" in wrong.message
