@@ -54,9 +54,16 @@ class Buckets:
                 # that a newer, rejected one replaces; the bucket keeps their versions.
                 [s3.DeleteObject, s3.GetObject, s3.PutObject],
                 _objects(self.thumbnails, OUTPUT_PREFIXES),
+                policies.in_this_account(),
             ),
             # Without it S3 answers 403 for a missing output, and outputs cannot be listed.
-            policies.allow("ListOutputs", [s3.ListBucket], [GetAtt(self.thumbnails, "Arn")]),
+            policies.allow(
+                "ListOutputs",
+                [s3.ListBucket],
+                [GetAtt(self.thumbnails, "Arn")],
+                policies.in_this_account(),
+                policies.listing([f"{THUMBNAILS}/"]),
+            ),
         ]
 
     def use_key(self) -> list[Statement]:

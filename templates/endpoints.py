@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from awacs.aws import Action, Statement, StringEquals
 from troposphere import Equals, GetAtt, If, Ref, Sub, Template
@@ -16,6 +17,15 @@ from templates.security_groups import add_endpoint_security_group
 IS_CHINA = "IsChina"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Endpoints:
+    """The ids of the VPC's endpoints."""
+
+    s3: Ref
+    sqs: Ref
+    """Of a resource that exists on the condition that the VPC has an SQS endpoint."""
+
+
 def add_endpoints(
     template: Template,
     *,
@@ -24,15 +34,15 @@ def add_endpoints(
     s3_grants: Sequence[Statement],
     sqs_grants: Sequence[Statement],
     has_sqs_endpoint: Condition,
-) -> Ref:
-    """Add the endpoints of S3 and SQS unless the VPC has them; return that of S3.
+) -> Endpoints:
+    """Add the endpoints of S3 and SQS unless the VPC has them, and return them.
 
     They allow `role` its grants and nothing else. The function calls no other service from the
     VPC: Lambda polls the queue, ships the logs and loads the package from outside, and S3 itself
     uses the key (pitfall 42).
     """
-    if network.s3_endpoint:
-        return network.s3_endpoint
+    if network.s3_endpoint and network.sqs_endpoint:
+        return Endpoints(s3=network.s3_endpoint, sqs=network.sqs_endpoint)
     s3_endpoint = template.add_resource(
         VPCEndpoint(
             "S3Endpoint",  # a gateway endpoint is free
@@ -43,7 +53,7 @@ def add_endpoints(
             PolicyDocument=_policy(s3_grants, role),
         )
     )
-    template.add_resource(
+    sqs_endpoint = template.add_resource(
         VPCEndpoint(
             # Delays the retry of a failed message. Optional, because it costs about 0.01 USD per
             # hour and zone (https://aws.amazon.com/privatelink/pricing/).
@@ -58,7 +68,7 @@ def add_endpoints(
             PolicyDocument=_policy(sqs_grants, role),
         )
     )
-    return Ref(s3_endpoint)
+    return Endpoints(s3=Ref(s3_endpoint), sqs=Ref(sqs_endpoint))
 
 
 def add_interface_endpoints(

@@ -6,8 +6,9 @@ from typing import Any
 
 import awacs.ec2 as ec2
 import awacs.logs as logs
+import awacs.sqs as sqs
 import awacs.xray as xray
-from awacs.aws import Action, Null, Statement
+from awacs.aws import Action, Null, Statement, StringNotEquals
 from troposphere import AWSHelperFn, GetAtt, If, NoValue, Output, Ref, Sub, Template
 from troposphere.awslambda import (
     Code,
@@ -18,7 +19,7 @@ from troposphere.awslambda import (
     TracingConfig,
     VPCConfig,
 )
-from troposphere.iam import Policy, Role
+from troposphere.iam import Policy, PolicyType, Role
 from troposphere.logs import LogGroup
 
 from templates import naming, policies
@@ -28,6 +29,7 @@ from templates.network import Network
 from templates.parameters.builder import Condition
 from templates.parameters.capacity import Capacity
 from templates.parameters.general import FunctionPackage
+from templates.queues import EVERY_ACTION as SQS_ACTIONS
 from templates.queues import QueuePair
 from templates.specification import ProcessingQueue
 from templates.suppressions import suppress
@@ -153,6 +155,50 @@ def _run_grants(
     ]
 
 
+def add_sqs_perimeter(
+    template: Template,
+    role: Role,
+    *,
+    sqs_endpoint: Ref,
+    has_sqs_endpoint: Condition,
+    enforce_vpce: Condition,
+) -> PolicyType:
+    """Deny receiving to the functions' code, and SQS outside the SQS endpoint or without one.
+
+    The credentials of the code have `lambda:SourceFunctionArn` wherever they are used, which only
+    an identity-based policy can test; Lambda's pollers do not have it (pitfall 62). The policy is a
+    resource of its own, because the endpoint's policy names the role.
+    """
+    return template.add_resource(
+        PolicyType(
+            "WorkerSqsPerimeter",
+            PolicyName="sqs-perimeter",
+            Roles=[Ref(role)],
+            PolicyDocument=policies.document(
+                policies.deny(
+                    "DenyReceivingToCode",
+                    [sqs.GetQueueAttributes, sqs.ReceiveMessage],
+                    ["*"],
+                    FROM_CODE,
+                ),
+                If(
+                    enforce_vpce,
+                    policies.deny(
+                        "DenySqsToCodeOutsideEndpoint",
+                        SQS_ACTIONS,
+                        ["*"],
+                        FROM_CODE,
+                        StringNotEquals(
+                            {"aws:SourceVpce": If(has_sqs_endpoint, sqs_endpoint, "none")}
+                        ),
+                    ),
+                    NoValue,
+                ),
+            ),
+        )
+    )
+
+
 def function_arn(queue: str) -> Sub:
     """Return the ARN of the function of `queue`, which need not exist yet."""
     return naming.function_arn(naming.name_suffix(queue, WORKER))
@@ -170,8 +216,12 @@ def add_function(
     network: Network,
     encryption: Encryption,
     environment: Mapping[str, Any],
+    perimeter: PolicyType,
 ) -> Function:
-    """Add the function of a queue and its event source mapping."""
+    """Add the function of a queue and its event source mapping.
+
+    Nothing is processed before the `perimeter` of its role is there.
+    """
     function = template.add_resource(
         Function(
             naming.logical_id(queues.name, "Worker"),
@@ -208,6 +258,7 @@ def add_function(
             MaximumBatchingWindowInSeconds=settings.maximum_batching_window_seconds,
             # A failed message does not fail its batch (T4).
             FunctionResponseTypes=["ReportBatchItemFailures"],
+            DependsOn=[perimeter],
             **capacity.scaling,
         )
     )

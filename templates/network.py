@@ -35,6 +35,9 @@ class Network:
     s3_endpoint: Ref | None
     """The S3 endpoint of a VPC that has its endpoints."""
 
+    sqs_endpoint: Ref | None
+    """The SQS endpoint of a VPC that has its endpoints."""
+
     flow_log_group: LogGroup | None
     """Log group of the flow log; None in an existing VPC, whose owner keeps flow logs."""
 
@@ -55,11 +58,12 @@ def add_network(
     vpc: Ref
     subnets: list[Ref] | Ref
     route_tables: list[Ref] | Ref | None
-    flow_log_group = s3_endpoint = sqs_group = None
+    flow_log_group = s3_endpoint = sqs_endpoint = sqs_group = None
     if isinstance(parameters.vpc, ExistingVpc):
         existing = parameters.vpc
         vpc, subnets, route_tables = existing.vpc, existing.subnets, existing.route_tables
-        s3_endpoint, sqs_group = existing.s3_endpoint, existing.sqs_endpoint_security_group
+        s3_endpoint, sqs_endpoint = existing.s3_endpoint, existing.sqs_endpoint
+        sqs_group = existing.sqs_endpoint_security_group
     else:
         vpc, subnets, route_tables = _add_vpc(template, parameters.vpc)
         flow_log_group = _add_flow_log(
@@ -82,6 +86,7 @@ def add_network(
         ),
         sqs_endpoint_security_group=sqs_group,
         s3_endpoint=s3_endpoint,
+        sqs_endpoint=sqs_endpoint,
         flow_log_group=flow_log_group,
     )
 

@@ -10,8 +10,9 @@ from awacs.aws import Statement
 from troposphere import GetAtt, If, Output, Ref, Tags, Template
 from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm
+from troposphere.iam import PolicyType
 
-from templates import limits, naming, policy_limits
+from templates import limits, naming, policies, policy_limits
 from templates.alarms import (
     Topics,
     add_log_delivery_alarm,
@@ -25,7 +26,13 @@ from templates.cdn import CdnDistribution, add_cdn_log_delivery, add_distributio
 from templates.dashboard import add_dashboard
 from templates.encryption import Encryption, add_encryption
 from templates.endpoints import add_endpoints, add_interface_endpoints
-from templates.function import Identity, add_function, add_identity, function_output
+from templates.function import (
+    Identity,
+    add_function,
+    add_identity,
+    add_sqs_perimeter,
+    function_output,
+)
 from templates.log_archive import LogArchive, add_access_logs, add_log_archive
 from templates.network import Network, add_network
 from templates.parameters.stack import Parameters, add_parameters
@@ -107,13 +114,20 @@ def _build(specification: Specification) -> Template:
         permissions_boundary=boundary,
         interfaces_owner=identity.role,
     )
-    s3_endpoint = add_endpoints(
+    endpoints = add_endpoints(
         template,
         network=network,
         role=identity.role,
         s3_grants=grants.s3,
         sqs_grants=grants.sqs,
         has_sqs_endpoint=parameters.network.has_sqs_endpoint,
+    )
+    perimeter = add_sqs_perimeter(
+        template,
+        identity.role,
+        sqs_endpoint=endpoints.sqs,
+        has_sqs_endpoint=parameters.network.has_sqs_endpoint,
+        enforce_vpce=parameters.controls.enforce_vpce,
     )
     add_interface_endpoints(
         template, network=network, services=specification.network.interface_endpoints
@@ -125,12 +139,14 @@ def _build(specification: Specification) -> Template:
         buckets=buckets,
         perimeter=DataPerimeter(
             worker_arn=GetAtt(identity.role, "Arn"),
-            s3_endpoint=s3_endpoint,
+            s3_endpoint=endpoints.s3,
             controls=parameters.controls,
         ),
         thumbnail_readers=[cdn.read_thumbnails()] if cdn else [],
     )
-    stack = _Stack(encryption, queues, access_logs, buckets, sources, identity, network, cdn)
+    stack = _Stack(
+        encryption, queues, access_logs, buckets, sources, identity, network, perimeter, cdn
+    )
     functions = _add_functions(template, specification, parameters, stack)
     archive = _add_log_archive(template, specification, parameters, stack) if logs.archive else None
     topics = _add_alarms(template, specification, parameters, stack, functions, archive)
@@ -174,6 +190,7 @@ class _Stack:
     sources: tuple[ResolvedSource, ...]
     identity: Identity
     network: Network
+    perimeter: PolicyType
     cdn: CdnDistribution | None
 
 
@@ -201,7 +218,10 @@ def _grants(
     for pair in queues.values():
         reading += [pair.receive(), pair.use_key(encryption)]
     return _Grants(
-        s3=[*chain.from_iterable(one.read_uploads() for one in sources), *buckets.write_outputs()],
+        s3=[
+            *policies.merged(chain.from_iterable(one.read_uploads() for one in sources)),
+            *buckets.write_outputs(),
+        ],
         sqs=[pair.delete_or_delay() for pair in queues.values()],
         outside_vpc=[
             *reading,
@@ -246,6 +266,7 @@ def _add_functions(
             tracing_mode=parameters.monitoring.tracing_mode,
             identity=stack.identity,
             network=stack.network,
+            perimeter=stack.perimeter,
             encryption=stack.encryption,
             environment=worker_environment(
                 queue=name,

@@ -1,6 +1,7 @@
 """Builds policy documents, statements and conditions."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import awacs.sts as sts
@@ -17,9 +18,10 @@ from awacs.aws import (
     Principal,
     Statement,
     StringEquals,
+    StringLikeIfExists,
     StringNotEquals,
 )
-from troposphere import AWSHelperFn, GetAtt, If, Ref, Sub
+from troposphere import AWSHelperFn, GetAtt, If, Ref, Sub, encode_to_dict
 
 Arn = str | AWSHelperFn
 
@@ -116,6 +118,45 @@ def by_principal(arn: Arn) -> ConditionElement:
     return ArnEquals({"aws:PrincipalArn": arn})
 
 
+def in_this_account() -> ConditionElement:
+    """Return the condition that the resource belongs to this account.
+
+    Another account may take the name of a bucket that was deleted.
+    """
+    return StringEquals({"aws:ResourceAccount": ACCOUNT})
+
+
+def listing(prefixes: Sequence[str]) -> ConditionElement:
+    """Return the condition that a listing is of keys that begin with one of `prefixes`.
+
+    It holds for a request without a prefix as well: S3 also asks for the permission to list when an
+    object is missing, without a prefix, and then answers 404 instead of 403.
+    """
+    return StringLikeIfExists({"s3:prefix": [f"{prefix}*" for prefix in prefixes]})
+
+
+def merged(statements: Iterable[Statement]) -> list[Statement]:
+    """Return the statements, with those merged that differ in Sid and Resource only.
+
+    A role's policies are limited in size. The Sid is that of the first one.
+    """
+    found: dict[str, list[Statement]] = {}
+    for statement in statements:
+        parts = {
+            name: value
+            for name, value in encode_to_dict(statement).items()
+            if name not in ("Sid", "Resource")
+        }
+        found.setdefault(json.dumps(parts), []).append(statement)
+    for first, *others in found.values():
+        for other in others:
+            first.properties["Resource"] = [
+                *first.properties["Resource"],
+                *other.properties["Resource"],
+            ]
+    return [first for first, *_ in found.values()]
+
+
 def other_than(key: str, value: Any) -> tuple[ConditionElement, ConditionElement]:
     """Return the conditions that the request has `key` with a value other than `value`.
 
@@ -126,10 +167,12 @@ def other_than(key: str, value: Any) -> tuple[ConditionElement, ConditionElement
 
 def through_endpoint(grant: Statement, role_arn: Arn) -> Statement:
     """Return the statement of an endpoint's policy that allows a role what `grant` allows it."""
+    condition = grant.properties.get("Condition")
     return allow(
         grant.properties["Sid"],
         grant.properties["Action"],
         grant.properties["Resource"],
+        *(condition.conditions if condition else ()),
         by_principal(role_arn),
         principal=anyone(),
     )

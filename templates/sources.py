@@ -34,6 +34,10 @@ class ResolvedSource:
 
     def read_uploads(self) -> list[Statement]:
         """Return the permissions to read uploads, for the role and the endpoint."""
+        # An external bucket may belong to another account.
+        own = () if self.external else (policies.in_this_account(),)
+        prefixes = self.settings.prefixes
+        limited = () if "" in prefixes else (policies.listing(prefixes),)
         return [
             policies.allow(
                 naming.logical_id(self.name, "ReadUploads"),
@@ -41,15 +45,18 @@ class ResolvedSource:
                 [s3.GetObject, s3.GetObjectVersion]
                 if self._reads_current_version
                 else [s3.GetObjectVersion],
-                [
-                    policies.within(self.bucket_arn, f"{prefix}*")
-                    for prefix in self.settings.prefixes
-                ],
+                [policies.within(self.bucket_arn, f"{prefix}*") for prefix in prefixes],
+                *own,
             ),
             # Without it S3 answers 403 instead of 404 for a deleted upload, which looks like a
-            # fault. It cannot be limited to a prefix: the failing read sends none.
+            # fault. S3 documents that for a key; for a version, whose reading and listing have
+            # actions of their own, it does not say which one it needs (pitfall 78).
             policies.allow(
-                naming.logical_id(self.name, "ListUploads"), [s3.ListBucket], [self.bucket_arn]
+                naming.logical_id(self.name, "ListUploads"),
+                [s3.ListBucket, s3.ListBucketVersions],
+                [self.bucket_arn],
+                *own,
+                *limited,
             ),
         ]
 

@@ -87,6 +87,7 @@ def create_network(emulator: Emulator, structure: Network) -> dict[str, str]:
     return {
         **given,
         "S3EndpointId": endpoint,
+        "SqsEndpointId": endpoint,  # unused: EnforceVpcEndpoint and CreateSqsEndpoint are off
         "SqsEndpointSecurityGroupId": group,
         "CreateSqsEndpoint": "false",  # an interface endpoint loses its private DNS and its group
     }

@@ -20,8 +20,8 @@ Kind = Literal["identity-based", "resource-based", "deny-only"]
 class PolicyCheck:
     """One policy that takes part in the decision on a request.
 
-    An `identity-based` and a `resource-based` policy must allow the request. A `deny-only` policy
-    must only not deny it, because another policy allows it.
+    An `identity-based` and a `resource-based` policy must allow the request. A `deny-only` policy,
+    of either type, must only not deny it, because another policy allows it.
     """
 
     title: str
@@ -59,7 +59,10 @@ def is_allowed(policies: Policies, request: Request, checks: Sequence[PolicyChec
         effects = {
             statement["Effect"]
             for statement in policies[check.title]
-            if ("Principal" in statement) is (check.kind != "identity-based")
+            if (
+                check.kind == "deny-only"
+                or ("Principal" in statement) is (check.kind == "resource-based")
+            )
             and applies(statement, request)
         }
         if "Deny" in effects or (check.kind != "deny-only" and "Allow" not in effects):

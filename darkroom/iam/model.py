@@ -85,6 +85,12 @@ class StackModel(ResolvedTemplate):
         return "<S3Endpoint>" if is_managed else str(self.parameter("S3EndpointId"))
 
     @property
+    def sqs_endpoint(self) -> str:
+        """The id of the VPC endpoint for SQS, as policies refer to it."""
+        is_managed = "SqsEndpoint" not in self.external_resources
+        return "<SqsEndpoint>" if is_managed else str(self.parameter("SqsEndpointId"))
+
+    @property
     def managed_sources(self) -> tuple[SourceModel, ...]:
         """The sources whose bucket is in the stack."""
         return tuple(source for source in self.sources if source.bucket_policy)

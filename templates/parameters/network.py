@@ -56,6 +56,9 @@ class ExistingVpc:
     s3_endpoint: Ref | None
     """The VPC's S3 endpoint; None where the stack creates the endpoints."""
 
+    sqs_endpoint: Ref | None
+    """The VPC's SQS endpoint; None where the stack creates the endpoints."""
+
     sqs_endpoint_security_group: Ref | None
     """Security group of the VPC's SQS endpoint; None where the stack creates the endpoints."""
 
@@ -167,7 +170,7 @@ def _add_existing_vpc(template: Template, group: Group, *, creates_endpoints: bo
             {"Fn::EachMemberEquals": [vpcs_of_subnets, vpc]},
         ),
     )
-    cidr = route_tables = s3_endpoint = sqs_endpoint_security_group = None
+    cidr = route_tables = s3_endpoint = sqs_endpoint = sqs_endpoint_security_group = None
     if creates_endpoints:
         cidr = group.add(
             "VpcCidr", "Private IPv4 CIDR of the VPC, which may use the endpoints", **PRIVATE_CIDR
@@ -184,6 +187,12 @@ def _add_existing_vpc(template: Template, group: Group, *, creates_endpoints: bo
             AllowedPattern="^vpce-[0-9a-f]+$",
             MaxLength=len("vpce-") + 17,
         )
+        sqs_endpoint = group.add(
+            "SqsEndpointId",
+            "SQS endpoint of the VPC, which the worker's calls to SQS must come through",
+            AllowedPattern="^vpce-[0-9a-f]+$",
+            MaxLength=len("vpce-") + 17,
+        )
         sqs_endpoint_security_group = group.add(
             "SqsEndpointSecurityGroupId",
             "Security group of the VPC's SQS endpoint",
@@ -195,5 +204,6 @@ def _add_existing_vpc(template: Template, group: Group, *, creates_endpoints: bo
         cidr=cidr,
         route_tables=route_tables,
         s3_endpoint=s3_endpoint,
+        sqs_endpoint=sqs_endpoint,
         sqs_endpoint_security_group=sqs_endpoint_security_group,
     )

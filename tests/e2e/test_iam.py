@@ -39,6 +39,8 @@ class Recorder:
         if http_response.status_code == 404 and operation in {"GetObject", "HeadObject"}:
             # S3 answers 404 only to callers that may list the bucket, and 403 to others.
             self.permissions.add(("s3:ListBucket", self.names[params["Bucket"]]))
+            if "VersionId" in params:  # which of the two is needed for a version is undocumented
+                self.permissions.add(("s3:ListBucketVersions", self.names[params["Bucket"]]))
 
     @staticmethod
     def actions(operation: str, params: Mapping[str, Any]) -> Iterator[str]:

@@ -45,7 +45,10 @@ def by_anonymous(action: str, resource: str) -> Request:
 
 
 def by(principal: str, action: str, resource: str, **context: str) -> Request:
-    """Return a request by an identity of this account, over TLS, from an allowed address."""
+    """Return a request by an identity of this account, over TLS, from an allowed address.
+
+    The resource is in this account.
+    """
     return request(
         principal,
         action,
@@ -54,6 +57,7 @@ def by(principal: str, action: str, resource: str, **context: str) -> Request:
             "aws:SecureTransport": "true",
             "aws:PrincipalAccount": ACCOUNT,
             "aws:PrincipalArn": principal,
+            "aws:ResourceAccount": ACCOUNT,
             "aws:PrincipalIsAWSService": "false",
             "aws:ViaAWSService": "false",
             "aws:SourceIp": UPLOAD_IP,

@@ -25,6 +25,7 @@ from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, SourceModel, Stac
 
 S3_ENDPOINT = PolicyCheck("S3Endpoint", "resource-based")
 SQS_ENDPOINT = PolicyCheck("SqsEndpoint", "resource-based")
+SQS_PERIMETER = PolicyCheck("WorkerSqsPerimeter", "deny-only")
 
 MANAGE_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
@@ -41,10 +42,12 @@ S3_ACTIONS = (
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:ListBucket",
+    "s3:ListBucketVersions",
     "s3:PutBucketPolicy",
     "s3:PutObject",
     "s3:PutObjectAcl",
 )
+LISTINGS = ("s3:ListBucket", "s3:ListBucketVersions")
 SQS_ACTIONS = (
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
@@ -59,18 +62,22 @@ SQS_ACTIONS = (
 def calls(stack: StackModel) -> list[Expectation]:
     """Return the calls of the worker's own code; tests/e2e/test_iam.py records the same set."""
     s3_checks = (WORKER_ROLE, S3_ENDPOINT)
-    inside = {"aws:SourceVpce": stack.s3_endpoint}
+    inside = {"aws:SourceVpce": stack.s3_endpoint, **_from_code(stack.queues[0].function_arn)}
     written = {**inside, SSE: "aws:kms", f"{SSE}-aws-kms-key-id": KEY}
     expectations: list[Expectation] = []
     outputs: list[str] = []
     for source in stack.sources:
         checks = (*s3_checks, *source.bucket_checks)
+        owned = {**inside, "aws:ResourceAccount": _owner(source)}
         for prefix in source.prefixes:
             for action in _reads(source):
-                read = by_worker(action, f"{source.bucket}/{prefix}a.jpg", **inside)
+                read = by_worker(action, f"{source.bucket}/{prefix}a.jpg", **owned)
                 expectations.append(Expectation("read an upload", read, checks))
-        listing = by_worker("s3:ListBucket", source.bucket, **inside)
-        expectations.append(Expectation("detect a deleted upload", listing, checks))
+            # S3 checks these for a missing object; it does not document whether with its key.
+            for action in LISTINGS:
+                for context in ({}, {"s3:prefix": f"{prefix}a.jpg"}):
+                    listing = by_worker(action, source.bucket, **owned, **context)
+                    expectations.append(Expectation("detect a deleted upload", listing, checks))
         key = f"{source.output_prefix}{source.prefixes[0]}a.jpg"
         outputs += [f"{THUMBNAILS}/thumbnails/{key}/w400", f"{THUMBNAILS}/rejected/{key}.json"]
     checks = (*s3_checks, THUMBNAIL_BUCKET_POLICY)
@@ -83,13 +90,25 @@ def calls(stack: StackModel) -> list[Expectation]:
         expectations.append(
             Expectation("delete an old output", by_worker("s3:DeleteObject", key, **inside), checks)
         )
-    listing = by_worker("s3:ListBucket", THUMBNAILS, **inside)
+    missing = by_worker("s3:ListBucket", THUMBNAILS, **inside)
+    expectations.append(Expectation("detect a missing output", missing, checks))
+    listing = by_worker("s3:ListBucket", THUMBNAILS, **inside, **{"s3:prefix": "thumbnails/a.jpg/"})
     expectations.append(Expectation("list the outputs of a key", listing, checks))
     expectations += [
         Expectation(
             "delete or delay a message",
-            by_worker(action, queue.work_queue),
-            (WORKER_ROLE, SQS_ENDPOINT, PolicyCheck(queue.work_queue_policy, "deny-only")),
+            by_worker(
+                action,
+                queue.work_queue,
+                **_from_code(queue.function_arn),
+                **{"aws:SourceVpce": stack.sqs_endpoint},
+            ),
+            (
+                WORKER_ROLE,
+                SQS_ENDPOINT,
+                SQS_PERIMETER,
+                PolicyCheck(queue.work_queue_policy, "deny-only"),
+            ),
         )
         for queue in stack.queues
         for action in ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage")
@@ -104,7 +123,9 @@ def allowed(stack: StackModel) -> Iterator[Expectation]:
         check = PolicyCheck(queue.work_queue_policy, "deny-only")
         for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
             yield Expectation(
-                "poll the queue", by_worker(action, queue.work_queue), (WORKER_ROLE, check)
+                "poll the queue",
+                by_worker(action, queue.work_queue),
+                (WORKER_ROLE, SQS_PERIMETER, check),
             )
     for reason, action, context, value in (
         *(
@@ -152,6 +173,8 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
     """Yield the code's calls by other principals, and actions that the role must not have."""
     for expectation in calls(stack):
         yield from _by_other_principals(expectation)
+    yield from _in_buckets_of_others(stack)
+    yield from _with_stolen_credentials(stack)
     yield from _other_actions(stack)
     yield from _beyond_the_role(stack)
 
@@ -238,7 +261,7 @@ def _beyond_the_role(stack: StackModel) -> Iterator[Expectation]:
         yield Expectation("change the network", by_worker(action, interface), only)
     interface = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1"
     for function_arn in _functions(stack):
-        inside = {"lambda:SourceFunctionArn": function_arn}
+        inside = _from_code(function_arn)
         for action in MANAGE_INTERFACES:
             from_code = by_worker(action, interface, **inside)
             yield Expectation("manage network interfaces from the code", from_code, only)
@@ -248,6 +271,58 @@ def _beyond_the_role(stack: StackModel) -> Iterator[Expectation]:
     for action in ("iam:PassRole", "sts:AssumeRole", "lambda:InvokeFunction", "ec2:DescribeVpcs"):
         yield Expectation("another service", by_worker(action, "*"), only)
     yield from denied_by_trust_policy("WorkerRole")
+
+
+def _in_buckets_of_others(stack: StackModel) -> Iterator[Expectation]:
+    """Yield the code's calls on another account's bucket of the same name, and other listings."""
+    external = {source.bucket for source in stack.sources if not source.bucket_policy}
+    for expectation in calls(stack):
+        if expectation.checks[1] != S3_ENDPOINT:
+            continue
+        request = expectation.request
+        if request.resource.partition("/")[0] not in external:
+            context = {**request.context, "aws:resourceaccount": OTHER_ACCOUNT}
+            other = replace(request, context=context)
+            for check in (WORKER_ROLE, S3_ENDPOINT):
+                yield Expectation("another account's bucket of this name", other, (check,))
+    limited = [source for source in stack.sources if "" not in source.prefixes]
+    for bucket, owner, actions in (
+        *((source.bucket, _owner(source), LISTINGS) for source in limited),
+        (THUMBNAILS, ACCOUNT, LISTINGS[:1]),
+    ):
+        for action in actions:
+            context = {"aws:ResourceAccount": owner, "s3:prefix": "other/"}
+            for check in (WORKER_ROLE, S3_ENDPOINT):
+                listing = by_worker(action, bucket, **context)
+                yield Expectation("list another prefix", listing, (check,))
+
+
+def _with_stolen_credentials(stack: StackModel) -> Iterator[Expectation]:
+    """Yield calls to SQS with the credentials of the code, which have its function's ARN."""
+    for queue in stack.queues:
+        for function_arn in _functions(stack):
+            code = _from_code(function_arn)
+            for action in SQS_ACTIONS:
+                for context in ({}, {"aws:SourceVpce": f"{stack.sqs_endpoint}-other"}):
+                    call = by_worker(action, queue.work_queue, **code, **context)
+                    yield Expectation(
+                        "the code's credentials outside its endpoint", call, (SQS_PERIMETER,)
+                    )
+            inside = {**code, "aws:SourceVpce": stack.sqs_endpoint}
+            for action in ("sqs:ReceiveMessage", "sqs:GetQueueAttributes"):
+                for context in (code, inside):
+                    call = by_worker(action, queue.work_queue, **context)
+                    yield Expectation("receive messages in the code", call, (SQS_PERIMETER,))
+
+
+def _from_code(function_arn: str) -> dict[str, str]:
+    """Return what requests with the credentials of a function's code have, Lambda's have not."""
+    return {"lambda:SourceFunctionArn": function_arn}
+
+
+def _owner(source: SourceModel) -> str:
+    """Return the account of a source's bucket: another one for an external bucket."""
+    return ACCOUNT if source.bucket_policy else OTHER_ACCOUNT
 
 
 def _reads(source: SourceModel) -> tuple[str, ...]:

@@ -141,7 +141,11 @@ def vpce_policy_too_broad(model: TemplateModel) -> Problems:
                 continue
             for action in one.get("Action", []) if one["Effect"] == "Allow" else ():
                 for resource in one.get("Resource", []):
-                    request = Request(action=str(action), resource=str(resource))
+                    request = Request(
+                        action=str(action),
+                        resource=str(resource),
+                        context={"aws:ResourceAccount": model.account},
+                    )
                     if not allowed(granted, request):
                         yield title, f"allows {action} on {resource}, which no function may do"
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from darkroom.cloudformation.model import EventSourceMapping, TemplateModel, number
+from darkroom.iam.evaluator import Request, allowed
 from darkroom.lint.rule import Problems, rule
 
 MAPPING = (
@@ -153,3 +154,31 @@ def lambda_unused_dlq_config(model: TemplateModel) -> Problems:
             yield one.function, f"has a DeadLetterConfig, which {one.title} never uses"
         if one.properties.get("DestinationConfig"):
             yield one.title, "has a DestinationConfig, which SQS sources do not use"
+
+
+@rule(
+    "DR-LAMBDA-018",
+    "warning",
+    remediation=(
+        "Deny sqs:ReceiveMessage and sqs:GetQueueAttributes with the condition Null:"
+        ' {"lambda:SourceFunctionArn": "false"}.'
+    ),
+    source="https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html",
+    requirements=("S5", "S7"),
+    pitfalls=(62,),
+)
+def lambda_poll_permissions_denied(model: TemplateModel) -> Problems:
+    """The function's code is denied the polling permissions of its role.
+
+    Lambda polls with the role of the function, and so the function's code, or who steals its
+    credentials, can read the queue.
+    """
+    for one in model.event_source_mappings():
+        # Other functions may receive from queues that are not theirs.
+        if not one.queue or not one.function or not (role := model.role_of(one.function)):
+            continue
+        granted, queue = model.role_statements(role), model.arn(one.queue)
+        code = {"lambda:SourceFunctionArn": model.arn(one.function)}
+        receive = Request(action="sqs:ReceiveMessage", resource=queue, context=code)
+        if allowed(granted, receive):
+            yield role, f"lets the code of {one.function} receive from {one.queue}"

@@ -268,11 +268,11 @@ def lambda_eni_permissions_denied(model: TemplateModel) -> Problems:
         for name, arn in arns.items():
             code = {"lambda:SourceFunctionArn": arn}
             requests = [Request(action=action, context=code) for action in INTERFACES]
-            allowed = [
+            free = [
                 one.action for one in requests if not any(applies(each, one) for each in denies)
             ]
-            if allowed:
-                yield role, f"lets the code of {name} call {allowed[0]}"
+            if free:
+                yield role, f"lets the code of {name} call {free[0]}"
                 break
         # The same Deny without its condition would apply to Lambda itself.
         if any(applies(one, Request(action=INTERFACES[0])) for one in denies):

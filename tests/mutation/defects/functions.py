@@ -79,6 +79,12 @@ def deny_to_lambda_itself(t: Template) -> None:
     del named(t, "WorkerRole", "DenyNetworkInterfacesToCode")["Condition"]
 
 
+@defect("lambda-poll-permissions-denied")
+def code_may_receive(t: Template) -> None:
+    del t["Resources"]["WorkerSqsPerimeter"]
+    del t["Resources"]["WorkerEventSourceMapping"]["DependsOn"]
+
+
 @defect("vpc-eni-deletion-order")
 def security_group_without_order(t: Template) -> None:
     del t["Resources"]["WorkerSecurityGroup"]["DependsOn"]

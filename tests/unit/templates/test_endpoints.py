@@ -18,15 +18,19 @@ def test_an_endpoint_allows_the_worker_and_nobody_else(stack: ResolvedTemplate, 
     for statement in statements:
         assert statement["Effect"] == "Allow"
         assert statement["Principal"] == "*"
-        assert statement["Condition"] == {"ArnEquals": {"aws:PrincipalArn": "<WorkerRole.Arn>"}}
+        assert statement["Condition"]["ArnEquals"] == {"aws:PrincipalArn": "<WorkerRole.Arn>"}
 
 
 @pytest.mark.parametrize("title", ENDPOINTS)
 def test_an_endpoint_allows_what_the_role_allows(stack: ResolvedTemplate, title: str) -> None:
     """S6, S5: the same statements, so that the two cannot drift."""
-    role = {s["Sid"]: (s["Action"], s.get("Resource")) for s in stack.statements("WorkerRole")}
+    role = {s["Sid"]: s for s in stack.statements("WorkerRole")}
     for statement in stack.statements(title):
-        assert role[statement["Sid"]] == (statement["Action"], statement["Resource"])
+        granted = role[statement["Sid"]]
+        assert granted["Action"] == statement["Action"]
+        assert granted["Resource"] == statement["Resource"]
+        conditions = {k: v for k, v in statement["Condition"].items() if k != "ArnEquals"}
+        assert granted.get("Condition", {}) == conditions
 
 
 def test_every_s3_and_retry_permission_has_an_endpoint(stack: ResolvedTemplate) -> None:

@@ -92,7 +92,7 @@ def test_the_role_is_exactly_this(stack: ResolvedTemplate) -> None:
     assert {s["Sid"]: s["Action"] for s in stack.statements("WorkerRole")} == {
         "Assume": ["sts:AssumeRole"],
         "ReadUploads": ["s3:GetObjectVersion"],
-        "ListUploads": ["s3:ListBucket"],
+        "ListUploads": ["s3:ListBucket", "s3:ListBucketVersions"],
         "WriteOutputs": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
         "ListOutputs": ["s3:ListBucket"],
         "DeleteOrDelayMessages": ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage"],
@@ -111,6 +111,34 @@ def test_the_role_is_exactly_this(stack: ResolvedTemplate) -> None:
         "DescribeNetworkInterfaces": ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
         "DenyNetworkInterfacesToCode": ["ec2:*"],
     }
+
+
+@pytest.mark.parametrize(("created", "endpoint"), [("true", "<SqsEndpoint>"), ("false", "none")])
+def test_sqs_is_denied_to_the_code_outside_its_endpoint(
+    stack: ResolvedTemplate, created: str, endpoint: str
+) -> None:
+    """S5: the code's credentials are of no use on the queue elsewhere, or without an endpoint."""
+    stack = stack.with_parameters(CreateSqsEndpoint=created)
+    statement = stack.statement("WorkerSqsPerimeter", "DenySqsToCodeOutsideEndpoint")
+    assert (statement["Effect"], statement["Action"]) == ("Deny", ["sqs:*"])
+    assert statement["Condition"] == {
+        "Null": {"lambda:SourceFunctionArn": "false"},  # not to Lambda's pollers
+        "StringNotEquals": {"aws:SourceVpce": endpoint},
+    }
+    assert stack.properties("WorkerSqsPerimeter")["Roles"] == ["<WorkerRole>"]
+    mapping = stack.resources["WorkerEventSourceMapping"]
+    assert mapping["DependsOn"] == ["WorkerSqsPerimeter"]  # nothing is processed without it
+    off = stack.with_parameters(EnforceVpcEndpoint="false")
+    assert [one["Sid"] for one in off.statements("WorkerSqsPerimeter")] == ["DenyReceivingToCode"]
+
+
+def test_code_cannot_receive(stack: ResolvedTemplate) -> None:
+    """Pitfall 62, S5: what Lambda needs to poll is denied to the code of any function."""
+    statement = stack.statement("WorkerSqsPerimeter", "DenyReceivingToCode")
+    assert statement["Effect"] == "Deny"
+    assert statement["Action"] == ["sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    assert statement["Resource"] == ["*"]
+    assert statement["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
 
 
 VARIANTS = {"widths": [640, 320], "formats": {"avif": 60}, "cache_control": "no-store"}

@@ -144,11 +144,14 @@ def test_existing_endpoints_are_used() -> None:
         VpcId="vpc-1",
         SubnetIds=["subnet-1", "subnet-2"],
         S3EndpointId="vpce-1",
+        SqsEndpointId="vpce-2",
         SqsEndpointSecurityGroupId="sg-1",
     )
     assert not stack.resources_of_type("EC2::VPCEndpoint")
     refusal = stack.statement("ThumbnailBucketPolicy", "DenyWorkerOutsideEndpoint")
     assert refusal["Condition"]["StringNotEquals"] == {"aws:SourceVpce": "vpce-1"}
+    refusal = stack.statement("WorkerSqsPerimeter", "DenySqsToCodeOutsideEndpoint")
+    assert refusal["Condition"]["StringNotEquals"] == {"aws:SourceVpce": "vpce-2"}
     rules = stack.properties("WorkerSecurityGroup")["SecurityGroupEgress"]
     assert [rule.get("DestinationSecurityGroupId") for rule in rules] == [None, "sg-1"]
 

@@ -21,6 +21,8 @@ EVERY_RESOURCE = {
     ("EncryptionKey", "EncryptLogs"): "in a key's policy `*` is that key",
     ("WorkerRole", "DescribeNetworkInterfaces"): "EC2's Describe actions know no resource",
     ("WorkerRole", "DenyNetworkInterfacesToCode"): "a refusal of all of them",
+    ("WorkerSqsPerimeter", "DenyReceivingToCode"): "a refusal of all queues",
+    ("WorkerSqsPerimeter", "DenySqsToCodeOutsideEndpoint"): "a refusal of all queues",
     ("WorkerRole", "SendTraces"): "X-Ray knows no resource for what is sent",
 }
 

@@ -97,7 +97,10 @@ def test_a_source_may_be_a_whole_bucket_with_any_suffix() -> None:
     ]
     detail = stack.properties("OldNotificationRule")["EventPattern"]["detail"]
     assert detail == {"bucket": {"name": ["old-pictures"]}}
-    assert stack.statement("WorkerRole", "ReadUploads")["Resource"] == ["<UploadBucket.Arn>/*"]
+    assert stack.statement("WorkerRole", "ReadUploads")["Resource"] == [
+        "<UploadBucket.Arn>/*",
+        "<ScansUploadBucket.Arn>/*",
+    ]
     matches = {
         source.name: source.matches("b.xyz") for source in worker_sources(stack, "Worker").values()
     }
@@ -215,25 +218,36 @@ def test_the_key_is_for_no_other_service(kind: str, service: str) -> None:
 @pytest.mark.parametrize("holder", ["WorkerRole", "S3Endpoint"])
 def test_the_right_to_read_follows_each_source(every: ResolvedTemplate, holder: str) -> None:
     """S5, S6: exact prefixes of exact buckets, in the role and in the endpoint's policy alike."""
-    for sid, bucket, prefixes, actions in (
-        ("ReadUploads", "<UploadBucket.Arn>", ["uploads"], {"s3:GetObjectVersion"}),
-        ("ScansReadUploads", "<ScansUploadBucket.Arn>", ["in", "raw"], {"s3:GetObjectVersion"}),
+    for is_own, bucket, prefixes, actions in (
+        (True, "<UploadBucket.Arn>", ["uploads"], {"s3:GetObjectVersion"}),
+        (True, "<ScansUploadBucket.Arn>", ["in", "raw"], {"s3:GetObjectVersion"}),
         (
-            "OldReadUploads",
+            False,
             "arn:aws:s3:::old-pictures",
             ["uploads"],
             {"s3:GetObject", "s3:GetObjectVersion"},
         ),
         (
-            "PartnerReadUploads",
+            False,
             "arn:aws:s3:::partners-pictures",
             ["out"],
             {"s3:GetObject", "s3:GetObjectVersion"},
         ),
     ):
-        statement = every.statement(holder, sid)
-        assert statement["Resource"] == [f"{bucket}/{prefix}/*" for prefix in prefixes]
+        (statement,) = (
+            one
+            for one in every.statements(holder)
+            if one["Sid"].endswith("ReadUploads")
+            and any(resource.startswith(f"{bucket}/") for resource in one["Resource"])
+        )
+        found = [
+            resource for resource in statement["Resource"] if resource.startswith(f"{bucket}/")
+        ]
+        assert found == [f"{bucket}/{prefix}/*" for prefix in prefixes]
         assert set(statement["Action"]) == actions
+        owner = statement.get("Condition", {}).get("StringEquals")
+        # An external bucket may belong to another account.
+        assert owner == ({"aws:ResourceAccount": "111122223333"} if is_own else None)
 
 
 def test_an_external_key_is_a_permission_only_where_there_is_one(every: ResolvedTemplate) -> None:

@@ -252,6 +252,7 @@ def network(emulator: Emulator) -> dict[str, str]:
         "VpcId": vpc,
         "SubnetIds": ",".join(subnets),
         "S3EndpointId": endpoint,
+        "SqsEndpointId": endpoint,
         "SqsEndpointSecurityGroupId": group,
         # The emulator forgets private DNS and the group of an interface endpoint.
         "CreateSqsEndpoint": "false",

@@ -131,7 +131,9 @@ def _context(request: Request) -> iam_evaluator.EvalContext:
     return iam_evaluator.EvalContext(
         principal_arn=request.principal,
         principal_type="AssumedRole",
-        principal_account=request.context["aws:principalaccount"],
+        principal_account=request.context[
+            "aws:resourceaccount"
+        ],  # MiniStack takes that of the caller
         action=request.action,
         resource_arn=request.resource,
         region="eu-west-1",

@@ -23,7 +23,7 @@ LAST_CODES = {
     "FIREHOSE": 3,
     "IAM": 15,
     "KMS": 11,
-    "LAMBDA": 17,
+    "LAMBDA": 18,
     "LOGS": 2,
     "S3": 17,
     "SNS": 2,
