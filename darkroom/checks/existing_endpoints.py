@@ -88,8 +88,7 @@ def _check_ingress(
     if refused and not is_worker_admitted:
         yield failed(
             f"{title} lets in no HTTPS from {', '.join(refused)}: the worker's calls would hang",
-            f"aws ec2 authorize-security-group-ingress --group-id {groups[0]} --protocol tcp"
-            f" --port {vpc.HTTPS_PORT} --cidr {refused[0]}",
+            f"allow TCP port {vpc.HTTPS_PORT} from {', '.join(refused)} in {groups[0]}",
         )
     else:
         yield passed(f"{title} lets in HTTPS from the worker")
