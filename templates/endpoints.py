@@ -123,6 +123,7 @@ def _interface(template: Template, service: str) -> If:
 
 
 def _policy(grants: Sequence[Statement], role: Role) -> object:
+    arn = GetAtt(role, "Arn")
     return policies.document(
-        *(policies.through_endpoint(grant, GetAtt(role, "Arn")) for grant in grants)
+        *policies.merged(policies.through_endpoint(grant, arn) for grant in grants)
     )

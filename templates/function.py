@@ -91,7 +91,7 @@ def add_identity(
     )
     functions = [function_arn(queue) for queue in queues]
     documents = {
-        "work": policies.document(*grants),
+        "work": policies.document(*policies.merged(grants)),
         "run": policies.document(*_run_grants(functions, log_group, encryption, tracing_enabled)),
     }
     role = template.add_resource(

@@ -12,7 +12,7 @@ from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm
 from troposphere.iam import PolicyType
 
-from templates import limits, naming, policies, policy_limits
+from templates import limits, naming, policy_limits
 from templates.alarms import (
     Topics,
     add_log_delivery_alarm,
@@ -219,7 +219,7 @@ def _grants(
         reading += [pair.receive(), pair.use_key(encryption)]
     return _Grants(
         s3=[
-            *policies.merged(chain.from_iterable(one.read_uploads() for one in sources)),
+            *chain.from_iterable(one.read_uploads() for one in sources),
             *buckets.write_outputs(),
         ],
         sqs=[pair.delete_or_delay() for pair in queues.values()],

@@ -90,6 +90,55 @@ def within(bucket: GetAtt | Sub, pattern: str) -> Sub:
     return Sub(f"{text}/{pattern.replace('${', '${!')}")
 
 
+def merged(grants: Iterable[Statement | If]) -> list[Statement | If]:
+    """Return the same permissions in fewer statements, because policies have limited sizes.
+
+    Statements that differ in nothing but resources become one, and so do statements that differ
+    in nothing but the values of their only condition. A merged one has the Sid of the first.
+    Statements inside an Fn::If stay as they are.
+    """
+    by_resource: dict[str, Statement] = {}
+    by_value: dict[str, Statement] = {}
+    inside_if: list[Statement | If] = []
+    for grant in grants:
+        if isinstance(grant, If):
+            inside_if.append(grant)
+            continue
+        alike = _text({**grant.properties, "Resource": None, "Sid": None})
+        first = by_resource.setdefault(alike, grant)
+        if first is not grant:
+            both = _union(first.properties["Resource"], grant.properties["Resource"])
+            by_resource[alike] = _with(first, Resource=both)
+    for grant in by_resource.values():
+        only = _only_condition(grant)
+        tested = [type(only[0]).__name__, only[1]] if only else _text(grant.properties)
+        alike = _text({**grant.properties, "Condition": tested, "Sid": None})
+        first = by_value.setdefault(alike, grant)
+        if first is not grant and only and (of_first := _only_condition(first)):
+            values = _union(of_first[2], only[2])
+            by_value[alike] = _with(first, Condition=Condition(type(only[0])({only[1]: values})))
+    return [*by_value.values(), *inside_if]
+
+
+def _only_condition(grant: Statement) -> tuple[ConditionElement, str, list[Any]] | None:
+    """Return operator, key and values of a statement's only condition, if it lists values."""
+    elements = grant.properties["Condition"].conditions if "Condition" in grant.properties else []
+    tests = [(one, key, value) for one in elements for key, value in one.get_dict().items()]
+    return tests[0] if len(tests) == 1 and isinstance(tests[0][2], list) else None
+
+
+def _with(statement: Statement, **changed: Any) -> Statement:
+    return Statement(**{**statement.properties, **changed})
+
+
+def _union(some: list[Any], more: list[Any]) -> list[Any]:
+    return [*some, *(one for one in more if _text(one) not in set(map(_text, some)))]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=encode_to_dict, sort_keys=True)
+
+
 def anyone() -> Principal:
     """Return the principal that matches every caller, for a Deny or with a condition."""
     return Principal("*")
@@ -133,28 +182,6 @@ def listing(prefixes: Sequence[str]) -> ConditionElement:
     object is missing, without a prefix, and then answers 404 instead of 403.
     """
     return StringLikeIfExists({"s3:prefix": [f"{prefix}*" for prefix in prefixes]})
-
-
-def merged(statements: Iterable[Statement]) -> list[Statement]:
-    """Return the statements, with those merged that differ in Sid and Resource only.
-
-    A role's policies are limited in size. The Sid is that of the first one.
-    """
-    found: dict[str, list[Statement]] = {}
-    for statement in statements:
-        parts = {
-            name: value
-            for name, value in encode_to_dict(statement).items()
-            if name not in ("Sid", "Resource")
-        }
-        found.setdefault(json.dumps(parts), []).append(statement)
-    for first, *others in found.values():
-        for other in others:
-            first.properties["Resource"] = [
-                *first.properties["Resource"],
-                *other.properties["Resource"],
-            ]
-    return [first for first, *_ in found.values()]
 
 
 def other_than(key: str, value: Any) -> tuple[ConditionElement, ConditionElement]:

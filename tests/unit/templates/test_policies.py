@@ -1,7 +1,7 @@
 from typing import Any
 
 from awacs import s3
-from awacs.aws import Statement
+from awacs.aws import Statement, StringLike
 from troposphere import encode_to_dict
 
 from templates import policies
@@ -57,3 +57,31 @@ def test_plaintext_is_refused_to_everybody() -> None:
     statement = read(policies.deny_plaintext([s3.PutObject], ["*"]))
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_permissions_alike_become_one_statement() -> None:
+    """Pitfall 81: resources, or the values of the only condition, in one list."""
+
+    def key(context: str) -> Statement:
+        return policies.allow(context, [s3.GetObject], ["key"], StringLike({"c": [context]}))
+
+    own = policies.from_this_account()
+    grants = [
+        policies.allow("A", [s3.GetObject], ["a"], own),
+        policies.allow("B", [s3.GetObject], ["b"], own),
+        policies.allow("C", [s3.GetObject], ["c"]),
+        policies.allow("D", [s3.PutObject], ["d"], own),
+        key("one"),
+        key("two"),
+    ]
+    found = {
+        one["Sid"]: (one["Resource"], one.get("Condition", {}).get("StringLike"))
+        for one in encode_to_dict(policies.document(*policies.merged(grants)))["Statement"]
+    }
+    assert found == {
+        "A": (["a", "b"], None),
+        "C": (["c"], None),
+        "D": (["d"], None),
+        "one": (["key"], {"c": ["one", "two"]}),
+    }
+    assert read(grants[0])["Resource"] == ["a"], "the grants themselves stay as they are"
