@@ -38,6 +38,9 @@ REJECTED_MIN_PICTURES = 20
 # Age of the oldest record that is not delivered; Firehose buffers for 300 seconds by default.
 LATE_DELIVERY_SECONDS = 3 * 300
 
+# If S3, KMS or the role fails, an alarm reports it this soon, long before a dead letter (R2).
+HEARD_WITHIN_MINUTES = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Topics:
@@ -122,7 +125,7 @@ def add_queue_alarms(
     capacity: Capacity,
 ) -> None:
     """Add the alarms of a queue, its dead-letter queue and its function."""
-    critical = _AlarmGroup(template, topics.critical, queues.name)
+    critical = _AlarmGroup(template, topics.critical, queues.name, reports_ok=True)
     warning = _AlarmGroup(template, topics.warning, queues.name)
     _add_backlog_alarms(critical, warning, queues, settings, function)
     _add_function_alarms(critical, warning, settings, function, capacity)
@@ -168,12 +171,12 @@ def _add_backlog_alarms(
         Metrics=_expression(
             # Without an invocation Lambda sends no data point.
             "IF(waiting>0 AND FILL(started,0)==0,1,0)",
-            # While all invocations run until the timeout, none starts either.
-            period=max(5, -(-settings.timeout_seconds // MINUTE)) * MINUTE,
+            period=1 * MINUTE,
             waiting=(waiting, "Maximum"),
             started=(_function_metric(function, "Invocations"), "Sum"),
         ),
-        EvaluationPeriods=3,
+        # While all invocations run until the timeout, none starts either.
+        EvaluationPeriods=max(HEARD_WITHIN_MINUTES - 1, 2 * -(-settings.timeout_seconds // MINUTE)),
         Threshold=0,
     )
     # What one concurrent invocation processes per day if every batch takes the whole timeout.
@@ -195,6 +198,19 @@ def _add_function_alarms(
     function: Function,
     capacity: Capacity,
 ) -> None:
+    critical.add(
+        "RetryAlarm",
+        "retries",
+        "Most batches give no result and are retried",
+        "Check the logs",
+        # The worker sends this for each batch. A picture that fails alone is tried in at most five
+        # of ten minutes, and a disturbance of four minutes is in five.
+        **_statistic(_worker_metric(function, "ImagesProcessed"), "Average", 1 * MINUTE),
+        EvaluationPeriods=HEARD_WITHIN_MINUTES - 2,
+        DatapointsToAlarm=6,
+        ComparisonOperator="LessThanThreshold",
+        Threshold=0.5,
+    )
     # Three periods in a row, so that a short disturbance, such as a deployment, raises no alarm.
     critical.add(
         "WorkerErrorAlarm",
@@ -247,8 +263,7 @@ def _add_function_alarms(
 
 def _add_rejection_alarm(warning: "_AlarmGroup", function: Function) -> None:
     pictures, rejected = (
-        _metric(NAMESPACE, name, FunctionName=Ref(function))
-        for name in ("ImagesProcessed", "Rejected")
+        _worker_metric(function, name) for name in ("ImagesProcessed", "Rejected")
     )
     warning.add(
         "RejectionAlarm",
@@ -279,20 +294,23 @@ def add_upload_alarm(
 
     It needs S3's request metrics, which are billed monthly: hence the condition.
     """
-    puts = _metric(
-        "AWS/S3", "PutRequests", BucketName=Ref(uploads), FilterId=buckets.REQUEST_METRICS
+    puts, refused = (
+        _metric("AWS/S3", name, BucketName=Ref(uploads), FilterId=buckets.REQUEST_METRICS)
+        for name in ("PutRequests", "4xxErrors")
     )
-    _AlarmGroup(template, topics.critical, source).add(
+    _AlarmGroup(template, topics.warning, source).add(
         "MissingNotificationAlarm",
         "missing-notifications",
         "Uploads without notifications",
         "Check the bucket's configuration",
         Condition=uploads_monitored,
-        # Two periods in a row: the second includes a late notification of the first.
+        # Two periods in a row: the second includes a late notification of the first, and the end of
+        # a multipart upload, whose parts are counted as well, if it takes no more than an hour.
         Metrics=_expression(
-            "IF(FILL(puts,0)>0 AND FILL(sent,0)==0,1,0)",
-            period=15 * MINUTE,
+            "IF(FILL(puts,0)>FILL(refused,0) AND FILL(sent,0)==0,1,0)",
+            period=60 * MINUTE,
             puts=(puts, "Sum"),
+            refused=(refused, "Sum"),
             sent=(_queue_metric(queues.work, "NumberOfMessagesSent"), "Sum"),
         ),
         EvaluationPeriods=2,
@@ -309,13 +327,17 @@ def add_log_delivery_alarm(
         "log-delivery",
         "Logs do not reach their bucket",
         "Check the delivery log",
-        **_statistic(
-            _metric("AWS/Firehose", "DeliveryToS3.DataFreshness", DeliveryStreamName=Ref(stream)),
-            "Maximum",
-            5 * MINUTE,
+        # The age is sent while something is delivered: not if S3 refuses everything (pitfall 75).
+        Metrics=_expression(
+            f"IF(FILL(age,0)>{LATE_DELIVERY_SECONDS}"
+            " OR (FILL(taken,0)>0 AND FILL(given,0)==0),1,0)",
+            period=LATE_DELIVERY_SECONDS,
+            age=(_stream_metric(stream, "DeliveryToS3.DataFreshness"), "Minimum"),
+            taken=(_stream_metric(stream, "IncomingRecords"), "Sum"),
+            given=(_stream_metric(stream, "DeliveryToS3.Records"), "Sum"),
         ),
         EvaluationPeriods=3,
-        Threshold=LATE_DELIVERY_SECONDS,
+        Threshold=0,
     )
 
 
@@ -326,23 +348,26 @@ class _AlarmGroup:
     template: Template
     topic: Topic
     owner: str
+    reports_ok: bool = False
+    """Whether the return to OK is reported; a new alarm's first change is one."""
 
     def add(
         self, logical_id: str, suffix: str, meaning: str, first_step: str, **settings: Any
     ) -> None:
         """Add an alarm; `suffix` ends its name and is its section of the runbook."""
-        defaults = {
+        defaults: dict[str, Any] = {
             "ComparisonOperator": "GreaterThanThreshold",
             # No data is no fault, for counts of errors and of messages (pitfall 33).
             "TreatMissingData": "notBreaching",
         }
+        if self.reports_ok:
+            defaults["OKActions"] = [Ref(self.topic)]
         self.template.add_resource(
             Alarm(
                 naming.logical_id(self.owner, logical_id),
                 AlarmName=naming.name(naming.name_suffix(self.owner, suffix)),
                 AlarmDescription=f"{meaning}. {first_step}: docs/runbook.md#{suffix}",
                 AlarmActions=[Ref(self.topic)],
-                OKActions=[Ref(self.topic)],
                 **{**defaults, **settings},
             )
         )
@@ -366,6 +391,14 @@ def _queue_metric(queue: Queue, name: str) -> dict[str, Any]:
 
 def _function_metric(function: Function, name: str) -> dict[str, Any]:
     return _metric("AWS/Lambda", name, FunctionName=Ref(function))
+
+
+def _stream_metric(stream: DeliveryStream, name: str) -> dict[str, Any]:
+    return _metric("AWS/Firehose", name, DeliveryStreamName=Ref(stream))
+
+
+def _worker_metric(function: Function, name: str) -> dict[str, Any]:
+    return _metric(NAMESPACE, name, FunctionName=Ref(function))
 
 
 def _expression(

@@ -173,9 +173,7 @@ def add_buckets(
                 if source.takes_whole_bucket
                 else {},
                 NotificationConfiguration=_notifications(source, queues[source.queue]),
-                MetricsConfigurations=If(
-                    uploads_monitored, [MetricsConfiguration(Id=REQUEST_METRICS)], NoValue
-                ),
+                MetricsConfigurations=If(uploads_monitored, [_request_metrics(source)], NoValue),
                 # S3 sends a test message when notifications are set: the queue policy must allow
                 # it by then (pitfall 1).
                 DependsOn=[queues[source.queue].work_policy.title],
@@ -191,6 +189,14 @@ def add_buckets(
 def upload_suffix(source: str) -> str:
     """Return what follows the prefix in the name of a source's bucket: the source's name."""
     return UPLOADS if source == DEFAULT else source
+
+
+def _request_metrics(source: Source) -> MetricsConfiguration:
+    """Return what counts a source's requests; it filters by one prefix at most."""
+    (prefix, *others) = source.prefixes
+    return MetricsConfiguration(
+        Id=REQUEST_METRICS, **({"Prefix": prefix} if prefix and not others else {})
+    )
 
 
 def _notifications(source: Source, queues: QueuePair) -> NotificationConfiguration:

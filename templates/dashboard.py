@@ -45,6 +45,7 @@ Dimensions = dict[str, tuple[str, str, str]]
 """Namespace, dimension and value of a queue's metrics, by what publishes them."""
 
 ALARMS_PER_ROW = 6
+ALARMS_PER_WIDGET = 100
 
 
 def add_dashboard(
@@ -65,15 +66,18 @@ def add_dashboard(
         for queue, function in functions.items()
     }
     show = partial(_lines, by_queue)
-    arns, conditional = _arns(alarms)
+    conditional: dict[str, Any] = {}
     widgets = [
         # Without a position, each widget follows the previous one where there is room.
-        {
-            "type": "alarm",
-            "width": 24,
-            "height": 1 + math.ceil(len(alarms) / ALARMS_PER_ROW),
-            "properties": {"alarms": arns},
-        },
+        *(
+            {
+                "type": "alarm",
+                "width": 24,
+                "height": 1 + math.ceil(len(some) / ALARMS_PER_ROW),
+                "properties": {"alarms": _arns(some, conditional)},
+            }
+            for some in _shared(alarms)
+        ),
         _chart(
             "Pictures",
             show("queue", "NumberOfMessagesSent", "Notified"),
@@ -198,19 +202,26 @@ def _shortened(lines: Iterable[Line]) -> list[Line]:
     return short
 
 
-def _arns(alarms: Iterable[Alarm]) -> tuple[list[str], dict[str, Any]]:
-    """Return the ARNs for `Fn::Sub`, and the values of the ARNs of conditional alarms.
+def _shared(alarms: Sequence[Alarm]) -> list[Sequence[Alarm]]:
+    """Return the alarms of each widget, as equal in number as they can be."""
+    widgets = math.ceil(len(alarms) / ALARMS_PER_WIDGET)
+    return [alarms[number::widgets] for number in range(widgets)]
+
+
+def _arns(alarms: Iterable[Alarm], conditional: dict[str, Any]) -> list[str]:
+    """Return the ARNs for `Fn::Sub`; add the values of the ARNs of conditional alarms.
 
     An alarm whose condition is false has no ARN. A conditional ARN therefore follows the last
     unconditional one, within its quotes: as `','` and the ARN, or as nothing.
     """
     arns: list[str] = []
-    conditional: dict[str, Any] = {}
+    optional: list[str] = []
     for alarm in alarms:
         if "Condition" in alarm.resource:
             arn = Sub(f"','${{{alarm.title}.Arn}}")
             conditional[str(alarm.title)] = If(alarm.resource["Condition"], arn, "")
+            optional.append(str(alarm.title))
         else:
             arns.append(f"${{{alarm.title}.Arn}}")
-    arns[-1] += "".join(f"${{{title}}}" for title in conditional)
-    return arns, conditional
+    arns[-1] += "".join(f"${{{title}}}" for title in optional)
+    return arns

@@ -45,6 +45,9 @@ DEFAULT = "default"
 # (pitfall 19).
 WORK_RETENTION_SECONDS = 4 * 24 * 3600
 
+MIN_VISIBILITY_SECONDS = 300
+"""Seven of these, between eight receives, are more than half an hour."""
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(
@@ -298,7 +301,7 @@ class ProcessingQueue(_Table):
 
     timeout_seconds: Annotated[int, Field(ge=10, le=900)] = 60
     """Function timeout, for one batch. The queue's visibility timeout is six times this, plus the
-    batching window."""
+    batching window, and at least 300 s."""
 
     batch_size: Annotated[int, Field(ge=1, le=100)] = 5
     """Maximum messages in a batch; more than 10 need a batching window of at least 1 s."""
@@ -306,8 +309,9 @@ class ProcessingQueue(_Table):
     maximum_batching_window_seconds: Annotated[int, Field(ge=0, le=300)] = 0
     """Time that Lambda waits for a full batch."""
 
-    max_receive_count: Annotated[int, Field(ge=2, le=100)] = 5
-    """Times that a message is received before SQS moves it to the dead-letter queue."""
+    max_receive_count: Annotated[int, Field(ge=2, le=100)] = 8
+    """Times that a message is received before SQS moves it to the dead-letter queue. With 8, all
+    receives together outlast an outage of 30 minutes; with fewer they may not."""
 
     max_file_size_mb: Annotated[int, Field(ge=1, le=1024)] = 50
     """Limit of a file in MB (10^6 bytes); larger files are rejected before the download."""
@@ -320,11 +324,15 @@ class ProcessingQueue(_Table):
 
     @property
     def visibility_seconds(self) -> int:
-        """Six timeouts and the batching window, as AWS advises (R4, pitfall 41).
+        """Six timeouts and the batching window, as AWS advises (R4, pitfall 41), or five minutes.
+
+        Without an endpoint for SQS, and after an invocation that failed as a whole, messages wait
+        for this. Eight receives must then outlast an outage of 30 minutes (R2).
 
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
         """
-        return 6 * self.timeout_seconds + self.maximum_batching_window_seconds
+        needed = 6 * self.timeout_seconds + self.maximum_batching_window_seconds
+        return max(needed, MIN_VISIBILITY_SECONDS)
 
     @model_validator(mode="after")
     def _related(self) -> Self:

@@ -29,13 +29,16 @@ def receive_count(message: Message) -> int:
 
 
 def delay(message: Message, *, visibility_timeout: int) -> int:
-    """Return the seconds to wait before the next try: exponential back-off with full jitter.
+    """Return the seconds to wait before the next try: exponential back-off with equal jitter.
 
-    Full jitter (anything from zero to the ceiling) spreads best what failed together.
+    Equal jitter (anything from half the ceiling to the ceiling) spreads what failed together, and
+    has a minimum: eight receives take at least 15 + 30 + ... + 960 s, over half an hour. With full
+    jitter they could be over within seconds.
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
     ceiling = longest_delay(receive_count(message), visibility_timeout=visibility_timeout)
-    return random.randint(1, ceiling)  # noqa: S311  # nosec B311 # spreads load, protects nothing
+    shortest = shortest_delay(ceiling)
+    return random.randint(shortest, ceiling)  # noqa: S311  # nosec B311 # protects nothing
 
 
 def longest_delay(tries: int, *, visibility_timeout: int) -> int:
@@ -43,6 +46,11 @@ def longest_delay(tries: int, *, visibility_timeout: int) -> int:
     first = min(_FIRST_DELAY, visibility_timeout)
     ceiling: int = min(_LONGEST_DELAY, first * 2 ** min(tries - 1, 16))
     return ceiling
+
+
+def shortest_delay(ceiling: int) -> int:
+    """Return the fewest seconds that `delay` waits, of its most."""
+    return (ceiling + 1) // 2
 
 
 def hand_back_delay(message: Message, place: int, *, seconds: float) -> int:

@@ -17,7 +17,9 @@ def mutants(alarm: Alarm) -> Iterator[tuple[str, Alarm | None]]:
         ("Threshold far below", threshold / 10 or -1),
     ):
         yield word, {**alarm, "Threshold": other}
-    comparison = alarm["ComparisonOperator"].replace("Greater", "Less")
+    given = alarm["ComparisonOperator"]
+    less, greater = given.replace("Greater", "Less"), given.replace("Less", "Greater")
+    comparison = greater if given == less else less
     yield "ComparisonOperator the other way", {**alarm, "ComparisonOperator": comparison}
     yield "TreatMissingData breaching", {**alarm, "TreatMissingData": "breaching"}
     to_alarm, periods = alarm.get("DatapointsToAlarm"), alarm["EvaluationPeriods"]

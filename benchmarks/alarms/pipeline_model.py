@@ -11,8 +11,9 @@ Which metrics are sent when:
   back-off.
   https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 - The worker: one line per invocation that it completed.
-- Firehose: the age of the oldest record, while there is one; it writes every five minutes.
-  https://docs.aws.amazon.com/firehose/latest/dev/cloudwatch-metrics.html
+- Firehose: the age of the oldest record, while something is delivered; it writes every five
+  minutes.
+  https://docs.aws.amazon.com/firehose/latest/dev/data-freshness-metric-not-emitted.html
 - S3: request metrics in minutes with requests, refused ones included, if they are enabled.
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 """
@@ -34,6 +35,7 @@ from worker import retry
 TICK = 5  # seconds
 ACTIVE_SECONDS = 6 * 3600
 BUFFER_SECONDS = 300
+LATE_SECONDS = 3600
 AGE_COUNTS_RECEIVES = 3
 POLLERS = 5  # batches that Lambda tries at once while all of them are throttled
 
@@ -52,9 +54,18 @@ class Scenario:
 
     name: str
     raises: frozenset[str] = frozenset()
+    spares: frozenset[str] = frozenset()
+    """Alarms that it must not raise."""
+
     hours: float = 3
     uploads: By = field(default=lambda _: 60)
     """Per minute."""
+
+    refused: By = field(default=lambda _: 0)
+    """PUTs per minute that S3 refuses, as for lack of a permission."""
+
+    parts: By = field(default=lambda _: 0)
+    """Parts of multipart uploads per minute: PUTs without a notification."""
 
     rejected: float = 0.02
     """Share of the uploads that is rejected."""
@@ -78,20 +89,23 @@ class Scenario:
 SPECIAL = {
     "",
     "slow",  # takes almost the timeout
+    "fails",  # at every try
     "kills",  # ends every invocation it is in
 }
 TROUBLES = {
     "S3 fails",
+    "S3 fails four times of five",
     "function does not start",
     "throttled",
     "mapping disabled",
     "key disabled",
     "notifications lost",
+    "logs late",
     "logs not delivered",
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class _Message:
     sent: int
     rejected: bool = False
@@ -107,15 +121,17 @@ class _Invocation:
     batch: list[_Message] = field(compare=False)
 
 
-def play(scenario: Scenario, stack: ResolvedTemplate) -> PlayedMetrics:
+def play(scenario: Scenario, stack: ResolvedTemplate, *, seed: int = 0) -> PlayedMetrics:
     """Return all metrics of the scenario, for the resources of the template `stack`.
+
+    `seed` is that of the back-off's jitter.
 
     Raises:
         ValueError: The scenario has an unknown trouble or kind of upload.
     """
     if not set(scenario.trouble) <= TROUBLES or scenario.special not in SPECIAL:
         raise ValueError(f"{scenario.name}: allowed are {SPECIAL | TROUBLES}")
-    return _Play(scenario, stack).run()
+    return _Play(scenario, stack, seed).run()
 
 
 @cache
@@ -124,8 +140,10 @@ def _key(namespace: str, name: str, **dimensions: str) -> Key:
 
 
 class _Play:
-    def __init__(self, scenario: Scenario, stack: ResolvedTemplate) -> None:
+    def __init__(self, scenario: Scenario, stack: ResolvedTemplate, seed: int) -> None:
         self.scenario, self.stack = scenario, stack
+        self.random = random.Random(seed)  # noqa: S311 -- to be had again
+        self.seed = seed
         self.metrics = PlayedMetrics(minutes=int(scenario.hours * 60))
         self.names = {
             title: stack.properties(title)[name]
@@ -142,6 +160,7 @@ class _Play:
         self.visibility = queue["VisibilityTimeout"]
         self.receives = queue["RedrivePolicy"]["maxReceiveCount"]
         self.timeout: int = stack.properties("Worker")["Timeout"]
+        self.has_back_off = "SqsEndpoint" in stack.resources
         self.counts_requests = "MetricsConfigurations" in stack.properties("UploadBucket")
         self.now = self.minute = 0
         self.visible: deque[_Message] = deque()
@@ -150,14 +169,14 @@ class _Play:
         self.notified: deque[_Message] = deque()
         self.dead: list[_Message] = []
         self.number = 0
-        self.owed = self.owed_rejections = 0.0
+        self.owed = self.owed_rejections = self.owed_refused = self.owed_parts = 0.0
         self.last_call = {"WorkQueue": 0, "DeadLetterQueue": -ACTIVE_SECONDS}
         self.busiest = 0
         (self.stream,) = stack.resources_of_type("KinesisFirehose::DeliveryStream").values()
         self.unwritten: int | None = None  # since when there is a log line to be delivered
 
     def run(self) -> PlayedMetrics:
-        random.seed(0)  # the worker's back-off has jitter
+        random.seed(self.seed)  # the worker's back-off has jitter
         for now in range(0, self.metrics.minutes * 60, TICK):
             self.now, self.minute = now, now // 60
             self._upload()
@@ -178,6 +197,10 @@ class _Play:
     def of_function(self, name: str, value: float, at: int | None = None) -> None:
         self.put(_key("AWS/Lambda", name, FunctionName=self.names["Worker"]), value, at=at)
 
+    def of_stream(self, name: str, value: float) -> None:
+        of = self.stream["DeliveryStreamName"]
+        self.put(_key("AWS/Firehose", name, DeliveryStreamName=of), value)
+
     def of_worker(self, name: str, value: float) -> None:
         self.put(_key(NAMESPACE, name, FunctionName=self.names["Worker"]), value)
 
@@ -190,9 +213,18 @@ class _Play:
         self.owed -= len(uploads)
         if self.scenario.special and self.now == 600:
             uploads.append(self.scenario.special)
-        if uploads and self.counts_requests:
+        self.owed_refused += self.scenario.refused(self.minute) * TICK / 60
+        self.owed_parts += self.scenario.parts(self.minute) * TICK / 60
+        refused, parts = int(self.owed_refused), int(self.owed_parts)
+        self.owed_refused, self.owed_parts = self.owed_refused % 1, self.owed_parts % 1
+        puts = len(uploads) + refused + parts
+        if self.wrong("key disabled"):
+            refused = puts
+        if self.counts_requests:
             of = {"BucketName": self.names["UploadBucket"], "FilterId": buckets.REQUEST_METRICS}
-            self.put(_key("AWS/S3", "PutRequests", **of), 1, times=len(uploads))
+            for name, number in (("PutRequests", puts), ("4xxErrors", refused)):
+                if puts:
+                    self.put(_key("AWS/S3", name, **of), number / puts, times=puts)
         if not self.wrong("key disabled") and not self.wrong("notifications lost"):
             for special in uploads:
                 self._notify(special)
@@ -281,13 +313,22 @@ class _Play:
                     ):
                         self._hide(message, self.visibility)
                 continue
-            again = self.wrong("S3 fails") or self.wrong("key disabled")
-            for message in one.batch if again else ():
+            again = [message for message in one.batch if self._returns(message)]
+            for message in again:
                 about = {"attributes": {"ApproximateReceiveCount": str(message.receives)}}
-                self._hide(message, retry.delay(about, visibility_timeout=self.visibility))
-            ended = [] if again else one.batch
+                wait = self.visibility - (self.now - one.start)
+                if self.has_back_off:
+                    wait = retry.delay(about, visibility_timeout=self.visibility)
+                self._hide(message, wait)
+            ended = [message for message in one.batch if message not in again]
             self.of_worker("ImagesProcessed", len(ended))
             self.of_worker("Rejected", sum(message.rejected for message in ended))
+
+    def _returns(self, message: _Message) -> bool:
+        """Return whether the worker fails to process a message."""
+        if self.wrong("S3 fails") or self.wrong("key disabled") or message.special == "fails":
+            return True
+        return self.wrong("S3 fails four times of five") and self.random.random() < 0.8
 
     def _fails(self, batch: list[_Message]) -> bool:
         return self.wrong("function does not start") or self._kills(batch)
@@ -298,13 +339,17 @@ class _Play:
     def _sample(self) -> None:
         if self.busiest:
             self.of_function("ConcurrentExecutions", self.busiest)
+            self.of_stream("IncomingRecords", 1)
             if self.unwritten is None:
                 self.unwritten = self.now
         if self.unwritten is not None:
-            age, of = self.now - self.unwritten, self.stream["DeliveryStreamName"]
-            self.put(_key("AWS/Firehose", "DeliveryToS3.DataFreshness", DeliveryStreamName=of), age)
-            if age >= BUFFER_SECONDS and not self.wrong("logs not delivered"):
-                self.unwritten = None
+            age = self.now - self.unwritten
+            if not self.wrong("logs not delivered"):
+                self.of_stream("DeliveryToS3.DataFreshness", age)
+                if age >= BUFFER_SECONDS:
+                    self.of_stream("DeliveryToS3.Records", 1)
+                    late = self.wrong("logs late")
+                    self.unwritten = self.now - LATE_SECONDS if late else None
         self.busiest = 0
         received = [message for one in self.running for message in one.batch]
         received += [one for *_, one in self.hidden]

@@ -61,9 +61,44 @@ HEALTHY = (
         name="logs arrive a quarter of an hour late once",
         trouble={"logs not delivered": range(30, 49)},
     ),
+    Scenario(name="S3 fails for four minutes", trouble={"S3 fails": range(30, 34)}),
+    Scenario(name="all uploads are refused", uploads=always(0), refused=always(10), hours=5),
+    Scenario(
+        name="a multipart upload takes almost an hour",
+        uploads=lambda minute: float(minute == 100),
+        parts=lambda minute: 5.0 * (42 <= minute < 100),
+        hours=5,
+    ),
     Scenario(name="throttled for five minutes", trouble={"throttled": range(30, 35)}),
 )
 """Scenarios in which no alarm may be raised."""
+
+HALF_AN_HOUR = range(30, 60)
+
+OUTAGES = tuple(
+    Scenario(
+        name=f"half an hour: {name}",
+        trouble=trouble,
+        raises=frozenset({alarm}),
+        spares=frozenset({"dead-letters"}),
+    )
+    for name, trouble, alarm in (
+        ("S3 fails", {"S3 fails": HALF_AN_HOUR}, "retries"),
+        (
+            "the key cannot be used, not even by SQS",
+            {"key disabled": HALF_AN_HOUR},
+            "queue-not-consumed",
+        ),
+        (
+            "the key cannot be used, and SQS has its data key for 15 minutes",
+            {"S3 fails": range(30, 45), "key disabled": range(45, 60)},
+            "retries",
+        ),
+        ("the role may not use S3 or the key", {"S3 fails": HALF_AN_HOUR}, "retries"),
+        ("the role may not receive", {"mapping disabled": HALF_AN_HOUR}, "queue-not-consumed"),
+    )
+)
+"""Outages that a person hears of within ten minutes, and that leave no dead letter."""
 
 HARM = (
     Scenario(
@@ -89,12 +124,27 @@ HARM = (
         raises=frozenset({"dead-letters"}),
     ),
     Scenario(
+        name="a picture that fails at every try, and no other upload",
+        uploads=always(0),
+        special="fails",
+        redriven=150,
+        raises=frozenset({"dead-letters"}),
+        spares=frozenset({"retries"}),
+    ),
+    Scenario(
         name="S3 fails for an hour",
         hours=5,
         trouble={"S3 fails": range(30, 90)},
-        redriven=120,
-        raises=frozenset({"dead-letters"}),
+        redriven=170,
+        raises=frozenset({"retries", "dead-letters"}),
     ),
+    Scenario(
+        name="S3 fails four times of five",
+        uploads=always(6),
+        trouble={"S3 fails four times of five": range(30, 60)},
+        raises=frozenset({"retries"}),
+    ),
+    *OUTAGES,
     Scenario(
         name="the function does not start",
         trouble={"function does not start": LATER},
@@ -113,21 +163,34 @@ HARM = (
     Scenario(
         name="the key is disabled",
         trouble={"key disabled": LATER},
-        raises=frozenset({"queue-not-consumed", "missing-notifications"}),
+        raises=frozenset({"queue-not-consumed"}),
     ),
     Scenario(
         name="notifications are lost",
-        trouble={"notifications lost": LATER},
-        raises=frozenset({"missing-notifications"}),
-    ),
-    Scenario(
-        name="notifications are lost, four uploads per hour",
-        uploads=lambda minute: float(minute % 15 == 7),
         hours=4,
         trouble={"notifications lost": LATER},
         raises=frozenset({"missing-notifications"}),
     ),
+    Scenario(
+        name="notifications are lost, one upload per hour",
+        uploads=lambda minute: float(minute % 60 == 7),
+        hours=6,
+        trouble={"notifications lost": LATER},
+        raises=frozenset({"missing-notifications"}),
+    ),
+    Scenario(
+        name="notifications are lost, and the queue was paused for hours",
+        uploads=lambda minute: float(minute >= 480),
+        hours=12,
+        trouble={"notifications lost": range(10**6), "mapping disabled": range(10**6)},
+        raises=frozenset({"missing-notifications"}),
+    ),
     Scenario(name="all uploads are junk", rejected=1, raises=frozenset({"rejections"})),
+    Scenario(
+        name="logs are delivered an hour late",
+        trouble={"logs late": LATER},
+        raises=frozenset({"worker-log-delivery"}),
+    ),
     Scenario(
         name="logs are not delivered",
         trouble={"logs not delivered": LATER},

@@ -26,7 +26,7 @@ class DemandScenario:
     failure_rate: float = 0.0
     outage_seconds: float = 0.0
     window: int = 0
-    max_receive_count: int = 5
+    max_receive_count: int = 8
     has_back_off: bool = True
     workload: str = "phone"
     pollers: tuple[int, int] | None = None
@@ -84,9 +84,15 @@ SCENARIOS = (
     DemandScenario("30 % of tries fail", 0.7, failure_rate=0.3),
     DemandScenario("10 % fail, no endpoint", 0.5, failure_rate=0.1, has_back_off=False),
     DemandScenario("burst, 10 % fail", 0.5, burst_factor=3, burst_seconds=600, failure_rate=0.1),
-    DemandScenario("outage of 10 min", 0.1, outage_seconds=600),
-    DemandScenario("outage of 1 h, 8 tries", 0.01, outage_seconds=3600, max_receive_count=8),
-    DemandScenario("outage of 40 min, no endpoint", 0.05, outage_seconds=2400, has_back_off=False),
+    DemandScenario("outage of 10 min, 5 tries", 0.1, outage_seconds=600, max_receive_count=5),
+    DemandScenario("outage of 1 h", 0.01, outage_seconds=3600),
+    DemandScenario(
+        "outage of 40 min, 5 tries, no endpoint",
+        0.05,
+        outage_seconds=2400,
+        max_receive_count=5,
+        has_back_off=False,
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from darkroom.capacity.service import Service
-from worker.retry import longest_delay
+from worker.retry import longest_delay, shortest_delay
 
 FIRST_BATCHES = 5
 BATCHES_PER_SECOND = 300 / 60
@@ -103,11 +103,15 @@ class Retries:
             for number in range(1, self.maximum)
         ]
 
+    def shortest(self) -> list[int]:
+        """Return the shortest wait, in seconds, after each of them."""
+        ceilings = self.ceilings()
+        return [shortest_delay(one) for one in ceilings] if self.has_back_off else ceilings
+
     def means(self) -> list[float]:
-        """Return the average wait, in seconds, after each of them: jitter starts at one second."""
-        if not self.has_back_off:
-            return [float(self.visibility)] * (self.maximum - 1)
-        return [(1 + ceiling) / 2 for ceiling in self.ceilings()]
+        """Return the average wait, in seconds, after each of them."""
+        waits = zip(self.shortest(), self.ceilings(), strict=True)
+        return [(least + most) / 2 for least, most in waits]
 
     def tries(self, failure_rate: float) -> float:
         """Return the average number of tries per message, when this share of tries fails."""
@@ -129,7 +133,7 @@ class Retries:
         A message that arrives x seconds before the outage ends becomes a dead letter if the sum of
         its waits is at most x.
         """
-        if seconds <= 0 or seconds < self.maximum - 1:
+        if seconds <= sum(self.shortest()):
             return 0.0
         if not self.has_back_off:
             return max(0.0, seconds - sum(self.ceilings()))
@@ -138,19 +142,21 @@ class Retries:
         step = seconds / _GRID
         # Probability that the waits so far add up to each step; longer sums are ignored.
         density = [1.0] + [0.0] * (_GRID - 1)
-        for ceiling in self.ceilings():
-            density = _spread(density, ceiling / step)
+        for least, most in zip(self.shortest(), self.ceilings(), strict=True):
+            density = _spread(density, least / step, most / step)
         # A sum in step n makes dead letters of all arrivals up to `seconds - n steps`.
         return sum(share * (_GRID - place - 0.5) * step for place, share in enumerate(density))
 
 
-def _spread(density: list[float], width: float) -> list[float]:
-    """Return the distribution of the sum with a uniform value between 0 and `width` steps."""
+def _spread(density: list[float], least: float, most: float) -> list[float]:
+    """Return the distribution of the sum with a uniform value from `least` to `most` steps."""
     sums = [0.0]
     for share in density:
         sums.append(sums[-1] + share)
+    width = most - least
     if width <= 1:  # less than a step
-        return list(density)
+        moved = round((least + most) / 2)
+        return ([0.0] * moved + density)[: len(density)]
 
     def up_to(place: float) -> float:
         place = min(max(place, 0.0), len(density))
@@ -158,7 +164,10 @@ def _spread(density: list[float], width: float) -> list[float]:
         part = place - whole
         return sums[whole] + (part * density[whole] if part else 0.0)
 
-    return [(up_to(place + 1) - up_to(place + 1 - width)) / width for place in range(len(density))]
+    return [
+        (up_to(place + 1 - least) - up_to(place + 1 - most)) / width
+        for place in range(len(density))
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -221,8 +221,8 @@ class Simulation:
         if message.received >= retries.maximum:
             self._dead += 1
             return
-        ceiling = retries.ceilings()[message.received - 1]
-        seconds = self._random.randint(1, ceiling) if retries.has_back_off else ceiling
+        tries = message.received - 1
+        seconds = self._random.randint(retries.shortest()[tries], retries.ceilings()[tries])
         self._environment.process(self._later(message, seconds))
 
     def _later(self, message: _QueuedPicture, seconds: float) -> Event:

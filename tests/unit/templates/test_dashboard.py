@@ -83,6 +83,24 @@ def test_every_alarm_is_on_the_page(stack: ResolvedTemplate) -> None:
     assert 1 <= len(arns) <= 100  # what the widget takes
 
 
+def test_more_alarms_than_a_widget_takes_are_on_several() -> None:
+    """O4: a widget shows a hundred alarms; each is on one of them."""
+    template = Template()
+    template.add_parameter(Parameter("NamePrefix", Type="String", Default="x"))
+    alarms = [
+        Alarm(f"A{number}", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1)
+        for number in range(201)
+    ]
+    add_dashboard(template, alarms=alarms, queues={}, functions={})
+    shown = [
+        one["properties"]["alarms"]
+        for one in widgets(ResolvedTemplate(json.loads(template.to_json())))
+        if one["type"] == "alarm"
+    ]
+    assert [len(arns) for arns in shown] == [67, 67, 67]
+    assert {arn for arns in shown for arn in arns} == {f"<A{number}.Arn>" for number in range(201)}
+
+
 def test_every_dimension_names_a_resource_of_the_stack(stack: ResolvedTemplate) -> None:
     """O4: what does not exist is a blank that looks like calm."""
     real = {

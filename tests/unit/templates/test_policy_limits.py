@@ -78,7 +78,7 @@ def test_a_queue_policy_has_as_many_statements_for_many_sources_as_for_three() -
 def test_too_large_a_policy_is_refused_in_a_sentence() -> None:
     """Pitfall 81: with the policy, its size, the limit and what to do."""
     with pytest.raises(SpecificationError, match=r"WorkerRole has [\d,]+ bytes of policy") as found:
-        build(buckets=25, queues=25)
+        build(buckets=20, queues=20)
     assert "IAM allows 10,240" in str(found.value)
     assert "use fewer queues, sources and prefixes, or several stacks" in str(found.value)
 

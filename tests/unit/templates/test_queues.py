@@ -1,14 +1,20 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from darkroom.cloudformation.resolver import ResolvedTemplate
+from templates.specification import ProcessingQueue
 from tests.unit.templates.conftest import generate
+from worker.retry import longest_delay, shortest_delay
+
+OUTAGE_SECONDS = 1800
 
 
 def test_failures_end_in_a_real_queue(stack: ResolvedTemplate) -> None:
     """R1, pitfall 20: a redrive policy on the queue; Lambda ignores the function's setting."""
     redrive = stack.properties("WorkQueue")["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == "<DeadLetterQueue.Arn>"
-    assert redrive["maxReceiveCount"] == 5
+    assert redrive["maxReceiveCount"] == 8
     assert "DeadLetterConfig" not in stack.properties("Worker")
 
 
@@ -38,7 +44,7 @@ def test_a_message_outlives_all_its_tries() -> None:
     assert tries <= work["MessageRetentionPeriod"]
 
 
-@pytest.mark.parametrize("timeout", [10, 60, 900])
+@pytest.mark.parametrize("timeout", [50, 60, 900])
 def test_visibility_is_six_timeouts(timeout: int) -> None:
     """Pitfall 41, R4: a longer function timeout would make the mapping fail."""
     stack = generate(
@@ -46,6 +52,23 @@ def test_visibility_is_six_timeouts(timeout: int) -> None:
     )
     assert stack.properties("WorkQueue")["VisibilityTimeout"] == 6 * timeout + 5
     assert stack.properties("Worker")["Timeout"] == timeout
+
+
+@given(st.integers(10, 900), st.integers(0, 300))
+def test_all_receives_outlast_an_outage_of_half_an_hour(timeout: int, window: int) -> None:
+    """R2: with the SQS endpoint and its shortest back-off, without it, and after failed batches.
+
+    Up to three earlier receives, for which there was no time, leave enough for it.
+    """
+    queue = ProcessingQueue(timeout_seconds=timeout, maximum_batching_window_seconds=window)
+    receives, visibility = queue.max_receive_count, queue.visibility_seconds
+    assert (receives - 1) * visibility > OUTAGE_SECONDS
+    for earlier in range(4):
+        waits = [
+            shortest_delay(longest_delay(tries, visibility_timeout=visibility))
+            for tries in range(1 + earlier, receives)
+        ]
+        assert sum(waits) >= OUTAGE_SECONDS
 
 
 def test_s3_may_send_from_that_bucket_and_account(stack: ResolvedTemplate) -> None:

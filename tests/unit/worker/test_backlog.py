@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from templates.specification import ProcessingQueue
 from tests.unit.worker.memory_s3 import MemoryS3
 from tests.unit.worker.shared_processor import InvocationEndedError, SharedProcessor
 from tests.unit.worker.test_handler import SETTINGS, record
@@ -44,7 +45,7 @@ class Backlog:
     messages: list[Waiting]
     timeout: float
     batch_size: int
-    max_receives: int = 5
+    max_receives: int = ProcessingQueue().max_receive_count
     workers: int = 1
     threads: int = 4
     processors: float = 1.0
@@ -172,7 +173,7 @@ def backlogs(draw: st.DrawFn) -> Backlog:
     """Any queue of images that each fit into the timeout.
 
     Its batches are at most five times too large, or twice beside a poison message: every
-    invocation takes one receive from each of its messages, and there are only five.
+    invocation takes one receive from each of its messages, and there are only so many.
     """
     random = Random(draw(st.integers(0, 2**32)))  # noqa: S311 -- to be had again
     timeout = draw(st.sampled_from([3, 10, 60, 900]))

@@ -1,17 +1,19 @@
 """What happens to the pipeline raises the alarms it must, and nothing else does."""
 
 from collections.abc import Mapping
-from itertools import groupby
+from dataclasses import replace
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.alarms import evaluation, scenarios
+from benchmarks.alarms import evaluation, pipeline_model, scenarios
 from benchmarks.alarms.evaluation import Key, PlayedMetrics
-from benchmarks.alarms.pipeline_model import Scenario
+from benchmarks.alarms.pipeline_model import Scenario, always
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.operations import dead_letters
+from tests.unit.templates.conftest import generate
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "alarms.md"
 Played = Mapping[Scenario, PlayedMetrics]
@@ -45,7 +47,52 @@ def test_every_harm_raises_its_alarms(
 ) -> None:
     """O2, pitfall 34: the alarms for the cause, and perhaps others for its consequences."""
     assert scenario.raises
-    assert scenario.raises <= _raised(alarmed, played[scenario])
+    raised = _raised(alarmed, played[scenario])
+    assert scenario.raises <= raised
+    assert not scenario.spares & raised
+
+
+@pytest.mark.parametrize("scenario", scenarios.OUTAGES, ids=lambda one: one.name)
+@pytest.mark.parametrize("aligned", [False, True])
+def test_an_outage_is_heard_of_within_ten_minutes(
+    alarmed: ResolvedTemplate, played: Played, scenario: Scenario, aligned: bool
+) -> None:
+    """R2, O2: S3, the key or the role out of order, by a critical alarm."""
+    begin = min(minutes.start for minutes in scenario.trouble.values())
+    topic = alarmed.resolve({"Ref": "CriticalAlarmTopic"})
+    found = [
+        scenarios.raised(alarm, played[scenario], aligned=aligned)
+        for alarm in _alarms(alarmed).values()
+        if alarm["AlarmActions"] == [topic]
+    ]
+    # The alarm is evaluated when the minute is over.
+    assert min(minute for minute in found if minute is not None) + 1 - begin <= 10
+
+
+@pytest.mark.parametrize("endpoint", ["true", "false"])
+@pytest.mark.parametrize(
+    "queue",
+    [{}, {"timeout_seconds": 10}, {"timeout_seconds": 300, "batch_size": 10}],
+    ids=["default", "fast", "slow"],
+)
+@pytest.mark.parametrize("uploads", [0.3, 12])
+def test_half_an_hour_out_of_order_leaves_no_dead_letter(
+    queue: dict[str, int], endpoint: str, uploads: float
+) -> None:
+    """R2: with the SQS endpoint and without it, whatever the jitter, from any moment on."""
+    stack = generate(logs={"archive": True}, queues={"default": queue}).with_parameters(
+        **scenarios.PARAMETERS, CreateSqsEndpoint=endpoint
+    )
+    dead_letters_alarm = _alarms(stack)["dead-letters"]
+    for seed, outage in product(range(3), scenarios.OUTAGES):
+        start = 30 + 7 * seed
+        moved = {
+            name: range(minutes.start - 30 + start, minutes.stop - 30 + start)
+            for name, minutes in outage.trouble.items()
+        }
+        scenario = replace(outage, trouble=moved, uploads=always(uploads), hours=2.5)
+        metrics = pipeline_model.play(scenario, stack, seed=seed)
+        assert scenarios.raised(dead_letters_alarm, metrics) is None, scenario
 
 
 def test_reading_dead_letters_does_not_raise_their_alarm_again(alarmed: ResolvedTemplate) -> None:
