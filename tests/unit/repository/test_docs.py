@@ -6,8 +6,12 @@ import tomllib
 from pathlib import Path
 from typing import get_args, get_origin
 
+import awscli
+import botocore.session
 import click
 import pytest
+from awscli import clidriver
+from botocore.loaders import create_loader
 
 from darkroom import cli
 from darkroom.console.command import Command
@@ -87,6 +91,31 @@ def test_a_documented_command_line_is_valid(line: str) -> None:
         name, command, words = command.resolve_command(context, rest)  # type: ignore[assignment] # fails for an unknown one
     assert command is not None
     command.make_context(name, words, parent=context)
+
+
+def aws_command_lines() -> list[str]:
+    """Return each call of the AWS CLI in a document, up to the end of the call or a call in it."""
+    joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(PAGES.values()))
+    joined = re.sub(r"\$\((?!aws )[^()]*\)", "VALUE", joined)
+    called = r"\baws (?:s3api wait|[a-z0-9]+) [a-z0-9-]+(?: (?:(?!\$\()[^`;|)\n])*)?"
+    return sorted(set(re.findall(called, joined)))
+
+
+@pytest.mark.parametrize("line", aws_command_lines())
+def test_a_documented_aws_command_line_is_valid(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O2: also for version 1 of the CLI, which has no `aws logs tail`."""
+    own = Path(awscli.__file__).with_name("data")
+    monkeypatch.setattr(botocore.session, "create_loader", lambda _=None: create_loader(str(own)))
+    driver = clidriver.create_clidriver()
+    _, service, name, *_ = line.replace(" wait ", " ").split()
+    top = driver.create_help_command()
+    commands = top.command_table[service].create_help_command().command_table
+    if " wait " in line:
+        commands = commands["wait"].create_help_command().command_table
+    assert name in commands
+    given = set(re.findall(r"(?<=\s)--([a-z][a-z0-9-]+)", line))
+    known = {*commands[name].arg_table, *top.arg_table} if given else set()
+    assert given <= known
 
 
 def test_every_command_is_documented() -> None:
