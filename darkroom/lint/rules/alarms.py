@@ -270,3 +270,33 @@ def cloudwatch_required_alarms(model: TemplateModel) -> Problems:
         ):
             if title and (metric, model.name(title)) not in seen:
                 yield title, f"has no alarm on {metric}"
+
+
+@rule(
+    "DR-CLOUDWATCH-013",
+    "warning",
+    remediation=(
+        "Compare IncomingRecords with DeliveryToS3.Records in the alarm, or in another one of the"
+        " stream."
+    ),
+    source="https://docs.aws.amazon.com/firehose/latest/dev/data-freshness-metric-not-emitted.html",
+    requirements=("O2",),
+    pitfalls=(75,),
+)
+def cloudwatch_delivery_alarm(model: TemplateModel) -> Problems:
+    """A delivery stream with an alarm on DataFreshness has one that notices a blocked delivery.
+
+    Firehose does not send DataFreshness while the delivery is completely blocked: the alarm has no
+    data, and stays silent.
+    """
+    seen: dict[str, set[str]] = {}
+    for alarm in model.resources_of_type("CloudWatch::Alarm").values():
+        for _, metric, dimensions in _watched(alarm):
+            seen.setdefault(dimensions.get("DeliveryStreamName", ""), set()).add(metric)
+    for title in model.resources_of_type("KinesisFirehose::DeliveryStream"):
+        metrics = seen.get(model.name(title), set())
+        if "DeliveryToS3.DataFreshness" in metrics and "IncomingRecords" not in metrics:
+            yield (
+                title,
+                "has an alarm on DataFreshness only, which a blocked delivery does not send",
+            )

@@ -327,3 +327,12 @@ def access_log_locked(t: Template) -> None:
 @defect("s3-access-log-delivery", on=additions.access_logs)
 def access_log_not_admitted(t: Template) -> None:
     drop(t, "AccessLogBucketPolicy", "WriteAccessLogs")
+
+
+@defect("cloudwatch-delivery-alarm", on=additions.archive)
+def alarm_on_the_freshness_only(t: Template) -> None:
+    alarm = of(t, "WorkerLogDeliveryAlarm")
+    alarm["Metrics"] = [
+        {"Id": "r", "Expression": "IF(age>900,1,0)"},
+        *(one for one in alarm["Metrics"] if one["Id"] == "age"),
+    ]
