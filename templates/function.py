@@ -19,11 +19,12 @@ from troposphere.awslambda import (
     TracingConfig,
     VPCConfig,
 )
-from troposphere.iam import Policy, PolicyType, Role
+from troposphere.iam import ManagedPolicy, Policy, PolicyType, Role
 from troposphere.logs import LogGroup
 
-from templates import naming, policies
+from templates import naming, policies, policy_limits
 from templates.encryption import Encryption
+from templates.limits import POLICY_LIMITS, ROLE_POLICIES
 from templates.log_group import add_log_group
 from templates.network import Network
 from templates.parameters.builder import Condition
@@ -45,6 +46,10 @@ MANAGE_INTERFACES = [
     ec2.DeleteNetworkInterface,
     ec2.UnassignPrivateIpAddresses,
 ]
+# What a policy document has besides its statements.
+DOCUMENT_CHARACTERS = 48
+# Of the role's inline policies: these documents, and the policy that denies SQS elsewhere.
+INLINE_RESERVE = 800
 DESCRIBE_INTERFACES = [ec2.DescribeNetworkInterfaces, ec2.DescribeSubnets]
 
 
@@ -90,10 +95,19 @@ def add_identity(
         template, "WorkerLogGroup", WORKER, encryption=encryption, retention_days=log_retention_days
     )
     functions = [function_arn(queue) for queue in queues]
-    documents = {
-        "work": policies.document(*policies.merged(grants)),
-        "run": policies.document(*_run_grants(functions, log_group, encryption, tracing_enabled)),
-    }
+    run = _run_grants(functions, log_group, encryption, tracing_enabled)
+    inline, managed = _divide(template, policies.merged(grants), run)
+    attached = [
+        template.add_resource(
+            ManagedPolicy(
+                f"WorkerPolicy{number}",
+                Description="Permissions of the worker that its role has no room for",
+                PolicyDocument=policies.document(*statements),
+            )
+        )
+        for number, statements in enumerate(managed, 1)
+    ]
+    documents = {"work": policies.document(*inline), "run": policies.document(*run)}
     role = template.add_resource(
         Role(
             "WorkerRole",
@@ -109,7 +123,32 @@ def add_identity(
             ],
         )
     )
+    if attached:
+        role.ManagedPolicyArns = [Ref(one) for one in attached]
     return Identity(role=role, log_group=log_group)
+
+
+def _divide(
+    template: Template, grants: Sequence[Statement | If], run: Sequence[Statement | If]
+) -> tuple[list[Statement | If], list[list[Statement | If]]]:
+    """Divide grants into those that the role has room for, besides `run`, and managed policies."""
+    content = template.to_dict()
+    used = INLINE_RESERVE + sum(policy_limits.sizes(content, run))
+    inline: list[Statement | If] = []
+    managed: list[tuple[int, list[Statement | If]]] = []
+    most = POLICY_LIMITS["AWS::IAM::ManagedPolicy"].characters - DOCUMENT_CHARACTERS
+    for grant, size in zip(grants, policy_limits.sizes(content, grants), strict=True):
+        if used + size <= ROLE_POLICIES.characters:
+            inline.append(grant)
+            used += size
+            continue
+        for index, (taken, statements) in enumerate(managed):
+            if taken + size <= most:
+                managed[index] = (taken + size, [*statements, grant])
+                break
+        else:
+            managed.append((size, [grant]))
+    return inline, [statements for _, statements in managed]
 
 
 def _run_grants(

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from troposphere import encode_to_dict
 
 from templates.limits import (
     MAX_KEY_ID_CHARACTERS,
@@ -76,6 +78,13 @@ def check(template: Mapping[str, Any]) -> None:
                 raise SpecificationError(
                     f"{title} {excess} with the longest names that the parameters allow: {advice}"
                 )
+
+
+def sizes(template: Mapping[str, Any], statements: Iterable[Any]) -> Iterator[int]:
+    """Yield how many bytes each statement has at most, with the comma after it."""
+    longest = _Longest(template)
+    for one in statements:
+        yield _size(longest.value(json.loads(json.dumps(one, default=encode_to_dict)))) + 1
 
 
 def policies(

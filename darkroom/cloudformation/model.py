@@ -77,6 +77,8 @@ class TemplateModel(ResolvedTemplate):
                 roles = policy.get("Roles", [policy.get("RoleName")])
                 if role in [self.logical_id(one, "IAM::Role") for one in roles]:
                     found += self.statements(title)
+        for policy in self.properties(role).get("ManagedPolicyArns", []):
+            found += self.statements(self.logical_id(policy, "IAM::ManagedPolicy"))
         return found
 
     def trust_statements(self, role: str) -> list[Statement]:

@@ -79,7 +79,11 @@ def failures(stack: StackModel) -> tuple[Failure, ...]:
 
 def _policies(stack: StackModel) -> Policies:
     return {
-        title: statements for title in stack.resources if (statements := stack.statements(title))
+        title: statements
+        for title in stack.resources
+        # The statements of a managed policy count as its role's.
+        if stack.type_of(title) != "IAM::ManagedPolicy"
+        if (statements := stack.statements(title))
     }
 
 

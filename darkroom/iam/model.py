@@ -71,6 +71,14 @@ class StackModel(ResolvedTemplate):
     sources: tuple[SourceModel, ...] = ()
     queues: tuple[QueueModel, ...] = ()
 
+    def statements(self, title: str) -> list[dict[str, Any]]:
+        """Return the statements of a resource; of a role also those of its managed policies."""
+        properties = self.resources[title].get("Properties", {})
+        managed = [one["Ref"] for one in properties.get("ManagedPolicyArns", [])]
+        return [
+            one for each in (title, *managed) for one in super(StackModel, self).statements(each)
+        ]
+
     @property
     def external_resources(self) -> frozenset[str]:
         """Logical ids of the resources that the stack lacks because an existing VPC has them."""

@@ -72,8 +72,10 @@ def test_a_wrong_specification_is_a_sentence_and_status_2(run: Run, tmp_path: Pa
     assert not target.exists()
 
 
-MANY_QUEUES = "".join(
-    f"[sources.s{number}]\nqueue = 'q{number}'\n[queues.q{number}]\n" for number in range(25)
+MANY_PREFIXES = "".join(
+    f"[sources.s{number}]\nsuffixes = ['.jpg']\n"
+    f"prefixes = {[f'folder{one}/' for one in range(40)]}\n"
+    for number in range(10)
 )
 MANY_ENDPOINTS = "[network.interface_endpoints]\n" + "".join(
     f"a{number} = ['kms:Decrypt']\n" for number in range(500)
@@ -83,7 +85,7 @@ MANY_ENDPOINTS = "[network.interface_endpoints]\n" + "".join(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (MANY_QUEUES.encode(), "WorkerRole has"),
+        (MANY_PREFIXES.encode(), "bytes of policy (IAM allows 6,144)"),
         (MANY_ENDPOINTS.encode(), "the specification needs more than 500 resources"),
         (b"a = " + 5000 * b"[", "lists or tables are nested too deeply"),
         (b"a = " + 5000 * b"1", "a number has too many digits"),

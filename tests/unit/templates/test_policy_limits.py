@@ -46,6 +46,10 @@ def document_of(template: dict[str, Any], title: str) -> dict[str, Any]:
         {"topics": 6},
         {"buckets": 3, "existing": 3, "topics": 3},
         {"buckets": 4, "queues": 4},
+        {"buckets": 20},
+        {"buckets": 20, "queues": 20},
+        {"existing": 20, "queues": 20},
+        {"topics": 20, "queues": 20},
         {"buckets": 1, "existing": 1, "topics": 2, "queues": 3},
     ],
 )
@@ -75,12 +79,35 @@ def test_a_queue_policy_has_as_many_statements_for_many_sources_as_for_three() -
         )
 
 
+def test_a_role_without_room_has_managed_policies() -> None:
+    """Pitfall 81: twenty queues need more than the 10,240 characters of inline policies."""
+    few, many = build(buckets=4, queues=4), build(buckets=20, queues=20)
+    role = many["Resources"]["WorkerRole"]["Properties"]
+    managed = [
+        title
+        for title, resource in many["Resources"].items()
+        if resource["Type"] == "AWS::IAM::ManagedPolicy"
+    ]
+    assert role["ManagedPolicyArns"] == [{"Ref": title} for title in managed]
+    assert 0 < len(managed) <= 10  # IAM's default for a role
+    assert "ManagedPolicyArns" not in few["Resources"]["WorkerRole"]["Properties"]
+
+
 def test_too_large_a_policy_is_refused_in_a_sentence() -> None:
     """Pitfall 81: with the policy, its size, the limit and what to do."""
-    with pytest.raises(SpecificationError, match=r"WorkerRole has [\d,]+ bytes of policy") as found:
-        build(buckets=20, queues=20)
-    assert "IAM allows 10,240" in str(found.value)
+    prefixes = [f"folder{number}/" for number in range(40)]
+    source = {"prefixes": prefixes, "suffixes": [".jpg"]}
+    plan = specification.parse({"sources": {f"s{n}": source for n in range(9)}}, origin="test")
+    with pytest.raises(SpecificationError, match=r"^WorkerPolicy1 has [\d,]+ bytes of") as found:
+        pipeline.build(plan)
+    assert "IAM allows 6,144" in str(found.value)
     assert "use fewer queues, sources and prefixes, or several stacks" in str(found.value)
+
+
+def test_too_many_resources_are_refused_in_a_sentence() -> None:
+    """D7: CloudFormation takes 500."""
+    with pytest.raises(SpecificationError, match="more than 500 resources"):
+        build(buckets=40, queues=40)
 
 
 @pytest.mark.parametrize(

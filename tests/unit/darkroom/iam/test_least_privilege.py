@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 from darkroom.iam.expectations import suite
 from darkroom.iam.expectations.expectation import Expectation
 from darkroom.iam.least_privilege import failures, verify
-from darkroom.iam.model import StackModel, model_of
+from darkroom.iam.model import StackModel, model_of, model_of_template
 from darkroom.iam.mutations import mutants
 from templates import specification
 from tests.unit.templates.conftest import generate
@@ -141,3 +142,23 @@ def test_every_policy_of_the_stack_has_mutants() -> None:
     changed = {mutant.title for mutant in mutants(policies)}
     assert changed == set(policies)
     assert {"WorkerRole", "FlowLogRole", "EncryptionKey", "S3Endpoint"} <= changed
+
+
+def test_a_managed_policy_counts_for_its_role() -> None:
+    """S5, pitfall 81: the test notices each resource that a merged statement lacks."""
+    names = [f"s{number}" for number in range(12)]
+    plan = specification.parse(
+        {
+            "sources": {name: {"queue": name} for name in names},
+            "queues": {name: {} for name in names},
+        },
+        origin="test",
+    )
+    stack = model_of(plan)
+    assert failures(stack) == ()
+    (policy, *_) = stack.resources_of_type("IAM::ManagedPolicy")
+    template = copy.deepcopy(dict(stack.template))
+    statement = template["Resources"][policy]["Properties"]["PolicyDocument"]["Statement"][0]
+    lists = [statement["Resource"], *statement.get("Condition", {}).get("StringLike", {}).values()]
+    max(lists, key=len).pop()
+    assert failures(model_of_template(template, plan)) != ()
