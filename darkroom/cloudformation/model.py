@@ -78,7 +78,8 @@ class TemplateModel(ResolvedTemplate):
                 if role in [self.logical_id(one, "IAM::Role") for one in roles]:
                     found += self.statements(title)
         for policy in self.properties(role).get("ManagedPolicyArns", []):
-            found += self.statements(self.logical_id(policy, "IAM::ManagedPolicy"))
+            if title := self.logical_id(policy, "IAM::ManagedPolicy"):
+                found += self.statements(title)
         return found
 
     def trust_statements(self, role: str) -> list[Statement]:

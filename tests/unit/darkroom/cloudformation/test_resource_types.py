@@ -16,6 +16,7 @@ from tests.unit.templates.test_sources import EVERY_KIND
 
 # Properties that end with Name and do not name the resource itself, or only within another one.
 OTHER_NAMES = {
+    ("IAM::Policy", "PolicyName"),
     ("CloudWatch::Alarm", "MetricName"),
     ("EC2::FlowLog", "LogGroupName"),
     ("EC2::VPCEndpoint", "ServiceName"),
