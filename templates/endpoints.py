@@ -12,6 +12,7 @@ from troposphere.iam import Role
 from templates import policies
 from templates.network import Network
 from templates.parameters.builder import Condition
+from templates.parameters.regions import interface_endpoint_service
 from templates.security_groups import add_endpoint_security_group
 
 IS_CHINA = "IsChina"
@@ -114,12 +115,16 @@ def add_interface_endpoints(
         )
 
 
-def _interface(template: Template, service: str) -> If:
-    """Return the service name of an interface endpoint, which has a prefix in China."""
+def _interface(template: Template, service: str) -> If | Sub:
+    """Return the service name of an interface endpoint, which may differ in China."""
+    in_china, elsewhere = (
+        interface_endpoint_service(service, "${AWS::Region}", is_china=one) for one in (True, False)
+    )
+    if in_china == elsewhere:
+        return Sub(elsewhere)
     if IS_CHINA not in template.conditions:
         template.add_condition(IS_CHINA, Equals(Ref("AWS::Partition"), "aws-cn"))
-    name = f"com.amazonaws.${{AWS::Region}}.{service}"
-    return If(IS_CHINA, Sub(f"cn.{name}"), Sub(name))
+    return If(IS_CHINA, Sub(in_china), Sub(elsewhere))
 
 
 def _policy(grants: Sequence[Statement], role: Role) -> object:

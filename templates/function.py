@@ -9,7 +9,19 @@ import awacs.logs as logs
 import awacs.sqs as sqs
 import awacs.xray as xray
 from awacs.aws import Action, Null, Statement, StringNotEquals
-from troposphere import AWSHelperFn, GetAtt, If, NoValue, Output, Ref, Sub, Template
+from troposphere import (
+    AWSHelperFn,
+    Equals,
+    GetAtt,
+    If,
+    Not,
+    NoValue,
+    Or,
+    Output,
+    Ref,
+    Sub,
+    Template,
+)
 from troposphere.awslambda import (
     Code,
     Environment,
@@ -30,6 +42,7 @@ from templates.network import Network
 from templates.parameters.builder import Condition
 from templates.parameters.capacity import Capacity
 from templates.parameters.general import FunctionPackage
+from templates.parameters.regions import REGIONS_WITHOUT_RECURSION_API
 from templates.queues import EVERY_ACTION as SQS_ACTIONS
 from templates.queues import QueuePair
 from templates.specification import ProcessingQueue
@@ -37,6 +50,7 @@ from templates.suppressions import suppress
 
 WORKER = "worker"
 HANDLER = "worker.handler.handle"
+HAS_RECURSION_API = "HasRecursionApi"
 
 # What the Lambda service needs to run a function in a VPC.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
@@ -278,7 +292,8 @@ def add_function(
             MemorySize=capacity.memory_megabytes,
             Timeout=settings.timeout_seconds,
             ReservedConcurrentExecutions=capacity.reserved_concurrency,
-            RecursiveLoop="Terminate",  # if an output ever triggers the function (pitfall 16)
+            # If an output ever triggers the function (pitfall 16).
+            RecursiveLoop=If(_has_recursion_api(template), "Terminate", NoValue),
             KmsKeyArn=encryption.arn,
             VpcConfig=VPCConfig(
                 SubnetIds=network.subnets, SecurityGroupIds=[network.worker_security_group]
@@ -302,6 +317,15 @@ def add_function(
         )
     )
     return function
+
+
+def _has_recursion_api(template: Template) -> str:
+    """Add the condition that Lambda has an API for recursive loops here; return its name."""
+    if HAS_RECURSION_API not in template.conditions:
+        without = (Equals(Ref("AWS::Region"), one) for one in REGIONS_WITHOUT_RECURSION_API)
+        elsewhere = Not(Equals(Ref("AWS::Partition"), "aws"))
+        template.add_condition(HAS_RECURSION_API, Not(Or(elsewhere, *without)))
+    return HAS_RECURSION_API
 
 
 def function_output(queue: str, function: Function) -> Output:

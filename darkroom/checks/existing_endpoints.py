@@ -10,6 +10,7 @@ from darkroom.checks.framework import Finding, failed, if_readable, passed, warn
 from darkroom.checks.stack_inputs import StackInputs
 from darkroom.cloudformation.policy_documents import as_list, condition_keys
 from darkroom.iam.evaluator import Request, allowed
+from templates.parameters.regions import interface_endpoint_service
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import SubnetTypeDef, VpcEndpointTypeDef
@@ -27,8 +28,8 @@ def check_sqs_endpoint(
     """Pitfall 45: the worker can use the interface endpoint for SQS, or one can be added."""
     if inputs.values.get("CreateSqsEndpoint") != "true":
         return
-    prefix = "cn." if inputs.account.region.startswith("cn-") else ""
-    service = f"{prefix}com.amazonaws.{inputs.account.region}.sqs"
+    region = inputs.account.region
+    service = interface_endpoint_service("sqs", region, is_china=region.startswith("cn-"))
     existing = [
         endpoint
         for endpoint in vpc.endpoints(inputs.account, network, service)

@@ -16,6 +16,7 @@ from darkroom.lint.rules import (
     network,
     policies,
     queues,
+    regions,
     template,
 )
 
@@ -32,6 +33,7 @@ MODULES: tuple[ModuleType, ...] = (
     alarms,
     dashboards,
     logs,
+    regions,
     template,
 )
 RULES: dict[str, Rule] = {

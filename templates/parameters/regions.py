@@ -53,6 +53,45 @@ OTHER_REGIONS = (
 # In China CloudFront has no origin access control; GovCloud has no CloudFront.
 # https://docs.amazonaws.cn/en_us/aws/latest/userguide/cloudfront.html
 REGIONS_WITHOUT_CLOUDFRONT = ("cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1")
-UNKNOWN_PREFIX_LIST = "unknown"
+UNKNOWN_PREFIX_LIST = "-"
+
+# Lambda stops recursive loops in the partition `aws` but for these, and only there has the API that
+# sets `RecursiveLoop`; GovCloud and China have neither (pitfall 67).
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html#invocation-recursion-regions
+# https://github.com/aws/aws-lambda-roadmap/issues/18
+REGIONS_WITHOUT_RECURSION_API = ("ap-southeast-6", "mx-central-1")
+
+# The services whose interface endpoints in China have names that begin with `cn.` (pitfall 68), as
+# `aws ec2 describe-vpc-endpoint-services` lists them in either Region; each is in no other form in
+# the other. Source: the AWS CDK, aws-ec2/lib/vpc-endpoint.ts, VPC_ENDPOINT_SERVICE_EXCEPTIONS.
+CHINA_PREFIX_SERVICES = frozenset(
+    {
+        *("account", "application-autoscaling", "appmesh-envoy-management", "athena"),
+        *("autoscaling", "awsconnector", "backup", "batch", "cassandra", "cloudcontrolapi"),
+        *("cloudformation", "codedeploy-commands-secure", "databrew", "dms", "ebs", "ec2"),
+        *("ecr.api", "ecr.dkr", "eks", "elasticache", "elasticbeanstalk", "elasticfilesystem"),
+        *("elasticfilesystem-fips", "emr-containers", "execute-api", "fsx", "imagebuilder"),
+        *("iot.data", "iotsitewise.api", "iotsitewise.data", "kinesis-streams", "lambda"),
+        *("license-manager", "monitoring", "polly", "rds", "redshift", "redshift-data", "s3"),
+        *("sagemaker.api", "sagemaker.featurestore-runtime", "sagemaker.runtime"),
+        *("securityhub", "servicecatalog", "sms", "sqs", "states", "sts", "sync-states"),
+        *("synthetics", "transcribe", "transcribestreaming", "transfer", "workspaces", "xray"),
+    }
+)
+CHINA_SUFFIX_SERVICES = frozenset({"transcribe"})
+"""Their names end in `.cn` as well."""
 
 PREFIX_LIST_MAPPING = "S3PrefixLists"
+
+
+def interface_endpoint_service(service: str, region: str, *, is_china: bool) -> str:
+    """Return the name of a service's interface endpoints, for `create-vpc-endpoint`.
+
+    Args:
+        service: The last part of its name in most Regions, e.g. `sqs` or `ecr.api`.
+        region: The Region, or what CloudFormation replaces by it.
+        is_china: Whether the Region is one of China's.
+    """
+    prefix = "cn." if is_china and service in CHINA_PREFIX_SERVICES else ""
+    suffix = ".cn" if is_china and service in CHINA_SUFFIX_SERVICES else ""
+    return f"{prefix}com.amazonaws.{region}.{service}{suffix}"

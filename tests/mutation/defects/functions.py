@@ -100,6 +100,11 @@ def recursion_allowed(t: Template) -> None:
     of(t, "Worker")["RecursiveLoop"] = "Allow"
 
 
+@defect("lambda-recursive-loop-region")
+def recursion_set_in_each_region(t: Template) -> None:
+    of(t, "Worker")["RecursiveLoop"] = "Terminate"
+
+
 @defect("lambda-recursive-loop")
 def role_may_write_uploads(t: Template) -> None:
     named(t, "WorkerRole", "ReadUploads")["Action"].append("s3:PutObject")

@@ -131,6 +131,17 @@ def endpoint_of_an_appliance(t: Template) -> None:
     of(t, "SqsEndpoint")["VpcEndpointType"] = "GatewayLoadBalancer"
 
 
+@defect("vpce-china-service-name")
+def endpoint_without_the_prefix_in_china(t: Template) -> None:
+    of(t, "SqsEndpoint")["ServiceName"] = sub("com.amazonaws.${AWS::Region}.sqs")
+
+
+@defect("vpce-china-service-name")
+def endpoint_with_a_needless_prefix_in_china(t: Template) -> None:
+    names = of(t, "SqsEndpoint")["ServiceName"]["Fn::If"]
+    names[1:] = [sub(f"{prefix}com.amazonaws.${{AWS::Region}}.kms") for prefix in ("cn.", "")]
+
+
 @defect("vpc-no-egress")
 def public_addresses(t: Template) -> None:
     of(t, "PrivateSubnetA")["MapPublicIpOnLaunch"] = True

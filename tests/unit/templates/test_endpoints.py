@@ -1,6 +1,7 @@
 import pytest
 
 from darkroom.cloudformation.resolver import ResolvedTemplate
+from tests.unit.templates.conftest import generate
 
 ENDPOINTS = ("S3Endpoint", "SqsEndpoint")
 
@@ -87,3 +88,22 @@ def test_the_services_are_called_by_their_name_in_each_partition(stack: Resolved
         storage, queue = (there.properties(title)["ServiceName"] for title in ENDPOINTS)
         assert storage == f"com.amazonaws.{region}.s3"
         assert queue == f"{prefix}.amazonaws.{region}.sqs"
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [
+        ("kms", "com.amazonaws.cn-north-1.kms"),
+        ("secretsmanager", "com.amazonaws.cn-north-1.secretsmanager"),
+        ("sts", "cn.com.amazonaws.cn-north-1.sts"),
+        ("ecr.api", "cn.com.amazonaws.cn-north-1.ecr.api"),
+        ("transcribe", "cn.com.amazonaws.cn-north-1.transcribe.cn"),
+    ],
+)
+def test_china_prefixes_the_names_of_some_services_only(service: str, name: str) -> None:
+    """Pitfall 68: an endpoint with the other name cannot be created."""
+    stack = generate(network={"interface_endpoints": {service: ["kms:Decrypt"]}})
+    title = "".join(word.capitalize() for word in service.split(".")) + "Endpoint"
+    there = stack.with_parameters(**{"AWS::Region": "cn-north-1", "AWS::Partition": "aws-cn"})
+    assert there.properties(title)["ServiceName"] == name
+    assert stack.properties(title)["ServiceName"] == f"com.amazonaws.eu-west-1.{service}"

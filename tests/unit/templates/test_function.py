@@ -54,6 +54,23 @@ def test_a_loop_is_stopped(stack: ResolvedTemplate) -> None:
     assert variables["THUMBNAIL_BUCKET"] not in variables["SOURCES"]
 
 
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("mx-central-1", "aws"),
+        ("ap-southeast-6", "aws"),
+    ],
+)
+def test_a_region_without_the_recursion_api_gets_no_setting(
+    stack: ResolvedTemplate, region: str, partition: str
+) -> None:
+    """Pitfall 67: CloudFormation calls the API, and the function's creation fails."""
+    there = stack.with_parameters(**{"AWS::Region": region, "AWS::Partition": partition})
+    assert "RecursiveLoop" not in there.properties("Worker")
+
+
 def test_the_function_lives_in_the_private_subnets(stack: ResolvedTemplate) -> None:
     """S6: all of them (R3)."""
     config = stack.properties("Worker")["VpcConfig"]

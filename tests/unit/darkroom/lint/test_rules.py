@@ -23,13 +23,13 @@ LAST_CODES = {
     "FIREHOSE": 3,
     "IAM": 15,
     "KMS": 11,
-    "LAMBDA": 18,
+    "LAMBDA": 19,
     "LOGS": 2,
     "S3": 17,
     "SNS": 2,
     "SQS": 9,
     "VPC": 9,
-    "VPCE": 7,
+    "VPCE": 8,
 }
 
 ROOT = Path(__file__).parents[4]
