@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
-from awacs.aws import BoolIfExists, NotIpAddress, Statement, StringNotEquals
+from awacs.aws import Bool, BoolIfExists, NotIpAddress, Statement, StringNotEquals
 from troposphere import GetAtt, If, NoValue, Output, Ref, Template
 from troposphere.s3 import (
     Bucket,
@@ -128,7 +128,8 @@ class DataPerimeter:
                 [s3.PutObject],
                 objects,
                 NotIpAddress({"aws:SourceIp": self.controls.upload_cidrs}),
-                BoolIfExists({"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"}),
+                BoolIfExists({"aws:PrincipalIsAWSService": "false"}),
+                Bool({"aws:ViaAWSService": "false"}),  # every request has it
                 principal=policies.anyone(),
             ),
             NoValue,
