@@ -142,7 +142,7 @@ def _key(namespace: str, name: str, **dimensions: str) -> Key:
 class _Play:
     def __init__(self, scenario: Scenario, stack: ResolvedTemplate, seed: int) -> None:
         self.scenario, self.stack = scenario, stack
-        self.random = random.Random(seed)  # noqa: S311 -- to be had again
+        self.random = random.Random(seed)  # noqa: S311  # nosec B311 # a simulation, repeatable by its seed
         self.seed = seed
         self.metrics = PlayedMetrics(minutes=int(scenario.hours * 60))
         self.names = {
