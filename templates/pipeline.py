@@ -218,10 +218,7 @@ def _grants(
     for pair in queues.values():
         reading += [pair.receive(), pair.use_key(encryption)]
     return _Grants(
-        s3=[
-            *chain.from_iterable(one.read_uploads() for one in sources),
-            *buckets.write_outputs(),
-        ],
+        s3=[*chain.from_iterable(one.read_uploads() for one in sources), *buckets.write_outputs()],
         sqs=[pair.delete_or_delay() for pair in queues.values()],
         outside_vpc=[
             *reading,

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from darkroom.aws import vpc
-from darkroom.checks.framework import Finding, failed, if_readable, passed, warned
+from darkroom.checks.framework import Finding, failed, passed, warned, where_possible
 from darkroom.checks.stack_inputs import StackInputs
 from darkroom.cloudformation.policy_documents import as_list, condition_keys
 from darkroom.iam.evaluator import Request, allowed
@@ -41,7 +41,7 @@ def check_sqs_endpoint(
         behind = [endpoint for endpoint in private if group in _groups(endpoint)]
         if behind:
             yield passed(f"the worker reaches SQS through {behind[0]['VpcEndpointId']}")
-            yield from if_readable(
+            yield from where_possible(
                 _check_ingress(inputs, behind[0], subnets),
                 f"whether {behind[0]['VpcEndpointId']} lets the worker in",
             )

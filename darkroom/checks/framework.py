@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from darkroom.aws.errors import explained, is_refused, sentence
+from darkroom.aws.errors import explained, is_refused, is_unsupported, sentence
 from darkroom.console.progress import Progress
 from darkroom.errors import UsageError, UserError
 
@@ -61,17 +61,22 @@ def failed(message: str, remediation: str) -> Finding:
     return Finding("fail", message, remediation)
 
 
-def if_readable(findings: Iterable[Finding], subject: str) -> Iterator[Finding]:
-    """Yield the findings; where AWS refuses the caller a call, warn that `subject` is unknown.
+def where_possible(findings: Iterable[Finding], subject: str) -> Iterator[Finding]:
+    """Yield the findings; a permission that the caller lacks is a warning, and not a failure.
 
-    For what only advises: another check that AWS refuses fails.
+    An endpoint that does not have the action cannot show the `subject`. It is for what only
+    advises: another check that AWS refuses fails.
     """
     try:
         yield from findings
     except ClientError as error:
-        if not is_refused(error):
+        message = f"{sentence(error)}: {subject} was not checked"
+        if is_refused(error):
+            yield warned(message, f"allow {error.operation_name} to see it")
+        elif is_unsupported(error):
+            yield Finding("skip", message)
+        else:
             raise
-        yield warned(f"unknown: {subject}; {sentence(error)}", "allow that call, or ask its owner")
 
 
 def run_checks(

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from darkroom.aws.log_archive import split_records, unpack
-from darkroom.checks.deployed.comparison import Target, where_possible
-from darkroom.checks.framework import Finding, failed, passed, warned
+from darkroom.checks.deployed.comparison import Target
+from darkroom.checks.framework import Finding, failed, passed, warned, where_possible
 from darkroom.console.text import plural
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from darkroom.aws.errors import is_not_found, is_refused, is_unsupported, sentence
+from darkroom.aws.errors import is_not_found
 from darkroom.aws.stack import Stack
-from darkroom.checks.framework import Finding, failed, passed, warned
+from darkroom.checks.framework import Finding, failed, passed
 from darkroom.checks.stack_inputs import StackInputs, with_defaults
 from darkroom.cloudformation.policy_documents import documents, normal
 from darkroom.cloudformation.resolver import ResolvedTemplate
@@ -150,23 +150,6 @@ def configured(read: Callable[[], Value]) -> Value | None:
         if is_not_found(error):
             return None
         raise
-
-
-def where_possible(findings: Iterator[Finding], subject: str) -> Iterator[Finding]:
-    """Yield the findings; a permission that the caller lacks is a warning, and not a failure.
-
-    An endpoint that does not have the action cannot show the `subject`.
-    """
-    try:
-        yield from findings
-    except ClientError as error:
-        message = f"{sentence(error)}: {subject} was not checked"
-        if is_refused(error):
-            yield warned(message, f"allow {error.operation_name} to see it")
-        elif is_unsupported(error):
-            yield Finding("skip", message)
-        else:
-            raise
 
 
 def plain(value: Any) -> Any:

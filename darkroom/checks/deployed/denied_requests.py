@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from darkroom.checks.deployed.comparison import Target, where_possible
-from darkroom.checks.framework import Finding, failed, passed
+from darkroom.checks.deployed.comparison import Target
+from darkroom.checks.framework import Finding, failed, passed, where_possible
 from darkroom.console.text import plural
 
 HOURS = 1

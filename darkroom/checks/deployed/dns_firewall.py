@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from darkroom.checks.deployed.comparison import Target, configured, differ, judge, where_possible
-from darkroom.checks.framework import Finding
+from darkroom.checks.deployed.comparison import Target, configured, differ, judge
+from darkroom.checks.framework import Finding, where_possible
 
 if TYPE_CHECKING:
     from types_boto3_route53resolver import Route53ResolverClient

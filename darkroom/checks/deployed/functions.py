@@ -11,9 +11,8 @@ from darkroom.checks.deployed.comparison import (
     judge,
     number,
     plain,
-    where_possible,
 )
-from darkroom.checks.framework import Finding, warned
+from darkroom.checks.framework import Finding, warned, where_possible
 from darkroom.console.text import plural
 
 SCALING = (

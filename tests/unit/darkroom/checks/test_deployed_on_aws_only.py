@@ -14,11 +14,11 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from darkroom.checks.deployed.archive import check_archive
-from darkroom.checks.deployed.comparison import Target, where_possible
+from darkroom.checks.deployed.comparison import Target
 from darkroom.checks.deployed.denied_requests import check_denied_requests
 from darkroom.checks.deployed.dns_firewall import check_dns_firewall
 from darkroom.checks.deployed.functions import _recursion
-from darkroom.checks.framework import Finding
+from darkroom.checks.framework import Finding, where_possible
 from darkroom.cloudformation.identifiers import deployed
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from tests.unit.darkroom.checks.conftest import respond
