@@ -1,6 +1,7 @@
 """The console script `darkroom` in a process of its own: streams, signals, completion."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -29,9 +30,14 @@ def darkroom(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 
 def shell(line: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of bash in which `$darkroom` is the console script."""
+    """Run a line of bash in which `darkroom` is the console script."""
+    python = shlex.quote(sys.executable)  # its path may have spaces
     return subprocess.run(
-        ["/bin/bash", "-c", f"set -o pipefail; darkroom='{sys.executable} -m darkroom'; {line}"],
+        [
+            "/bin/bash",
+            "-c",
+            f'set -o pipefail; darkroom() {{ {python} -m darkroom "$@"; }}; {line}',
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -75,26 +81,26 @@ def test_a_shell_completes_commands(name: str) -> None:
 
 def test_a_reader_that_has_enough_ends_it_quietly() -> None:
     """`darkroom --help | head -1`, and the end of the pipe already closed."""
-    done = shell("$darkroom --help | head -1")
+    done = shell("darkroom --help | head -1")
     assert done.stdout == "Usage: darkroom [OPTIONS] COMMAND [ARGS]...\n"
     assert done.stderr == ""
-    done = shell("$darkroom --help | true; echo ${PIPESTATUS[0]}")
+    done = shell("darkroom --help | true; echo ${PIPESTATUS[0]}")
     assert done.stderr == ""
     assert done.stdout in ("0\n", "1\n")
 
 
 def test_a_full_disk_is_one_sentence() -> None:
-    done = shell("$darkroom --help > /dev/full")
+    done = shell("darkroom --help > /dev/full")
     assert done.stderr == "error: standard output: No space left on device\n"
     assert done.returncode == 1
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_a_closed_stream_is_no_error(closed: str) -> None:
-    done = shell(f"$darkroom --help {closed}")
+    done = shell(f"darkroom --help {closed}")
     assert done.returncode == 0
     assert done.stderr == ""
-    assert shell(f"$darkroom pakage {closed}").returncode == 2
+    assert shell(f"darkroom pakage {closed}").returncode == 2
 
 
 def test_a_terminal_without_unicode_gets_every_character(tmp_path: Path) -> None:
