@@ -14,12 +14,13 @@ from troposphere.sqs import Queue
 
 from templates import buckets, naming, policies
 from templates.dashboard import NAMESPACE, VISIBLE
+from templates.dns_firewall import DnsFirewall
 from templates.encryption import Encryption
 from templates.parameters.builder import Condition
 from templates.parameters.capacity import Capacity
 from templates.parameters.monitoring import AlarmParameters
 from templates.queues import QueuePair
-from templates.specification import ProcessingQueue
+from templates.specification import DEFAULT, ProcessingQueue
 
 MINUTE = 60  # seconds
 DAY = 24 * 60 * MINUTE
@@ -314,6 +315,31 @@ def add_upload_alarm(
             sent=(_queue_metric(queues.work, "NumberOfMessagesSent"), "Sum"),
         ),
         EvaluationPeriods=2,
+        Threshold=0,
+    )
+
+
+def add_dns_firewall_alarm(template: Template, topics: Topics, firewall: DnsFirewall) -> None:
+    """Add the alarm for a name that the VPC's resolver blocked.
+
+    The worker resolves no such name, so a picture may have run code in it.
+    """
+    _AlarmGroup(template, topics.warning, DEFAULT).add(
+        "BlockedDnsQueryAlarm",
+        "blocked-dns-queries",
+        "The VPC's resolver blocked names",
+        "Find out who asked for them",
+        **_statistic(
+            _metric(
+                "AWS/Route53Resolver",
+                "FirewallRuleQueryVolume",
+                FirewallRuleGroupId=Ref(firewall.rule_group),
+                FirewallDomainListId=Ref(firewall.blocked),
+            ),
+            "Sum",
+            5 * MINUTE,
+        ),
+        EvaluationPeriods=1,
         Threshold=0,
     )
 

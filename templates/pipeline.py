@@ -10,11 +10,12 @@ from awacs.aws import Statement
 from troposphere import GetAtt, If, Output, Ref, Tags, Template
 from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm
-from troposphere.iam import PolicyType
+from troposphere.iam import PolicyType, Role
 
 from templates import limits, naming, policy_limits
 from templates.alarms import (
     Topics,
+    add_dns_firewall_alarm,
     add_log_delivery_alarm,
     add_queue_alarms,
     add_topics,
@@ -24,8 +25,9 @@ from templates.bucket import AccessLogs
 from templates.buckets import Buckets, DataPerimeter, add_bucket_policies, add_buckets
 from templates.cdn import CdnDistribution, add_cdn_log_delivery, add_distribution
 from templates.dashboard import add_dashboard
+from templates.dns_firewall import DnsFirewall, add_dns_firewall
 from templates.encryption import Encryption, add_encryption
-from templates.endpoints import add_endpoints, add_interface_endpoints
+from templates.endpoints import Endpoints, add_endpoints, add_interface_endpoints
 from templates.function import (
     Identity,
     add_function,
@@ -114,24 +116,10 @@ def _build(specification: Specification) -> Template:
         permissions_boundary=boundary,
         interfaces_owner=identity.role,
     )
-    endpoints = add_endpoints(
-        template,
-        network=network,
-        role=identity.role,
-        s3_grants=grants.s3,
-        sqs_grants=grants.sqs,
-        has_sqs_endpoint=parameters.network.has_sqs_endpoint,
+    endpoints, perimeter = _add_endpoints(
+        template, specification, parameters, network, identity.role, grants
     )
-    perimeter = add_sqs_perimeter(
-        template,
-        identity.role,
-        sqs_endpoint=endpoints.sqs,
-        has_sqs_endpoint=parameters.network.has_sqs_endpoint,
-        enforce_vpce=parameters.controls.enforce_vpce,
-    )
-    add_interface_endpoints(
-        template, network=network, services=specification.network.interface_endpoints
-    )
+    dns_firewall = add_dns_firewall(template, vpc=network.vpc, settings=specification.network)
     if parameters.cdn:
         cdn = add_distribution(template, bucket=buckets.thumbnails, parameters=parameters.cdn)
     add_bucket_policies(
@@ -145,7 +133,16 @@ def _build(specification: Specification) -> Template:
         thumbnail_readers=[cdn.read_thumbnails()] if cdn else [],
     )
     stack = _Stack(
-        encryption, queues, access_logs, buckets, sources, identity, network, perimeter, cdn
+        encryption,
+        queues,
+        access_logs,
+        buckets,
+        sources,
+        identity,
+        network,
+        perimeter,
+        dns_firewall,
+        cdn,
     )
     functions = _add_functions(template, specification, parameters, stack)
     archive = _add_log_archive(template, specification, parameters, stack) if logs.archive else None
@@ -191,6 +188,7 @@ class _Stack:
     identity: Identity
     network: Network
     perimeter: PolicyType
+    dns_firewall: DnsFirewall | None
     cdn: CdnDistribution | None
 
 
@@ -248,6 +246,37 @@ def _add_queues(
         )
         for name, settings in specification.queues.items()
     }
+
+
+def _add_endpoints(
+    template: Template,
+    specification: Specification,
+    parameters: Parameters,
+    network: Network,
+    role: Role,
+    grants: _Grants,
+) -> tuple[Endpoints, PolicyType]:
+    """Add the endpoints, and the policy that holds the role's calls to SQS to its own."""
+    has_sqs_endpoint = parameters.network.has_sqs_endpoint
+    endpoints = add_endpoints(
+        template,
+        network=network,
+        role=role,
+        s3_grants=grants.s3,
+        sqs_grants=grants.sqs,
+        has_sqs_endpoint=has_sqs_endpoint,
+    )
+    add_interface_endpoints(
+        template, network=network, services=specification.network.interface_endpoints
+    )
+    perimeter = add_sqs_perimeter(
+        template,
+        role,
+        sqs_endpoint=endpoints.sqs,
+        has_sqs_endpoint=has_sqs_endpoint,
+        enforce_vpce=parameters.controls.enforce_vpce,
+    )
+    return endpoints, perimeter
 
 
 def _add_functions(
@@ -332,6 +361,8 @@ def _add_alarms(
             queues=stack.queues[specification.sources[source].queue],
             uploads_monitored=parameters.monitoring.uploads_monitored,
         )
+    if stack.dns_firewall:
+        add_dns_firewall_alarm(template, topics, stack.dns_firewall)
     for kind, stream in archive.streams.items() if archive else ():
         add_log_delivery_alarm(template, topics, kind=kind, stream=stream)
     return topics

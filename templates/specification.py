@@ -65,8 +65,10 @@ class Network(_Table):
     """Number of Availability Zones of a created VPC; each has one private subnet."""
 
     endpoints: Literal["create", "existing"] = "create"
-    """Create the VPC endpoints for S3 and SQS, or use those of an existing VPC, whose owner sets
-    their policies."""
+    """Create the endpoints for S3 and SQS, or use an existing VPC's with its owner's policies."""
+
+    dns_firewall: bool = True
+    """In a created VPC only the names of S3, SQS and the other interface endpoints resolve."""
 
     interface_endpoints: dict[
         Annotated[str, Field(pattern="^[a-z][a-z0-9.-]*$")],

@@ -70,16 +70,7 @@ def _worker() -> Worker:
     # Pillow warns of odd metadata in files; on standard error that would not be a JSON line.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     session = botocore.session.get_session()
-    config = Config(
-        # Throttling and time-outs are retried here first, well within one invocation.
-        connect_timeout=_CONNECT_TIMEOUT,
-        read_timeout=_READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=CONCURRENT_REQUESTS + _THREADS,
-        # A gateway endpoint leads to its own region only, not to s3.amazonaws.com.
-        s3={"us_east_1_regional_endpoint": "regional"},
-        tcp_keepalive=True,
-    )
+    config = client_config()
     threads, memory = divide_memory(
         settings.memory_megabytes, threads=_THREADS, file_bytes=settings.max_object_bytes
     )
@@ -89,6 +80,20 @@ def _worker() -> Worker:
         sqs=session.create_client("sqs", config=config) if settings.work_queue_url else None,
         memory=memory,
         threads=threads,
+    )
+
+
+def client_config() -> Config:
+    """Return the configuration of the clients of S3 and SQS."""
+    return Config(
+        # Throttling and time-outs are retried here first, well within one invocation.
+        connect_timeout=_CONNECT_TIMEOUT,
+        read_timeout=_READ_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=CONCURRENT_REQUESTS + _THREADS,
+        # A gateway endpoint leads to its own region only, not to s3.amazonaws.com.
+        s3={"us_east_1_regional_endpoint": "regional"},
+        tcp_keepalive=True,
     )
 
 

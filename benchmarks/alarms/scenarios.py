@@ -185,6 +185,11 @@ HARM = (
         trouble={"notifications lost": range(10**6), "mapping disabled": range(10**6)},
         raises=frozenset({"missing-notifications"}),
     ),
+    Scenario(
+        name="code in the VPC asks for another domain once",
+        trouble={"foreign names asked for": range(30, 31)},
+        raises=frozenset({"blocked-dns-queries"}),
+    ),
     Scenario(name="all uploads are junk", rejected=1, raises=frozenset({"rejections"})),
     Scenario(
         name="logs are delivered an hour late",

@@ -28,6 +28,9 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
 METRICS_PER_FILTER = 9
 """About: S3 has a metric for each type of request that occurs, for latencies and for errors."""
 
+DNS_QUERIES = 4
+"""Per invocation, at most: IPv4 and IPv6 addresses of both buckets, of which some are known."""
+
 LISTS = 1
 HEADS = 1
 """Requests per picture besides GET and PUT (worker/reconcile.py)."""
@@ -119,6 +122,7 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
                 stack.minimum_pollers * MONTH_SECONDS / 3600,
                 "lambda_event_poller_unit_hour",
             ),
+            line("DNS firewall, domain names", stack.firewall_domains, "dns_firewall_domain_month"),
             line("alarms", stack.alarms, "cloudwatch_alarm_month"),
             line(
                 "S3 request metrics",
@@ -139,6 +143,11 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
                 "queue requests, millions",
                 (month + invocations * 2) / 1e6,
                 "sqs_million_requests",
+            ),
+            line(
+                "DNS firewall, million queries",
+                (invocations * DNS_QUERIES if stack.firewall_domains else 0) / 1e6,
+                "dns_firewall_million_queries",
             ),
             line("KMS requests, ten thousands", kms / 1e4, "kms_ten_thousand_requests"),
             line("logs, GB", logs / 1e9, "cloudwatch_logs_gb"),

@@ -41,6 +41,9 @@ class StackFigures:
     interface_endpoint_zones: int
     """Interface endpoints, counted once per zone."""
 
+    firewall_domains: int
+    """Domain names in the lists of the DNS firewall; 0 without one."""
+
     queues: int
     """Queues that are polled."""
 
@@ -128,6 +131,10 @@ def read(
         zones=described.network.availability_zones,
         has_sqs_endpoint=bool(variables["WORK_QUEUE_URL"]),
         interface_endpoint_zones=sum(len(endpoint["SubnetIds"]) for endpoint in endpoints),
+        firewall_domains=sum(
+            len(one["Domains"])
+            for one in resolved.resources_of_type("Route53Resolver::FirewallDomainList").values()
+        ),
         queues=len(mappings),
         minimum_pollers=sum(
             int(one["ProvisionedPollerConfig"]["MinimumPollers"])

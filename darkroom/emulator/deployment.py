@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError, WaiterError
 from darkroom.bundle.build import Package, build
 from darkroom.bundle.pip import run_pip
 from darkroom.bundle.upload import upload
+from darkroom.cloudformation.references import references
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError
 from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
@@ -24,11 +25,16 @@ from worker import settings
 
 ROOT = Path(__file__).parents[2]
 
+ALARM = "AWS::CloudWatch::Alarm"
+
 # What the emulator rejects: a resource type and the property that makes the difference (none: all
 # resources of that type), and what a local run therefore does not show.
 REFUSED = {
     ("AWS::EC2::FlowLog", ""): "network flow logs",
-    ("AWS::CloudWatch::Alarm", "Metrics"): "metric math in alarms",
+    ("AWS::Route53Resolver::FirewallDomainList", ""): "DNS firewall",
+    ("AWS::Route53Resolver::FirewallRuleGroup", ""): "DNS firewall",
+    ("AWS::Route53Resolver::FirewallRuleGroupAssociation", ""): "DNS firewall",
+    (ALARM, "Metrics"): "metric math in alarms",
 }
 
 # The emulator's requests come through no VPC endpoint, so a policy that requires one would deny the
@@ -73,6 +79,13 @@ def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
         for name, resource in resources.items()
         for (kind, part), missing in REFUSED.items()
         if resource["Type"] == kind and (not part or part in resource["Properties"])
+    }
+    # An alarm on what is not there.
+    removed |= {
+        name: removed[missing]
+        for name, resource in resources.items()
+        if resource["Type"] == ALARM and name not in removed
+        for missing in {*references(resource["Properties"])} & {*removed}
     }
     kept = {
         name: _with_numbers(resource, template.get("Parameters", {}))

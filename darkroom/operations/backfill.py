@@ -27,6 +27,7 @@ PRICES_OF = "us-east-1"
 
 # What one picture of the default variants takes, as in the README's table of costs.
 GB_SECONDS = 0.61 * 1.75
+DNS_QUERIES = 4
 KMS_REQUESTS = 0.11
 LOG_BYTES = 2000
 READS = 2  # GET and HEAD
@@ -337,7 +338,7 @@ def usd_per_object(outputs: int) -> float:
     """Return the cost of one object with this many outputs, in US dollars.
 
     That is the README's table without the upload's own request and the monthly metrics: requests to
-    S3 (writes, a LIST, reads), the function, the queue, the key and the log, by the list prices in
+    S3 (writes, a LIST, reads), the function, the queue, DNS, the key and the log, by the prices in
     darkroom/capacity/prices.toml.
     """
     price = {name: one.usd for name, one in prices.prices(PRICES_OF, []).items()}
@@ -347,6 +348,7 @@ def usd_per_object(outputs: int) -> float:
         + GB_SECONDS * price["lambda_gb_second_arm64"]
         + price["lambda_million_requests"] / 1e6
         + QUEUE_REQUESTS * price["sqs_million_requests"] / 1e6
+        + DNS_QUERIES * price["dns_firewall_million_queries"] / 1e6
         + KMS_REQUESTS * price["kms_ten_thousand_requests"] / 1e4
         + LOG_BYTES * price["cloudwatch_logs_gb"] / 1e9
     )

@@ -27,7 +27,7 @@ from templates.specification import Network
 OCTET = r"(25[0-5]|(2[0-4]|1?\d)?\d)"
 PRIVATE_CIDR: dict[str, Any] = {
     "AllowedPattern": (
-        rf"^(10\.{OCTET}|172\.(1[6-9]|2\d|3[01])|192\.168)\.{OCTET}\.{OCTET}/(1[6-9]|2[0-4])$"
+        rf"^(10\.{OCTET}|172\.(1[6-9]|2\d|3[01])|192\.168)(\.{OCTET}){{2}}/(1[6-9]|2[0-4])$"
     ),
     "ConstraintDescription": "a private CIDR from /16 to /24, such as 10.0.0.0/24",
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from darkroom.bundle.build import Package
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from templates import pipeline, specification
@@ -24,10 +25,15 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def package_parameters(emulator: Emulator) -> dict[str, str]:
+def package() -> Package:
+    """The worker's package in build/, where `darkroom local` finds it without a network."""
     if not MAKES_THUMBNAILS:
         pytest.skip(REASON)
-    package = deployment.package_for_this_host(ROOT / "build")
+    return deployment.package_for_this_host(ROOT / "build")
+
+
+@pytest.fixture(scope="session")
+def package_parameters(emulator: Emulator, package: Package) -> dict[str, str]:
     return deployment.package_parameters(emulator, package)
 
 

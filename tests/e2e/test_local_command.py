@@ -86,6 +86,7 @@ def leftovers(tmp_path: Path) -> list[str]:
 
 
 @thumbnails_only
+@pytest.mark.usefixtures("package")  # its proxy is a trap
 def test_pictures_become_a_gallery_and_nothing_else_is_touched(tmp_path: Path, trap: Trap) -> None:
     """D5, S7: odd names and odd files in, a page out; the caller's own AWS is never touched."""
     album = tmp_path / "my album"

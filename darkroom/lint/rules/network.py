@@ -1,7 +1,8 @@
 """Rules about VPCs, subnets, security groups and flow logs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel
@@ -14,11 +15,14 @@ from darkroom.lint.rules.endpoints import (
     called_services,
     functions_in_vpc,
     interface_endpoints,
+    may_have_other_routes,
     vpc_endpoints,
 )
 
 PRIVATELINK = "https://docs.aws.amazon.com/vpc/latest/privatelink"
 VPC = "https://docs.aws.amazon.com/vpc/latest/userguide"
+DNS_FIREWALL = "https://docs.aws.amazon.com/Route53/latest/DeveloperGuide"
+RESOLVER = "Route53Resolver"
 LAMBDA_VPC = "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"
 # Properties of a route that are not its target. The VPC's own range needs no route.
 ROUTED = (
@@ -330,6 +334,117 @@ def vpc_prefix_list_region(model: TemplateModel) -> Problems:
         for value in _values(resource.get("Properties", {}), "DestinationPrefixListId"):
             if isinstance(value, str) and value.startswith("pl-"):
                 yield title, f"always allows traffic out to {value}"
+
+
+@rule(
+    "DR-VPC-010",
+    "warning",
+    remediation=(
+        "Associate a DNS firewall with the VPC: a rule that allows the names of S3's and the"
+        " endpoints' services, and one that blocks *."
+    ),
+    source=f"{DNS_FIREWALL}/resolver-dns-firewall-overview.html",
+    requirements=("S9",),
+    pitfalls=(69,),
+)
+def vpc_dns_firewall(model: TemplateModel) -> Problems:
+    """A VPC without a route out has a DNS firewall.
+
+    The VPC's resolver asks the whole world for names, whatever routes and security groups say: the
+    names can carry data out.
+    """
+    if may_have_other_routes(model) or not any(True for _ in functions_in_vpc(model)):
+        return
+    guarded = {
+        model.logical_id(one.get("VpcId"), "EC2::VPC")
+        for one in model.resources_of_type(f"{RESOLVER}::FirewallRuleGroupAssociation").values()
+    }
+    for network in model.resources_of_type("EC2::VPC"):
+        if network not in guarded:
+            yield network, "resolves every name, and a name can carry data out"
+
+
+@rule(
+    "DR-VPC-011",
+    "error",
+    remediation=(
+        "Allow the regional names of the endpoints' services with TRUST_REDIRECTION_DOMAIN, then"
+        " block * with NXDOMAIN or NODATA, and leave FirewallFailOpen off."
+    ),
+    source=f"{DNS_FIREWALL}/resolver-dns-firewall-rule-actions.html",
+    requirements=("S9",),
+    pitfalls=(69, 70),
+)
+def vpc_dns_firewall_rules(model: TemplateModel) -> Problems:
+    """A DNS firewall blocks all names but those of the VPC's endpoints.
+
+    A rule that only alerts lets the query through, and so does a firewall that fails open. An
+    allowed name that is an alias resolves only if the rule trusts the names it leads to.
+    """
+    region, suffix = model.pseudo("Region"), model.pseudo("URLSuffix")
+    needed = {
+        f"{host}.{region}.{suffix}"
+        for _, _, service in vpc_endpoints(model)
+        for host in {"s3": ("s3", "bucket.s3"), "sqs": ("sqs",)}.get(service, ())
+    }
+    for title, group in model.resources_of_type(f"{RESOLVER}::FirewallRuleGroup").items():
+        rules = sorted(group.get("FirewallRules", []), key=lambda one: int(one["Priority"]))
+        action, answer = _answer(model, rules, "data.attacker.example")
+        if action == "ALERT":
+            yield title, "only reports other names, and resolves them"
+        elif action != "BLOCK":
+            yield title, "resolves any name"
+        elif answer.get("BlockResponse") not in ("NXDOMAIN", "NODATA"):
+            yield title, f"answers blocked names with {answer.get('BlockResponse')}"
+        for name in sorted(needed):
+            action, answer = _answer(model, rules, name)
+            if action == "BLOCK":
+                yield title, f"blocks {name}, which the VPC has an endpoint for"
+            elif answer.get("FirewallDomainRedirectionAction") != "TRUST_REDIRECTION_DOMAIN":
+                yield title, f"blocks the names that {name} may be an alias of"
+    for title, config in model.resources_of_type(f"{RESOLVER}::FirewallConfig").items():
+        if config.get("FirewallFailOpen") == "ENABLED":
+            yield title, "resolves any name while the firewall fails"
+
+
+@rule(
+    "DR-VPC-012",
+    "warning",
+    remediation="Name a security group of the template in SecurityGroupIds.",
+    source=f"{VPC}/default-security-group.html",
+    requirements=("S6",),
+)
+def vpc_default_security_group(model: TemplateModel) -> Problems:
+    """Nothing is in the VPC's default security group.
+
+    It lets its members reach everything and each other, and CloudFormation cannot change its rules.
+    """
+    for title in interface_endpoints(model):
+        if not model.properties(title).get("SecurityGroupIds"):
+            yield title, "is in the default security group: it names no other"
+    for title, resource in model.active_resources():
+        if "DefaultSecurityGroup" in _attributes(resource.get("Properties", {})):
+            yield title, "names the default security group"
+
+
+def _attributes(value: Any) -> set[str]:
+    """Return the attributes that Fn::GetAtt takes from resources."""
+    taken = _values(value, "Fn::GetAtt")
+    return {str((one.split(".") if isinstance(one, str) else one)[1]) for one in taken}
+
+
+def _answer(
+    model: TemplateModel, rules: Iterable[dict[str, Any]], name: str
+) -> tuple[str, dict[str, Any]]:
+    """Return the action of the first rule that matches a name, and the rule; no rule allows it."""
+    for one in rules:
+        domains = model.logical_id(
+            one.get("FirewallDomainListId"), f"{RESOLVER}::FirewallDomainList"
+        )
+        listed = model.properties(domains).get("Domains", []) if domains else []
+        if any(fnmatch(name, str(domain)) for domain in listed):
+            return str(one["Action"]), one
+    return "ALLOW", {"FirewallDomainRedirectionAction": "TRUST_REDIRECTION_DOMAIN"}
 
 
 def _values(value: Any, key: str) -> Iterator[Any]:

@@ -293,3 +293,70 @@ def zone_left_to_aws(t: Template) -> None:
 @defect("lambda-eni-permissions")
 def role_cannot_find_subnets(t: Template) -> None:
     named(t, "WorkerRole", "DescribeNetworkInterfaces")["Action"].remove("ec2:DescribeSubnets")
+
+
+@defect("vpc-dns-firewall")
+def no_dns_firewall(t: Template) -> None:
+    del t["Resources"]["DnsFirewall"]
+
+
+@defect("vpc-dns-firewall-rules")
+def firewall_allows_every_name(t: Template) -> None:
+    of(t, "AllowedDomains")["Domains"].append("*")
+
+
+@defect("vpc-dns-firewall-rules")
+def firewall_allows_what_it_does_not_know(t: Template) -> None:
+    of(t, "DnsFirewallRules")["FirewallRules"].pop()
+
+
+@defect("vpc-dns-firewall-rules")
+def firewall_only_alerts(t: Template) -> None:
+    rule = of(t, "DnsFirewallRules")["FirewallRules"][1]
+    rule["Action"] = "ALERT"
+    del rule["BlockResponse"]
+
+
+@defect("vpc-dns-firewall-rules")
+def firewall_answers_with_another_name(t: Template) -> None:
+    of(t, "DnsFirewallRules")["FirewallRules"][1] |= {
+        "BlockResponse": "OVERRIDE",
+        "BlockOverrideDomain": "example.com",
+        "BlockOverrideDnsType": "CNAME",
+        "BlockOverrideTtl": 60,
+    }
+
+
+@defect("vpc-dns-firewall-rules")
+def firewall_inspects_aliases(t: Template) -> None:
+    rule = of(t, "DnsFirewallRules")["FirewallRules"][0]
+    del rule["FirewallDomainRedirectionAction"]
+
+
+@defect("vpc-dns-firewall-rules")
+def firewall_blocks_before_it_allows(t: Template) -> None:
+    of(t, "DnsFirewallRules")["FirewallRules"][1]["Priority"] = 0
+
+
+@defect("vpc-dns-firewall-rules")
+def firewall_blocks_buckets(t: Template) -> None:
+    del of(t, "AllowedDomains")["Domains"][1]
+
+
+@defect("vpc-dns-firewall-rules")
+def firewall_fails_open(t: Template) -> None:
+    t["Resources"]["FirewallConfig"] = {
+        "Type": "AWS::Route53Resolver::FirewallConfig",
+        "Properties": {"ResourceId": {"Ref": "Vpc"}, "FirewallFailOpen": "ENABLED"},
+    }
+
+
+@defect("vpc-default-security-group")
+def endpoint_in_the_default_group(t: Template) -> None:
+    del of(t, "SqsEndpoint")["SecurityGroupIds"]
+
+
+@defect("vpc-default-security-group")
+def function_in_the_default_group(t: Template) -> None:
+    groups = of(t, "Worker")["VpcConfig"]["SecurityGroupIds"]
+    groups.append({"Fn::GetAtt": ["Vpc", "DefaultSecurityGroup"]})

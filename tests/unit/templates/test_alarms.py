@@ -39,12 +39,14 @@ WATCHED = {
     ),
     "QueueDepthAlarm": ("warning", {("ApproximateNumberOfMessagesVisible", "WorkQueue")}),
     "RejectionAlarm": ("warning", {("ImagesProcessed", "Worker"), ("Rejected", "Worker")}),
+    "BlockedDnsQueryAlarm": ("warning", {("FirewallRuleQueryVolume", "DnsFirewallRules")}),
 }
 TOPICS = {"critical": "CriticalAlarmTopic", "warning": "WarningAlarmTopic"}
 NAMESPACES = {
     "SQS::Queue": ("AWS/SQS", "QueueName"),
     "Lambda::Function": ("AWS/Lambda", "FunctionName"),
     "S3::Bucket": ("AWS/S3", "BucketName"),
+    "Route53Resolver::FirewallRuleGroup": ("AWS/Route53Resolver", "FirewallRuleGroupId"),
 }
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
 
@@ -82,8 +84,10 @@ def test_an_alarm_names_real_resources_and_reaches_its_topic(
         own = metric["Namespace"] == NAMESPACE
         assert metric["Namespace"] == namespace or own
         values = {one["Name"]: one["Value"] for one in metric["Dimensions"]}
-        assert values.pop(dimension) == stack.properties(resource)[dimension]
-        assert values in ({}, {"FilterId": buckets.REQUEST_METRICS})
+        identifiers = (stack.properties(resource).get(dimension), stack.resolve({"Ref": resource}))
+        assert values.pop(dimension) in identifiers
+        blocked = {"FirewallDomainListId": stack.resolve({"Ref": "BlockedDomains"})}
+        assert values in ({}, {"FilterId": buckets.REQUEST_METRICS}, blocked)
     assert {metric["MetricName"] for metric in watched(alarm)} == {name for name, _ in expected}
     topic = stack.resolve({"Ref": TOPICS[severity]})
     assert alarm["AlarmActions"] == [topic]
@@ -175,7 +179,7 @@ def test_every_queue_and_every_bucket_has_its_own_alarms() -> None:
         queues={"default": {}, "bulk": {"provisioned_mode": True, "timeout_seconds": 300}},
     )
     alarms = stack.resources_of_type("CloudWatch::Alarm")
-    queue = set(WATCHED) - {"MissingNotificationAlarm"}
+    queue = set(WATCHED) - {"MissingNotificationAlarm", "BlockedDnsQueryAlarm"}
     bulk = {f"Bulk{title}" for title in queue}
     assert set(alarms) == {*WATCHED, *bulk, "ScansMissingNotificationAlarm"}
     names = {

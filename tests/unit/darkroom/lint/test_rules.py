@@ -28,7 +28,7 @@ LAST_CODES = {
     "S3": 17,
     "SNS": 2,
     "SQS": 9,
-    "VPC": 9,
+    "VPC": 12,
     "VPCE": 8,
 }
 
