@@ -147,7 +147,6 @@ def add_bucket_policy(
     bucket: Bucket,
     encryption: Encryption | None,
     *more: Statement | If,
-    requires_key_id: bool = False,
 ) -> BucketPolicy:
     """Add the policy with what every bucket denies, and `more`; roles grant access.
 
@@ -156,8 +155,6 @@ def add_bucket_policy(
         bucket: The policy's bucket.
         encryption: The only key that writes may use; None for any.
         *more: Further statements.
-        requires_key_id: Deny writes that ask for KMS without a key id, which S3 would encrypt
-            with the AWS managed key.
     """
     arn = GetAtt(bucket, "Arn")
     objects = policies.within(arn, "*")
@@ -177,11 +174,7 @@ def add_bucket_policy(
                     BoolIfExists({"aws:PrincipalIsAWSService": "false"}),
                     principal=policies.anyone(),
                 ),
-                *(
-                    _deny_other_encryption(objects, encryption, requires_key_id=requires_key_id)
-                    if encryption
-                    else ()
-                ),
+                *(_deny_other_encryption(objects, encryption) if encryption else ()),
                 *more,
             ),
             # As long as the bucket itself (pitfall 64).
@@ -191,28 +184,20 @@ def add_bucket_policy(
     )
 
 
-def _deny_other_encryption(
-    objects: Arn, encryption: Encryption, *, requires_key_id: bool
-) -> list[Statement]:
+def _deny_other_encryption(objects: Arn, encryption: Encryption) -> list[Statement]:
     """Deny writes that ask for another encryption in any of S3's three headers.
 
     A write without these headers gets the bucket's encryption.
     """
     header = "s3:x-amz-server-side-encryption"
-    key = f"{header}-aws-kms-key-id"
-    # The worker names the key when it writes, but the emulator does not see it.
-    other_keys = (
-        # Without a key id S3 uses the AWS managed key.
-        (StringEquals({header: "aws:kms"}), StringNotEquals({key: encryption.arn}))
-        if requires_key_id
-        else policies.other_than(key, encryption.arn)
-    )
     return [
         policies.deny(
             "DenyOtherKeys",
             [s3.PutObject],
             [objects],
-            *other_keys,
+            # Without a key id S3 uses the AWS managed key, not the bucket's (pitfall 74).
+            StringEquals({header: "aws:kms"}),
+            StringNotEquals({f"{header}-aws-kms-key-id": encryption.arn}),
             principal=policies.anyone(),
         ),
         policies.deny(

@@ -232,9 +232,10 @@ def add_bucket_policies(
     """
     for bucket in (*buckets.uploads.values(), buckets.thumbnails):
         arns = [GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*")]
-        takes_uploads = bucket is not buckets.thumbnails
         more: Sequence[Statement | If] = (
-            [perimeter.deny_uploads_outside_cidrs(arns[1:])] if takes_uploads else thumbnail_readers
+            thumbnail_readers
+            if bucket is buckets.thumbnails
+            else [perimeter.deny_uploads_outside_cidrs(arns[1:])]
         )
         add_bucket_policy(
             template,
@@ -242,7 +243,6 @@ def add_bucket_policies(
             buckets.encryption,
             perimeter.deny_worker_outside_endpoint(arns),
             *more,
-            requires_key_id=takes_uploads,
         )
 
 

@@ -37,6 +37,10 @@ REFUSED = {
     (ALARM, "Metrics"): "metric math in alarms",
 }
 
+# The worker names the stack's key when it writes a thumbnail. The emulator's conditions do not have
+# that key, so this statement of this policy would deny the worker's own writes.
+KEY_POLICY, KEY_STATEMENT = "ThumbnailBucketPolicy", "DenyOtherKeys"
+
 # The emulator's requests come through no VPC endpoint, so a policy that requires one would deny the
 # worker's own requests.
 EMULATOR_PARAMETERS = {"EnforceVpcEndpoint": "false"}
@@ -69,9 +73,9 @@ class EmulatedStack:
 def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return `template` as the emulator runs it, and what was removed: logical id to its reason.
 
-    What is REFUSED is removed. The maximum concurrency of each event source mapping becomes its
-    parameter's default: CloudFormation converts a parameter's text to a number, and the emulator
-    does not, so that its poller would fail on the text.
+    What is REFUSED is removed, and so is KEY_STATEMENT of KEY_POLICY. The maximum concurrency of
+    each event source mapping becomes its parameter's default: CloudFormation converts a parameter's
+    text to a number, and the emulator does not, so that its poller would fail on the text.
     """
     resources = template["Resources"]
     removed = {
@@ -92,7 +96,19 @@ def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
         for name, resource in resources.items()
         if name not in removed
     }
+    if policy := kept.get(KEY_POLICY):
+        kept[KEY_POLICY] = _without_statement(policy, KEY_STATEMENT)
     return {**template, "Resources": kept}, removed
+
+
+def _without_statement(policy: Mapping[str, Any], sid: str) -> Mapping[str, Any]:
+    properties = policy["Properties"]
+    document = properties["PolicyDocument"]
+    statements = [one for one in document["Statement"] if one.get("Sid") != sid]
+    return {
+        **policy,
+        "Properties": {**properties, "PolicyDocument": {**document, "Statement": statements}},
+    }
 
 
 def _with_numbers(resource: Mapping[str, Any], parameters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -96,6 +96,10 @@ def deploy(emulator: Emulator, plan: Specification, *, progress: Progress) -> De
     progress.step(f"Template: {size:,} bytes, {plural(len(template['Resources']), 'resource')}")
     given = " ".join(f"{key}={value}" for key, value in deployment.EMULATOR_PARAMETERS.items())
     notes.append(f"with {given}: the emulator's requests come through no VPC endpoint")
+    notes.append(
+        f"without {deployment.KEY_STATEMENT} of {deployment.KEY_POLICY}: the emulator does not see"
+        " the key that the worker names when it writes"
+    )
     notes += deployment.concurrency_notes(generated)
     if not deployment.runs_linux_packages():
         notes.append(

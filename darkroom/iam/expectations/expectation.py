@@ -54,13 +54,15 @@ def denied_by_bucket_policy(check: PolicyCheck, arn: str) -> Iterator[Expectatio
 
 def denied_with_other_keys(check: PolicyCheck, arn: str) -> Iterator[Expectation]:
     """Yield uploads under another key, which the policy of every encrypted bucket denies."""
-    for headers in (
-        {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": f"{KEY}-other"},
-        {SSE: "AES256"},
-        {f"{SSE}-customer-algorithm": "AES256"},
+    other = "another encryption key"
+    for reason, headers in (
+        (other, {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": f"{KEY}-other"}),
+        (other, {SSE: "AES256"}),
+        (other, {f"{SSE}-customer-algorithm": "AES256"}),
+        ("the AWS managed key", {SSE: "aws:kms"}),
     ):
         put = by_user("s3:PutObject", f"{arn}/any", **headers)
-        yield Expectation("another encryption key", put, (check,))
+        yield Expectation(reason, put, (check,))
 
 
 def denied_by_trust_policy(role: str) -> Iterator[Expectation]:

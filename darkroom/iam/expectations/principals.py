@@ -116,9 +116,6 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
                 request = by_worker(action, resource, **context)
                 yield Expectation("the worker's role outside its endpoint", request, (check,))
     for source in stack.managed_sources:
-        put = by_user("s3:PutObject", f"{source.bucket}/any", **{SSE: "aws:kms"})
-        yield Expectation("the AWS managed key", put, source.bucket_checks)
-    for source in stack.managed_sources:
         for ip in (OTHER_IP, "2001:db8::9"):
             key = f"{source.bucket}/{source.prefixes[0]}a.jpg"
             upload = by_user("s3:PutObject", key, **{"aws:SourceIp": ip})

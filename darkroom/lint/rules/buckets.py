@@ -198,16 +198,18 @@ def s3_policy_other_accounts(model: TemplateModel) -> Problems:
     "DR-S3-008",
     "warning",
     remediation=(
-        "Deny s3:PutObject when x-amz-server-side-encryption or its key id is given and is not"
-        " the bucket's."
+        "Deny s3:PutObject when x-amz-server-side-encryption is given and is not the bucket's, and"
+        " when it is aws:kms without the id of the bucket's key."
     ),
     source=f"{S3}/UsingKMSEncryption.html",
     requirements=("S2",),
+    pitfalls=(74,),
 )
 def s3_policy_other_keys(model: TemplateModel) -> Problems:
     """A bucket's policy denies uploads under any key but the bucket's.
 
-    A caller may name another key for an object: then others can read it, or nobody can.
+    A caller may name another key for an object: then others can read it, or nobody can. A caller
+    that asks for aws:kms and names no key gets the AWS managed key.
     """
     header = "s3:x-amz-server-side-encryption"
     for bucket in model.resources_of_type("S3::Bucket"):
@@ -221,6 +223,7 @@ def s3_policy_other_keys(model: TemplateModel) -> Problems:
                     f"{header}-aws-kms-key-id": "arn:aws:kms:eu-west-1:444455556666:key/other",
                 },
             ),
+            ("the AWS managed key", {header: "aws:kms"}),
             ("SSE-S3", {header: "AES256"}),
             ("a key of the caller's own", {f"{header}-customer-algorithm": "AES256"}),
         ):

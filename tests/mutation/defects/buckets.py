@@ -72,6 +72,13 @@ def bucket_takes_other_keys(t: Template) -> None:
 
 
 @defect("s3-policy-other-keys")
+def bucket_takes_the_aws_managed_key(t: Template) -> None:
+    condition = named(t, "ThumbnailBucketPolicy", "DenyOtherKeys")["Condition"]
+    (header,) = condition.pop("StringEquals")
+    condition["Null"] = {f"{header}-aws-kms-key-id": "false"}
+
+
+@defect("s3-policy-other-keys")
 def bucket_refuses_its_own_default(t: Template) -> None:
     del named(t, "UploadBucketPolicy", "DenyOtherEncryption")["Condition"]["Null"]
 

@@ -83,17 +83,12 @@ def test_plain_http_and_other_accounts_are_refused(
 
 @pytest.mark.parametrize("title", BUCKETS)
 def test_writes_under_another_key_are_refused(stack: ResolvedTemplate, title: str) -> None:
-    """S2: by each of S3's headers; a request that names none gets the bucket's encryption.
-
-    People may ask for KMS and name no key: that is AWS's own, and refused where they upload.
-    """
+    """S2, pitfall 74: by each of S3's headers; without them the bucket encrypts."""
     header = "s3:x-amz-server-side-encryption"
-    named = {"Null": {f"{header}-aws-kms-key-id": "false"}}
-    asked = {"StringEquals": {header: "aws:kms"}}
     expected = {
         "DenyOtherKeys": {
             "StringNotEquals": {f"{header}-aws-kms-key-id": "<EncryptionKey.Arn>"},
-            **(asked if title == "UploadBucket" else named),
+            "StringEquals": {header: "aws:kms"},
         },
         "DenyOtherEncryption": {
             "StringNotEquals": {header: "aws:kms"},
@@ -114,6 +109,7 @@ def test_writes_under_another_key_are_refused(stack: ResolvedTemplate, title: st
         ({}, True),
         ({"": "aws:kms", "-aws-kms-key-id": "<EncryptionKey.Arn>"}, True),
         ({"": "aws:kms", "-aws-kms-key-id": "arn:of-others"}, False),
+        ({"": "aws:kms"}, False),
         ({"": "AES256"}, False),
         ({"-customer-algorithm": "AES256"}, False),
     ],
