@@ -45,8 +45,6 @@ DAY_SECONDS = 86_400
 # How long CloudFront caches the error for a thumbnail that does not exist yet.
 ERROR_CACHE_SECONDS = 10
 
-# CloudFront's own Region, in which its log deliveries are created.
-CLOUDFRONT_REGION = "us-east-1"
 IS_CLOUDFRONT_REGION = "IsUsEast1"
 
 UNAVAILABLE = "The rule CloudFrontIsAvailable refuses Regions without it"
@@ -189,11 +187,12 @@ def _add_headers_policy(template: Template) -> ResponseHeadersPolicy:
 def add_cdn_log_delivery(template: Template, cdn: CdnDistribution, archive: Bucket) -> None:
     """Add the delivery of the distribution's access logs to the log archive.
 
-    CloudFront's log deliveries can be created in one Region only. A stack in another Region allows
-    the delivery, and docs/cloudfront.md has the three commands that create it.
-    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging.html
+    CloudFront's log deliveries can be created in one Region only (pitfall 79). A stack in another
+    Region allows the delivery, and docs/cloudfront.md has the three commands that create it.
     """
-    template.add_condition(IS_CLOUDFRONT_REGION, Equals(Ref("AWS::Region"), CLOUDFRONT_REGION))
+    template.add_condition(
+        IS_CLOUDFRONT_REGION, Equals(Ref("AWS::Region"), naming.CLOUDFRONT_REGION)
+    )
     source = template.add_resource(
         DeliverySource(
             "DistributionLogSource",

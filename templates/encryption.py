@@ -68,7 +68,7 @@ _ARCHIVE_CDN_LOGS = policies.allow(
     [*ENCRYPT_LOGS, kms.DescribeKey],
     THIS_KEY,
     policies.from_this_account(),
-    policies.on_behalf_of(Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")),
+    policies.on_behalf_of(naming.cdn_log_source_arns()),
     principal=policies.service("delivery.logs.amazonaws.com"),
 )
 

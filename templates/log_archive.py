@@ -276,9 +276,7 @@ def _add_archive_bucket(
                         "aws:SourceAccount": policies.ACCOUNT,
                     }
                 ),
-                policies.on_behalf_of(
-                    Sub("arn:${AWS::Partition}:logs:*:${AWS::AccountId}:delivery-source:*")
-                ),
+                policies.on_behalf_of(naming.cdn_log_source_arns()),
                 principal=policies.service("delivery.logs.amazonaws.com"),
             )
         )

@@ -10,6 +10,10 @@ from templates.specification import DEFAULT
 NAME_PREFIX = "NamePrefix"
 NAME_PREFIX_LENGTH = 20
 
+# The only Region that takes CloudFront's log deliveries, whatever the Region of the bucket.
+# https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging.html#enable-access-logging-api
+CLOUDFRONT_REGION = "us-east-1"
+
 
 def logical_id(owner: str, noun: str) -> str:
     """Return the logical id of the `noun` of a source or queue, such as `BulkWorkQueue`."""
@@ -79,6 +83,16 @@ def log_group_name(suffix: str) -> Sub:
 def log_group_arns() -> Sub:
     """Return a pattern for the ARNs of all log groups that `log_group_name` names."""
     return _regional("logs", f"log-group:/${{{NAME_PREFIX}}}/*")
+
+
+def cdn_log_source_arns() -> Sub:
+    """Return a pattern for the ARNs of the account's sources of CloudFront log deliveries.
+
+    It is AWS's own: AWS adds a statement to a bucket policy that lacks it (pitfall 65).
+    """
+    return Sub(
+        f"arn:${{AWS::Partition}}:logs:{CLOUDFRONT_REGION}:${{AWS::AccountId}}:delivery-source:*"
+    )
 
 
 def _bucket(suffix: str) -> str:

@@ -21,6 +21,8 @@ CHINA = {
     "AWS::Region": "cn-north-1",
     "AWS::URLSuffix": "amazonaws.com.cn",
 }
+# CloudFront's own Region: resources for it may be created nowhere else.
+CLOUDFRONT = {"AWS::Region": "us-east-1"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def check(
     """Yield what the rules find, each problem once, with the first values that show it.
 
     `files` are the values of each parameter file. Besides them and the defaults, each parameter
-    is set to its bounds, and each condition is tried both ways.
+    is set to its bounds, and each condition is tried both ways; so are two Regions with resources
+    or names of their own.
     """
     found: set[tuple[str, str, str]] = set()
     for name, values in scenarios(content, files):
@@ -142,6 +145,7 @@ def scenarios(
             if name in compared:
                 others[name] = value
     yield "every condition reversed", others
+    yield "in us-east-1", CLOUDFRONT
     yield "in China", {**others, **CHINA}
 
 

@@ -34,6 +34,13 @@ def external_sources(template: Template) -> None:
     template.update(json.loads(pipeline.render(pipeline.build(plan))))
 
 
+def archived_distribution(template: Template) -> None:
+    """A stack with a distribution whose access logs are archived."""
+    plan = specification.parse({"cdn": {}, "logs": {"archive": True}}, origin="additions")
+    template.clear()
+    template.update(json.loads(pipeline.render(pipeline.build(plan))))
+
+
 def rule_to_queue(template: Template) -> None:
     """Existing buckets through EventBridge: the queue allows the rule, and the key EventBridge."""
     name = "${NamePrefix}-existing"

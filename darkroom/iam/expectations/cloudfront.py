@@ -74,6 +74,7 @@ def _denied_access_log_deliveries() -> Iterator[Expectation]:
         {"principal": "logging.s3.amazonaws.com"},
         {"account": OTHER_ACCOUNT},
         {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
+        {"source": f"arn:aws:logs:{REGION}:{ACCOUNT}:delivery-source:a"},
         {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
     ):
         request = _by_log_delivery(**changes)
@@ -83,6 +84,7 @@ def _denied_access_log_deliveries() -> Iterator[Expectation]:
         {"principal": "logging.s3.amazonaws.com"},
         {"account": OTHER_ACCOUNT},
         {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
+        {"source": f"arn:aws:logs:{REGION}:{ACCOUNT}:delivery-source:a"},
         {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
     ):
         request = _by_log_delivery(**{"action": "kms:GenerateDataKey", **changes}, resource=KEY)

@@ -114,6 +114,54 @@ def logs_subscription_permissions(model: TemplateModel) -> Problems:
 
 
 @rule(
+    "DR-LOGS-003",
+    "error",
+    remediation=(
+        "Give the bucket a policy that allows delivery.logs.amazonaws.com s3:PutObject under"
+        " AWSLogs/ACCOUNT/, and let the delivery depend on it (DependsOn)."
+    ),
+    source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-S3.html",
+    requirements=("O6",),
+    pitfalls=(65,),
+)
+def logs_delivery_depends_on_policy(model: TemplateModel) -> Problems:
+    """A log delivery to a bucket depends on the bucket's policy, which allows it.
+
+    AWS gives a bucket without a policy one of its own, which CloudFormation cannot replace, and
+    adds a statement to a policy that does not allow the delivery.
+    """
+    for delivery, properties in model.resources_of_type("Logs::Delivery").items():
+        destination, source = (
+            model.logical_id(properties.get(name), f"Logs::{kind}")
+            for name, kind in (
+                ("DeliveryDestinationArn", "DeliveryDestination"),
+                ("DeliverySourceName", "DeliverySource"),
+            )
+        )
+        bucket = model.logical_id(
+            destination and model.properties(destination).get("DestinationResourceArn"),
+            "S3::Bucket",
+        )
+        if not bucket:
+            continue
+        for policy in model.resource_policies(bucket):
+            if policy not in model.dependencies(delivery):
+                yield delivery, f"does not depend on {policy}"
+        put = by_service(
+            "delivery.logs.amazonaws.com",
+            "s3:PutObject",
+            f"{model.arn(bucket)}/AWSLogs/{model.account}/x",
+            **{
+                "aws:SourceAccount": model.account,
+                "aws:SourceArn": model.arn(source) if source else "",
+                "s3:x-amz-acl": "bucket-owner-full-control",
+            },
+        )
+        if not allowed(model.resource_policy_statements(bucket), put):
+            yield bucket, f"does not allow {delivery} to write to it"
+
+
+@rule(
     "DR-FIREHOSE-002",
     "warning",
     remediation=(

@@ -22,6 +22,8 @@ LONGEST = {"AWS::AccountId": 12, "AWS::Region": 15, "AWS::Partition": 10, "AWS::
 # Types without a Region in their ARN; buckets have a rule of their own.
 GLOBAL = ("CloudWatch::Dashboard", "IAM::Role")
 REGION = re.compile(r"\b(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-gov)?-[a-z]+-\d\b")
+# CloudFront's log deliveries have their sources in this Region, wherever the stack is (pitfall 79).
+CLOUDFRONT_LOGS = re.compile(r":logs:us-east-1(?=:.*:delivery-source:)")
 # An account id: the fifth part of an ARN, in a queue's URL, or alone.
 ACCOUNT = re.compile(r"(?<![\w.])\d{12}(?![\w.])")
 
@@ -227,7 +229,7 @@ def cfn_hardcoded_account_or_region(model: TemplateModel) -> Problems:
         for text in _texts({"p": resource.get("Properties"), "d": resource.get("DependsOn")}):
             for wrong in (
                 *ACCOUNT.findall(text),
-                *REGION.findall(text),
+                *REGION.findall(CLOUDFRONT_LOGS.sub("", text)),
                 *re.findall(r"\barn:aws(?:-cn|-us-gov)?:", text),
             ):
                 yield title, f"contains {wrong!r} in {text[:80]!r}"

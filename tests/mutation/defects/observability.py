@@ -336,3 +336,20 @@ def alarm_on_the_freshness_only(t: Template) -> None:
         {"Id": "r", "Expression": "IF(age>900,1,0)"},
         *(one for one in alarm["Metrics"] if one["Id"] == "age"),
     ]
+
+
+@defect("logs-delivery-depends-on-policy", on=additions.archived_distribution)
+def log_delivery_before_bucket_policy(t: Template) -> None:
+    del t["Resources"]["DistributionLogDelivery"]["DependsOn"]
+
+
+@defect("logs-delivery-depends-on-policy", on=additions.archived_distribution)
+def log_delivery_without_its_statement(t: Template) -> None:
+    drop(t, "LogArchiveBucketPolicy", "DeliverLogs")
+
+
+@defect("logs-delivery-depends-on-policy", on=additions.archived_distribution)
+def log_delivery_from_another_region(t: Template) -> None:
+    source = sub("arn:${AWS::Partition}:logs:eu-west-1:${AWS::AccountId}:delivery-source:*")
+    condition = named(t, "LogArchiveBucketPolicy", "DeliverLogs")["Condition"]
+    condition["ArnLike"]["aws:SourceArn"] = source

@@ -144,9 +144,20 @@ def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: Resolve
     (delivery,) = home.resources_of_type("Logs::Delivery").values()
     assert delivery["DeliverySourceName"] == source["Name"]
     # Otherwise AWS may add a policy before CloudFormation does (pitfall 65).
-    # Otherwise AWS may add a policy before CloudFormation does (pitfall 65).
     depends_on = archived.resources["DistributionLogDelivery"]["DependsOn"]
     assert depends_on == ["LogArchiveBucketPolicy"]
+
+
+def test_logs_come_from_cloudfronts_region_only(archived: ResolvedTemplate) -> None:
+    """S5, pitfall 79: the stack's Region is another, and has no sources of CloudFront's logs."""
+    for title, sid in (
+        ("LogArchiveBucketPolicy", "DeliverLogs"),
+        ("EncryptionKey", "WriteRequestLogs"),
+    ):
+        condition = archived.statement(title, sid)["Condition"]
+        assert condition["ArnLike"] == {
+            "aws:SourceArn": "arn:aws:logs:us-east-1:111122223333:delivery-source:*"
+        }
 
 
 def test_without_an_archive_nothing_is_noted(web: ResolvedTemplate) -> None:

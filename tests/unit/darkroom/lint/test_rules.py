@@ -24,7 +24,7 @@ LAST_CODES = {
     "IAM": 15,
     "KMS": 11,
     "LAMBDA": 19,
-    "LOGS": 2,
+    "LOGS": 3,
     "S3": 17,
     "SNS": 2,
     "SQS": 9,
@@ -97,6 +97,7 @@ def findings(content: dict[str, Any]) -> list[str]:
     "add",
     [
         *(additions.access_logs, additions.archive, additions.distribution),
+        additions.archived_distribution,
         *(additions.operator, additions.rule_to_queue, additions.external_sources),
     ],
 )
