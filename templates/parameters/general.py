@@ -27,8 +27,12 @@ def add_general(template: Template) -> Ref:
         naming.NAME_PREFIX,
         "Prefix of every resource name; unique in an account and Region",
         Default="darkroom",
-        AllowedPattern="^[a-z][a-z0-9-]*[a-z0-9]$",
-        ConstraintDescription="lower-case letters, digits and hyphens, as in a bucket name",
+        # Pitfall 82. A hyphen follows the prefix in a bucket's name, so `sthree` is refused too.
+        AllowedPattern="^(?!xn--|(sthree|amzn-s3-demo)(-|$))[a-z][a-z0-9-]*[a-z0-9]$",
+        ConstraintDescription=(
+            "lower-case letters, digits and hyphens, as in a bucket name,"
+            " which may not begin with xn--, sthree- or amzn-s3-demo-"
+        ),
         MaxLength=naming.NAME_PREFIX_LENGTH,
     )
     return group.add(

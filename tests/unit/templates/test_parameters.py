@@ -48,7 +48,17 @@ KEY = "arn:aws:kms:eu-west-1:111122223333:key"
 TOPIC = "arn:aws:sns:eu-west-1:444455556666"
 # Of each text: values at its bounds, and just beyond them.
 TEXTS: dict[str, tuple[list[str], list[str]]] = {
-    "NamePrefix": (["darkroom", "a1", "x" * 20], ["A", "-a", "a-", "1a", "a_b", "", "x" * 21]),
+    # Pitfall 82: a hyphen and more follow the prefix in a bucket's name.
+    "NamePrefix": (
+        [
+            *("darkroom", "a1", "x" * 20),
+            *("xn-a", "xn", "sthrees", "amzn-s3-demos", "amzn-s3", "a-xn--a"),
+        ],
+        [
+            *("A", "-a", "a-", "1a", "a_b", "", "x" * 21),
+            *("xn--a", "sthree", "sthree-a", "amzn-s3-demo", "amzn-s3-demo-a"),
+        ],
+    ),
     "Environment": (["d", "x" * 64], ["", "x" * 65, "a b"]),
     "CodeBucket": (["my-code", "a1b", "x" * 63], ["My-Code", "x1", "", "x" * 64, "-ab"]),
     "CodeKey": (["a.zip", "x" * 1020 + ".zip"], ["code.tar", "", ".zip", "x" * 1021 + ".zip"]),
