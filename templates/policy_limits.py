@@ -32,7 +32,7 @@ LONGEST_PSEUDO = {
 }
 # Of a parameter; https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 MAX_VALUE_BYTES = 4096
-SHORTEST_CIDR = "::/0"  # the most items of a list, each with two quotes in JSON
+SHORTEST_CIDR = "::/1"  # the most items of a list, each with two quotes in JSON
 EC2_ID = "vpce-" + 17 * "0"
 
 # What follows `arn:PARTITION:`; names in braces are properties.

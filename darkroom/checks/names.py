@@ -6,6 +6,7 @@ PREFLIGHT = (
     "prefix-list",
     "availability-zones",
     "rules",
+    "upload-cidrs",
     "stack",
     "names",
     "concurrency",

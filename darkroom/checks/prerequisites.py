@@ -19,6 +19,7 @@ from darkroom.checks.framework import (
     run_checks,
     warned,
 )
+from darkroom.checks.upload_cidrs import check_upload_cidrs
 from darkroom.console.progress import Progress
 from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
 
@@ -324,6 +325,7 @@ CHECKS: dict[str, Check[DeploymentPlan]] = {
     "prefix-list": check_prefix_list,
     "availability-zones": check_availability_zones,
     "rules": check_rules,
+    "upload-cidrs": lambda plan: check_upload_cidrs(plan.inputs),
     "stack": check_stack,
     "names": check_names,
     "concurrency": check_concurrency,

@@ -25,7 +25,7 @@ def violation(parameter: dict[str, Any], value: Any) -> str:
         return f"is {text!r}, not one of {', '.join(map(str, parameter['AllowedValues']))}"
     pattern = parameter.get("AllowedPattern")
     # The pattern of a list applies to each of its values.
-    values = text.split(",") if parameter.get("Type") == "CommaDelimitedList" else [text]
+    values = _members(text) if parameter.get("Type") == "CommaDelimitedList" else [text]
     for one in values:
         if pattern and not re.fullmatch(pattern, one):
             return f"is {one!r}, which does not match {pattern}"
@@ -121,7 +121,15 @@ def typed_values(known: dict[str, Any], pairs: Iterable[tuple[str, str]]) -> dic
     """Return the values of known parameters, those of list types as lists."""
     lists = ("CommaDelimitedList", "List<")
     return {
-        key: value.split(",") if str(known[key].get("Type")).startswith(lists) else value
+        key: _members(value) if str(known[key].get("Type")).startswith(lists) else value
         for key, value in pairs
         if key in known and isinstance(value, str)
     }
+
+
+def _members(text: str) -> list[str]:
+    """Return the values of a list, without the spaces around them, as CloudFormation reads them.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+    """
+    return [one.strip() for one in text.split(",")]

@@ -125,7 +125,7 @@ class ResolvedTemplate:
         declared = self.parameters[name]
         value = declared.get("Default", f"<{name}>")
         is_list = str(declared.get("Type")).startswith(("Comma", "List"))
-        return value.split(",") if is_list else value
+        return [one.strip() for one in value.split(",")] if is_list else value
 
     def pseudo(self, name: str) -> str:
         """Return the value of the pseudo parameter AWS::`name`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NewType
 
-from troposphere import AWSHelperFn, Equals, If, Not, NoValue, Or, Parameter, Ref, Template
+from troposphere import AWSHelperFn, Equals, If, Not, NoValue, Parameter, Ref, Template
 
 Condition = NewType("Condition", str)
 """The name of a condition of the template."""
@@ -75,8 +75,3 @@ def differ(message: str, values: Sequence[Ref]) -> dict[str, Any]:
     pairs = combinations(values, 2)
     tests = [Not(Equals(one, other)) for one, other in pairs]
     return {"Assertions": [rule(message, test)["Assertions"][0] for test in tests]}
-
-
-def none_of(values: Any, *forbidden: str) -> AWSHelperFn:
-    """Return the test that `values` contains none of two or more `forbidden` values."""
-    return Not(Or(*(contains(values, one) for one in forbidden)))

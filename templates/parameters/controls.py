@@ -12,7 +12,6 @@ from templates.parameters.builder import (
     contains,
     if_given,
     is_true,
-    none_of,
     rule,
 )
 
@@ -62,13 +61,9 @@ def add_controls(template: Template, *, has_upload_buckets: bool) -> Controls:
             "Public CIDRs that may upload, comma-separated; empty for any",
             Type="CommaDelimitedList",
             Default="",
-        )
-        template.add_rule(
-            "AllowedUploadCidrsLimit",
-            rule(
-                "AllowedUploadCidrs contains every address: leave it empty to allow any.",
-                none_of(upload_cidrs, "0.0.0.0/0", "::/0"),
-            ),
+            # For each value. `preflight` adds the ranges up, which CloudFormation cannot.
+            AllowedPattern="^([0-9A-Fa-f.:]+/[1-9][0-9]{0,2})?$",
+            ConstraintDescription="CIDRs, together at most half of all addresses",
         )
         restrict_upload_cidrs = condition(
             template, "RestrictsUploadCidrs", Not(Equals(Join("", upload_cidrs), ""))

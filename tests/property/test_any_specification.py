@@ -70,4 +70,3 @@ def test_without_a_bucket_of_its_own_a_stack_asks_nothing_about_uploads(kind: st
     given = _ids({"sources": {"default": {"type": kind}}})
     assert not {"AllowedUploadCidrs", "EnableUploadMetrics"} & given["ids"]
     assert not {"RestrictsUploadCidrs", "UploadMetricsEnabled"} & given["Conditions"]
-    assert "AllowedUploadCidrsLimit" not in given["Rules"]

@@ -10,6 +10,7 @@ from darkroom.cloudformation.policy_documents import (
 from darkroom.cloudformation.resolver import PSEUDO
 from darkroom.iam.evaluator import applies, like
 from darkroom.iam.expectations.requests import OTHER_IP, by
+from darkroom.iam.source_addresses import MOST, covered
 from darkroom.lint.rule import Problems, rule
 
 PRACTICES = "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html"
@@ -346,3 +347,29 @@ def iam_source_condition(model: TemplateModel) -> Problems:
                         continue
                     if wrong:
                         yield title, f"accepts {key} {value} {_where(one)}"
+
+
+@rule(
+    "DR-IAM-016",
+    "warning",
+    remediation="Name the ranges of those who are meant, or leave the condition out.",
+    source="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourceip",
+    requirements=("S3",),
+)
+def iam_source_ip_ranges(model: TemplateModel) -> Problems:
+    """A condition on the source address covers at most half of the addresses.
+
+    A condition that is true of most addresses looks like a limit and limits nobody.
+    """
+    for title, one in model.all_statements():
+        operator = "IpAddress" if _allows(one) else "NotIpAddress"
+        for key, values in one.get("Condition", {}).get(operator, {}).items():
+            if key.lower() != "aws:sourceip":
+                continue
+            try:
+                shares = covered(map(str, as_list(values)))
+            except ValueError:
+                continue  # a value that only AWS knows
+            for family, share in shares.items():
+                if share > MOST:
+                    yield title, f"limits to more than half of all {family} addresses {_where(one)}"

@@ -134,6 +134,11 @@ def ranges_lock_out_the_keys_administrators(t: Template) -> None:
     add_deny(t, "EncryptionKey", "kms:*", NotIpAddress={"aws:SourceIp": ["192.0.2.0/24"]})
 
 
+@defect("iam-source-ip-ranges")
+def two_halves_of_the_internet_may_upload(t: Template) -> None:
+    t["Parameters"]["AllowedUploadCidrs"]["Default"] = "0.0.0.0/1,128.0.0.0/1"
+
+
 @defect("s3-lifecycle-noncurrent")
 def old_versions_for_ever(t: Template) -> None:
     rule = of(t, "ThumbnailBucket")["LifecycleConfiguration"]["Rules"][0]

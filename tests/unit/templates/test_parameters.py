@@ -106,6 +106,9 @@ def test_every_parameter_takes_its_bounds_and_nothing_beyond() -> None:
         elif parameter["Type"] == "String":
             good, bad = TEXTS[name]
             texts.add(name)
+        elif name == "AllowedUploadCidrs":
+            good = ["", "198.51.100.0/24", "10.0.0.0/1, 192.0.2.1/32", "::/1", "2001:DB8::/128"]
+            bad = ["0.0.0.0/0", "::/0", "10.0.0.0/0", "198.51.100.0/24,::/00", "192.0.2.1", "all"]
         else:
             good, bad = ["", "a,b"], ["x" * 4097]  # a list: what is in it, the template's rules see
         assert [value for value in good if violation(parameter, value)] == [], name

@@ -144,6 +144,8 @@ def test_discovered_values_are_written_for_deploy(operator: Operator) -> None:
             "AvailabilityZoneIndexB=5: there is no such zone",
         ),
         ("S3PrefixListId=pl-1234", "prefix-list", "fail", "S3PrefixListId is pl-1234"),
+        ("AllowedUploadCidrs=0.0.0.0/0", "parameters", "fail", "AllowedUploadCidrs is '0.0.0.0/0'"),
+        ("AllowedUploadCidrs=::/1", "upload-cidrs", "fail", "more than half of all IPv6"),
         ("AllowedRegions=us-east-1,us-west-2", "rules", "fail", "does not include this Region"),
     ],
 )

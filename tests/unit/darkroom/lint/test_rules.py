@@ -21,7 +21,7 @@ LAST_CODES = {
     "CLOUDWATCH": 13,
     "EVENTS": 3,
     "FIREHOSE": 3,
-    "IAM": 15,
+    "IAM": 16,
     "KMS": 11,
     "LAMBDA": 19,
     "LOGS": 3,
