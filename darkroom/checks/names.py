@@ -5,6 +5,7 @@ PREFLIGHT = (
     "parameters",
     "prefix-list",
     "availability-zones",
+    "allowed-regions",
     "rules",
     "upload-cidrs",
     "stack",

@@ -34,6 +34,9 @@ POLLER_CONCURRENCY = 10
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 """
 
+PRODUCTION = {"prod", "production"}
+"""Values of the parameter Environment, in lower case."""
+
 # States from which a stack can be updated. Of the others, a failed first creation is the usual one.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 UPDATABLE = {
@@ -168,6 +171,19 @@ def _obstacles(plan: DeploymentPlan, zones: Sequence[str]) -> dict[str, str]:
                 if zone not in offered:
                     found.setdefault(zone, f"{title} ({service}) is not available in it")
     return found
+
+
+def check_allowed_regions(plan: DeploymentPlan) -> Iterator[Finding]:
+    """A production stack names the Regions it may be deployed to; by default this one."""
+    name = "AllowedRegions"
+    environment = plan.values.get("Environment", "")
+    if name not in plan.declared or environment.lower() not in PRODUCTION:
+        return
+    allowed, region = plan.values[name], plan.account.region
+    if name in plan.given or allowed != "*":
+        yield passed(f"{name} is {allowed}")
+    else:
+        yield passed(f"{name} is {region}, because Environment is {environment}", {name: region})
 
 
 def check_rules(plan: DeploymentPlan) -> Iterator[Finding]:
@@ -324,6 +340,7 @@ CHECKS: dict[str, Check[DeploymentPlan]] = {
     "parameters": check_parameters,
     "prefix-list": check_prefix_list,
     "availability-zones": check_availability_zones,
+    "allowed-regions": check_allowed_regions,
     "rules": check_rules,
     "upload-cidrs": lambda plan: check_upload_cidrs(plan.inputs),
     "stack": check_stack,

@@ -102,9 +102,10 @@ def operator(
     return Operator(capsys, monkeypatch)
 
 
-def test_discovered_values_are_written_for_deploy(operator: Operator) -> None:
+def test_discovered_values_are_written_for_deploy(operator: Operator, emulator: Emulator) -> None:
     """D4, pitfall 36: all passes, and the file holds the given and the discovered values."""
-    found = operator.findings(*GIVEN, "--output", "params/prod.json")
+    given = (*GIVEN, "Environment=prod")
+    found = operator.findings(*given, "--output", "params/prod.json")
     # The emulator makes up its prefix list; what the template knows is another.
     assert {one["verdict"] for name in found for one in found[name] if name != "prefix-list"} == {
         "pass"
@@ -113,6 +114,7 @@ def test_discovered_values_are_written_for_deploy(operator: Operator) -> None:
     assert list(parameters.problems(built()["Parameters"], pairs)) == []
     values = dict(pairs)
     assert values.items() >= {tuple(text.split("=")) for text in GIVEN}
+    assert values["AllowedRegions"] == emulator.region
     assert values["S3PrefixListId"].startswith("pl-")
     assert (values["AvailabilityZoneIndexA"], values["AvailabilityZoneIndexB"]) == ("0", "1")
     # Once more, from the file: nothing new; another content is not lost without consent.

@@ -126,6 +126,46 @@ def test_zones_are_those_with_a_default_subnet(stubbed: Callable[..., Stubbed]) 
 
 
 @pytest.mark.parametrize(
+    ("values", "kept", "discovered"),
+    [
+        ({"Environment": "prod"}, {}, "us-east-1"),
+        ({"Environment": "Production"}, {}, "us-east-1"),
+        ({"Environment": "prod", "AllowedRegions": "eu-west-1"}, {}, None),
+        ({"Environment": "prod", "AllowedRegions": "*"}, {}, None),
+        ({}, {"Environment": "prod", "AllowedRegions": "*"}, "us-east-1"),
+        ({}, {"Environment": "prod", "AllowedRegions": "us-east-1,us-west-2"}, None),
+    ],
+)
+def test_a_production_stack_stays_in_its_region(
+    stubbed: Callable[..., Stubbed],
+    values: dict[str, str],
+    kept: dict[str, str],
+    discovered: str | None,
+) -> None:
+    """D2: the Region is filled in where nobody gave one, and a deployment would keep none."""
+    plan = stubbed(**values).plan
+    stack = Stack(
+        session=plan.account.session,
+        name="planned",
+        id="arn:aws:cloudformation:us-east-1:111122223333:stack/planned/0",
+        status="UPDATE_COMPLETE",
+        outputs={},
+        parameters=kept,
+        resources={},
+    )
+    plan = replace(plan, find_existing=lambda: stack if kept else None)
+    (found,) = prerequisites.check_allowed_regions(plan)
+    assert found.verdict == "pass"
+    assert found.discovered.get("AllowedRegions") == discovered
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "preprod"])
+def test_other_stacks_may_be_anywhere(stubbed: Callable[..., Stubbed], environment: str) -> None:
+    one = stubbed(Environment=environment)
+    assert list(prerequisites.check_allowed_regions(one.plan)) == []
+
+
+@pytest.mark.parametrize(
     ("quota", "left", "values", "verdict"),
     [
         (10, 10, {"MaximumConcurrency": "10"}, "pass"),
