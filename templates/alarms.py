@@ -77,29 +77,8 @@ def add_topics(
         )
         for severity in ("Critical", "Warning")
     )
-    arns = [Ref(critical), Ref(warning)]
-    template.add_resource(
-        TopicPolicy(
-            "AlarmTopicPolicy",
-            Topics=arns,
-            PolicyDocument=policies.document(
-                policies.allow(
-                    "PublishAlarms",
-                    [sns.Publish],
-                    arns,
-                    policies.from_this_account(),
-                    policies.on_behalf_of(
-                        Sub(
-                            "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}"
-                            f":alarm:${{{naming.NAME_PREFIX}}}-*"
-                        )
-                    ),
-                    principal=policies.service("cloudwatch.amazonaws.com"),
-                ),
-                policies.deny_plaintext([sns.Publish], arns),
-            ),
-        )
-    )
+    for topic in (critical, warning):
+        _add_policy(template, topic)
     for severity, topic, email, condition in (
         ("Critical", critical, parameters.critical_email, parameters.has_critical_email),
         ("Warning", warning, parameters.warning_email, parameters.has_warning_email),
@@ -114,6 +93,29 @@ def add_topics(
             )
         )
     return Topics(critical=critical, warning=warning)
+
+
+def _add_policy(template: Template, topic: Topic) -> None:
+    """Let the stack's alarms publish to a topic; a policy may cover one only (pitfall 66)."""
+    arn = [Ref(topic)]
+    alarms = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm"
+    template.add_resource(
+        TopicPolicy(
+            f"{topic.title}Policy",
+            Topics=arn,
+            PolicyDocument=policies.document(
+                policies.allow(
+                    "PublishAlarms",
+                    [sns.Publish],
+                    arn,
+                    policies.from_this_account(),
+                    policies.on_behalf_of(Sub(f"{alarms}:${{{naming.NAME_PREFIX}}}-*")),
+                    principal=policies.service("cloudwatch.amazonaws.com"),
+                ),
+                policies.deny_plaintext([sns.Publish], arn),
+            ),
+        )
+    )
 
 
 def add_queue_alarms(

@@ -340,9 +340,7 @@ class ProcessingQueue(_Table):
     def _related(self) -> Self:
         if self.batch_size > 10 and self.maximum_batching_window_seconds < 1:
             # Otherwise Lambda refuses the event source mapping (pitfall 49).
-            raise ValueError(
-                "batch_size above 10 needs a maximum_batching_window_seconds of at least 1"
-            )
+            raise ValueError("batch_size above 10 needs a maximum_batching_window_seconds above 0")
         most = (WORK_RETENTION_SECONDS - 1) // self.visibility_seconds
         if self.max_receive_count > most:
             # A failing message would expire before its last receive, and be lost (R2).
@@ -367,7 +365,6 @@ class Cdn(_Table):
 class Logs(_Table):
     """Logs that are kept in buckets."""
 
-    # Off by default: its 8 KB make the template too large for a direct upload (D7, O6).
     archive: bool = False
     """Archive the worker's log in a bucket, for `LogArchiveRetentionDays`."""
 
@@ -375,8 +372,7 @@ class Logs(_Table):
     """Archive the flow log of a created VPC too; needs `archive`."""
 
     object_lock: Literal["off", "governance", "compliance"] = "off"
-    """Lock archived logs against deletion for their retention; needs `archive`, and cannot be
-    switched off again."""
+    """Lock archived logs for their retention; needs `archive`, and cannot be switched off again."""
 
     s3_access_logs: bool = False
     """Let S3 write the access logs of the stack's buckets to another bucket."""
@@ -399,6 +395,9 @@ class Specification(_Table):
         DEFAULT: ProcessingQueue()
     }
     variants: Annotated[dict[Name, Variants], Field(min_length=1)] = {DEFAULT: Variants()}
+    dashboard: bool = True
+    """Add a CloudWatch dashboard: 3 US dollars a month; an account's first three are free."""
+
     logs: Logs = Logs()
 
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)] = {}

@@ -7,23 +7,20 @@ from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
 from darkroom.iam.expectations.requests import KEY, by_service, by_user
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
-_POLICY = PolicyCheck("AlarmTopicPolicy", "resource-based")
-_DENIALS = PolicyCheck("AlarmTopicPolicy", "deny-only")
+_TOPICS = ("CriticalAlarmTopic", "WarningAlarmTopic")
 _CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 
 def allowed(stack: StackModel) -> Iterator[Expectation]:
     """Yield how CloudWatch notifies of an alarm, and a user tests a topic."""
     alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:darkroom-dead-letters"
-    for topic in _topics(stack):
+    for topic, policy, denials in _topics(stack):
         publish = by_service(_CLOUDWATCH, "sns:Publish", topic, **{"aws:SourceArn": alarm})
-        yield Expectation("notify of an alarm", publish, (_POLICY,))
+        yield Expectation("notify of an alarm", publish, (policy,))
+        yield Expectation("test an alarm topic", by_user("sns:Publish", topic), (denials,))
     for action in ("kms:Decrypt", "kms:GenerateDataKey"):
         use = by_service(_CLOUDWATCH, action, KEY)
         yield Expectation("notify of an alarm", use, (KEY_POLICY,))
-    for topic in ("<CriticalAlarmTopic>", "<WarningAlarmTopic>"):
-        publish = by_user("sns:Publish", topic)
-        yield Expectation("test an alarm topic", publish, (_DENIALS,))
 
 
 def denied(stack: StackModel) -> Iterator[Expectation]:
@@ -42,10 +39,11 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         ("another service", "s3.amazonaws.com", "sns:Publish", {"aws:SourceArn": own_alarm}),
         ("another action", _CLOUDWATCH, "sns:Subscribe", {"aws:SourceArn": own_alarm}),
     ):
-        for topic in _topics(stack):
-            yield Expectation(reason, by_service(principal, action, topic, **context), (_POLICY,))
+        for topic, policy, _ in _topics(stack):
+            yield Expectation(reason, by_service(principal, action, topic, **context), (policy,))
     other = by_service(_CLOUDWATCH, "sns:Publish", "arn:x", **{"aws:SourceArn": own_alarm})
-    yield Expectation("another topic", other, (_POLICY,))
+    for _, policy, _ in _topics(stack):
+        yield Expectation("another topic", other, (policy,))
 
     for action in ("kms:Decrypt", "kms:GenerateDataKey"):
         yield Expectation(
@@ -53,10 +51,18 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         )
     for action in ("kms:Encrypt", "kms:CreateGrant"):
         yield Expectation("another action", by_service(_CLOUDWATCH, action, KEY), (KEY_POLICY,))
-    for topic in _topics(stack):
+    for topic, _, denials in _topics(stack):
         publish = by_user("sns:Publish", topic, **{"aws:SecureTransport": "false"})
-        yield Expectation("plain HTTP", publish, (_DENIALS,))
+        yield Expectation("plain HTTP", publish, (denials,))
 
 
-def _topics(stack: StackModel) -> list[str]:
-    return [stack.resolve({"Ref": title}) for title in ("CriticalAlarmTopic", "WarningAlarmTopic")]
+def _topics(stack: StackModel) -> list[tuple[str, PolicyCheck, PolicyCheck]]:
+    """Return each topic, and its policy as what allows and as what only denies."""
+    return [
+        (
+            stack.resolve({"Ref": title}),
+            PolicyCheck(f"{title}Policy", "resource-based"),
+            PolicyCheck(f"{title}Policy", "deny-only"),
+        )
+        for title in _TOPICS
+    ]

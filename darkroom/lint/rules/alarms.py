@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel, number
+from darkroom.cloudformation.policy_documents import as_list
 from darkroom.iam.evaluator import allowed
 from darkroom.iam.expectations.requests import by_service
 from darkroom.lint.metrics import metric_problems
@@ -211,6 +212,30 @@ def sns_policy_alarms(model: TemplateModel) -> Problems:
             )
             if not allowed(model.resource_policy_statements(topic), request):
                 yield title, f"may not publish to {topic}"
+                break
+
+
+@rule(
+    "DR-SNS-003",
+    "warning",
+    remediation=(
+        "Write one AWS::SNS::TopicPolicy for each topic, and name this topic in each statement."
+    ),
+    source="https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html",
+    requirements=("O5",),
+    pitfalls=(66,),
+)
+def sns_policy_one_topic(model: TemplateModel) -> Problems:
+    """A topic policy covers one topic.
+
+    A statement may have one resource, the ARN of the policy's topic.
+    """
+    for title, properties in model.resources_of_type("SNS::TopicPolicy").items():
+        topics = properties.get("Topics", [])
+        for statement in as_list(properties.get("PolicyDocument", {}).get("Statement")):
+            named = as_list(statement.get("Resource"))
+            if len(topics) > 1 or len(named) > 1 or (named != ["*"] and named != topics):
+                yield title, f"covers {len(topics)} topics and names {named}"
                 break
 
 

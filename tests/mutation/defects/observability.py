@@ -97,15 +97,25 @@ def alarm_without_action(t: Template) -> None:
 
 @defect("sns-policy-alarms")
 def topic_refuses_alarms(t: Template) -> None:
-    drop(t, "AlarmTopicPolicy", "PublishAlarms")
+    drop(t, "CriticalAlarmTopicPolicy", "PublishAlarms")
 
 
 @defect("sns-policy-alarms")
 def topic_admits_other_alarms(t: Template) -> None:
-    condition = named(t, "AlarmTopicPolicy", "PublishAlarms")["Condition"]["ArnLike"]
+    condition = named(t, "CriticalAlarmTopicPolicy", "PublishAlarms")["Condition"]["ArnLike"]
     condition["aws:SourceArn"]["Fn::Sub"] = (
         "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:other-*"
     )
+
+
+@defect("sns-policy-one-topic")
+def one_policy_for_both_topics(t: Template) -> None:
+    topics = [{"Ref": "CriticalAlarmTopic"}, {"Ref": "WarningAlarmTopic"}]
+    del t["Resources"]["WarningAlarmTopicPolicy"]
+    policy = of(t, "CriticalAlarmTopicPolicy")
+    policy["Topics"] = topics
+    for statement in policy["PolicyDocument"]["Statement"]:
+        statement["Resource"] = topics
 
 
 @defect("cloudwatch-dlq-alarm")

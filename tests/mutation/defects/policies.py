@@ -81,7 +81,7 @@ def key_asks_rules_for_what_they_do_not_send(t: Template) -> None:
 
 @defect("iam-source-condition")
 def alarms_of_every_account(t: Template) -> None:
-    condition = named(t, "AlarmTopicPolicy", "PublishAlarms")["Condition"]
+    condition = named(t, "CriticalAlarmTopicPolicy", "PublishAlarms")["Condition"]
     del condition["StringEquals"]
     condition["ArnLike"]["aws:SourceArn"] = sub("arn:${AWS::Partition}:cloudwatch:*:*:alarm:*")
 

@@ -246,7 +246,7 @@ def queue_over_plain_http(t: Template) -> None:
 
 @defect("sqs-sns-secure-transport")
 def topic_over_plain_http(t: Template) -> None:
-    named(t, "AlarmTopicPolicy", "DenyPlaintext")["Condition"]["Bool"] = {
+    named(t, "CriticalAlarmTopicPolicy", "DenyPlaintext")["Condition"]["Bool"] = {
         "aws:SecureTransport": "true"
     }
 

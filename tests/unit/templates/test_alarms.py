@@ -214,9 +214,10 @@ def test_every_queue_and_every_bucket_has_its_own_alarms() -> None:
     }
 
 
-def test_only_alarms_of_this_stack_publish(stack: ResolvedTemplate) -> None:
+@pytest.mark.parametrize("topic", TOPICS.values())
+def test_only_alarms_of_this_stack_publish(stack: ResolvedTemplate, topic: str) -> None:
     """O5, pitfall 32: by account and by name."""
-    statement = stack.statement("AlarmTopicPolicy", "PublishAlarms")
+    statement = stack.statement(f"{topic}Policy", "PublishAlarms")
     assert statement["Principal"] == {"Service": ["cloudwatch.amazonaws.com"]}
     assert statement["Condition"] == {
         "StringEquals": {"aws:SourceAccount": "111122223333"},
@@ -227,13 +228,14 @@ def test_only_alarms_of_this_stack_publish(stack: ResolvedTemplate) -> None:
 
 
 def test_both_topics_are_encrypted_and_guarded(stack: ResolvedTemplate) -> None:
-    """O5, S2: by one policy; publishing over plain HTTP is refused too."""
-    arns = [stack.resolve({"Ref": title}) for title in TOPICS.values()]
-    assert stack.properties("AlarmTopicPolicy")["Topics"] == arns
-    for sid, effect in (("PublishAlarms", "Allow"), ("DenyPlaintext", "Deny")):
-        statement = stack.statement("AlarmTopicPolicy", sid)
-        assert (statement["Effect"], statement["Action"]) == (effect, ["sns:Publish"])
-        assert statement["Resource"] == arns
+    """O5, S2, pitfall 66: each by a policy of its own; plain HTTP is refused too."""
+    for topic in TOPICS.values():
+        arn = [stack.resolve({"Ref": topic})]
+        assert stack.properties(f"{topic}Policy")["Topics"] == arn
+        for sid, effect in (("PublishAlarms", "Allow"), ("DenyPlaintext", "Deny")):
+            statement = stack.statement(f"{topic}Policy", sid)
+            assert (statement["Effect"], statement["Action"]) == (effect, ["sns:Publish"])
+            assert statement["Resource"] == arn
     other = "arn:aws:kms:eu-west-1:111122223333:key/other"
     for topic in TOPICS.values():
         assert stack.properties(topic)["KmsMasterKeyId"] == "<EncryptionKey.Arn>"

@@ -255,3 +255,10 @@ def test_shorthand_is_written_out() -> None:
         ("N", "B", {"D": "w"}, {}),
         ("", "", {}, {"expression": "a+b"}),
     ]
+
+
+def test_a_stack_without_a_dashboard() -> None:
+    """O4: by the specification, for an account that pays for its dashboards."""
+    stack = generate(dashboard=False)
+    assert stack.resources_of_type("CloudWatch::Dashboard") == {}
+    assert stack.resources_of_type("CloudWatch::Alarm")

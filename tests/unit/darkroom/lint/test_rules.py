@@ -26,7 +26,7 @@ LAST_CODES = {
     "LAMBDA": 19,
     "LOGS": 3,
     "S3": 17,
-    "SNS": 2,
+    "SNS": 3,
     "SQS": 9,
     "VPC": 12,
     "VPCE": 8,
