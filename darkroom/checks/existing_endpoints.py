@@ -40,7 +40,7 @@ def check_sqs_endpoint(
         group = inputs.values.get("SqsEndpointSecurityGroupId")
         behind = [endpoint for endpoint in private if group in _groups(endpoint)]
         if behind:
-            yield passed(f"the worker reaches SQS through {behind[0]['VpcEndpointId']}")
+            yield _check_endpoint_id(inputs, [one["VpcEndpointId"] for one in behind])
             yield from where_possible(
                 _check_ingress(inputs, behind[0], subnets),
                 f"whether {behind[0]['VpcEndpointId']} lets the worker in",
@@ -68,6 +68,18 @@ def check_sqs_endpoint(
         )
     else:
         yield passed("an endpoint for SQS can be added")
+
+
+def _check_endpoint_id(inputs: StackInputs, found: Sequence[str]) -> Finding:
+    """Return whether the parameter names the endpoint: with EnforceVpcEndpoint, it alone counts."""
+    given = inputs.values.get("SqsEndpointId", found[0])
+    if given in found:
+        return passed(f"the worker reaches SQS through {given}")
+    return failed(
+        f"SqsEndpointId is {given}, but the worker reaches SQS through {found[0]}: with"
+        " EnforceVpcEndpoint its calls would be denied",
+        f"SqsEndpointId={found[0]}",
+    )
 
 
 def _groups(endpoint: "VpcEndpointTypeDef") -> list[str]:

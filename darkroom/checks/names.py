@@ -10,9 +10,12 @@ PREFLIGHT = (
     "upload-cidrs",
     "stack",
     "names",
+    "name-prefix",
     "concurrency",
     "code",
     "alarm-email",
+    "object-lock",
+    "distribution",
     "vpc",
     "sources",
 )

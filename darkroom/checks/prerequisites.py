@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from darkroom.aws import resource_names, vpc
 from darkroom.aws.errors import is_not_found
+from darkroom.checks.account import check_distribution, check_name_prefix
 from darkroom.checks.deployment_plan import DeploymentPlan
 from darkroom.checks.existing_network import check_existing_network
 from darkroom.checks.existing_sources import check_existing_sources
@@ -19,6 +20,7 @@ from darkroom.checks.framework import (
     run_checks,
     warned,
 )
+from darkroom.checks.object_lock import check_object_lock
 from darkroom.checks.upload_cidrs import check_upload_cidrs
 from darkroom.console.progress import Progress
 from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
@@ -345,9 +347,12 @@ CHECKS: dict[str, Check[DeploymentPlan]] = {
     "upload-cidrs": lambda plan: check_upload_cidrs(plan.inputs),
     "stack": check_stack,
     "names": check_names,
+    "name-prefix": check_name_prefix,
     "concurrency": check_concurrency,
     "code": check_code,
     "alarm-email": check_alarm_email,
+    "object-lock": check_object_lock,
+    "distribution": check_distribution,
     "vpc": lambda plan: check_existing_network(plan.inputs),
     "sources": lambda plan: check_existing_sources(plan.inputs),
 }

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from darkroom.aws.session import Account
 from darkroom.aws.stack import Stack
 from darkroom.checks import prerequisites
 from darkroom.checks.deployment_plan import DeploymentPlan
@@ -39,24 +37,9 @@ class Stubbed:
 
 
 @pytest.fixture
-def stubbed() -> Callable[..., Stubbed]:
+def stubbed(planned: Callable[..., DeploymentPlan]) -> Callable[..., Stubbed]:
     def make(description: dict[str, Any] | None = None, **values: str) -> Stubbed:
-        session = botocore.session.Session()
-        session.set_config_variable("region", "us-east-1")
-        account = Account(session=session)
-        who = {"Account": "111122223333", "Arn": "arn:aws:iam::111122223333:user/me", "UserId": "A"}
-        with Stubber(account.client("sts")) as sts:
-            sts.add_response("get_caller_identity", who)
-            assert account.caller
-        plan = DeploymentPlan(
-            account=account,
-            name="planned",
-            template=built(description),
-            template_bytes=1,
-            given=values,
-            find_existing=lambda: None,
-        )
-        return Stubbed(plan)
+        return Stubbed(planned(description, **values))
 
     return make
 
@@ -138,21 +121,14 @@ def test_zones_are_those_with_a_default_subnet(stubbed: Callable[..., Stubbed]) 
 )
 def test_a_production_stack_stays_in_its_region(
     stubbed: Callable[..., Stubbed],
+    deployed: Callable[..., Stack],
     values: dict[str, str],
     kept: dict[str, str],
     discovered: str | None,
 ) -> None:
     """D2: the Region is filled in where nobody gave one, and a deployment would keep none."""
     plan = stubbed(**values).plan
-    stack = Stack(
-        session=plan.account.session,
-        name="planned",
-        id="arn:aws:cloudformation:us-east-1:111122223333:stack/planned/0",
-        status="UPDATE_COMPLETE",
-        outputs={},
-        parameters=kept,
-        resources={},
-    )
+    stack = deployed(parameters=kept)
     plan = replace(plan, find_existing=lambda: stack if kept else None)
     (found,) = prerequisites.check_allowed_regions(plan)
     assert found.verdict == "pass"
@@ -199,19 +175,11 @@ def test_the_accounts_quota_bounds_concurrency(
     ],
 )
 def test_a_failed_state_has_its_own_way_out(
-    stubbed: Callable[..., Stubbed], status: str, command: str
+    stubbed: Callable[..., Stubbed], deployed: Callable[..., Stack], status: str, command: str
 ) -> None:
     """D4: what CloudFormation accepts in that state; another command is refused."""
     plan = stubbed().plan
-    existing = Stack(
-        session=plan.account.session,
-        name=plan.name,
-        id="arn",
-        status=status,
-        outputs={},
-        parameters={},
-        resources={},
-    )
+    existing = deployed(status)
     (found,) = prerequisites.check_stack(replace(plan, find_existing=lambda: existing))
     assert found.remediation == f"aws cloudformation {command} --stack-name planned"
 
@@ -234,6 +202,19 @@ def test_another_accounts_topic_may_hide(stubbed: Callable[..., Stubbed]) -> Non
     assert found.verdict == "warn"
 
 
+def sqs_endpoint(**properties: Any) -> dict[str, Any]:
+    """Return an endpoint for SQS as EC2 describes it."""
+    return {
+        "VpcEndpointId": "vpce-1",
+        "VpcEndpointType": "Interface",
+        "ServiceName": "com.amazonaws.us-east-1.sqs",
+        "State": "available",
+        "PrivateDnsEnabled": True,
+        "Groups": [{"GroupId": "sg-1", "GroupName": "endpoints"}],
+        **properties,
+    }
+
+
 @pytest.mark.parametrize(
     ("endpoints", "private", "group", "verdict"),
     [
@@ -251,14 +232,7 @@ def test_the_networks_endpoint_for_sqs_is_the_one_that_is_meant(
     one = stubbed(
         {"network": {"vpc": "existing", "endpoints": endpoints}}, SqsEndpointSecurityGroupId=group
     )
-    there = {
-        "VpcEndpointId": "vpce-1",
-        "VpcEndpointType": "Interface",
-        "ServiceName": "com.amazonaws.us-east-1.sqs",
-        "State": "available",
-        "PrivateDnsEnabled": private,
-        "Groups": [{"GroupId": "sg-1", "GroupName": "endpoints"}],
-    }
+    there = sqs_endpoint(PrivateDnsEnabled=private)
     gone = {**there, "State": "deleted", "PrivateDnsEnabled": True}
     one.answers(
         "ec2",
@@ -267,6 +241,26 @@ def test_the_networks_endpoint_for_sqs_is_the_one_that_is_meant(
     )
     found = list(check_sqs_endpoint(one.plan.inputs, "vpc-1", []))
     assert found[0].verdict == verdict
+
+
+@pytest.mark.parametrize(("given", "verdict"), [("vpce-1", "pass"), ("vpce-2", "fail")])
+def test_the_endpoint_id_is_that_of_the_endpoint(
+    stubbed: Callable[..., Stubbed], given: str, verdict: str
+) -> None:
+    """S6: with EnforceVpcEndpoint the worker's calls through another one are denied."""
+    one = stubbed(
+        {"network": {"vpc": "existing", "endpoints": "existing"}},
+        SqsEndpointSecurityGroupId="sg-1",
+        SqsEndpointId=given,
+    )
+    one.answers(
+        "ec2",
+        ("describe_vpc_endpoints", {"VpcEndpoints": [sqs_endpoint()]}),
+        ("describe_security_groups", {"SecurityGroups": []}),
+    )
+    found = next(iter(check_sqs_endpoint(one.plan.inputs, "vpc-1", [])))
+    assert found.verdict == verdict
+    assert found.remediation == ("" if verdict == "pass" else "SqsEndpointId=vpce-1")
 
 
 SUBNETS: list[Any] = [
@@ -321,14 +315,7 @@ def test_the_networks_endpoint_for_sqs_lets_the_worker_in(
         {"network": {"vpc": "existing", "endpoints": "existing"}},
         SqsEndpointSecurityGroupId="sg-1",
     )
-    there = {
-        "VpcEndpointId": "vpce-1",
-        "VpcEndpointType": "Interface",
-        "State": "available",
-        "PrivateDnsEnabled": True,
-        "Groups": [{"GroupId": "sg-1", "GroupName": "endpoints"}],
-        "PolicyDocument": json.dumps({"Statement": [statement]}),
-    }
+    there = sqs_endpoint(PolicyDocument=json.dumps({"Statement": [statement]}))
     one.answers(
         "ec2",
         ("describe_vpc_endpoints", {"VpcEndpoints": [there]}),
@@ -349,14 +336,8 @@ def test_an_endpoints_unreadable_group_is_a_warning(stubbed: Callable[..., Stubb
         {"network": {"vpc": "existing", "endpoints": "existing"}},
         SqsEndpointSecurityGroupId="sg-1",
     )
-    there = {
-        "VpcEndpointId": "vpce-1",
-        "VpcEndpointType": "Interface",
-        "PrivateDnsEnabled": True,
-        "Groups": [{"GroupId": "sg-1"}],
-    }
     client = Stubber(one.plan.account.client("ec2"))
-    client.add_response("describe_vpc_endpoints", {"VpcEndpoints": [there]})
+    client.add_response("describe_vpc_endpoints", {"VpcEndpoints": [sqs_endpoint()]})
     client.add_client_error("describe_security_groups", "UnauthorizedOperation")
     client.activate()
     verdicts = [one.verdict for one in check_sqs_endpoint(one.plan.inputs, "vpc-1", SUBNETS)]
