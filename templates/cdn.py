@@ -1,5 +1,6 @@
 """A CloudFront distribution of the thumbnails, whose bucket stays private."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import awacs.s3 as s3
@@ -52,20 +53,26 @@ UNAVAILABLE = "The rule CloudFrontIsAvailable refuses Regions without it"
 
 @dataclass(frozen=True, kw_only=True)
 class CdnDistribution:
-    """The distribution, and the bucket that it reads."""
+    """The distribution, the bucket that it reads, and the paths below `thumbnails/` that it may."""
 
     distribution: Distribution
     bucket: Bucket
+    published: Sequence[str]
 
     def read_thumbnails(self) -> Statement:
         """Return the distribution's permission to read thumbnails, for the bucket policy.
 
-        It covers the thumbnails only, not the rejection records in the same bucket.
+        It covers the thumbnails of published sources only: no other source's, and no rejection
+        records, which are in the same bucket. What a source leaves behind that is removed from the
+        specification is not published either.
         """
         return policies.allow(
             "ReadThumbnails",
             [s3.GetObject],
-            [policies.within(GetAtt(self.bucket, "Arn"), f"{THUMBNAILS}/*")],
+            [
+                policies.within(GetAtt(self.bucket, "Arn"), f"{THUMBNAILS}/{path}*")
+                for path in self.published
+            ],
             policies.on_behalf_of(_arn(self.distribution)),
             principal=policies.service("cloudfront.amazonaws.com"),
         )
@@ -78,9 +85,12 @@ class CdnDistribution:
 
 
 def add_distribution(
-    template: Template, *, bucket: Bucket, parameters: CdnParameters
+    template: Template, *, bucket: Bucket, published: Sequence[str], parameters: CdnParameters
 ) -> CdnDistribution:
-    """Add a distribution of the thumbnails in `bucket`, with caching and security headers."""
+    """Add a distribution of the thumbnails in `bucket`, with caching and security headers.
+
+    It may read the paths in `published`, each below `thumbnails/`.
+    """
     access_control = template.add_resource(
         OriginAccessControl(
             "DistributionAccessControl",
@@ -134,7 +144,7 @@ def add_distribution(
             Metadata=suppress(**_reasons(parameters)),
         )
     )
-    return CdnDistribution(distribution=distribution, bucket=bucket)
+    return CdnDistribution(distribution=distribution, bucket=bucket, published=published)
 
 
 def _add_cache_policy(template: Template) -> CachePolicy:

@@ -121,7 +121,12 @@ def _build(specification: Specification) -> Template:
     )
     dns_firewall = add_dns_firewall(template, vpc=network.vpc, settings=specification.network)
     if parameters.cdn:
-        cdn = add_distribution(template, bucket=buckets.thumbnails, parameters=parameters.cdn)
+        cdn = add_distribution(
+            template,
+            bucket=buckets.thumbnails,
+            published=specification.published_paths(),
+            parameters=parameters.cdn,
+        )
     add_bucket_policies(
         template,
         buckets=buckets,

@@ -20,8 +20,8 @@ from templates.limits import (
     MAX_EVENT_PATTERN_CHARACTERS,
 )
 from templates.specification_file import SpecificationError as SpecificationError
-from templates.specification_file import read_tables
-from templates.specification_messages import message
+from templates.specification_file import read_tables, with_tuples
+from templates.specification_messages import messages
 from templates.specification_values import (
     MAX_TAGS,
     Action,
@@ -130,6 +130,10 @@ class Source(_Table):
     output_prefix: Prefix | None = None
     """Prefix of the outputs below `thumbnails/` and `rejected/`, ending with `/`. Without it, the
     source's name is the prefix; the source `default` has none."""
+
+    published: bool = True
+    """Let the distribution of `[cdn]` deliver the source's thumbnails. With `false` they stay in
+    their bucket; without `[cdn]` none is delivered."""
 
     raw_message_delivery: bool = False
     """With `sns`: the topic delivers messages without the SNS envelope."""
@@ -417,6 +421,15 @@ class Specification(_Table):
         """Return the prefix of a source's outputs below `thumbnails/` and `rejected/`."""
         return self.sources[name].output_prefix or ("" if name == DEFAULT else f"{name}/")
 
+    def output_paths(self, name: str) -> list[str]:
+        """Return where a source's outputs are below `thumbnails/` and `rejected/`, by prefix."""
+        return [self.output_prefix(name) + prefix for prefix in self.sources[name].prefixes]
+
+    def published_paths(self) -> list[str]:
+        """Return the output paths of all published sources."""
+        published = (name for name, source in self.sources.items() if source.published)
+        return [path for name in published for path in self.output_paths(name)]
+
     @model_validator(mode="after")
     def _related(self) -> Self:
         if self.logs.archive_flow_logs and self.network.vpc == "existing":
@@ -439,16 +452,14 @@ class Specification(_Table):
                 if name not in used:
                     table = "queues" if kind == "queue" else kind
                     raise ValueError(f"{table}.{name}: no source uses it; remove it")
+        if self.cdn and not self.published_paths():
+            raise ValueError("cdn: no source is published; remove [cdn], or publish a source")
         self._refuse_overlaps()
         return self
 
     def _refuse_overlaps(self) -> None:
         """Refuse two sources that could write the same output key."""
-        places = [
-            (name, self.output_prefix(name) + prefix)
-            for name, source in self.sources.items()
-            for prefix in source.prefixes
-        ]
+        places = [(name, path) for name in self.sources for path in self.output_paths(name)]
         for (one, place), (other, elsewhere) in combinations(places, 2):
             if one != other and (place.startswith(elsewhere) or elsewhere.startswith(place)):
                 raise ValueError(
@@ -476,24 +487,7 @@ def parse(content: dict[str, Any], *, origin: str) -> Specification:
             `origin`, the key, the value and what is allowed.
     """
     try:
-        # TOML has lists where the specification has tuples.
-        return Specification.model_validate(_with_tuples(content))
+        return Specification.model_validate(with_tuples(content))
     except ValidationError as error:
-        errors = error.errors()
-        # Invalid items leave their list too short as well, which is not a second error.
-        within = {one["loc"][:-1] for one in errors}
-        raise SpecificationError(
-            "\n".join(
-                f"{origin}: {message(one, Specification)}"
-                for one in errors
-                if not (one["type"] == "too_short" and one["loc"] in within)
-            )
-        ) from None
-
-
-def _with_tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_tuples(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return tuple(_with_tuples(item) for item in value)
-    return value
+        lines = (f"{origin}: {one}" for one in messages(error, Specification))
+        raise SpecificationError("\n".join(lines)) from None

@@ -34,3 +34,12 @@ def read_tables(path: Path, origin: str) -> dict[str, Any]:
         raise SpecificationError(f"{origin}: lists or tables are nested too deeply") from None
     except ValueError:  # Python's limit of digits, https://docs.python.org/3/library/stdtypes.html
         raise SpecificationError(f"{origin}: a number has too many digits") from None
+
+
+def with_tuples(value: Any) -> Any:
+    """Return a TOML file's content with tuples, as in the specification, instead of lists."""
+    if isinstance(value, dict):
+        return {key: with_tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(with_tuples(item) for item in value)
+    return value

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 # Characters of a wrong value that its message shows.
 MAX_SHOWN_CHARACTERS = 60
@@ -28,8 +28,21 @@ _ALLOWED = {
 }
 
 
-def message(error: Any, model: type[BaseModel]) -> str:
-    """Return the key, what is allowed and the value of an error that pydantic found in `model`."""
+def messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return the key, what is allowed and the value of each error that pydantic found in `model`.
+
+    Invalid items leave their list too short as well, which is not a second error.
+    """
+    errors = error.errors()
+    within = {one["loc"][:-1] for one in errors}
+    return [
+        _message(one, model)
+        for one in errors
+        if not (one["type"] == "too_short" and one["loc"] in within)
+    ]
+
+
+def _message(error: Any, model: type[BaseModel]) -> str:
     key = _key(error["loc"])
     if error["type"] == "extra_forbidden":
         allowed = ", ".join(_fields(model, error["loc"][:-1]))

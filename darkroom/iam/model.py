@@ -40,6 +40,8 @@ class SourceModel:
         bucket: As policies refer to it.
         bucket_policy: The policy's logical id; empty for an external bucket.
         kms_key: The ARN of an external bucket's key; empty for a managed bucket.
+        output_paths: Where its outputs are below `thumbnails/`, for each prefix.
+        is_published: Whether a distribution may read them.
         reads_current: Whether the worker also reads objects without a version id.
         service: The producer's service principal.
         producer_arn: What the service sends as `aws:SourceArn`.
@@ -50,7 +52,8 @@ class SourceModel:
     bucket_policy: str
     kms_key: str
     prefixes: tuple[str, ...]
-    output_prefix: str
+    output_paths: tuple[str, ...]
+    is_published: bool
     reads_current: bool
     queue: QueueModel
     service: str
@@ -154,7 +157,8 @@ def _source(
     settings = specification.sources[name]
     common: dict[str, Any] = {
         "prefixes": settings.prefixes,
-        "output_prefix": specification.output_prefix(name),
+        "output_paths": tuple(specification.output_paths(name)),
+        "is_published": settings.published,
         "queue": queue,
     }
     if settings.type == "s3":

@@ -77,5 +77,9 @@ def _wider(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
         if slash and path != "*":
             resources = [*statement["Resource"], f"{name}/*"]
             yield f"with Resource {name}/*", [{**statement, "Resource": resources}]
+        folder = path.removesuffix("/*").rpartition("/")[0]
+        if folder and path.endswith("/*"):
+            resources = [*statement["Resource"], f"{name}/{folder}/*"]
+            yield f"with Resource {resources[-1]}", [{**statement, "Resource": resources}]
     if statement.get("Principal", "*") != "*":
         yield "with Principal *", [{**statement, "Principal": "*"}]

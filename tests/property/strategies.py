@@ -113,6 +113,9 @@ def tables(draw: st.DrawFn, skeleton: Skeleton | None = None) -> Tables:
         found["tags"] = {"Team": "pictures", "cost:center": "42"}
     if draw(st.booleans()):
         found["cdn"] = draw(st.fixed_dictionaries({}, optional=cdn))
+    for source in list(sources.values())[1:]:  # a distribution needs one that is published
+        if draw(st.booleans()):
+            source["published"] = draw(st.booleans())
     return found
 
 

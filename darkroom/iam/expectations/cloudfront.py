@@ -22,7 +22,9 @@ def allowed(stack: StackModel) -> Iterator[Expectation]:
     """Yield how a thumbnail is delivered, and its access log where logs are archived."""
     if not stack.specification.cdn:
         return
-    yield Expectation("deliver a thumbnail", _by_cloudfront(), (_THUMBNAILS_POLICY,))
+    for thumbnail in _published(stack):
+        read = _by_cloudfront(resource=thumbnail)
+        yield Expectation("deliver a thumbnail", read, (_THUMBNAILS_POLICY,))
     use = _by_cloudfront(action="kms:Decrypt", resource=KEY, distribution="any")
     yield Expectation("deliver a thumbnail", use, (KEY_POLICY,))
     if stack.specification.logs.archive:
@@ -33,17 +35,21 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
     """Yield other reads of the thumbnails, and other log deliveries."""
     if not stack.specification.cdn:
         return
+    thumbnail = _published(stack)[0]
     for request in (
-        _by_cloudfront(distribution="<Distribution>2"),
-        _by_cloudfront(principal="s3.amazonaws.com"),
-        _by_cloudfront(action="s3:GetObjectVersion"),
-        _by_cloudfront(action="s3:PutObject"),
+        _by_cloudfront(resource=thumbnail, distribution="<Distribution>2"),
+        _by_cloudfront(resource=thumbnail, principal="s3.amazonaws.com"),
+        _by_cloudfront(resource=thumbnail, action="s3:GetObjectVersion"),
+        _by_cloudfront(resource=thumbnail, action="s3:PutObject"),
         _by_cloudfront(resource=f"{THUMBNAILS}/rejected/uploads/a.jpg.json"),
-        _by_cloudfront(resource=f"{THUMBNAILS}-other/thumbnails/uploads/a.jpg/w400"),
+        _by_cloudfront(resource=thumbnail.replace("/", "-other/", 1)),
         _by_cloudfront(action="s3:ListBucket", resource=THUMBNAILS),
-        by_external_user("s3:GetObject", f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400"),
+        by_external_user("s3:GetObject", thumbnail),
     ):
         yield Expectation("another object, action or caller", request, (_THUMBNAILS_POLICY,))
+    for thumbnail in _unpublished(stack):
+        read = _by_cloudfront(resource=thumbnail)
+        yield Expectation("an unpublished thumbnail", read, (_THUMBNAILS_POLICY,))
     used = {"action": "kms:Decrypt", "resource": KEY}
     for request in (
         _by_cloudfront(**used, account=OTHER_ACCOUNT),
@@ -54,6 +60,27 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         yield Expectation("more than a distribution of this account needs", request, (KEY_POLICY,))
     if stack.specification.logs.archive:
         yield from _denied_access_log_deliveries()
+
+
+def _published(stack: StackModel) -> list[str]:
+    """Return a thumbnail below each path that is published."""
+    return [
+        f"{THUMBNAILS}/thumbnails/{path}a.jpg/w400"
+        for one in stack.sources
+        if one.is_published
+        for path in one.output_paths
+    ]
+
+
+def _unpublished(stack: StackModel) -> list[str]:
+    """Return a thumbnail below each other source's path, and one beside each path.
+
+    No prefix of the specification has a `~`, so that no source's thumbnail is beside a path; one
+    of a source that was removed from the specification may be.
+    """
+    others = [path for one in stack.sources if not one.is_published for path in one.output_paths]
+    beside = [f"{path[:-1]}~/" for one in stack.sources for path in one.output_paths if path]
+    return [f"{THUMBNAILS}/thumbnails/{path}a.jpg/w400" for path in (*others, *beside)]
 
 
 def _access_log_delivery() -> Iterator[Expectation]:
@@ -95,7 +122,7 @@ def _by_cloudfront(
     *,
     principal: str = "cloudfront.amazonaws.com",
     action: str = "s3:GetObject",
-    resource: str = f"{THUMBNAILS}/thumbnails/uploads/a.jpg/w400",
+    resource: str,
     distribution: str = "<Distribution>",
     account: str = ACCOUNT,
 ) -> Request:

@@ -78,7 +78,7 @@ def calls(stack: StackModel) -> list[Expectation]:
                 for context in ({}, {"s3:prefix": f"{prefix}a.jpg"}):
                     listing = by_worker(action, source.bucket, **owned, **context)
                     expectations.append(Expectation("detect a deleted upload", listing, checks))
-        key = f"{source.output_prefix}{source.prefixes[0]}a.jpg"
+        key = f"{source.output_paths[0]}a.jpg"
         outputs += [f"{THUMBNAILS}/thumbnails/{key}/w400", f"{THUMBNAILS}/rejected/{key}.json"]
     checks = (*s3_checks, THUMBNAIL_BUCKET_POLICY)
     for key in outputs:

@@ -24,6 +24,23 @@ def config(stack: ResolvedTemplate) -> dict[str, Any]:
     return found
 
 
+def is_delivered(stack: ResolvedTemplate, **changes: str) -> bool:
+    """Return whether the bucket policy lets the distribution read a thumbnail."""
+    request = Request(
+        action=changes.get("action", "s3:GetObject"),
+        resource=changes.get("resource", "<ThumbnailBucket.Arn>/thumbnails/uploads/a.jpg/w400"),
+        principal=changes.get("principal", "cloudfront.amazonaws.com"),
+        context={
+            "aws:SourceArn": changes.get("arn", DISTRIBUTION),
+            "aws:SecureTransport": changes.get("secure", "true"),
+            "aws:PrincipalIsAWSService": "true",
+        },
+    )
+    checks = [PolicyCheck("ThumbnailBucketPolicy", "resource-based")]
+    policies = {"ThumbnailBucketPolicy": stack.statements("ThumbnailBucketPolicy")}
+    return is_allowed(policies, request, checks)
+
+
 def test_there_is_no_delivery_unless_asked_for(stack: ResolvedTemplate) -> None:
     """P4, S1: thumbnails stay in their bucket by default."""
     assert not [title for title, r in stack.resources.items() if "CloudFront" in r["Type"]]
@@ -57,19 +74,36 @@ def test_this_distribution_alone_reads_thumbnails_alone(
     web: ResolvedTemplate, changes: dict[str, str], *, allowed: bool
 ) -> None:
     """S2, S5: the record of a rejection has no address, nor has another distribution a way in."""
-    request = Request(
-        action=changes.get("action", "s3:GetObject"),
-        resource=changes.get("resource", "<ThumbnailBucket.Arn>/thumbnails/a.jpg/w400"),
-        principal=changes.get("principal", "cloudfront.amazonaws.com"),
-        context={
-            "aws:SourceArn": changes.get("arn", DISTRIBUTION),
-            "aws:SecureTransport": changes.get("secure", "true"),
-            "aws:PrincipalIsAWSService": "true",
+    assert is_delivered(web, **changes) is allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("uploads/a.jpg/w400", True),
+        ("partner/outbox/a.jpg/w400", True),
+        ("scans/uploads/a.jpg/w400", False),
+        ("shared/incoming/a.jpg/w400", False),
+        ("shared/outgoing/a.jpg/w400", True),
+        # What a removed source left behind.
+        ("removed/uploads/a.jpg/w400", False),
+    ],
+)
+def test_only_published_sources_are_delivered(path: str, *, allowed: bool) -> None:
+    """P4, S2: the distribution reads no thumbnail of an unpublished source, whatever its prefix."""
+    sources = {
+        "default": {},
+        "partner": {"type": "sns", "prefixes": ["outbox/"]},
+        "scans": {"published": False},
+        "incoming": {
+            "prefixes": ["incoming/"],
+            "output_prefix": "shared/",
+            "published": False,
         },
-    )
-    checks = [PolicyCheck("ThumbnailBucketPolicy", "resource-based")]
-    policies = {"ThumbnailBucketPolicy": web.statements("ThumbnailBucketPolicy")}
-    assert is_allowed(policies, request, checks) is allowed
+        "outgoing": {"prefixes": ["outgoing/"], "output_prefix": "shared/"},
+    }
+    stack = generate(cdn={}, sources=sources)
+    assert is_delivered(stack, resource=f"<ThumbnailBucket.Arn>/thumbnails/{path}") is allowed
 
 
 def test_the_key_admits_distributions_of_this_account(web: ResolvedTemplate) -> None:
@@ -93,7 +127,7 @@ def test_an_own_name_brings_tls_1_2_and_a_web_acl_stands_before_it() -> None:
 
 
 def test_security_headers(web: ResolvedTemplate) -> None:
-    """P4: HTTPS only, cached as each object says, and a picture that runs nothing."""
+    """P4, pitfall 61: HTTPS only, cached as each object says, a picture that runs nothing."""
     behavior = config(web)["DefaultCacheBehavior"]
     assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"
     assert behavior["AllowedMethods"] == ["GET", "HEAD"]

@@ -273,6 +273,17 @@ def test_two_sources_never_write_one_key(scans: dict[str, Any], clashes: bool) -
         specification.parse(content, origin="mine.toml")
 
 
+def test_a_distribution_delivers_something() -> None:
+    """P4: without a published source it could read nothing; without [cdn] nothing is published."""
+    unpublished: dict[str, Any] = {"sources": {"default": {"published": False}}}
+    assert specification.parse(unpublished, origin="mine.toml").published_paths() == []
+    with pytest.raises(SpecificationError, match=r"mine\.toml: cdn: no source is published"):
+        specification.parse({**unpublished, "cdn": {}}, origin="mine.toml")
+    unpublished["sources"]["scans"] = {"prefixes": ["in/", "raw/"]}
+    plan = specification.parse({**unpublished, "cdn": {}}, origin="mine.toml")
+    assert plan.published_paths() == ["scans/in/", "scans/raw/"]
+
+
 def test_a_default_source_may_be_absent() -> None:
     """T5: any number and mix, under any names."""
     plan = specification.parse({"sources": {"scans": {}}}, origin="mine.toml")

@@ -121,6 +121,36 @@ def test_a_wrong_statement_is_reported(
     assert title in found
 
 
+@pytest.mark.parametrize(
+    ("paths", "failure"),
+    [
+        (["uploads/*"], ""),
+        (["uploads/*", "scans/*"], "an unpublished thumbnail"),
+        (["*"], "an unpublished thumbnail"),
+        (["scans/*"], "deliver a thumbnail"),
+    ],
+)
+def test_a_published_path_too_many_or_too_few_is_reported(paths: list[str], failure: str) -> None:
+    """S5: the distribution reads published thumbnails, and no others."""
+    stack = stack_of(cdn={}, sources={"default": {}, "scans": {"published": False}})
+    for statement in _statements(stack.resources["ThumbnailBucketPolicy"]):
+        if statement["Sid"] == "ReadThumbnails":
+            objects = [f"${{ThumbnailBucket.Arn}}/thumbnails/{path}" for path in paths]
+            statement["Resource"] = [{"Fn::Sub": one} for one in objects]
+    found = "\n".join(map(str, failures(stack)))
+    assert failure in found
+    assert bool(failure) is bool(found)
+
+
+def test_a_removed_source_is_tested() -> None:
+    """S5: a mutant that delivers all of `thumbnails/` is noticed, though all are published."""
+    stack = stack_of(cdn={})
+    policies = {"ThumbnailBucketPolicy": stack.statements("ThumbnailBucketPolicy")}
+    wider = "with Resource <ThumbnailBucket.Arn>/thumbnails/*"
+    assert wider in {one.change for one in mutants(policies)}
+    assert verify(stack).is_passed
+
+
 def test_an_unneeded_permission_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """S5: if no request needs a permission, the mutant without it survives."""
     allowed = suite.allowed
