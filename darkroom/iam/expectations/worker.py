@@ -350,6 +350,9 @@ def _other_objects(stack: StackModel) -> Iterator[str]:
             yield f"{source.bucket}/other/a.jpg"
         yield f"{source.bucket}-other"
         yield f"{source.bucket}-other/{source.prefixes[0]}a.jpg"
+        for prefix in source.prefixes:
+            if "/" in prefix[:-1]:  # in the same folder; no prefix has a `~`
+                yield f"{source.bucket}/{prefix[:-1]}~/a.jpg"
 
 
 def _by_other_principals(expectation: Expectation) -> Iterator[Expectation]:

@@ -151,6 +151,15 @@ def test_a_removed_source_is_tested() -> None:
     assert verify(stack).is_passed
 
 
+def test_reading_more_than_a_prefix_is_detected() -> None:
+    """S5: a mutant that also reads the other objects in a prefix's folder is noticed."""
+    stack = stack_of(sources={"default": {"prefixes": ["in/raw/", "up/"]}})
+    policies = {"WorkerRole": stack.statements("WorkerRole")}
+    wider = "with Resource <UploadBucket.Arn>/in/*"
+    assert wider in {one.change for one in mutants(policies)}
+    assert verify(stack).is_passed
+
+
 def test_an_unneeded_permission_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """S5: if no request needs a permission, the mutant without it survives."""
     allowed = suite.allowed
