@@ -13,7 +13,8 @@ def check_name_prefix(plan: DeploymentPlan) -> Iterator[Finding]:
 
     Policies name resources by patterns such as `darkroom-*`, which match `darkroom-prod-…` too.
     """
-    if NAME_PREFIX in plan.declared and not plan.existing:
+    is_new = not plan.existing or plan.existing.status == "REVIEW_IN_PROGRESS"
+    if NAME_PREFIX in plan.declared and is_new:
         yield from where_possible(_other_prefixes(plan), "other stacks' NamePrefix")
 
 
@@ -39,7 +40,7 @@ def _other_prefixes(plan: DeploymentPlan) -> Iterator[Finding]:
 
 
 def check_distribution(plan: DeploymentPlan) -> Iterator[Finding]:
-    """Pitfall 80: an account that never had a distribution may have to be verified first."""
+    """Pitfall 80: an account without a distribution may have to be verified first."""
     distributions = plan.resolved.resources_of_type("CloudFront::Distribution")
     own = plan.existing.resources if plan.existing else {}
     if distributions and not distributions.keys() & own.keys():

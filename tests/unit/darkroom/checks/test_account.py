@@ -63,6 +63,10 @@ def test_an_existing_stack_keeps_its_prefix(
 ) -> None:
     """S1: a warning would come too late, so that nothing is asked."""
     assert not [*check_name_prefix(replace(planned(), find_existing=deployed))]
+    plan = replace(planned(), find_existing=lambda: deployed("REVIEW_IN_PROGRESS"))
+    respond(plan.account.client("cloudformation"), ("describe_stacks", stacks("darkroom-prod")))
+    (found,) = check_name_prefix(plan)  # a change set of a new stack
+    assert found.verdict == "warn"
 
 
 @pytest.mark.parametrize(("quantity", "verdict"), [(0, "warn"), (1, "pass")])
