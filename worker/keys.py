@@ -11,6 +11,9 @@ LONGEST_KEY = 1024
 LONGEST_NAME = 64
 """Bytes of UTF-8 in an output's name."""
 
+RECORD_NAME = "index.json"
+"""The name of the record, beside the outputs."""
+
 _LOOKS_SHORTENED = re.compile(r"~[0-9a-f]{64}\Z")
 
 
@@ -28,10 +31,13 @@ def output_key(source_key: str, name: str, output_prefix: str = "") -> str:
         output_prefix: The source's own, here and below: empty, or ending in `/`.
 
     Raises:
-        ValueError: The name is empty, too long or has a `/`.
+        ValueError: The name is empty, too long, the record's, or has a `/`.
     """
-    if "/" in name or not 0 < len(name.encode()) <= LONGEST_NAME:
-        raise ValueError(f"output name {name!r}: 1 to {LONGEST_NAME} bytes without / are allowed")
+    if "/" in name or not 0 < len(name.encode()) <= LONGEST_NAME or name == RECORD_NAME:
+        raise ValueError(
+            f"output name {name!r}: 1 to {LONGEST_NAME} bytes without / are allowed, but not"
+            f" {RECORD_NAME}"
+        )
     return output_key_prefix(source_key, output_prefix) + name
 
 
@@ -41,6 +47,11 @@ def output_key_prefix(source_key: str, output_prefix: str = "") -> str:
     Whether the source's key is shortened does not depend on an output's name: all share one prefix.
     """
     return _fit(f"thumbnails/{output_prefix}", source_key, "/", spare=LONGEST_NAME)
+
+
+def record_key(source_key: str, output_prefix: str = "") -> str:
+    """Return the key of the record of the object at `source_key`."""
+    return output_key_prefix(source_key, output_prefix) + RECORD_NAME
 
 
 def rejection_key(source_key: str, output_prefix: str = "") -> str:

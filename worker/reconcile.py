@@ -1,31 +1,27 @@
-"""One object to its one right result: outputs, or a record of its rejection."""
+"""One object to its one right result: outputs and a record of them, or of its rejection."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, wait
-from dataclasses import asdict, dataclass, replace
-from typing import Any, BinaryIO, Literal, TypeVar
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, Literal
 
-from worker import storage
+from worker import records, storage
+from worker.destination import Destination, StoredRecord, Writer
 from worker.events import SourceObject
-from worker.keys import output_key, output_key_prefix, rejection_key
-from worker.results import Output, Rejection, Result
+from worker.records import Record
+from worker.results import Outcome, Output, Properties, Rejection, Result
 from worker.settings import Settings, Source
-from worker.storage import OutputBucket, Stored
-from worker.versions import compare, is_of, order
+from worker.storage import Stored
+from worker.versions import is_of, order
 
-_OUTPUT_COUNT = "outputs"
-"""The metadata that say how many outputs belong together."""
+_COMMIT_ATTEMPTS = 8
+"""Attempts to store one record; each lost one means that another delivery has stored its own."""
 
-Process = Callable[[BinaryIO, Source], Sequence[Output]]
-Rank = tuple[str, bool]
-"""The place of a result's version, and whether it is the record: the greater, the newer."""
-
-Item = TypeVar("Item")
-Value = TypeVar("Value")
+Process = Callable[[BinaryIO, Source], Iterable[Output | Properties]]
 
 
 class UnknownBucketError(Exception):
@@ -38,23 +34,28 @@ def reconcile(
     source: SourceObject,
     process: Process,
     requests: Executor,
+    *,
+    first: bool = False,
 ) -> Result:
     """Bring the results of one object up to date.
 
     Messages come late, twice, in any order and at the same time, and a worker may die between any
     two requests. Still the newest event of a key alone decides what is there in the end, because
-    every delivery does the same two things, and one that dies does them again:
+    every delivery does the same, and one that dies does it again:
 
-    1. Write each output, or the record, over what is older or nothing, never over what is newer.
-    2. Delete what is stale: look at the outputs and the record of this key, and delete whatever is
-       older than the newest of them, as long as it is still what was looked at.
+    1. Write each output, or the object that gives the reason of a rejection, over what is older or
+       nothing, never over what is newer.
+    2. Write the record of them, over nothing or over the very record that it was compared with. The
+       order of records is the order of results: this request decides.
+    3. Delete what the replaced record named and this one does not; if a newer record is there,
+       delete what of one's own it does not name.
 
-    Nothing deletes the newest result. An older one is seen by the newest's step 2 if it was written
-    before that; if it was written after that, its own step 2 sees the newest.
+    An object that no record names was written by a delivery that died. Its message comes again, not
+    as a first one, and then everything that is there is looked at: `Destination.delete_stale`.
 
-    For one version, a record is newer than outputs, so that half a set is never kept because the
-    other half has become impossible. Delete the record to retry a rejected version. A deletion is a
-    version too: of what its bucket has now, which is a record if that is nothing.
+    For one version, outputs win over a rejection, and what was made with other settings is replaced
+    by what the last delivery made, whole. Delete the rejection to have a rejected version processed
+    again. A deletion is a version too: of what its bucket has now, or of nothing.
 
     Args:
         client: An S3 client.
@@ -63,6 +64,8 @@ def reconcile(
         process: Turns the object's bytes into outputs, or raises Rejection.
         requests: Runs requests to S3 that need not wait for each other. It must not be the executor
             that runs this function.
+        first: This delivery is certainly the first one of its message, so that no earlier one can
+            have died.
 
     Raises:
         UnknownBucketError: The object is in none of the sources, and only S3 sends to this queue.
@@ -78,218 +81,265 @@ def reconcile(
         return Result("skipped", "skipped: the key matches no prefix or no suffix of its source")
     if source.deleted and not source_settings.propagate_deletes:
         return Result("skipped", "skipped: this source does not propagate deletes")
-    destination = _Destination(client, settings, source_settings, source.key, requests)
+    place = Destination(client, settings, source_settings, source.key, requests)
+    first = first and source.sequencer is not None
+    known = None if first else place.record()
     if source.deleted:
-        return _apply_deletion(destination, source, process)
+        return _apply_deletion(place, source, process, known, first=first)
     if source.sequencer is None:
-        source = _with_known_sequencer(destination, source)
-    return _apply(destination, source, process)
+        source = _with_known_sequencer(place, source, known)
+    return _apply(place, source, process, known, first=first)
 
 
-def _apply(destination: _Destination, source: SourceObject, process: Process) -> Result:
-    """Process a version and store what comes of it."""
+def _apply(
+    place: Destination,
+    source: SourceObject,
+    process: Process,
+    known: StoredRecord | None,
+    *,
+    first: bool,
+) -> Result:
+    """Process a version and store what comes of it, unless that was done before."""
+    if known and known.record and (done := _done_before(place, source, known, known.record)):
+        return done
+    work = _Work(place, source, known, first)
     try:
-        processed = _read_and_process(destination, source, process)
+        work.read_and_process(process)
     except storage.SupersededError:
-        destination.delete_stale()
+        place.delete_stale()
         return Result("superseded", "superseded: the object was overwritten")
-    if isinstance(processed.outputs, Rejection):
-        result = _reject(destination, source, processed.outputs, outcome="rejected")
-    else:
-        result = _store(destination, source, processed.outputs)
-    return replace(result, bytes_in=processed.bytes_in, processing_ms=processed.milliseconds)
+    except Rejection as rejection:
+        return work.reject(rejection, outcome="rejected")
+    return work.finish()
 
 
-@dataclass(frozen=True)
-class _Processed:
-    """What came of an object's bytes, and what it took.
+def _done_before(
+    place: Destination, source: SourceObject, known: StoredRecord, record: Record
+) -> Result | None:
+    """Return what became of the version by the record, if that is still right."""
+    if record.compare(source) == "newer":
+        place.delete_stale(known)
+        return Result("superseded", "superseded by a newer version")
+    if not (record.is_of(source) and record.settings == place.made_with):
+        return None
+    contents = place.look(record)
+    if not contents.is_complete:
+        return None
+    place.delete_stale(known, contents)
+    if record.state == "done":
+        outputs = record.content["outputs"]
+        size = sum(output["bytes"] for output in outputs)
+        return Result(
+            "succeeded", "outputs were written before", output_count=len(outputs), bytes_out=size
+        )
+    rejection = record.content["rejection"]
+    return Result(
+        record.state, f"{record.state} before: {rejection['detail']}", reason=rejection["reason"]
+    )
+
+
+@dataclass
+class _Work:
+    """What one delivery makes of one version.
 
     Attributes:
-        outputs: The outputs, or why there will be none.
-        bytes_in: The object's size; None where it was not read.
-        milliseconds: The time in `process`; None where it was not called.
+        place: Where its results go.
+        source: The version.
+        known: The record, read before anything was written.
+        first: No earlier delivery of the message has died.
     """
 
-    outputs: Sequence[Output] | Rejection
+    place: Destination
+    source: SourceObject
+    known: StoredRecord | None
+    first: bool
     bytes_in: int | None = None
-    milliseconds: int | None = None
+    processing_ms: int | None = None
+    _properties: dict[str, Any] = field(default_factory=dict)
+    _writer: Writer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._writer = self._new_writer()
+
+    def read_and_process(self, process: Process) -> None:
+        """Read the version, and write each output while the next is made.
+
+        Raises:
+            Rejection: There will be no outputs.
+        """
+        place = self.place
+        limit = place.settings.max_object_bytes
+        body = storage.read(place.client, self.source, limit=limit)
+        self.bytes_in = len(body.getbuffer())
+        started = time.monotonic()
+        try:
+            for made in process(body, place.source_settings):
+                if isinstance(made, Properties):
+                    self._properties |= made.values
+                else:
+                    self._writer.add(
+                        place.output_key(made),
+                        made,
+                        cache_control=place.source_settings.cache_control,
+                    )
+        finally:
+            self.processing_ms = round((time.monotonic() - started) * 1000)
+            self._writer.wait()
+
+    def finish(self) -> Result:
+        """Store the record of the outputs."""
+        written = self._settle(
+            lambda stored: records.done(
+                self.source, self.place.made_with, stored, self._properties, time=_now()
+            )
+        )
+        if written is None:
+            return self._result("superseded", "superseded by a newer version")
+        return replace(
+            self._result("succeeded", "outputs written"),
+            output_count=len(written.content["outputs"]),
+            bytes_out=sum(output["bytes"] for output in written.content["outputs"]),
+        )
+
+    def reject(self, rejection: Rejection, *, outcome: Literal["rejected", "deleted"]) -> Result:
+        """Store the record of a rejection, unless the version has outputs."""
+        place = self.place
+        undone = self._writer.stored()
+        place.delete({key: stored.etag for key, (_, stored) in undone.items() if stored})
+        self._writer = self._new_writer()
+        # The time is the event's, not the clock's: a duplicate writes the same bytes.
+        reason = {**asdict(self.source), "reason": rejection.reason, "detail": rejection.detail}
+        del reason["deleted"]
+        self._writer.add(
+            place.rejection_key,
+            Output("rejection", records.encode(reason), "application/json"),
+            cache_control="no-cache",
+        )
+        self._writer.wait()
+
+        def record(stored: dict[str, tuple[Output, Stored]]) -> Record:
+            ((_, written),) = stored.values()
+            return records.rejected(
+                outcome, self.source, place.made_with, rejection, written, time=_now()
+            )
+
+        if self._settle(record) is None:
+            message = f"superseded by a newer version or its own outputs; now: {rejection.detail}"
+            return self._result("superseded", message)
+        return replace(
+            self._result(outcome, f"{outcome}: {rejection.detail}"),
+            reason=rejection.reason,
+            cause=rejection.__cause__,
+        )
+
+    def _new_writer(self) -> Writer:
+        record = self.known.record if self.known else None
+        return Writer(
+            self.place,
+            self.source,
+            replace_same=record is not None and record.is_beside(self.source),
+        )
+
+    def _settle(
+        self, record_of: Callable[[dict[str, tuple[Output, Stored]]], Record]
+    ) -> Record | None:
+        """Make this delivery's record the one that counts; return None if another one does."""
+        place, source = self.place, self.source
+        written = self._writer.stored()
+        known, has_been_read_first = self.known, True
+        if self._writer.met_others:
+            known, has_been_read_first = self._writer.known, False
+        unnamed = not self.first or (self._writer.met_others and known is None)
+        for _ in range(_COMMIT_ATTEMPTS):
+            present = known.record if known else None
+            stored = {key: (output, one) for key, (output, one) in written.items() if one}
+            if len(stored) < len(written) or (present and present.compare(source) == "newer"):
+                break
+            record = record_of(stored)
+            if present and present.is_beside(source):
+                if present.is_like(record):
+                    return present
+                if present.state == "done" and record.state != "done" and present.is_of(source):
+                    break
+                if not has_been_read_first:
+                    written = self._writer.write_again()
+                    has_been_read_first = True
+                    continue
+            if place.put_record(record, known):
+                replaced = present.objects.items() if present else ()
+                place.delete({key: tag for key, tag in replaced if key not in record.objects})
+                if unnamed:
+                    place.delete_stale()
+                return record
+            known, has_been_read_first = place.record(), False
+        else:
+            raise storage.ContentionError(f"{place.record_key}: lost {_COMMIT_ATTEMPTS} writes")
+        place.delete(
+            {
+                key: one.etag
+                for key, (_, one) in stored.items()
+                if not (present and present.objects.get(key) == one.etag)
+            }
+        )
+        if unnamed:
+            place.delete_stale()
+        return None
+
+    def _result(self, outcome: Outcome, message: str) -> Result:
+        return Result(outcome, message, bytes_in=self.bytes_in, processing_ms=self.processing_ms)
 
 
-def _read_and_process(
-    destination: _Destination, source: SourceObject, process: Process
-) -> _Processed:
-    limit = destination.settings.max_object_bytes
-    try:
-        body = storage.read(destination.client, source, limit=limit)
-    except Rejection as rejection:
-        return _Processed(rejection)
-    size = len(body.getbuffer())
-    started = time.monotonic()
-    try:
-        outputs = process(body, destination.source_settings)
-    except Rejection as rejection:
-        return _Processed(rejection, size, _milliseconds_since(started))
-    return _Processed(outputs, size, _milliseconds_since(started))
-
-
-def _milliseconds_since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
-
-
-def _store(destination: _Destination, source: SourceObject, outputs: Sequence[Output]) -> Result:
-    count = {_OUTPUT_COUNT: str(len(outputs))}
-
-    def write(output: Output) -> Stored | None:
-        output = replace(output, metadata={**output.metadata, **count})
-        key = output_key(source.key, output.name, destination.source_settings.output_prefix)
-        return destination.write(key, output, source, destination.source_settings.cache_control)
-
-    # One after the other, waiting for S3 would take longer than the processing.
-    written = _run_together(destination.requests, write, outputs)
-    newest = destination.delete_stale([stored for stored in written if stored is not None])
-    if newest > (order(source.sequencer), False):
-        return Result("superseded", "superseded by a newer version or this one's rejection")
-    return Result(
-        "succeeded",
-        "outputs written",
-        output_count=len(outputs),
-        bytes_out=sum(len(output.body) for output in outputs),
-    )
-
-
-def _reject(
-    destination: _Destination,
+def _apply_deletion(
+    place: Destination,
     source: SourceObject,
-    rejection: Rejection,
+    process: Process,
+    known: StoredRecord | None,
     *,
-    outcome: Literal["rejected", "deleted"],
+    first: bool,
 ) -> Result:
-    """Record why a version has no outputs, unless it has them all."""
-    if _is_complete(destination.find(), source):
-        # It worked before; what has changed since (a limit, the object's deletion) is not a reason
-        # to delete the outputs.
-        destination.delete_stale()
-        return Result("superseded", f"superseded by its own outputs; now: {rejection.detail}")
-    # The time is the event's, not the clock's: a duplicate writes the same bytes.
-    record = {**asdict(source), "reason": rejection.reason, "detail": rejection.detail}
-    del record["deleted"]
-    body = json.dumps(record, ensure_ascii=False, indent=2).encode() + b"\n"
-    output = Output(name="rejection", body=body, content_type="application/json")
-    destination.write(destination.record_key, output, source, "no-cache")
-    newest = destination.delete_stale()
-    return Result(
-        "superseded" if newest > (order(source.sequencer), True) else outcome,
-        f"{outcome}: {rejection.detail}",
-        reason=rejection.reason,
-        cause=rejection.__cause__,
-    )
-
-
-def _apply_deletion(destination: _Destination, source: SourceObject, process: Process) -> Result:
     """Apply what the bucket has after a deletion, at the deletion's place in the order.
 
     Mostly that is nothing. It is an older version where a version or a delete marker was deleted
     permanently, and a newer one, with an event of its own, where the key was uploaded again.
     """
-    outputs = [stored for stored in destination.find() if stored.key != destination.record_key]
-    present = storage.current_version(destination.client, source)
+    present = storage.current_version(place.client, source)
     if source.sequencer is None:
-        if present or not outputs:
+        newest = None if present else _newest_sequencer(place, known)
+        if newest is None:
             return Result("skipped", "skipped: the deletion changes nothing")
         # All outputs were there before the bucket said that the object is gone: so is this newer.
-        newest = max((stored.sequencer or "" for stored in outputs), key=order)
         source = replace(source, sequencer=newest + "01")
     if present:
-        return _apply(destination, replace(present, sequencer=source.sequencer), process)
+        source = replace(present, sequencer=source.sequencer)
+        return _apply(place, source, process, known, first=first)
     rejection = Rejection("deleted", "The object was deleted.")
-    return _reject(destination, source, rejection, outcome="deleted")
+    return _Work(place, source, known, first).reject(rejection, outcome="deleted")
 
 
-def _with_known_sequencer(destination: _Destination, source: SourceObject) -> SourceObject:
+def _newest_sequencer(place: Destination, known: StoredRecord | None) -> str | None:
+    """Return the sequencer of the outputs that are there; None if there are none."""
+    if known and known.record:
+        source = known.record.source
+        return source.sequencer or "" if known.record.state == "done" else None
+    found = [one for one in place.look().others if one.key != place.rejection_key]
+    return max((one.sequencer or "" for one in found), key=order, default=None)
+
+
+def _with_known_sequencer(
+    place: Destination, source: SourceObject, known: StoredRecord | None
+) -> SourceObject:
     """Give a version that came without a sequencer the one that its stored results have."""
-    known = [
+    if known and known.record:
+        found = [known.record.stored(key) for key in known.record.objects]
+    else:
+        found = [*place.look().others]
+    sequencers = [
         stored.sequencer
-        for stored in destination.find()
-        if is_of(stored.metadata, source) and stored.sequencer
-    ]
-    return replace(source, sequencer=max(known, key=order, default=None))
-
-
-def _is_complete(found: Iterable[Stored], source: SourceObject) -> bool:
-    """Return whether all outputs of this version are there."""
-    counts = [
-        stored.metadata[_OUTPUT_COUNT]
         for stored in found
-        if _OUTPUT_COUNT in stored.metadata and compare(stored.metadata, source) == "same"
+        if stored and stored.sequencer and is_of(stored.metadata, source)
     ]
-    return bool(counts) and len(counts) >= int(max(counts, key=int))
+    return replace(source, sequencer=max(sequencers, key=order, default=None))
 
 
-@dataclass(frozen=True)
-class _Destination:
-    """The results of one source key in the output bucket."""
-
-    client: Any
-    settings: Settings
-    source_settings: Source
-    source_key: str
-    requests: Executor
-
-    @property
-    def record_key(self) -> str:
-        return rejection_key(self.source_key, self.source_settings.output_prefix)
-
-    def write(
-        self, key: str, output: Output, source: SourceObject, cache_control: str
-    ) -> Stored | None:
-        """Do step 1 for one result; return it, or None if a newer one has its place."""
-        return storage.write(
-            self.client,
-            OutputBucket(self.settings.thumbnail_bucket, self.settings.encryption_key_arn),
-            key=key,
-            output=output,
-            source=source,
-            cache_control=cache_control,
-        )
-
-    def find(self, written: Iterable[Stored] = ()) -> list[Stored]:
-        """Return all results that are there; those still as in `written` cost no request."""
-        bucket = self.settings.thumbnail_bucket
-        known = {(stored.key, stored.etag): stored for stored in written}
-        prefix = output_key_prefix(self.source_key, self.source_settings.output_prefix)
-        listed = storage.list_directory(self.client, bucket, prefix)
-        looked_up = _run_together(
-            self.requests,
-            lambda key: storage.head(self.client, bucket, key),
-            [self.record_key, *(key for key, etag in listed if (key, etag) not in known)],
-        )
-        return [
-            *(known[entry] for entry in listed if entry in known),
-            # An object that names no source was not written by this worker.
-            *(stored for stored in looked_up if stored and "source-bucket" in stored.metadata),
-        ]
-
-    def delete_stale(self, written: Iterable[Stored] = ()) -> Rank:
-        """Do step 2; return the rank of the newest result."""
-        found = self.find(written)
-        newest = max((self.rank(stored) for stored in found), default=("", False))
-        bucket = self.settings.thumbnail_bucket
-        _run_together(
-            self.requests,
-            # A result that was replaced meanwhile is left to the delivery that replaced it.
-            lambda stored: storage.delete(self.client, bucket, stored),
-            [stored for stored in found if self.rank(stored) < newest],
-        )
-        return newest
-
-    def rank(self, stored: Stored) -> Rank:
-        return order(stored.sequencer), stored.key == self.record_key
-
-
-def _run_together(
-    requests: Executor, function: Callable[[Item], Value], items: Iterable[Item]
-) -> list[Value]:
-    """Call the function with all items at once; raise the first failure after all have ended."""
-    futures = [requests.submit(function, item) for item in items]
-    wait(futures)  # what still runs after its message was returned would race the next try
-    return [future.result() for future in futures]
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

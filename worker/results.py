@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 REASON = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 """A rejection's reason: lower_snake_case."""
@@ -24,13 +24,24 @@ class Output:
         name: Distinguishes the source's outputs (`w400.webp`): 1 to 64 bytes without `/`.
         body: The file's bytes.
         content_type: Its media type.
-        metadata: ASCII strings, stored beside the source's identity.
+        metadata: ASCII strings or numbers, stored beside the source's identity and in the record.
     """
 
     name: str
     body: bytes
     content_type: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What the record says of an object beside its outputs.
+
+    Attributes:
+        values: Fields of the record, as JSON has them; without the names that every record has.
+    """
+
+    values: Mapping[str, Any]
 
 
 class Rejection(Exception):  # noqa: N818 -- an outcome, not an error of ours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,6 +67,11 @@ class Stored:
     def sequencer(self) -> str | None:
         """Return the sequencer of the version that it was made from."""
         return self.metadata.get("source-sequencer")
+
+    def is_made_like(self, metadata: Mapping[str, str]) -> bool:
+        """Return whether it was made from the same version with the same settings."""
+        names = ("source-version", "source-etag", "settings")
+        return all(self.metadata.get(name) == metadata.get(name) for name in names)
 
 
 def current_version(client: Any, source: SourceObject) -> SourceObject | None:
@@ -139,6 +144,10 @@ def write(
     output: Output,
     source: SourceObject,
     cache_control: str,
+    settings: str = "",
+    known: Callable[[], Stored | None] = lambda: None,
+    over: str | None = None,
+    replace_same: bool = False,
 ) -> Stored | None:
     """Store an output unless a newer version's output has its place.
 
@@ -146,43 +155,109 @@ def write(
     version it comes from, and If-Match makes comparing and replacing one step: under SSE-KMS an
     entity tag belongs to one write, not to the bytes.
 
+    Args:
+        client: An S3 client.
+        bucket: The output bucket.
+        key: The output's key.
+        output: The output.
+        source: The version that it was made from.
+        cache_control: Its Cache-Control.
+        settings: A digest of the settings that it was made with; an output of the same version is
+            replaced where this differs.
+        known: Called where something is at the key: returns what it probably is, without asking S3.
+        over: The entity tag of what is there, if it is known.
+        replace_same: Replace this version's own output as well, so that it has a new entity tag.
+
     Returns:
         The output of this version that is there now; None if there is a newer version's.
 
     Raises:
         ContentionError: Other workers have won every attempt.
     """
-    metadata = {**output.metadata, **identity(source)}
-    request = {
-        "Bucket": bucket.name,
-        "Key": key,
-        "Body": output.body,
-        "ContentType": output.content_type,
-        "CacheControl": cache_control,
-        "ServerSideEncryption": "aws:kms",
-        "SSEKMSKeyId": bucket.encryption_key_arn,
-        "Metadata": metadata,
-    }
-    condition = {"IfNoneMatch": "*"}
-    for _ in range(_WRITE_ATTEMPTS):
-        try:
-            response = client.put_object(**request, **condition)
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            # If-Match on an object that was deleted meanwhile answers 404.
-            if code not in _CONFLICT and code not in _NOT_FOUND:
-                raise
-        else:
-            return Stored(key, response["ETag"], metadata)
-        present = head(client, bucket.name, key)
+    metadata = {name: str(value) for name, value in output.metadata.items()} | identity(source)
+    if settings:
+        metadata["settings"] = settings
+    for attempt in range(_WRITE_ATTEMPTS):
+        written = put(
+            client,
+            bucket,
+            key,
+            output.body,
+            content_type=output.content_type,
+            cache_control=cache_control,
+            metadata=metadata,
+            over=over,
+        )
+        if written is not None:
+            return Stored(key, written, metadata)
+        present = None if attempt else known()
+        present = present or head(client, bucket.name, key)
         if present is None:
-            condition = {"IfNoneMatch": "*"}
+            over = None
             continue
         age = compare(present.metadata, source)
-        if age != "older":
-            return present if age == "same" else None
-        condition = {"IfMatch": present.etag}
+        if age == "newer":
+            return None
+        if age == "same" and not replace_same and present.is_made_like(metadata):
+            return present
+        over = present.etag
     raise ContentionError(f"{key}: lost {_WRITE_ATTEMPTS} conditional writes in a row")
+
+
+def put(
+    client: Any,
+    bucket: OutputBucket,
+    key: str,
+    body: bytes,
+    *,
+    content_type: str,
+    cache_control: str,
+    metadata: Mapping[str, str],
+    over: str | None,
+) -> str | None:
+    """Store an object over the one with the entity tag `over`, or over nothing.
+
+    Returns:
+        Its entity tag; None if something else is there, or another request was first.
+    """
+    condition = {"IfNoneMatch": "*"} if over is None else {"IfMatch": over}
+    try:
+        response = client.put_object(
+            Bucket=bucket.name,
+            Key=key,
+            Body=body,
+            ContentType=content_type,
+            CacheControl=cache_control,
+            ServerSideEncryption="aws:kms",
+            SSEKMSKeyId=bucket.encryption_key_arn,
+            Metadata=dict(metadata),
+            **condition,
+        )
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        # If-Match on an object that was deleted meanwhile answers 404.
+        if code not in _CONFLICT and code not in _NOT_FOUND:
+            raise
+        return None
+    etag: str = response["ETag"]
+    return etag
+
+
+def get(client: Any, bucket: str, key: str) -> tuple[str, bytes] | None:
+    """Return the entity tag and the bytes of a small object; None if there is none."""
+    for attempt in range(_READ_ATTEMPTS):
+        try:
+            response = client.get_object(Bucket=bucket, Key=key)
+            with closing(response["Body"]) as body:
+                return response["ETag"], body.read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NOT_FOUND:
+                raise
+            return None
+        except _INTERRUPTED:
+            if attempt == _READ_ATTEMPTS - 1:
+                raise
+    return None
 
 
 def head(client: Any, bucket: str, key: str) -> Stored | None:
@@ -209,15 +284,15 @@ def list_directory(client: Any, bucket: str, prefix: str) -> list[tuple[str, str
         arguments["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def delete(client: Any, bucket: str, stored: Stored) -> None:
-    """Delete a result if it is still this one; do nothing if it is gone or replaced.
+def delete(client: Any, bucket: str, key: str, etag: str) -> None:
+    """Delete an object if it still has this entity tag; do nothing if it is gone or replaced.
 
     Raises:
         ContentionError: It is still this one, but S3 has refused every attempt.
     """
     for _ in range(_DELETE_ATTEMPTS):
         try:
-            client.delete_object(Bucket=bucket, Key=stored.key, IfMatch=stored.etag)
+            client.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in _PRECONDITION_FAILED | _NOT_FOUND:
@@ -227,10 +302,10 @@ def delete(client: Any, bucket: str, stored: Stored) -> None:
         else:
             return
         # Another request was first (pitfall 54); it may have failed since: then this one is needed.
-        present = head(client, bucket, stored.key)
-        if present is None or present.etag != stored.etag:
+        present = head(client, bucket, key)
+        if present is None or present.etag != etag:
             return
-    raise ContentionError(f"{stored.key}: {_DELETE_ATTEMPTS} deletions in conflict with others")
+    raise ContentionError(f"{key}: {_DELETE_ATTEMPTS} deletions in conflict with others")
 
 
 def identity(source: SourceObject) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
@@ -19,14 +18,15 @@ class Crash(BaseException):
 
 
 class Task:
-    """A thread that stops before each of its calls to S3, and while its children run."""
+    """A thread that stops before each of its calls to S3, and while it waits for others."""
 
     def __init__(self, delivery: Delivery, work: Callable[[], object], parent: Task | None) -> None:
         self.delivery = delivery
         self.parent = parent
-        self.children = 0
+        self.awaited: list[Task] = []
         self.ended = False
         self.error: BaseException | None = None
+        self.value: Any = None
         self._go = threading.Semaphore(0)
         self._halted: queue.SimpleQueue[None] = queue.SimpleQueue()
         threading.Thread(target=self._run, args=[work], daemon=True).start()
@@ -36,10 +36,11 @@ class Task:
         """Let it make its call, and run until it stops again."""
         self._go.release()
         self._halted.get()
-        if self.ended and self.parent:
-            self.parent.children -= 1
-            if not self.parent.children:
-                self.parent.step()
+        parent = self.parent
+        if self.ended and parent and self in parent.awaited:
+            parent.awaited.remove(self)
+            if not parent.awaited:
+                parent.step()
 
     def halt(self) -> None:
         """Wait, inside the thread, for the next step."""
@@ -48,10 +49,16 @@ class Task:
         if self.delivery.crashed:
             raise Crash
 
+    def result(self) -> Any:
+        """Return what its work returned, as a future does."""
+        if self.error:
+            raise self.error
+        return self.value
+
     def _run(self, work: Callable[[], object]) -> None:
         _CURRENT.task = self
         try:
-            work()
+            self.value = work()
         except BaseException as error:  # noqa: BLE001 -- a crash is one as well
             self.error = error
         self.ended = True
@@ -71,7 +78,7 @@ class Delivery:
     @property
     def running(self) -> list[Task]:
         """Return the tasks that wait before a call."""
-        return [task for task in self._tasks if not task.ended and not task.children]
+        return [task for task in self._tasks if not task.ended and not task.awaited]
 
     @property
     def error(self) -> BaseException | None:
@@ -84,25 +91,11 @@ class Delivery:
         while self.running:
             self.running[0].step()
 
-    def run_together(
-        self, _requests: Executor, function: Callable[[Any], Any], items: Iterable[Any]
-    ) -> list[Any]:
-        """Replace `reconcile._run_together`: one task per item."""
-        results: dict[int, Any] = {}
-        own: Task = _CURRENT.task
-
-        def work(number: int, item: object) -> None:
-            results[number] = function(item)
-
-        tasks = [Task(self, partial(work, number, item), own) for number, item in enumerate(items)]
-        own.children = sum(not task.ended for task in tasks)
-        self._tasks += tasks
-        if own.children:
-            own.halt()
-        for task in tasks:
-            if task.error:
-                raise task.error
-        return [results[number] for number in range(len(tasks))]
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Task:
+        """Run a function beside what runs, as an executor does."""
+        task = Task(self, partial(function, *arguments), _CURRENT.task)
+        self._tasks.append(task)
+        return task
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
@@ -112,7 +105,24 @@ class Delivery:
         return call
 
 
-def run_together(requests: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Replace `reconcile._run_together`; the executor is the delivery."""
-    results: list[Any] = requests.run_together(requests, function, items)
-    return results
+def wait(tasks: Iterable[Task]) -> None:
+    """Replace `concurrent.futures.wait`."""
+    own: Task = _CURRENT.task
+    own.awaited = [task for task in tasks if not task.ended]
+    if own.awaited:
+        own.halt()
+
+
+class Lock:
+    """Replaces `threading.Lock`: whoever waits for it takes turns as all others do."""
+
+    def __init__(self) -> None:
+        self._taken = False
+
+    def __enter__(self) -> None:
+        while self._taken:
+            _CURRENT.task.halt()
+        self._taken = True
+
+    def __exit__(self, *_: object) -> None:
+        self._taken = False

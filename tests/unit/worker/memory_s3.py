@@ -80,6 +80,8 @@ class MemoryS3:
     def get_object(self, **arguments: Any) -> dict[str, Any]:
         """Read one version of a source."""
         self._called("GetObject", arguments)
+        if arguments["Bucket"] not in self.sources:
+            return self._get_result(arguments["Key"])
         place = arguments["Bucket"], arguments["Key"]
         version = arguments.get("VersionId") or self.current(*place)
         if version is None:
@@ -96,6 +98,13 @@ class MemoryS3:
             "Body": StreamingBody(io.BytesIO(body), len(body)),
             "ETag": _etag(body),
         }
+
+    def _get_result(self, key: str) -> dict[str, Any]:
+        present = self.objects.get(key)
+        if present is None:
+            raise refusal("GetObject", "NoSuchKey", 404)
+        body = StreamingBody(io.BytesIO(present.body), len(present.body))
+        return {"ContentLength": len(present.body), "Body": body, "ETag": present.etag}
 
     def put_object(self, **arguments: Any) -> dict[str, Any]:
         """Store an output if the condition holds."""

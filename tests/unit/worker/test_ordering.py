@@ -15,45 +15,56 @@ from hypothesis import strategies as st
 from tests.unit.worker import interleavings
 from tests.unit.worker.interleavings import Crash, Delivery
 from tests.unit.worker.memory_s3 import MemoryS3, Stored
-from worker import reconcile, storage
+from worker import destination, reconcile, records, storage
 from worker.events import SourceObject
-from worker.keys import output_key_prefix, rejection_key
-from worker.results import Output, Rejection
+from worker.keys import output_key_prefix, record_key, rejection_key
+from worker.results import Output, Properties, Rejection
 from worker.settings import Settings, Source, Variants
-from worker.versions import compare, order
+from worker.versions import order
 
 BUCKET = "uploads"
-SETTINGS = Settings(
-    sources={
-        BUCKET: Source(
-            "default", Variants(widths=(1,), formats={"jpeg": 1}, max_pixels=1), "no-cache"
-        )
-    },
-    thumbnail_bucket="thumbnails",
-    encryption_key_arn="arn:aws:kms:xx-test-1:111122223333:key/k",
-    work_queue_url=None,
-    max_object_bytes=100,
-    visibility_timeout=1,
-    log_level="INFO",
-)
 
 
-def settings_with(*, propagate_deletes: bool) -> Settings:
-    source = replace(SETTINGS.sources[BUCKET], propagate_deletes=propagate_deletes)
-    return replace(SETTINGS, sources={BUCKET: source})
+def settings_with(*, propagate_deletes: bool = False, deployment: int = 1) -> Settings:
+    """Return the settings of a deployment: each has other variants."""
+    variants = Variants(widths=(1,), formats={"jpeg": deployment}, max_pixels=1)
+    source = Source("default", variants, "no-cache", propagate_deletes=propagate_deletes)
+    return Settings(
+        sources={BUCKET: source},
+        thumbnail_bucket="thumbnails",
+        encryption_key_arn="arn:aws:kms:xx-test-1:111122223333:key/k",
+        work_queue_url=None,
+        max_object_bytes=100,
+        visibility_timeout=1,
+        log_level="INFO",
+    )
 
 
+SETTINGS = settings_with()
 KEYS = ("uploads/a.jpg", "uploads/" + "é" * 500)
-EVENTS = ("one output", "two outputs", "three outputs", "junk", "delete", "erase", "expire")
+EVENTS = (
+    *("one output", "two outputs", "three outputs", "junk", "delete", "erase", "expire"),
+    "deploy",
+)
+DEPLOYMENTS = 3
 CRASHES = 3
 
 
-def process(body: BinaryIO, _source: Source) -> Sequence[Output]:
+def names_of(count: int, deployment: int) -> set[str]:
+    """Return the names of this many outputs: deployments share some, or none."""
+    first = "w0" if deployment < DEPLOYMENTS else "v0"
+    return set([first, *(f"w{number}.{deployment}" for number in range(1, count))][:count])
+
+
+def process(body: BinaryIO, source: Source) -> Iterator[Output | Properties]:
     """The processor: the body says how many outputs there are; 0 is junk."""
     data = body.read()
     if data == b"0":
         raise Rejection("corrupt", "It is junk.")
-    return [Output(f"w{number}", data, "text/plain") for number in range(int(data))]
+    deployment = source.variants.formats["jpeg"]
+    for name in sorted(names_of(int(data), deployment)):
+        yield Output(name, data + b" of %d" % deployment, "text/plain", {"width": 1})
+    yield Properties({"color": "#000000"})
 
 
 @dataclass
@@ -65,17 +76,18 @@ class Model:
     propagate: bool
     s3: MemoryS3 = field(default_factory=lambda: MemoryS3(page=2))
     events: list[SourceObject] = field(default_factory=list)
-    pending: list[SourceObject] = field(default_factory=list)
+    pending: list[tuple[SourceObject, bool]] = field(default_factory=list)
+    """Messages, and whether each was never delivered before."""
+    deployment: int = 1
     in_progress: list[tuple[SourceObject, Delivery]] = field(default_factory=list)
-    newest: tuple[str, bool] = ("", False)
+    newest: str = ""
     crashes: int = CRASHES
     conflicts: float = 0.0
     """The share of conditional requests that S3 answers with 409."""
 
     def run(self, names: Sequence[str]) -> None:
         """Run the whole history, then check what is there."""
-        settings = settings_with(propagate_deletes=self.propagate)
-        others = self._neighbours(settings)
+        others = self._neighbours()
         self.s3.before = self._watch
         if self.conflicts:
             self.s3.conflict = lambda _operation: self.random.random() < self.conflicts
@@ -93,15 +105,18 @@ class Model:
                 last = self.in_progress[choice][1]
                 self._step(last)
             elif self.pending and choice < len(self.in_progress) + 2:
-                source = self.pending.pop(self.random.randrange(len(self.pending)))
-                self._start(source, settings)
+                message = self.pending.pop(self.random.randrange(len(self.pending)))
+                self._start(*message)
             else:
                 self._happen(left.pop(0))
         self._check()
         assert {key: self.s3.objects.get(key) for key in others} == others, "others' objects"
 
     def _happen(self, name: str) -> None:
-        """Change the source, and deliver its event once to three times."""
+        """Change the source, and deliver its event once to three times; or deploy."""
+        if name == "deploy":
+            self.deployment = min(self.deployment + 1, DEPLOYMENTS)
+            return
         number = len(self.events) + 1
         # Some digits, of different lengths: what S3 gives.
         sequencer: str | None = f"{number:02X}" + "0" * self.random.randrange(3)
@@ -125,9 +140,15 @@ class Model:
         if not deleted:
             source = replace(source, etag=f"e{number}")
         self.events.append(source)
-        self.pending += [source] * self.random.choice([1, 1, 2, 3])
+        self.pending += [(source, True)] * self.random.choice([1, 1, 2, 3])
 
-    def _start(self, source: SourceObject, settings: Settings) -> None:
+    def _start(self, source: SourceObject, first: bool) -> None:
+        # A former deployment's function may still be running.
+        settings = settings_with(
+            propagate_deletes=self.propagate,
+            deployment=self.random.randint(max(1, self.deployment - 1), self.deployment),
+        )
+
         def work(delivery: Delivery) -> None:
             reconcile.reconcile(
                 delivery,
@@ -135,6 +156,7 @@ class Model:
                 source,
                 process,
                 delivery,  # type: ignore[arg-type]  # also its executor
+                first=first,
             )
 
         self._note(source, Delivery(self.s3, work))
@@ -146,7 +168,7 @@ class Model:
         elif delivery.error is not None:
             if not isinstance(delivery.error, Crash | storage.ContentionError):
                 raise delivery.error
-            self.pending.append(source)
+            self.pending.append((source, False))
 
     def _step(self, delivery: Delivery) -> None:
         source = next(source for source, one in self.in_progress if one is delivery)
@@ -162,28 +184,37 @@ class Model:
         key = arguments.get("Key", "")
         present = self.s3.objects.get(key)
         if operation == "PutObject":
-            offered = self._rank(key, arguments["Metadata"])
+            offered = order(arguments["Metadata"].get("source-sequencer"))
             if present and self._would(arguments, present):
-                assert self._rank(key, present.metadata) <= offered, "an older one over a newer"
+                assert self._order(present) <= offered, "an older one over a newer"
             self.newest = max(self.newest, offered)
         elif operation == "DeleteObject" and present and self._would(arguments, present):
-            assert self._rank(key, present.metadata) < self.newest, "the newest deleted"
+            stored = self.s3.objects.get(record_key(self.key))
+            if stored and self._order(stored) == self.newest:
+                named = records.parse(stored.body).objects
+                assert named.get(key) != present.etag, "what the newest record names is deleted"
+            else:
+                assert self._order(present) < self.newest or not self._is_newest(present)
 
     def _would(self, arguments: dict[str, Any], present: Stored) -> bool:
         return "IfNoneMatch" not in arguments and arguments.get("IfMatch", present.etag) == (
             present.etag
         )
 
-    def _rank(self, key: str, metadata: dict[str, str]) -> tuple[str, bool]:
-        return order(metadata["source-sequencer"]), key == rejection_key(self.key)
+    def _order(self, stored: Stored) -> str:
+        return order(stored.metadata.get("source-sequencer"))
+
+    def _is_newest(self, stored: Stored) -> bool:
+        return self._order(stored) == self.newest
 
     def _check(self) -> None:
         """Compare what is there with what one worker would leave that had the events in order."""
-        prefix, record = output_key_prefix(self.key), rejection_key(self.key)
-        outputs = {
-            key.removeprefix(prefix): stored
+        prefix = output_key_prefix(self.key)
+        own = {
+            key: stored
             for key, stored in self.s3.objects.items()
-            if key.startswith(prefix) and "/" not in key.removeprefix(prefix)
+            if key == rejection_key(self.key)
+            or (key.startswith(prefix) and "/" not in key.removeprefix(prefix))
         }
         ordered = [
             event
@@ -191,27 +222,33 @@ class Model:
             if event.sequencer and (self.propagate or not event.deleted)
         ]
         if not ordered:
-            assert not outputs
-            assert record not in self.s3.objects
+            assert not own
             return
+        record = records.parse(own.pop(record_key(self.key)).body)
+        assert {key: stored.etag for key, stored in own.items()} == record.objects, (
+            "the record names what is not there, or not what is there"
+        )
         last = max(ordered, key=lambda event: order(event.sequencer))
+        assert record.source.sequencer == last.sequencer, "not of the newest event"
+        assert {stored.metadata["source-sequencer"] for stored in own.values()} == {last.sequencer}
+        assert {stored.metadata["settings"] for stored in own.values()} == {record.settings}
         version = self.s3.current(BUCKET, self.key) if self.propagate else last.version_id
         body = self.s3.versions.get((BUCKET, self.key, version or ""))
-        if outputs:
-            assert record not in self.s3.objects, "outputs and a record"
-            (sequencer,) = {stored.metadata["source-sequencer"] for stored in outputs.values()}
-            (bytes_,) = {stored.body for stored in outputs.values()}
-            assert sequencer == last.sequencer, "not of the newest event"
-            assert outputs.keys() == {f"w{number}" for number in range(int(bytes_))}, "half a set"
-            # Its version may have been deleted permanently since.
-            assert body in (None, bytes_) if not self.propagate else body == bytes_, (
-                "another version"
-            )
-        else:
-            assert self.s3.objects[record].metadata["source-sequencer"] == last.sequencer
-            assert body in (None, b"0"), "a record of what has outputs"
+        if record.state != "done":
+            assert own.keys() == {rejection_key(self.key)}
+            assert body in (None, b"0"), "a rejection of what has outputs"
+            return
+        (bytes_,) = {stored.body for stored in own.values()}
+        count, deployment = (int(part) for part in bytes_.split(b" of "))
+        assert {key.removeprefix(prefix) for key in own} == names_of(count, deployment)
+        assert record.settings == records.made_with(
+            settings_with(deployment=deployment).sources[BUCKET]
+        )
+        # Its version may have been deleted permanently since.
+        expected = str(count).encode()
+        assert body in (None, expected) if not self.propagate else body == expected
 
-    def _neighbours(self, settings: Settings) -> dict[str, Stored]:
+    def _neighbours(self) -> dict[str, Stored]:
         """Add results of sources with similar keys, which must stay."""
         for key in (f"{self.key}/a.jpg", f"{self.key}.jpg", self.key[:-1]):
             self.s3.upload(BUCKET, key, "n", b"2")
@@ -219,7 +256,7 @@ class Model:
             work = Delivery(
                 self.s3,
                 lambda delivery, source=source: reconcile.reconcile(  # type: ignore[misc]  # no types in a lambda
-                    delivery, settings, source, process, delivery
+                    delivery, SETTINGS, source, process, delivery
                 ),
             )
             while work.running:
@@ -232,7 +269,8 @@ class Model:
 def stepwise() -> Iterator[None]:
     """Make requests that run together wait for their turns like all others."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reconcile, "_run_together", interleavings.run_together)
+        patch.setattr(destination, "wait", interleavings.wait)
+        patch.setattr(destination, "Lock", interleavings.Lock)
         yield
 
 
@@ -267,14 +305,6 @@ class Unconditional(MemoryS3):
         return {name: value for name, value in arguments.items() if name != dropped}
 
 
-def _half_is_complete(found: Sequence[storage.Stored], source: SourceObject) -> bool:
-    return any(compare(dict(stored.metadata), source) == "same" for stored in found)
-
-
-def _nothing_deleted(_destination: object, _written: object = ()) -> tuple[str, bool]:
-    return "", False
-
-
 def _one_page(client: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
     page = client.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/")
     return [(entry["Key"], entry["ETag"]) for entry in page.get("Contents", ())]
@@ -285,17 +315,10 @@ def _all_below(client: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
     return [(entry["Key"], entry["ETag"]) for entry in page.get("Contents", ())]
 
 
-def _kinds_alike(_destination: object, stored: storage.Stored) -> tuple[str, bool]:
-    return order(stored.sequencer), False
-
-
 BROKEN: dict[str, tuple[Any, ...]] = {
     "put over anything": ("put", "IfNoneMatch"),
     "put over what is newer by now": ("put", "IfMatch"),
     "delete what is newer by now": ("delete", "IfMatch"),
-    "nothing stale is deleted": (reconcile._Destination, "delete_stale", _nothing_deleted),
-    "a version's record and outputs alike": (reconcile._Destination, "rank", _kinds_alike),
-    "half a set is taken for complete": (reconcile, "_is_complete", _half_is_complete),
     "the first page of a list is all": (storage, "list_directory", _one_page),
     "a list goes deeper": (storage, "list_directory", _all_below),
 }

@@ -311,11 +311,11 @@ def test_only_the_result_that_was_read_is_deleted(s3: MemoryS3) -> None:
     new = write(s3, version(2))
     assert old is not None
     assert new is not None
-    storage.delete(s3, "thumbnails", old)
+    storage.delete(s3, "thumbnails", old.key, old.etag)
     assert s3.objects["out"].etag == new.etag
-    storage.delete(s3, "thumbnails", new)
+    storage.delete(s3, "thumbnails", new.key, new.etag)
     assert s3.objects == {}
-    storage.delete(s3, "thumbnails", new)
+    storage.delete(s3, "thumbnails", new.key, new.etag)
 
 
 def test_a_denied_deletion_is_an_error(s3: MemoryS3) -> None:
@@ -324,7 +324,7 @@ def test_a_denied_deletion_is_an_error(s3: MemoryS3) -> None:
     assert old is not None
     s3.before = raising("AccessDenied", 403)
     with pytest.raises(ClientError, match="AccessDenied"):
-        storage.delete(s3, "thumbnails", old)
+        storage.delete(s3, "thumbnails", old.key, old.etag)
 
 
 def test_a_deletion_in_conflict_is_repeated(s3: MemoryS3) -> None:
@@ -333,7 +333,7 @@ def test_a_deletion_in_conflict_is_repeated(s3: MemoryS3) -> None:
     assert old is not None
     conflicts = iter([True, True])
     s3.conflict = lambda _operation: next(conflicts, False)
-    storage.delete(s3, "thumbnails", old)
+    storage.delete(s3, "thumbnails", old.key, old.etag)
     assert s3.objects == {}
 
 
@@ -351,7 +351,7 @@ def test_a_deletion_that_lost_is_not_repeated(s3: MemoryS3, replaced: bool) -> N
         return operation == "DeleteObject"
 
     s3.conflict = win
-    storage.delete(s3, "thumbnails", old)
+    storage.delete(s3, "thumbnails", old.key, old.etag)
     assert s3.count("DeleteObject") == 1
     assert bool(s3.objects) == replaced
 
@@ -362,7 +362,7 @@ def test_a_deletion_always_in_conflict_is_an_error(s3: MemoryS3) -> None:
     assert old is not None
     s3.conflict = lambda _operation: True
     with pytest.raises(ContentionError, match="out: 4 deletions"):
-        storage.delete(s3, "thumbnails", old)
+        storage.delete(s3, "thumbnails", old.key, old.etag)
 
 
 def test_the_current_version_is_returned(s3: MemoryS3) -> None:
