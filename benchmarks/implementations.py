@@ -63,12 +63,14 @@ _KEPT_OPTIONS: Final = {
 def worker(data: bytes, task: Task) -> Job:
     """Return the job of Darkroom's image core."""
     from worker import settings
-    from worker.imaging import thumbnails  # others of these processes should not pay for it
+    from worker.imaging import thumbnails
+    from worker.results import Output  # others of these processes should not pay for it
 
     variants = settings.Variants(widths=task.widths, formats=task.formats, max_pixels=10**9)
 
     def job() -> Outputs:
-        outputs = thumbnails.make(io.BytesIO(data), variants)
+        made = thumbnails.make(io.BytesIO(data), variants)
+        outputs = [one for one in made if isinstance(one, Output)]
         names = (o.name if "." in o.name else f"{o.name}.jpeg" for o in outputs)
         return dict(zip(names, (output.body for output in outputs), strict=True))
 

@@ -122,6 +122,7 @@ class Destination:
         prefix = output_key_prefix(self.source_key, self.source_settings.output_prefix)
         named = record.objects.items() if record else frozenset()
         listed = dict(storage.list_directory(self.client, name, prefix))
+        listed.pop(self.record_key, None)
         looked_up = run_together(
             self.requests,
             lambda key: storage.head(self.client, name, key),
@@ -138,7 +139,7 @@ class Destination:
                 stored
                 for stored in present
                 # An object that names no source was not written by this worker.
-                if stored.key != self.record_key and "source-bucket" in stored.metadata
+                if "source-bucket" in stored.metadata
                 if (stored.key, stored.etag) not in named
             ],
         )
@@ -187,12 +188,16 @@ class Destination:
 class Writer:
     """Writes the outputs of one version, each while the next is made."""
 
-    def __init__(self, place: Destination, source: SourceObject, *, replace_same: bool) -> None:
+    def __init__(
+        self, place: Destination, source: SourceObject, *, first: bool, replace_same: bool
+    ) -> None:
         """Write nothing yet.
 
         Args:
             place: Where to.
             source: The version that they are made from.
+            first: This is the first delivery. Any other looks at each output of the same version:
+                one that died may have replaced what the record names.
             replace_same: Replace this version's own outputs as well.
         """
         self.known: StoredRecord | None = None
@@ -201,6 +206,7 @@ class Writer:
         """Whether anything was there at an output's key."""
         self._place = place
         self._source = source
+        self._first = first
         self._replace_same = replace_same
         self._outputs: dict[str, tuple[Output, str]] = {}
         self._futures: list[Future[Stored | None]] = []
@@ -255,7 +261,9 @@ class Writer:
                 self.known = self._place.record()
                 self.met_others = True
         record = self.known.record if self.known else None
-        return record.stored(key) if record else None
+        if record is None or (record.is_beside(self._source) and not self._first):
+            return None
+        return record.stored(key)
 
 
 def run_together(

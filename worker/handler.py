@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,12 +23,20 @@ from worker.limits import CONCURRENT_REQUESTS
 from worker.logs import LOGGER, fields
 from worker.metrics import Metrics
 from worker.reconcile import reconcile
-from worker.results import Output, Result
-from worker.retry import Message, delay, hand_back_delay, in_order, may_be_poison, receive_count
+from worker.results import Output, Properties, Result
+from worker.retry import (
+    Message,
+    delay,
+    hand_back_delay,
+    in_order,
+    is_late,
+    may_be_poison,
+    receive_count,
+)
 from worker.settings import Settings, Source
 from worker.time_budget import NoTimeLeftError, Started, TimeBudget
 
-Processor: TypeAlias = Callable[[BinaryIO, Source, Memory], Sequence[Output]]
+Processor: TypeAlias = Callable[[BinaryIO, Source, Memory], Iterable[Output | Properties]]
 """What `worker.process.process` is."""
 
 _THREADS = 2 * (os.cpu_count() or 1)
@@ -254,13 +262,20 @@ class _Batch:
             "version_id": source.version_id,
         }
 
-        def process(body: BinaryIO, source: Source) -> Sequence[Output]:
+        def process(body: BinaryIO, source: Source) -> Generator[Output | Properties]:
             with self._budget.image(message):
-                return worker.processor(body, source, worker.memory)
+                yield from worker.processor(body, source, worker.memory)
 
         started = time.monotonic()
         try:
-            result = reconcile(worker.s3, worker.settings, source, process, self._requests)
+            result = reconcile(
+                worker.s3,
+                worker.settings,
+                source,
+                process,
+                self._requests,
+                first=message.received == 1 and not is_late(source.time, now=time.time()),
+            )
         except NoTimeLeftError:
             raise
         except Exception:  # noqa: BLE001 -- whatever it is, only this message returns

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import BinaryIO
 
 from worker import imaging, storage
 from worker.imaging import thumbnails
 from worker.imaging.memory import Memory
-from worker.results import Output
+from worker.results import Output, Properties
 from worker.settings import Source
 
 REASONS: tuple[str, ...] = (*storage.REASONS, *imaging.REASONS)
@@ -19,14 +19,15 @@ that are not in this list as `RejectedOther`. The log and the rejection record n
 """
 
 
-def process(body: BinaryIO, source: Source, memory: Memory) -> Sequence[Output]:
-    """Turn one object's bytes into named outputs.
+def process(body: BinaryIO, source: Source, memory: Memory) -> Iterable[Output | Properties]:
+    """Turn one object's bytes into named outputs; what the record says of it besides is optional.
 
     Everything else (queue, envelopes, limits, conditional writes, retries, rejections, logs) is
     around this call and does not know what it does. To write another processor:
 
     1. Call your own function here. Names, number and types of the outputs are its own business,
-       but the same bytes and settings must give the same names, and each name only once.
+       but the same bytes and settings must give the same names, and each name only once. What is
+       yielded is stored while the next output is made.
     2. Raise `Rejection("some_reason", "A sentence.")` for bytes that will never work. Replace
        `imaging.REASONS` above by your reasons, and those in `templates/dashboard.py`.
     3. Raise anything else for what may work later: the message returns to the queue, and after its

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Literal
@@ -21,7 +22,7 @@ from worker.versions import is_of, order
 _COMMIT_ATTEMPTS = 8
 """Attempts to store one record; each lost one means that another delivery has stored its own."""
 
-Process = Callable[[BinaryIO, Source], Iterable[Output | Properties]]
+Process = Callable[[BinaryIO, Source], Generator[Output | Properties]]
 
 
 class UnknownBucketError(Exception):
@@ -155,7 +156,7 @@ class _Work:
     first: bool
     bytes_in: int | None = None
     processing_ms: int | None = None
-    _properties: dict[str, Any] = field(default_factory=dict)
+    _properties: Properties = field(default_factory=lambda: Properties({}, {}))
     _writer: Writer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,15 +174,16 @@ class _Work:
         self.bytes_in = len(body.getbuffer())
         started = time.monotonic()
         try:
-            for made in process(body, place.source_settings):
-                if isinstance(made, Properties):
-                    self._properties |= made.values
-                else:
-                    self._writer.add(
-                        place.output_key(made),
-                        made,
-                        cache_control=place.source_settings.cache_control,
-                    )
+            with closing(process(body, place.source_settings)) as items:
+                for made in items:
+                    if isinstance(made, Properties):
+                        self._properties = made
+                    else:
+                        self._writer.add(
+                            place.output_key(made),
+                            made,
+                            cache_control=place.source_settings.cache_control,
+                        )
         finally:
             self.processing_ms = round((time.monotonic() - started) * 1000)
             self._writer.wait()
@@ -237,6 +239,7 @@ class _Work:
         return Writer(
             self.place,
             self.source,
+            first=self.first,
             replace_same=record is not None and record.is_beside(self.source),
         )
 
@@ -258,8 +261,10 @@ class _Work:
             record = record_of(stored)
             if present and present.is_beside(source):
                 if present.is_like(record):
+                    if unnamed:
+                        place.delete_stale(known)
                     return present
-                if present.state == "done" and record.state != "done" and present.is_of(source):
+                if record.state != "done" and self._has_outputs(present):
                     break
                 if not has_been_read_first:
                     written = self._writer.write_again()
@@ -284,6 +289,17 @@ class _Work:
         if unnamed:
             place.delete_stale()
         return None
+
+    def _has_outputs(self, record: Record) -> bool:
+        """Return whether the version has all outputs: it worked before.
+
+        What has changed since (a limit, the object's deletion) is no reason to delete them.
+        """
+        return (
+            record.state == "done"
+            and record.is_of(self.source)
+            and self.place.look(record).is_complete
+        )
 
     def _result(self, outcome: Outcome, message: str) -> Result:
         return Result(outcome, message, bytes_in=self.bytes_in, processing_ms=self.processing_ms)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from worker import __version__
 from worker.events import SourceObject
-from worker.results import Output, Rejection
+from worker.results import Output, Properties, Rejection
 from worker.settings import Source
 from worker.storage import Stored, identity
 from worker.versions import compare, order
@@ -83,7 +83,7 @@ def done(
     source: SourceObject,
     settings: str,
     outputs: Mapping[str, tuple[Output, Stored]],
-    properties: Mapping[str, Any],
+    properties: Properties,
     *,
     time: str,
 ) -> Record:
@@ -107,7 +107,8 @@ def done(
         }
         for key, (output, stored) in outputs.items()
     ]
-    return _record("done", source, settings, {**properties, "outputs": entries}, time)
+    content = {**properties.record, "outputs": entries}
+    return _record("done", source, settings, content, time, about_source=properties.source)
 
 
 def rejected(
@@ -133,7 +134,12 @@ def rejected(
 
 
 def _record(
-    state: State, source: SourceObject, settings: str, content: Mapping[str, Any], time: str
+    state: State,
+    source: SourceObject,
+    settings: str,
+    content: Mapping[str, Any],
+    time: str,
+    about_source: Mapping[str, Any] | None = None,
 ) -> Record:
     about = {
         "schema": SCHEMA,
@@ -146,6 +152,7 @@ def _record(
             sequencer=source.sequencer,
             bytes=source.size,
             time=source.time,
+            **(about_source or {}),
         ),
     }
     end = {"processed_at": time, "settings": settings, "worker": __version__}

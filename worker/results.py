@@ -38,10 +38,12 @@ class Properties:
     """What the record says of an object beside its outputs.
 
     Attributes:
-        values: Fields of the record, as JSON has them; without the names that every record has.
+        source: Fields of the record's `source`, beside those that name the version.
+        record: Further fields of the record. All are values as JSON has them.
     """
 
-    values: Mapping[str, Any]
+    source: Mapping[str, Any]
+    record: Mapping[str, Any]
 
 
 class Rejection(Exception):  # noqa: N818 -- an outcome, not an error of ours

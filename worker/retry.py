@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 _FIRST_DELAY = 30
@@ -19,6 +20,9 @@ _LONGEST_HAND_BACK = 10_800
 
 tests/unit/worker/test_backlog.py simulates what these three are for.
 """
+
+_LATE = 300
+"""Seconds: five minutes, sooner than which nobody looks into a dead letter and sends it again."""
 
 Message = Mapping[str, Any]
 
@@ -105,3 +109,22 @@ def may_be_poison(message: Message, *, visibility_timeout: int, now: float) -> b
     # One receive may have been a hand-back.
     ended = max(1, receive_count(message) - 2)
     return receive_count(message) > 1 and now - first >= ended * visibility_timeout
+
+
+def is_late(event_time: str | None, *, now: float) -> bool:
+    """Return whether an event's message may be a dead letter that was sent again.
+
+    A message move task makes new messages, which count their receives from one.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+
+    Args:
+        event_time: ISO 8601 in UTC; None where the event has none.
+        now: Seconds since the epoch.
+    """
+    if event_time is None:
+        return True
+    try:
+        happened = datetime.fromisoformat(event_time).timestamp()
+    except ValueError:
+        return True
+    return now - happened > _LATE

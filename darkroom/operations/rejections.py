@@ -220,7 +220,9 @@ class Retry:
         bodies = [notifications.notification(record.source) for record in batch]
         self.journal.begin(queue_url, bodies)
         s3, bucket = self.stack.client("s3"), self.stack.output("ThumbnailBucketName")
-        for _ in map_concurrently(lambda record: storage.delete(s3, bucket, record.stored), batch):
+        for _ in map_concurrently(
+            lambda one: storage.delete(s3, bucket, one.stored.key, one.stored.etag), batch
+        ):
             pass
         self.journal.finish(self.stack.client("sqs"))
         self.retried += len(batch)

@@ -65,6 +65,11 @@ class MemoryS3:
         )
         return SimpleNamespace(events=events, service_model=SimpleNamespace(service_name="s3"))
 
+    @property
+    def results(self) -> dict[str, Stored]:
+        """Return the outputs and the rejections: all but the records."""
+        return {key: one for key, one in self.objects.items() if not key.endswith("/index.json")}
+
     def upload(self, bucket: str, key: str, version: str, body: bytes | None) -> None:
         """Add a version of a source, or a delete marker."""
         self.versions[bucket, key, version] = body

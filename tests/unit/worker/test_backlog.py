@@ -97,9 +97,9 @@ class Backlog:
         deleted = set()
 
         def reconcile(
-            _s3: Any, _settings: Any, source: Any, process: Any, _requests: Any
+            _s3: Any, _settings: Any, source: Any, process: Any, _requests: Any, **_: Any
         ) -> Result:
-            process(SimpleNamespace(name=source.key), None)
+            list(process(SimpleNamespace(name=source.key), None))
             return Result("succeeded", "done")
 
         def processor(body: Any, _source: Any, _memory: Any) -> list[Any]:

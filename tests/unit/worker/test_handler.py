@@ -18,6 +18,7 @@ from tests.unit.worker.memory_s3 import MemoryS3, refusal
 from worker import handler, logs
 from worker.handler import Worker
 from worker.imaging.memory import Memory
+from worker.records import made_with
 from worker.results import Output, Rejection
 from worker.settings import Settings, Source, Variants
 
@@ -168,7 +169,7 @@ def test_an_object_ends_as_its_outputs(worker: Worker, s3: MemoryS3, log: io.Str
     """P3: every output is stored, typed, cached, encrypted, and names its source."""
     s3.upload(UPLOADS, KEY, "v1", TEXT)
     assert failures(worker.handle_batch([message("m1", record())], Clock())) == []
-    assert set(s3.objects) == OUTPUTS
+    assert set(s3.results) == OUTPUTS
     stored = s3.objects["thumbnails/uploads/a b.jpg/upper.txt"]
     assert stored.body == b"A LETTER"
     assert stored.arguments["Bucket"] == SETTINGS.thumbnail_bucket
@@ -178,7 +179,7 @@ def test_an_object_ends_as_its_outputs(worker: Worker, s3: MemoryS3, log: io.Str
     assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
     assert stored.metadata == {
         "letters": "8",
-        "outputs": "2",
+        "settings": made_with(SETTINGS.sources[UPLOADS]),
         "source-bucket": UPLOADS,
         "source-key": "uploads/a%20b.jpg",
         "source-version": "v1",
@@ -200,7 +201,7 @@ def test_what_the_processor_rejects_is_recorded(
     """P5, R2: what will never work is recorded with its reason and not retried."""
     s3.upload(UPLOADS, KEY, "v1", JUNK)
     assert failures(worker.handle_batch([message("m1", record())], Clock())) == []
-    assert set(s3.objects) == {"rejected/uploads/a b.jpg.json"}
+    assert set(s3.results) == {"rejected/uploads/a b.jpg.json"}
     stored = s3.objects["rejected/uploads/a b.jpg.json"]
     written = json.loads(stored.body)
     assert written["reason"] == "not_text"
@@ -255,7 +256,7 @@ def test_a_bad_record_fails_its_message_and_no_other(worker: Worker, s3: MemoryS
         message("good", record()),
     ]
     assert failures(worker.handle_batch(batch, Clock())) == ["bad"]
-    assert set(s3.objects) == OUTPUTS
+    assert set(s3.results) == OUTPUTS
 
 
 def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: MemoryS3) -> None:
@@ -269,7 +270,7 @@ def test_one_failing_record_of_several_fails_the_message(worker: Worker, s3: Mem
     s3.before = fail
     batch = [message("m1", record(key="uploads/slow.jpg"), record())]
     assert failures(worker.handle_batch(batch, Clock())) == ["m1"]
-    assert set(s3.objects) == OUTPUTS
+    assert set(s3.results) == OUTPUTS
 
 
 def test_the_test_event_is_done(worker: Worker, log: io.StringIO) -> None:
@@ -291,8 +292,8 @@ def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
     s3.upload(UPLOADS, KEY, "v1", TEXT)
     together = threading.Barrier(len(OUTPUTS), timeout=5)
 
-    def wait(operation: str, _arguments: dict[str, Any]) -> None:
-        if operation == "PutObject":
+    def wait(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "PutObject" and arguments["Key"] in OUTPUTS:
             together.wait()
 
     s3.before = wait
@@ -310,10 +311,10 @@ def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) ->
 
     s3.before = fail
     assert failures(worker.handle_batch([message("m1", record())], Clock())) == ["m1"]
-    assert set(s3.objects) == OUTPUTS - {last}
+    assert set(s3.results) == OUTPUTS - {last}
     s3.before = lambda _operation, _arguments: None
     assert failures(worker.handle_batch([message("m1", record(), tries=2)], Clock())) == []
-    assert set(s3.objects) == OUTPUTS
+    assert set(s3.results) == OUTPUTS
 
 
 @pytest.mark.parametrize("queue_url", ["https://sqs.invalid/work", ""])
@@ -386,7 +387,7 @@ def test_a_topics_other_buckets_and_events_are_skipped_and_counted(
     tagged = record() | {"eventName": "ObjectTagging:Put"}
     batch = [message("m1", record(bucket="another-bucket"), tagged), message("m2", record())]
     assert failures(worker.handle_batch(batch, Clock())) == []
-    assert set(s3.objects) == OUTPUTS
+    assert set(s3.results) == OUTPUTS
     found = [(line["message_id"], line["level"], line["outcome"]) for line in lines(log)]
     assert found == [
         ("m1", "INFO", "skipped"),
@@ -420,7 +421,7 @@ def test_any_reason_is_recorded_and_the_metrics_stay_bounded(
     s3.upload(UPLOADS, KEY, "v1", TEXT)
     batch = [message("m1", record())]
     assert failures(replace(worker, processor=reject).handle_batch(batch, Clock())) == []
-    (stored,) = s3.objects.values()
+    (stored,) = s3.results.values()
     assert json.loads(stored.body)["reason"] == lines(log)[0]["reason"] == "out_of_focus"
     metrics = json.loads(capsys.readouterr().out)
     assert {name for name in metrics if name.startswith("Rejected")} == {
@@ -489,7 +490,7 @@ def test_an_older_versions_rejection_leaves_the_newer_ones(
     s3.upload(UPLOADS, KEY, "v2", JUNK)
     for version, sequencer in [("v2", "0B"), ("v1", "0A"), ("v2", "0B")]:
         worker.handle_batch([message("m", record(version=version, sequencer=sequencer))], Clock())
-    (stored,) = s3.objects.values()
+    (stored,) = s3.results.values()
     assert json.loads(stored.body)["version_id"] == "v2"
     assert [line["outcome"] for line in lines(log)] == ["rejected", "superseded", "rejected"]
 
@@ -513,10 +514,15 @@ def test_near_the_end_no_message_is_started(
     worker: Worker, s3: MemoryS3, queue: Queue, log: io.StringIO
 ) -> None:
     """R2: a message that would be cut off returns to the queue at once."""
-    s3.upload(UPLOADS, KEY, "v1", TEXT)
-    batch = [message("m1", record()), message("m2", record()), message("m3", record())]
-    assert failures(worker.handle_batch(batch, Clock([60_000] * 9 + [0]))) == ["m3"]
-    assert queue.waits == {"handle of m3": 0}
+    batch, clock = uploads(s3, 3), Clock()
+
+    def use_up_the_time(body: BinaryIO, source: Source, memory: Memory) -> list[Output]:
+        clock.left = [60_000 if len(s3.calls) < 8 else 0]
+        return change_case(body, source, memory)
+
+    worker = replace(worker, processor=use_up_the_time)
+    assert failures(worker.handle_batch(batch, clock)) == ["m2"]
+    assert queue.waits == {"handle of m2": 0}
     assert lines(log)[-1]["outcome"] == "retried"
 
 
@@ -642,7 +648,7 @@ def test_large_objects_take_turns(worker: Worker, s3: MemoryS3) -> None:
 
     worker = replace(worker, threads=5, memory=memory, processor=heavy)
     assert failures(worker.handle_batch(batch, Clock())) == []
-    assert len(s3.objects) == 10
+    assert len(s3.results) == 10
 
 
 def test_a_batch_of_new_messages_is_left_to_lambda_to_delete(
@@ -689,7 +695,7 @@ def test_metrics_are_one_line(
     assert metrics["Retries"] == 1
     assert metrics["BytesIn"] == 2 * len(TEXT) + len(JUNK)
     assert metrics["BytesOut"] == sum(
-        len(stored.body) for key, stored in s3.objects.items() if key.startswith("thumbnails/")
+        len(stored.body) for key, stored in s3.results.items() if key.startswith("thumbnails/")
     )
     # One value for each object that the processor was given, and for each that succeeded.
     assert len(metrics["ProcessingTime"]) == 3
@@ -710,7 +716,7 @@ def test_each_source_has_its_name_prefix_and_metrics(
         s3.upload(bucket, KEY, "v1", TEXT)
     replace(worker, settings=both).handle_batch(batch, Clock())
     names = {key.removeprefix("thumbnails/") for key in OUTPUTS}
-    assert set(s3.objects) == OUTPUTS | {f"thumbnails/scans/{name}" for name in names}
+    assert set(s3.results) == OUTPUTS | {f"thumbnails/scans/{name}" for name in names}
     assert {(line["source"], line["bucket"]) for line in lines(log)} == {
         ("default", UPLOADS),
         ("scans", "scans-bucket"),

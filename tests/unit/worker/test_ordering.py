@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -56,7 +56,7 @@ def names_of(count: int, deployment: int) -> set[str]:
     return set([first, *(f"w{number}.{deployment}" for number in range(1, count))][:count])
 
 
-def process(body: BinaryIO, source: Source) -> Iterator[Output | Properties]:
+def process(body: BinaryIO, source: Source) -> Generator[Output | Properties]:
     """The processor: the body says how many outputs there are; 0 is junk."""
     data = body.read()
     if data == b"0":
@@ -64,7 +64,7 @@ def process(body: BinaryIO, source: Source) -> Iterator[Output | Properties]:
     deployment = source.variants.formats["jpeg"]
     for name in sorted(names_of(int(data), deployment)):
         yield Output(name, data + b" of %d" % deployment, "text/plain", {"width": 1})
-    yield Properties({"color": "#000000"})
+    yield Properties({"width": 1}, {"color": "#000000"})
 
 
 @dataclass

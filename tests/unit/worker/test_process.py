@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from tests.workload import thumbnails_only
+from tests.workload import outputs_of, thumbnails_only
 from worker.imaging.memory import Memory
 from worker.process import REASONS, process
 from worker.results import Rejection
@@ -22,7 +22,7 @@ def test_an_image_becomes_its_thumbnails() -> None:
     body = io.BytesIO()
     Image.new("RGB", (60, 30), "red").save(body, "JPEG")
     body.seek(0)
-    outputs = {output.name: output for output in process(body, SOURCE, Memory())}
+    outputs = {output.name: output for output in outputs_of(process(body, SOURCE, Memory()))}
     assert set(outputs) == {"w40", "w40.webp", "w10", "w10.webp"}
     assert Image.open(io.BytesIO(outputs["w40.webp"].body)).size == (40, 20)
 
@@ -31,7 +31,7 @@ def test_an_image_becomes_its_thumbnails() -> None:
 def test_junk_is_rejected_for_a_reason_that_has_a_metric() -> None:
     """P5, O3: a reason that is listed."""
     with pytest.raises(Rejection) as rejected:
-        process(io.BytesIO(b"not an image at all"), SOURCE, Memory())
+        outputs_of(process(io.BytesIO(b"not an image at all"), SOURCE, Memory()))
     assert rejected.value.reason in REASONS
 
 

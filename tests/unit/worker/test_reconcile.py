@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
-from typing import BinaryIO
 
 import pytest
 
 from tests.unit.worker.memory_s3 import MemoryS3, Stored
 from tests.unit.worker.test_ordering import BUCKET, SETTINGS, process, settings_with
-from worker import reconcile, storage
+from worker import reconcile, records, storage
 from worker.events import SourceObject
 from worker.results import Output, Result
-from worker.settings import Settings, Source
+from worker.settings import Settings
 
 KEY = "uploads/a.jpg"
-RECORD = "rejected/uploads/a.jpg.json"
-OUTPUTS = ["thumbnails/uploads/a.jpg/w0", "thumbnails/uploads/a.jpg/w1"]
+REJECTION = "rejected/uploads/a.jpg.json"
+RECORD = "thumbnails/uploads/a.jpg/index.json"
+OUTPUTS = ["thumbnails/uploads/a.jpg/w0", "thumbnails/uploads/a.jpg/w1.1"]
 PROPAGATING = settings_with(propagate_deletes=True)
 
 Reconcile = Callable[..., Result]
@@ -38,8 +38,8 @@ def requests() -> Iterator[Executor]:
 
 @pytest.fixture
 def run(s3: MemoryS3, requests: Executor) -> Reconcile:
-    def one(source: SourceObject, settings: Settings = SETTINGS) -> Result:
-        return reconcile.reconcile(s3, settings, source, process, requests)
+    def one(source: SourceObject, settings: Settings = SETTINGS, *, first: bool = False) -> Result:
+        return reconcile.reconcile(s3, settings, source, process, requests, first=first)
 
     return one
 
@@ -61,36 +61,58 @@ def upload(s3: MemoryS3, number: int, outputs: int | None) -> SourceObject:
     return version(number, deleted=outputs is None)
 
 
-def test_a_new_object_costs_two_reads_of_results(s3: MemoryS3, run: Reconcile) -> None:
-    """P6: its writes are conditional; then one list and one HEAD of the record."""
-    result = run(upload(s3, 1, 2))
+def operations(s3: MemoryS3) -> list[str]:
+    return [operation for operation, _ in s3.calls]
+
+
+def test_a_new_object_costs_no_look_at_results(s3: MemoryS3, run: Reconcile) -> None:
+    """P6, P7: its writes are conditional, and the record is the last of them."""
+    result = run(upload(s3, 1, 2), first=True)
     assert result.outcome == "succeeded"
     assert result.output_count == 2
-    assert [operation for operation, _ in s3.calls] == [
-        "GetObject",
-        "PutObject",
-        "PutObject",
-        "ListObjectsV2",
-        "HeadObject",
-    ]
+    assert operations(s3) == ["GetObject", "PutObject", "PutObject", "PutObject"]
+    assert s3.calls[-1][1]["Key"] == RECORD
+    record = records.parse(s3.objects[RECORD].body)
+    assert record.objects == {key: stored.etag for key, stored in s3.results.items()}
+
+
+def test_a_delivery_again_makes_nothing_again(s3: MemoryS3, run: Reconcile) -> None:
+    """P6, P7: the record says what was done, and the list that nothing of it is gone."""
+    run(upload(s3, 1, 2), first=True)
+    s3.calls.clear()
+    result = run(version(1))
+    assert (result.outcome, result.output_count) == ("succeeded", 2)
+    assert operations(s3) == ["GetObject", "ListObjectsV2", "HeadObject"]
+    del s3.objects[OUTPUTS[0]]
+    assert run(version(1)).outcome == "succeeded"
+    assert sorted(s3.results) == OUTPUTS
+
+
+def test_a_new_version_replaces_what_the_record_names(s3: MemoryS3, run: Reconcile) -> None:
+    """P6, P7: with the record's entity tags, without a HEAD."""
+    run(upload(s3, 1, 2), first=True)
+    s3.calls.clear()
+    run(upload(s3, 2, 2), first=True)
+    assert sorted(operations(s3)) == ["GetObject"] * 2 + ["PutObject"] * 5
+    assert {stored.metadata["source-version"] for stored in s3.objects.values()} == {"v2"}
 
 
 def test_a_rejection_replaces_older_outputs(s3: MemoryS3, run: Reconcile) -> None:
     """P5, P6: thumbnails of an older version are a wrong result."""
     run(upload(s3, 1, 2))
     assert run(upload(s3, 2, 0)).outcome == "rejected"
-    assert list(s3.objects) == [RECORD]
+    assert list(s3.results) == [REJECTION]
     assert run(version(1)).outcome == "superseded"
-    assert list(s3.objects) == [RECORD]
+    assert list(s3.results) == [REJECTION]
 
 
 def test_outputs_replace_an_older_rejection(s3: MemoryS3, run: Reconcile) -> None:
     """P5, P6: and the reverse."""
     run(upload(s3, 1, 0))
     assert run(upload(s3, 2, 2)).outcome == "succeeded"
-    assert sorted(s3.objects) == OUTPUTS
+    assert sorted(s3.results) == OUTPUTS
     assert run(version(1)).outcome == "superseded"
-    assert sorted(s3.objects) == OUTPUTS
+    assert sorted(s3.results) == OUTPUTS
 
 
 def test_outputs_that_a_newer_version_does_not_have_are_deleted(
@@ -99,7 +121,7 @@ def test_outputs_that_a_newer_version_does_not_have_are_deleted(
     """P6: complete, and nothing else."""
     run(upload(s3, 1, 2))
     run(upload(s3, 2, 1))
-    assert list(s3.objects) == OUTPUTS[:1]
+    assert list(s3.results) == OUTPUTS[:1]
 
 
 def test_a_duplicate_after_the_sources_deletion_deletes_nothing(
@@ -109,7 +131,8 @@ def test_a_duplicate_after_the_sources_deletion_deletes_nothing(
     run(upload(s3, 1, 2))
     del s3.versions[BUCKET, KEY, "v1"]
     before = dict(s3.objects)
-    assert run(version(1)).outcome == "superseded"
+    assert run(version(1), first=True).outcome == "superseded"
+    assert run(version(1)).outcome == "succeeded"
     assert s3.objects == before
 
 
@@ -121,7 +144,7 @@ def test_an_incomplete_set_that_cannot_be_completed_is_deleted(
     del s3.objects[OUTPUTS[0]]
     del s3.versions[BUCKET, KEY, "v1"]
     assert run(version(1)).reason == "deleted"
-    assert list(s3.objects) == [RECORD]
+    assert list(s3.results) == [REJECTION]
 
 
 def test_what_is_overwritten_without_versioning_leaves_nothing(
@@ -133,23 +156,18 @@ def test_what_is_overwritten_without_versioning_leaves_nothing(
     left = Output("w0", b"1", "text/plain")
     s3.objects[OUTPUTS[0]] = Stored(left.body, "e", {"Metadata": storage.identity(source)})
     assert run(source).outcome == "superseded"
-    assert list(s3.objects) == [RECORD]
+    assert list(s3.results) == [REJECTION]
 
 
-def test_a_version_without_a_sequencer_joins_its_own_results(
-    s3: MemoryS3, run: Reconcile, requests: Executor
-) -> None:
+def test_a_version_without_a_sequencer_joins_its_own_results(s3: MemoryS3, run: Reconcile) -> None:
     """P6: objects that are sent again, for new variants, keep their place in the order."""
-    run(upload(s3, 3, 1))
+    run(upload(s3, 3, 2))
     again = replace(version(3), sequencer=None)
-
-    def more(_body: BinaryIO, _source: Source) -> Sequence[Output]:
-        return [Output(name, b"x", "text/plain") for name in ("w0", "w1")]
-
-    assert reconcile.reconcile(s3, SETTINGS, again, more, requests).outcome == "succeeded"
-    assert sorted(s3.objects) == OUTPUTS
-    assert s3.objects[OUTPUTS[1]].metadata["source-sequencer"] == "03"
-    assert s3.objects[OUTPUTS[0]].body == b"1"  # written once
+    assert run(again, settings_with(deployment=2)).outcome == "succeeded"
+    assert sorted(s3.results) == [OUTPUTS[0], "thumbnails/uploads/a.jpg/w1.2"]
+    for stored in s3.results.values():
+        assert stored.metadata["source-sequencer"] == "03"
+        assert stored.body == b"2 of 2"
 
 
 def test_an_external_file_stays(s3: MemoryS3, run: Reconcile) -> None:
@@ -157,7 +175,7 @@ def test_an_external_file_stays(s3: MemoryS3, run: Reconcile) -> None:
     s3.put_object(Bucket="thumbnails", Key="thumbnails/uploads/a.jpg/note", Body=b"", Metadata={})
     run(upload(s3, 1, 2))
     run(upload(s3, 2, 0))
-    assert sorted(s3.objects) == [RECORD, "thumbnails/uploads/a.jpg/note"]
+    assert sorted(s3.results) == [REJECTION, "thumbnails/uploads/a.jpg/note"]
 
 
 def test_deletes_are_not_propagated_by_default(s3: MemoryS3, run: Reconcile) -> None:
@@ -174,7 +192,7 @@ def test_a_deletion_deletes_the_outputs(s3: MemoryS3, run: Reconcile) -> None:
     run(uploaded, PROPAGATING)
     assert run(deleted, PROPAGATING).outcome == "deleted"
     assert run(uploaded, PROPAGATING).outcome == "superseded"
-    (stored,) = s3.objects.values()
+    (stored,) = s3.results.values()
     record = json.loads(stored.body)
     assert (record["reason"], record["sequencer"], record["version_id"]) == ("deleted", "02", "v2")
     assert record.keys() == {
@@ -189,7 +207,7 @@ def test_a_deletion_deletes_the_outputs(s3: MemoryS3, run: Reconcile) -> None:
         "detail",
     }
     assert run(upload(s3, 3, 1), PROPAGATING).outcome == "succeeded"
-    assert list(s3.objects) == OUTPUTS[:1]
+    assert list(s3.results) == OUTPUTS[:1]
 
 
 @pytest.mark.parametrize("erased", [None, 1])
@@ -202,11 +220,11 @@ def test_a_version_that_a_deletion_restores_is_processed(
         run(source, PROPAGATING)
     del s3.versions[BUCKET, KEY, "v2"]
     assert run(version(3, deleted=True), PROPAGATING).outcome == "succeeded"
-    assert sorted(s3.objects) == OUTPUTS
-    assert {stored.metadata["source-version"] for stored in s3.objects.values()} == {"v1"}
+    assert sorted(s3.results) == OUTPUTS
+    assert {stored.metadata["source-version"] for stored in s3.results.values()} == {"v1"}
     for source in uploaded:
         assert run(source, PROPAGATING).outcome == "superseded"
-    assert sorted(s3.objects) == OUTPUTS
+    assert sorted(s3.results) == OUTPUTS
 
 
 def test_a_restored_version_is_written_again_although_its_outputs_are_whole(
@@ -222,7 +240,7 @@ def test_a_restored_version_is_written_again_although_its_outputs_are_whole(
     del s3.versions[BUCKET, KEY, "v2"]
     assert run(version(3, deleted=True), PROPAGATING).outcome == "succeeded"
     assert run(late, PROPAGATING).outcome == "superseded"
-    assert sorted(s3.objects) == OUTPUTS
+    assert sorted(s3.results) == OUTPUTS
 
 
 def test_a_deletion_without_a_sequencer(s3: MemoryS3, run: Reconcile) -> None:
@@ -236,9 +254,9 @@ def test_a_deletion_without_a_sequencer(s3: MemoryS3, run: Reconcile) -> None:
     upload(s3, 2, None)
     for outcome in ("deleted", "skipped"):
         assert run(deleted, PROPAGATING).outcome == outcome
-        assert list(s3.objects) == [RECORD]
+        assert list(s3.results) == [REJECTION]
     assert run(upload(s3, 2, 2), PROPAGATING).outcome == "succeeded"
-    assert sorted(s3.objects) == OUTPUTS
+    assert sorted(s3.results) == OUTPUTS
 
 
 def test_another_bucket_is_not_touched(s3: MemoryS3, run: Reconcile) -> None:

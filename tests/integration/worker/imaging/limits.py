@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from tests.workload import outputs_of
 from worker.imaging import thumbnails
 from worker.results import Output, Rejection
 from worker.settings import Variants
@@ -69,7 +70,7 @@ def _work(
     outputs: Sequence[Output] = ()
     reason = error = None
     try:
-        outputs = thumbnails.make(source, variants)
+        outputs = outputs_of(thumbnails.make(source, variants))
     except Rejection as rejection:
         reason = rejection.reason
     except Exception as failure:  # noqa: BLE001 -- reported to the test, which fails

@@ -29,6 +29,7 @@ from tests.unit.worker.imaging.corpus import (
     quarters,
     saved,
 )
+from tests.workload import outputs_of
 from worker.imaging import thumbnails
 from worker.keys import LONGEST_KEY, output_key, rejection_key
 from worker.results import Output, Rejection
@@ -54,7 +55,7 @@ def assert_golden(outputs: list[Output], golden: Golden) -> None:
             if golden.transparent and not end:
                 content_type = "image/png"
             assert output.content_type == content_type
-            assert output.metadata == {"width": str(size[0]), "height": str(size[1])}
+            assert output.metadata == {"width": size[0], "height": size[1]}
             assert SECRET not in output.body
             image = Image.open(io.BytesIO(output.body))
             assert Image.MIME[image.format or ""] == content_type
@@ -122,14 +123,14 @@ def test_a_row_longer_than_pillow_takes_is_rejected() -> None:
     """P5: it is within the limit of pixels, but another try would not help."""
     row = png((100_000_000, 1), bytes(999), interlaced=True)
     with pytest.raises(Rejection):
-        thumbnails.make(io.BytesIO(row), replace(VARIANTS, max_pixels=100_000_000))
+        outputs_of(thumbnails.make(io.BytesIO(row), replace(VARIANTS, max_pixels=100_000_000)))
 
 
 @pytest.mark.parametrize("name", ["tiff lab", "cmyk with profile", "png with a wide gamut"])
 def test_no_profile_comes_along_from_a_conversion(name: str) -> None:
     """P1: sRGB needs none, and the same image gives the same bytes at any time."""
     (specimen,) = (specimen for specimen in SPECIMENS if specimen.name == name)
-    for output in thumbnails.make(io.BytesIO(specimen.make()), VARIANTS):
+    for output in outputs_of(thumbnails.make(io.BytesIO(specimen.make()), VARIANTS)):
         assert "icc_profile" not in Image.open(io.BytesIO(output.body)).info
 
 
@@ -137,7 +138,7 @@ def test_no_profile_comes_along_from_a_conversion(name: str) -> None:
 def test_names_of_1024_bytes(source_key: str) -> None:
     """P2: each output and the rejection have different keys that S3 accepts."""
     assert LONGEST_KEY - 3 <= len(source_key.encode()) <= LONGEST_KEY
-    outputs = thumbnails.make(io.BytesIO(saved(quarters())), VARIANTS)
+    outputs = outputs_of(thumbnails.make(io.BytesIO(saved(quarters())), VARIANTS))
     keys = {output_key(source_key, output.name) for output in outputs}
     keys |= {rejection_key(source_key)}
     assert len(keys) == len(outputs) + 1
@@ -177,7 +178,9 @@ def test_any_mode_format_and_size_keeps_its_golden_properties(
     size = width // 2 * 2, height // 2 * 2
     picture = in_mode(quarters(size, corners), mode)
     options = {"quality": 95} if format_name in {"JPEG", "MPO", "WEBP", "AVIF"} else {}
-    outputs = thumbnails.make(io.BytesIO(saved(picture, format_name, **options)), VARIANTS)
+    outputs = outputs_of(
+        thumbnails.make(io.BytesIO(saved(picture, format_name, **options)), VARIANTS)
+    )
     golden = Golden(
         size, corners, tolerance=40, grey=not colours and mode != "LA" and format_name != "GIF"
     )

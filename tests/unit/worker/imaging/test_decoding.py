@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from tests.unit.worker.imaging.corpus import saved
+from tests.workload import outputs_of
 from worker.imaging import decoding, memory_estimate
 from worker.imaging.thumbnails import make
 from worker.results import Output
@@ -19,7 +20,7 @@ VARIANTS = Variants(
 
 
 def thumbnails(data: bytes) -> dict[str, Output]:
-    return {output.name: output for output in make(io.BytesIO(data), VARIANTS)}
+    return {output.name: output for output in outputs_of(make(io.BytesIO(data), VARIANTS))}
 
 
 def opened(data: bytes) -> JpegImagePlugin.JpegImageFile:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from tests.workload import outputs_of
 from worker.imaging import png, thumbnails
 from worker.results import Rejection
 from worker.settings import Variants
@@ -257,5 +258,9 @@ def test_a_damaged_chunk_is_named_without_pythons_notation() -> None:
     """D5, O3: people who do not write Python read the detail of a rejection."""
     data = saved(picture("RGB"))
     with pytest.raises(Rejection) as caught:
-        thumbnails.make(io.BytesIO(data[: len(data) // 2]), Variants((64,), {"jpeg": 80}, 9_999))
+        outputs_of(
+            thumbnails.make(
+                io.BytesIO(data[: len(data) // 2]), Variants((64,), {"jpeg": 80}, 9_999)
+            )
+        )
     assert caught.value.detail == "The image cannot be decoded: the chunk IDAT ends early."
