@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO, Literal
 
 from worker import records, storage
@@ -209,21 +210,17 @@ class _Work:
         undone = self._writer.stored()
         place.delete({key: stored.etag for key, (_, stored) in undone.items() if stored})
         self._writer = self._new_writer()
-        # The time is the event's, not the clock's: a duplicate writes the same bytes.
-        reason = {**asdict(self.source), "reason": rejection.reason, "detail": rejection.detail}
-        del reason["deleted"]
+        about = partial(records.rejected, outcome, self.source, place.made_with, rejection)
         self._writer.add(
             place.rejection_key,
-            Output("rejection", records.encode(reason), "application/json"),
+            Output("rejection", about().body(), "application/json"),
             cache_control="no-cache",
         )
         self._writer.wait()
 
         def record(stored: dict[str, tuple[Output, Stored]]) -> Record:
             ((_, written),) = stored.values()
-            return records.rejected(
-                outcome, self.source, place.made_with, rejection, written, time=_now()
-            )
+            return about(stored=written, time=_now())
 
         if self._settle(record) is None:
             message = f"superseded by a newer version or its own outputs; now: {rejection.detail}"

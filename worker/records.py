@@ -116,21 +116,25 @@ def rejected(
     source: SourceObject,
     settings: str,
     rejection: Rejection,
-    stored: Stored,
     *,
-    time: str,
+    stored: Stored | None = None,
+    time: str | None = None,
 ) -> Record:
-    """Return the record of a version that has no outputs; `stored` is what gives the reason."""
-    content = {
-        "outputs": [],
-        "rejection": {
-            "key": stored.key,
-            "etag": stored.etag.strip('"'),
-            "reason": rejection.reason,
-            "detail": rejection.detail,
-        },
-    }
-    return _record(state, source, settings, content, time)
+    """Return the record of a version that has no outputs.
+
+    Args:
+        state: Why.
+        source: The version.
+        settings: What `made_with` returns.
+        rejection: The reason, for programs and for people.
+        stored: The object under `rejected/`; None for this object's own content.
+        time: When the record was written; None for the object under `rejected/`, of which a
+            duplicate writes the same bytes.
+    """
+    about = {"reason": rejection.reason, "detail": rejection.detail}
+    if stored:
+        about |= {"key": stored.key, "etag": stored.etag.strip('"')}
+    return _record(state, source, settings, {"outputs": [], "rejection": about}, time)
 
 
 def _record(
@@ -138,7 +142,7 @@ def _record(
     source: SourceObject,
     settings: str,
     content: Mapping[str, Any],
-    time: str,
+    time: str | None,
     about_source: Mapping[str, Any] | None = None,
 ) -> Record:
     about = {
@@ -155,7 +159,7 @@ def _record(
             **(about_source or {}),
         ),
     }
-    end = {"processed_at": time, "settings": settings, "worker": __version__}
+    end = _without_none(processed_at=time, settings=settings, worker=__version__)
     return parse(encode({**about, **content, **end}))
 
 
@@ -170,7 +174,9 @@ def parse(body: bytes) -> Record:
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']!r} instead of {SCHEMA}")
         about = content["source"]
-        entries = [*content["outputs"], *filter(None, [content.get("rejection")])]
+        entries = [*content["outputs"]]
+        if "key" in content.get("rejection", ()):
+            entries.append(content["rejection"])
         return Record(
             state=content["state"],
             source=SourceObject(

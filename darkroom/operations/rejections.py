@@ -19,7 +19,7 @@ from darkroom.aws.stack import Stack
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
 from darkroom.errors import UserError
-from worker import storage
+from worker import records, storage
 from worker.events import SourceObject
 from worker.keys import rejection_key
 
@@ -118,13 +118,12 @@ def _read(s3: "S3Client", bucket: str, name: str) -> RejectionRecord | None:
             raise
         return None  # deleted since it was listed
     try:
-        record = json.loads(answer["Body"].read())
-        source = SourceObject(**{name: record[name] for name in _RECORDED})
-        reason, detail = record["reason"], record["detail"]
-    except (ValueError, KeyError, TypeError) as error:
+        record = records.parse(answer["Body"].read())
+        reason, detail = (record.content["rejection"][name] for name in ("reason", "detail"))
+    except (ValueError, KeyError) as error:
         raise UserError(f"s3://{bucket}/{name} is not a rejection record: {error!r}") from None
     stored = storage.Stored(name, answer["ETag"], answer["Metadata"])
-    return RejectionRecord(source, reason, detail, answer["LastModified"], stored)
+    return RejectionRecord(record.source, reason, detail, answer["LastModified"], stored)
 
 
 @dataclass(frozen=True)

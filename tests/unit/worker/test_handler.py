@@ -204,9 +204,10 @@ def test_what_the_processor_rejects_is_recorded(
     assert set(s3.results) == {"rejected/uploads/a b.jpg.json"}
     stored = s3.objects["rejected/uploads/a b.jpg.json"]
     written = json.loads(stored.body)
-    assert written["reason"] == "not_text"
-    assert (written["bucket"], written["key"]) == (UPLOADS, KEY)
-    assert (written["version_id"], written["sequencer"]) == ("v1", "0A")
+    assert written["rejection"]["reason"] == "not_text"
+    source = written["source"]
+    assert (source["bucket"], source["key"]) == (UPLOADS, KEY)
+    assert (source["version_id"], source["sequencer"]) == ("v1", "0A")
     assert stored.arguments["ContentType"] == "application/json"
     assert stored.arguments["SSEKMSKeyId"] == SETTINGS.encryption_key_arn
     assert queue.waits == {}
@@ -422,7 +423,8 @@ def test_any_reason_is_recorded_and_the_metrics_stay_bounded(
     batch = [message("m1", record())]
     assert failures(replace(worker, processor=reject).handle_batch(batch, Clock())) == []
     (stored,) = s3.results.values()
-    assert json.loads(stored.body)["reason"] == lines(log)[0]["reason"] == "out_of_focus"
+    rejection = json.loads(stored.body)["rejection"]
+    assert rejection["reason"] == lines(log)[0]["reason"] == "out_of_focus"
     metrics = json.loads(capsys.readouterr().out)
     assert {name for name in metrics if name.startswith("Rejected")} == {
         "Rejected",
@@ -491,7 +493,7 @@ def test_an_older_versions_rejection_leaves_the_newer_ones(
     for version, sequencer in [("v2", "0B"), ("v1", "0A"), ("v2", "0B")]:
         worker.handle_batch([message("m", record(version=version, sequencer=sequencer))], Clock())
     (stored,) = s3.results.values()
-    assert json.loads(stored.body)["version_id"] == "v2"
+    assert json.loads(stored.body)["source"]["version_id"] == "v2"
     assert [line["outcome"] for line in lines(log)] == ["rejected", "superseded", "rejected"]
 
 

@@ -194,18 +194,8 @@ def test_a_deletion_deletes_the_outputs(s3: MemoryS3, run: Reconcile) -> None:
     assert run(uploaded, PROPAGATING).outcome == "superseded"
     (stored,) = s3.results.values()
     record = json.loads(stored.body)
-    assert (record["reason"], record["sequencer"], record["version_id"]) == ("deleted", "02", "v2")
-    assert record.keys() == {
-        "bucket",
-        "key",
-        "version_id",
-        "etag",
-        "sequencer",
-        "size",
-        "time",
-        "reason",
-        "detail",
-    }
+    assert (record["state"], record["rejection"]["reason"]) == ("deleted", "deleted")
+    assert (record["source"]["sequencer"], record["source"]["version_id"]) == ("02", "v2")
     assert run(upload(s3, 3, 1), PROPAGATING).outcome == "succeeded"
     assert list(s3.results) == OUTPUTS[:1]
 
