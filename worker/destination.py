@@ -147,9 +147,7 @@ class Destination:
     def delete_stale(
         self, known: StoredRecord | None = None, contents: Contents | None = None
     ) -> None:
-        """Delete what is older than the record and what it does not name of its own version.
-
-        Without a record, whatever is older than the newest object is deleted.
+        """Delete what no record names: of versions older than the newest, and of the record's own.
 
         Whoever replaces a record of the same place in the order writes all its objects after it has
         read that record. So an object that was there before the record was read, which is then
@@ -170,14 +168,21 @@ class Destination:
             known = self.record()
             record = known.record if known else None
             others, contents = contents.others, None
-            if record is None:
-                newest = max(order(one.sequencer) for one in others)
-            else:
-                newest = order(record.source.sequencer)
-                others = [one for one in others if one.key not in record.objects]
+            newest = max(order(one.sequencer) for one in others)
+            if record:
+                newest = max(newest, order(record.source.sequencer))
+                named = record.objects
+                others = [one for one in others if named.get(one.key) != one.etag]
             self.delete({one.key: one.etag for one in others if order(one.sequencer) < newest})
-            beside = {one.key: one.etag for one in others if order(one.sequencer) == newest}
-            if record is None or not beside:
+            if record is None or order(record.source.sequencer) < newest:
+                return  # a newer delivery is under way
+            beside = {
+                one.key: one.etag
+                for one in others
+                # What has replaced an object that the record names will be named by another.
+                if order(one.sequencer) == newest and one.key not in record.objects
+            }
+            if not beside:
                 return
             if self.put_record(record, known) is not None:
                 self.delete(beside)
