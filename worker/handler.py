@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import botocore.session
 from botocore.config import Config
+from botocore.handlers import add_expect_header
 
 from worker import events, logs, process
 from worker.deadline import no_request_after
@@ -78,17 +79,28 @@ def _worker() -> Worker:
     # Pillow warns of odd metadata in files; on standard error that would not be a JSON line.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     session = botocore.session.get_session()
-    config = client_config()
     threads, memory = divide_memory(
         settings.memory_megabytes, threads=_THREADS, file_bytes=settings.max_object_bytes
     )
     return Worker(
         settings=settings,
-        s3=session.create_client("s3", config=config),
-        sqs=session.create_client("sqs", config=config) if settings.work_queue_url else None,
+        s3=s3_client(session),
+        sqs=session.create_client("sqs", config=client_config())
+        if settings.work_queue_url
+        else None,
         memory=memory,
         threads=threads,
     )
+
+
+def s3_client(session: botocore.session.Session) -> Any:
+    """Return a client of S3 that sends what it writes at once, without `Expect: 100-continue`.
+
+    The header would make it wait for one more answer before each body, and these are small.
+    """
+    client = session.create_client("s3", config=client_config())
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
 
 
 def client_config() -> Config:

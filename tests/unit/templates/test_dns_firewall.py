@@ -53,7 +53,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], set[str]]:
         session.set_credentials("AKIDEXAMPLE", "secret")
         session.register("before-send", note)
         for bucket in ("plain-name", "name.with.dots"):
-            s3: Any = session.create_client("s3", config=handler.client_config())
+            s3 = handler.s3_client(session)
             for call in (s3.get_object, s3.head_object, s3.delete_object):
                 with pytest.raises(StopError):
                     call(Bucket=bucket, Key="key")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, BinaryIO
 
+import botocore.session
 import pytest
 
 from tests.unit.worker.memory_s3 import MemoryS3, refusal
@@ -729,3 +730,22 @@ def test_each_source_has_its_name_prefix_and_metrics(
         "default": 1,
         "scans": 1,
     }
+
+
+def test_an_output_is_sent_at_once() -> None:
+    """P7: without `Expect: 100-continue`, which makes each write wait for one answer more."""
+    session = botocore.session.Session()
+    session.set_config_variable("region", "xx-test-1")
+    session.set_credentials("AKIDEXAMPLE", "secret")
+    sent: list[Any] = []
+
+    def stop(**arguments: Any) -> None:
+        sent.append(arguments["request"])
+        raise EOFError
+
+    session.register("before-send.s3", stop)
+    with pytest.raises(EOFError):
+        handler.s3_client(session).put_object(Bucket="bucket", Key="key", Body=b"output")
+    (request,) = sent
+    assert request.method == "PUT"
+    assert "Expect" not in request.headers
