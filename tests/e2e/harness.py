@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
+import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
@@ -22,6 +24,9 @@ from worker.settings import Source
 
 Found = TypeVar("Found")
 
+SCHEMA = Path(__file__).parents[2] / "docs/record.schema.json"
+RECORDS = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
 PATIENCE = 60.0  # seconds; nearly everything takes two, a machine under load several times that
 
 
@@ -35,6 +40,20 @@ class Stored:
     @property
     def metadata(self) -> Mapping[str, str]:
         found: Mapping[str, str] = self.head["Metadata"]
+        return found
+
+    @property
+    def etag(self) -> str:
+        tag: str = self.head["ETag"]
+        return tag.strip('"')
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """Its content as a record, which its schema has to allow."""
+        found: dict[str, Any] = json.loads(self.body)
+        RECORDS.validate(found)
+        assert self.head["ContentType"] == "application/json"
+        assert self.head["CacheControl"] == "no-cache"
         return found
 
 
@@ -111,28 +130,56 @@ class Pipeline:
             raise
         return Stored(answer["Body"].read(), answer)
 
+    def record(self, key: str) -> dict[str, Any] | None:
+        """Return the record of an upload."""
+        stored = self.stored(keys.record_key(key, self.settings.output_prefix))
+        return stored.record if stored else None
+
+    def outputs(self, record: Mapping[str, Any]) -> dict[str, Stored]:
+        """Return what a record names, as far as it is there; name → object."""
+        found = {}
+        for entry in record["outputs"]:
+            stored = self.stored(entry["key"])
+            if stored and stored.etag == entry["etag"]:
+                assert stored.head["ContentType"] == entry["type"]
+                assert len(stored.body) == entry["bytes"]
+                found[entry["name"]] = stored
+        return found
+
     def thumbnails(self, key: str, version: str) -> dict[str, Stored]:
         """Wait for all variants of one version of an upload; variant name → object."""
 
         def complete() -> dict[str, Stored] | None:
-            found = {}
-            for name in self.variant_names:
-                stored = self.stored(keys.output_key(key, name, self.settings.output_prefix))
-                if stored is None or stored.metadata["source-version"] != version:
-                    return None
-                found[name] = stored
+            record = self.record(key)
+            if record is None or record["source"].get("version_id") != version:
+                return None
+            found = self.outputs(record)
+            if set(found) != set(self.variant_names):
+                return None
+            for stored in found.values():
+                assert stored.metadata["source-version"] == version
             return found
 
         return self.until(complete, f"thumbnails of {key}")
 
     def rejection(self, key: str) -> dict[str, Any]:
-        """Wait for the record that explains why an upload has no thumbnails."""
-        stored = self.until(
-            lambda: self.stored(keys.rejection_key(key, self.settings.output_prefix)),
-            f"rejection of {key}",
-        )
-        record: dict[str, Any] = json.loads(stored.body)
-        return record
+        """Wait for the record of an upload that has no thumbnails, and for nothing beside it."""
+
+        def complete() -> dict[str, Any] | None:
+            record = self.record(key)
+            if record is None or record["state"] == "done":
+                return None
+            reason = record["rejection"]
+            listed = self.stored(reason["key"])
+            if listed is None or listed.etag != reason["etag"]:
+                return None
+            assert reason["key"] == keys.rejection_key(key, self.settings.output_prefix)
+            about = {name: reason[name] for name in ("reason", "detail")}
+            assert listed.record["rejection"] == about
+            assert listed.record["source"] == record["source"]
+            return record
+
+        return self.until(complete, f"rejection of {key}")
 
     def send(self, body: str) -> None:
         """Put a message into the work queue, as a second delivery or a faulty producer would."""

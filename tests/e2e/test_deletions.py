@@ -42,7 +42,7 @@ def test_thumbnails_go_and_come_with_their_source(following: Pipeline) -> None:
 
     marker = following.s3.delete_object(Bucket=following.uploads, Key=key)["VersionId"]
     record = following.rejection(key)
-    assert (record["reason"], record["version_id"]) == ("deleted", marker)
+    assert (record["state"], record["source"]["version_id"]) == ("deleted", marker)
     following.until(lambda: True if not _outputs(following, key) else None, "end of thumbnails")
 
     following.s3.delete_object(Bucket=following.uploads, Key=key, VersionId=marker)

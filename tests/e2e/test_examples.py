@@ -45,5 +45,5 @@ def test_an_example_runs(
         assert first.metadata["source-bucket"] == one.uploads
         if settings.propagate_deletes:
             one.s3.delete_object(Bucket=one.uploads, Key=key)
-            assert one.rejection(key)["reason"] == "deleted"
+            assert one.rejection(key)["state"] == "deleted"
     terminal(name).does("verify", "--skip", "canary")

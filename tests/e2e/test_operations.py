@@ -413,7 +413,7 @@ def test_a_rejected_version_is_tried_again(operated: Pipeline, operator: Operato
     client.update_function_configuration(FunctionName=function, Environment=strict)
     names = [f"uploads/again/{number}.jpg" for number in range(2)]
     versions = {key: operated.upload(key, pictures.jpeg()) for key in names}
-    assert {operated.rejection(key)["reason"] for key in names} == {"too_large"}
+    assert {operated.rejection(key)["rejection"]["reason"] for key in names} == {"too_large"}
     client.update_function_configuration(FunctionName=function, Environment=environment)
 
     choice = ("--reason", "too_large")

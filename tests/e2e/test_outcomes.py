@@ -49,10 +49,11 @@ def test_junk_is_rejected_with_its_reason(
     """P5, R2, pitfall 43: what will never work is recorded, and burns no retries."""
     body, reason = JUNK[key]
     record = running.rejection(key)
-    assert record["reason"] == reason
-    assert record["detail"]
-    assert (record["bucket"], record["key"]) == (running.uploads, key)
-    assert (record["version_id"], record["size"]) == (junk[key], len(body))
+    assert record["state"] == "rejected"
+    assert record["rejection"]["reason"] == reason
+    source = record["source"]
+    assert (source["bucket"], source["key"]) == (running.uploads, key)
+    assert (source["version_id"], source["bytes"]) == (junk[key], len(body))
     assert all(running.stored(keys.output_key(key, name)) is None for name in running.variant_names)
     running.drained()
 
@@ -111,7 +112,7 @@ def test_late_and_repeated_deliveries_change_nothing(running: Pipeline) -> None:
         assert _red_corner(stored.body) > 200
     prefix = keys.output_key_prefix(key)
     versions = running.s3.list_object_versions(Bucket=running.thumbnail_bucket, Prefix=prefix)
-    assert len(versions["Versions"]) == 2 * len(running.variant_names)
+    assert len(versions["Versions"]) == 2 * (len(running.variant_names) + 1)  # the records
 
 
 def _outcomes(running: Pipeline, key: str) -> list[str]:
@@ -128,6 +129,9 @@ def test_versions_at_once_end_as_the_newest(running: Pipeline) -> None:
     running.drained()
     for stored in running.thumbnails(key, versions[-1]).values():
         assert abs(_red_corner(stored.body) - 210) < 20
+    record = running.record(key)
+    assert record
+    assert abs(int(record["color"][1:3], 16) - 210) < 20
 
 
 def test_a_deleted_upload_is_a_rejection(impatient: Pipeline) -> None:
@@ -136,7 +140,8 @@ def test_a_deleted_upload_is_a_rejection(impatient: Pipeline) -> None:
     version = "0123456789abcdef"
     metadata = {"source-version": version, "source-etag": "0", "source-sequencer": "00A1"}
     impatient.send(impatient.notification(key, metadata))
-    assert impatient.rejection(key)["reason"] == "deleted"
+    record = impatient.rejection(key)
+    assert (record["state"], record["rejection"]["reason"]) == ("rejected", "deleted")
 
 
 def test_one_bad_message_fails_alone(impatient: Pipeline) -> None:
