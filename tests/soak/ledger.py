@@ -11,14 +11,18 @@ Outcome = Literal["thumbnails", "rejected", "dead letter", "lost"]
 Defect = Literal[
     "lost",
     "incomplete set",
+    "missing object",
+    "unnamed object",
     "duplicate",
     "older over newer",
-    "stale record",
     "wrong image",
     "wrong outcome",
     "wrong sequencer",
     "unknown object",
 ]
+
+REJECTION = "the rejection"
+"""The name of the object under `rejected/`; an output's has no space."""
 
 TOLERANCE = 24  # of 255 in each channel: encoders change an even colour by less
 
@@ -42,18 +46,39 @@ class Source:
 
 @dataclass(frozen=True)
 class Stored:
-    """One version of an object in the thumbnail bucket.
+    """One version of an object in the thumbnail bucket that is not a record.
 
     Attributes:
         version: The version of the source that it was made from.
         sequencer: The sequencer of that version.
+        etag: Its entity tag.
         colour: A thumbnail's.
         reason: A rejection's.
     """
 
     version: str
     sequencer: str
+    etag: str
     colour: Colour | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One version of a source's record.
+
+    Attributes:
+        version: The version of the source that it is of.
+        sequencer: The sequencer of that version.
+        state: "done", "rejected" or "deleted".
+        objects: The entity tag of each output by name, and of REJECTION, as the record names them.
+        reason: A rejection's.
+    """
+
+    version: str
+    sequencer: str
+    state: str
+    objects: Mapping[str, str]
     reason: str | None = None
 
 
@@ -65,10 +90,16 @@ History = Sequence[Stored | None]
 
 @dataclass(frozen=True)
 class Found:
-    """What was found for one source: outputs by name, its record, versions with a dead letter."""
+    """What was found for one source.
 
-    outputs: Mapping[str, History] = field(default_factory=dict)
-    record: History = ()
+    Attributes:
+        objects: Its outputs by name, and REJECTION.
+        record: Its record.
+        dead: The versions with a dead letter.
+    """
+
+    objects: Mapping[str, History] = field(default_factory=dict)
+    record: Sequence[Record | None] = ()
     dead: frozenset[str] = frozenset()
 
 
@@ -78,13 +109,25 @@ def describe(source: Source, found: Found) -> str:
     uploads = [version.reason or f"picture {version.colour}" for version in source.versions]
     dead = sorted(numbers.get(version, version) for version in found.dead)
     lines = [f"versions: {', '.join(uploads)}; dead letters: {', '.join(dead) or 'none'}"]
-    for name, history in [*sorted(found.outputs.items()), ("record", found.record)]:
-        steps = [
-            "deleted" if step is None else f"{numbers.get(step.version)} at {step.sequencer}"
+
+    def steps(history: Sequence[Stored | Record | None]) -> str:
+        return ", ".join(
+            "deleted"
+            if step is None
+            else f"{numbers.get(step.version)} at {step.sequencer} {_what(step)}"
             for step in history
-        ]
-        lines.append(f"{name}: {', '.join(steps)}")
+        )
+
+    lines += [f"{name}: {steps(history)}" for name, history in sorted(found.objects.items())]
+    lines.append(f"record: {steps(found.record)}")
     return "\n".join(f"  {line}" for line in lines)
+
+
+def _what(step: Stored | Record) -> str:
+    if isinstance(step, Stored):
+        return f"({step.etag[:6]})"
+    named = ", ".join(f"{name} {etag[:6]}" for name, etag in sorted(step.objects.items()))
+    return f"({step.state}: {named})"
 
 
 @dataclass(frozen=True)
@@ -107,68 +150,87 @@ def check(source: Source, found: Found, names: Sequence[str]) -> tuple[Outcome, 
     accounted for, whatever it has left so far: after a redrive it ends as the others do.
     """
     newest = source.versions[-1]
-    present = {name: last for name, history in found.outputs.items() if (last := _last(history))}
-    current = {name: last for name, last in present.items() if last.version == newest.id}
-    older = sorted(present.keys() - current.keys())
-    record = _last(found.record)
-    is_recorded = record is not None and record.version == newest.id
     findings: list[Finding] = []
 
     def report(defect: Defect, detail: str) -> None:
         findings.append(Finding(defect, source.key, detail))
 
-    if set(current) == set(names):
-        outcome: Outcome = "thumbnails"
-    elif is_recorded:
-        outcome = "rejected"
+    record = found.record[-1] if found.record else None
+    present = {name: history[-1] for name, history in found.objects.items() if history}
+    current = {name: stored for name, stored in present.items() if stored}
+    named = record.objects if record else {}
+    missing = sorted(
+        name for name, etag in named.items() if name not in current or current[name].etag != etag
+    )
+    if record and record.version == newest.id and not (missing and newest.id in found.dead):
+        outcome: Outcome = "thumbnails" if record.state == "done" else "rejected"
+        if missing:
+            report("missing object", f"the record names {missing}, which are not there so")
+        _check_record(newest, record, names, report)
+        _check_objects(newest, record, current, report)
     elif newest.id in found.dead:
         outcome = "dead letter"
     else:
         outcome = "lost"
-        if current:
-            report("incomplete set", f"{len(current)} of {len(names)} outputs: {sorted(current)}")
-        else:
-            left = f"; instead there are {older} of older versions" if older else ""
-            report("lost", f"neither thumbnails nor a rejection nor a dead letter{left}")
-    if outcome in ("thumbnails", "rejected"):
-        if current and is_recorded:
-            report("duplicate", f"both a rejection and {sorted(current)}")
-        if older:
-            report(
-                "older over newer", f"{older} are of {[present[name].version for name in older]}"
-            )
-        if record is not None and not is_recorded:
-            report("stale record", f"{record.reason} of the older version {record.version}")
-        if outcome != ("rejected" if newest.reason else "thumbnails"):
-            report("wrong outcome", f"{outcome}, with {newest.reason or 'a picture'} uploaded")
-        elif outcome == "rejected" and record is not None and record.reason != newest.reason:
-            report("wrong outcome", f"rejected as {record.reason}, not {newest.reason}")
-    if len({output.sequencer for output in current.values()}) > 1:
-        report("wrong sequencer", f"a set with {sorted({o.sequencer for o in current.values()})}")
-    for name, output in current.items():
-        if newest.colour and not _alike(output.colour, newest.colour):
-            report("wrong image", f"{name} has {output.colour}, not {newest.colour}")
-    for name, history in [*found.outputs.items(), ("the record", found.record)]:
+        instead = f"one of {record.version}, which is older" if record else "none"
+        report("lost", f"neither its record nor a dead letter; the record is {instead}")
+    if outcome != "dead letter":
+        for name, stored in current.items():
+            if named.get(name) != stored.etag and stored.version not in found.dead:
+                report("unnamed object", f"{name} of {stored.version}: no record names it")
+    for name, history in found.objects.items():
         _check_history(name, history, report)
+    _check_history("the record", found.record, report)
     _check_sequencers(source, found, report)
     return outcome, findings
 
 
-def _last(history: History) -> Stored | None:
-    return history[-1] if history else None
+def _check_record(newest: Version, record: Record, names: Sequence[str], report: Report) -> None:
+    """Report a record of the newest version that does not say what has to become of it."""
+    expected = {None: "done", "deleted": "deleted"}.get(newest.reason, "rejected")
+    if (record.state, record.reason) != (expected, newest.reason):
+        report(
+            "wrong outcome",
+            f"{record.state} ({record.reason}), with {newest.reason or 'a picture'} uploaded",
+        )
+    complete = set(names) if record.state == "done" else {REJECTION}
+    if set(record.objects) != complete:
+        report("incomplete set", f"the record names {sorted(record.objects)}")
+
+
+def _check_objects(
+    newest: Version, record: Record, current: Mapping[str, Stored], report: Report
+) -> None:
+    """Report an object that the newest version's record names, and that is another version's."""
+    for name, stored in current.items():
+        if record.objects.get(name) != stored.etag:
+            continue
+        if (stored.version, stored.sequencer) != (record.version, record.sequencer):
+            report("wrong sequencer", f"{name} is of {stored.version} at {stored.sequencer}")
+        if name == REJECTION:
+            if stored.reason != record.reason:
+                report("wrong outcome", f"{name} says {stored.reason}, not {record.reason}")
+        elif newest.colour and not _alike(stored.colour, newest.colour):
+            report("wrong image", f"{name} has {stored.colour}, not {newest.colour}")
 
 
 def _alike(one: Colour | None, other: Colour) -> bool:
     return one is not None and all(abs(a - b) <= TOLERANCE for a, b in zip(one, other, strict=True))
 
 
-def _check_history(name: str, history: History, report: Report) -> None:
-    """Report an older version that was written over a newer one, and one that was written twice."""
-    before: Stored | None = None
+def _check_history(name: str, history: Sequence[Stored | Record | None], report: Report) -> None:
+    """Report an older version that was written over a newer one, and one that was written twice.
+
+    A record may be written again: that ends the replacements of what it names. Nobody deletes one.
+    """
+    before: Stored | Record | None = None
     for stored in history:
+        if stored is None and isinstance(before, Record):
+            report("lost", f"{name} was deleted")
         if stored is not None and before is not None:
             if stored.sequencer == before.sequencer:
-                report("duplicate", f"{name} was written twice for {stored.version}")
+                if isinstance(stored, Stored):
+                    report("duplicate", f"{name} was written twice for {stored.version}")
             elif order(stored.sequencer) <= order(before.sequencer):
                 report(
                     "older over newer", f"{name}: {stored.version} over the newer {before.version}"
@@ -183,7 +245,7 @@ def _check_sequencers(source: Source, found: Found, report: Report) -> None:
     the order: then sequencers only must not fall.
     """
     known: dict[str, set[str]] = {}
-    for history in [*found.outputs.values(), found.record]:
+    for history in (*found.objects.values(), found.record):
         for stored in history:
             if stored is not None:
                 known.setdefault(stored.version, set()).add(stored.sequencer)

@@ -1,8 +1,7 @@
 """What is in the thumbnail bucket and in the dead-letter queue, in the ledger's terms."""
 
 import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,13 @@ from PIL import Image
 
 from darkroom.console.progress import Progress
 from tests.e2e.harness import Pipeline
+from tests.e2e.harness import Stored as StoredObject
 from tests.e2e.pictures import Colour
-from tests.soak.ledger import Finding, Found, Source, Stored
+from tests.soak.ledger import REJECTION, Finding, Found, Record, Source, Stored
 from worker import events, keys
 
 READERS = 8
-RECORD = "the record"  # beside the outputs' names, none of which has a space
+RECORD = "the record"  # beside the other objects' names
 
 
 @dataclass(frozen=True)
@@ -54,29 +54,41 @@ def observe(
         keys.output_key(source.key, name): (source.key, name)
         for source in sources
         for name in pipeline.variant_names
-    } | {keys.rejection_key(source.key): (source.key, RECORD) for source in sources}
+    }
+    for source in sources:
+        owners[keys.rejection_key(source.key)] = source.key, REJECTION
+        owners[keys.record_key(source.key)] = source.key, RECORD
     histories = _histories(pipeline)
     unknown = [
         Finding("unknown object", key, "an object that belongs to no upload")
         for key in sorted(histories.keys() - owners.keys())
     ]
-    outputs: dict[str, dict[str, list[Stored | None]]] = {}
+    objects: dict[str, dict[str, list[Stored | None]]] = {}
+    records: dict[str, list[Record | None]] = {}
     jobs = [(key, histories[key]) for key in owners if key in histories]
     with ThreadPoolExecutor(READERS) as pool:
         read = pool.map(lambda job: _read(pipeline, *job), jobs)
         for count, ((key, _), history) in enumerate(zip(jobs, read, strict=True), start=1):
-            source, name = owners[key]
-            outputs.setdefault(source, {})[name] = history
+            owner, name = owners[key]
+            if name == RECORD:
+                records[owner] = [_record(one) if one else None for one in history]
+            else:
+                objects.setdefault(owner, {})[name] = [
+                    _object(one) if one else None for one in history
+                ]
             progress.update(f"Read {count:,} of {len(jobs):,} objects")
     dead_versions: dict[str, set[str]] = {}
     for dead_letter in dead:
         for key, version in dead_letter.objects:
             dead_versions.setdefault(key, set()).add(version)
-    found = {}
-    for item in sources:
-        stored = outputs.get(item.key, {})
-        record = stored.pop(RECORD, [])
-        found[item.key] = Found(stored, record, frozenset(dead_versions.get(item.key, ())))
+    found = {
+        item.key: Found(
+            objects.get(item.key, {}),
+            records.get(item.key, ()),
+            frozenset(dead_versions.get(item.key, ())),
+        )
+        for item in sources
+    }
     return found, unknown
 
 
@@ -97,31 +109,47 @@ def _histories(pipeline: Pipeline) -> dict[str, list[str | None]]:
     return histories
 
 
-def _read(pipeline: Pipeline, key: str, versions: Sequence[str | None]) -> list[Stored | None]:
-    """Fetch the current version; of those before, only the metadata."""
-    history: list[Stored | None] = []
-    bucket = pipeline.thumbnail_bucket
-    for index, version in enumerate(versions):
+def _read(
+    pipeline: Pipeline, key: str, versions: Sequence[str | None]
+) -> list[StoredObject | None]:
+    """Fetch all versions of an object."""
+    history: list[StoredObject | None] = []
+    for version in versions:
         if version is None:
             history.append(None)
-        elif index < len(versions) - 1:
-            head = pipeline.s3.head_object(Bucket=bucket, Key=key, VersionId=version)
-            history.append(_stored(head["Metadata"]))
-        else:
-            answer = pipeline.s3.get_object(Bucket=bucket, Key=key, VersionId=version)
-            body = answer["Body"].read()
-            if answer["ContentType"] == "application/json":
-                history.append(_stored(answer["Metadata"], reason=json.loads(body)["reason"]))
-            else:
-                history.append(_stored(answer["Metadata"], colour=_middle(body)))
+            continue
+        answer = pipeline.s3.get_object(
+            Bucket=pipeline.thumbnail_bucket, Key=key, VersionId=version
+        )
+        history.append(StoredObject(answer["Body"].read(), answer))
     return history
 
 
-def _stored(
-    metadata: Mapping[str, str], *, colour: Colour | None = None, reason: str | None = None
-) -> Stored:
-    version, sequencer = metadata["source-version"], metadata["source-sequencer"]
-    return Stored(version, sequencer, colour=colour, reason=reason)
+def _object(stored: StoredObject) -> Stored:
+    is_rejection = stored.head["ContentType"] == "application/json"
+    return Stored(
+        stored.metadata["source-version"],
+        stored.metadata["source-sequencer"],
+        stored.etag,
+        colour=None if is_rejection else _middle(stored.body),
+        reason=stored.record["rejection"]["reason"] if is_rejection else None,
+    )
+
+
+def _record(stored: StoredObject) -> Record:
+    content = stored.record
+    rejection = content.get("rejection", {})
+    objects = {output["name"]: output["etag"] for output in content["outputs"]}
+    if "key" in rejection:
+        objects[REJECTION] = rejection["etag"]
+    source = content["source"]
+    return Record(
+        source["version_id"],
+        source["sequencer"],
+        content["state"],
+        objects,
+        reason=rejection.get("reason"),
+    )
 
 
 def _middle(body: bytes) -> Colour | None:

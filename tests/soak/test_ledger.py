@@ -4,135 +4,265 @@ from dataclasses import replace
 
 import pytest
 
-from tests.soak.ledger import Found, Source, Stored, Version, check
+from tests.soak.ledger import REJECTION, Found, Record, Source, Stored, Version, check
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 NAMES = ("w240", "w96")
 OLD, NEW = Version("v1", colour=RED), Version("v2", colour=BLUE)
-JUNK = Version("v3", reason="corrupt")
-OLD_OUTPUT, NEW_OUTPUT = Stored("v1", "0A1", colour=RED), Stored("v2", "0A2", colour=BLUE)
-OLD_RECORD, JUNK_RECORD = Stored("v1", "0A1", reason="empty"), Stored("v3", "0A3", reason="corrupt")
+JUNK, DELETION = Version("v3", reason="corrupt"), Version("v1d", reason="deleted")
+OLD_OUTPUT, NEW_OUTPUT = Stored("v1", "0A1", "one", RED), Stored("v2", "0A2", "two", BLUE)
+OLD_REJECTION = Stored("v1", "0A1", "empty", reason="empty")
+JUNK_REJECTION = Stored("v3", "0A3", "junk", reason="corrupt")
+DELETED = Stored("v1d", "0A15", "gone", reason="deleted")
+OLD_RECORD = Record("v1", "0A1", "done", dict.fromkeys(NAMES, "one"))
+NEW_RECORD = Record("v2", "0A2", "done", dict.fromkeys(NAMES, "two"))
+JUNK_RECORD = Record("v3", "0A3", "rejected", {REJECTION: "junk"}, "corrupt")
+DELETED_RECORD = Record("v1d", "0A15", "deleted", {REJECTION: "gone"}, "deleted")
+OLD_REJECTED = Record("v1", "0A1", "rejected", {REJECTION: "empty"}, "empty")
+
 SOURCE = Source("uploads/a.jpg", (OLD, NEW))
 REJECTED = Source("uploads/a.jpg", (OLD, JUNK))
-DELETION = Version("v1d", reason="deleted")
+GONE = Source("uploads/a.jpg", (OLD, DELETION))
 UPLOADED_AGAIN = Source("uploads/a.jpg", (OLD, DELETION, NEW))
-AT_DELETION = Stored("v2", "0A15", colour=BLUE)  # by the deletion's delivery, which found v2
+AT_DELETION = replace(NEW_OUTPUT, sequencer="0A15")  # by the deletion's delivery, which found v2
+RECORD_AT_DELETION = replace(NEW_RECORD, sequencer="0A15")
 
 
-def outputs(*history: Stored | None, **others: tuple[Stored | None, ...]) -> Found:
-    """All outputs with the same history, except `others`."""
-    return Found({**dict.fromkeys(NAMES, history), **others})
+def outputs(
+    *history: Stored | None, record: tuple[Record | None, ...], **others: tuple[Stored | None, ...]
+) -> Found:
+    """All outputs with the same history, except `others`, and their record's."""
+    return Found({**dict.fromkeys(NAMES, history), **others}, record)
+
+
+def beside(stored: Found, *rejection: Stored | None) -> Found:
+    """Outputs and a rejection."""
+    return replace(stored, objects={**stored.objects, REJECTION: rejection})
 
 
 RIGHT = {
-    "thumbnails": (SOURCE, outputs(OLD_OUTPUT, NEW_OUTPUT), "thumbnails"),
-    "thumbnails, the older version late": (SOURCE, outputs(NEW_OUTPUT), "thumbnails"),
-    "one deleted and made again": (SOURCE, outputs(NEW_OUTPUT, None, NEW_OUTPUT), "thumbnails"),
-    "a rejection": (REJECTED, Found(record=(JUNK_RECORD,)), "rejected"),
+    "thumbnails": (
+        SOURCE,
+        outputs(OLD_OUTPUT, NEW_OUTPUT, record=(OLD_RECORD, NEW_RECORD)),
+        "thumbnails",
+    ),
+    "thumbnails, the older version late": (
+        SOURCE,
+        outputs(NEW_OUTPUT, record=(NEW_RECORD,)),
+        "thumbnails",
+    ),
+    "one deleted and made again": (
+        SOURCE,
+        outputs(NEW_OUTPUT, None, NEW_OUTPUT, record=(NEW_RECORD,)),
+        "thumbnails",
+    ),
+    "a record written again": (
+        SOURCE,
+        outputs(NEW_OUTPUT, record=(NEW_RECORD, NEW_RECORD)),
+        "thumbnails",
+    ),
+    "a rejection": (REJECTED, Found({REJECTION: (JUNK_REJECTION,)}, (JUNK_RECORD,)), "rejected"),
     "a rejection that deleted older thumbnails": (
         REJECTED,
-        replace(outputs(OLD_OUTPUT, None), record=(JUNK_RECORD,)),
+        beside(outputs(OLD_OUTPUT, None, record=(OLD_RECORD, JUNK_RECORD)), JUNK_REJECTION),
         "rejected",
     ),
     "thumbnails that deleted an older rejection": (
         SOURCE,
-        replace(outputs(NEW_OUTPUT), record=(OLD_RECORD, None)),
+        beside(outputs(NEW_OUTPUT, record=(OLD_REJECTED, NEW_RECORD)), OLD_REJECTION, None),
         "thumbnails",
     ),
     "found by an older deletion, then by its own event": (
         UPLOADED_AGAIN,
-        outputs(OLD_OUTPUT, AT_DELETION, NEW_OUTPUT),
+        outputs(
+            *(OLD_OUTPUT, AT_DELETION, NEW_OUTPUT),
+            record=(OLD_RECORD, RECORD_AT_DELETION, NEW_RECORD),
+        ),
         "thumbnails",
     ),
     "a deletion": (
-        Source("uploads/a.jpg", (OLD, DELETION)),
-        replace(outputs(OLD_OUTPUT, None), record=(Stored("v1d", "0A15", reason="deleted"),)),
+        GONE,
+        beside(outputs(OLD_OUTPUT, None, record=(OLD_RECORD, DELETED_RECORD)), DELETED),
         "rejected",
     ),
-    "a dead letter": (SOURCE, replace(outputs(OLD_OUTPUT), dead=frozenset({"v2"})), "dead letter"),
+    "a dead letter": (
+        SOURCE,
+        replace(outputs(OLD_OUTPUT, record=(OLD_RECORD,)), dead=frozenset({"v2"})),
+        "dead letter",
+    ),
     "half a set whose message is a dead letter": (
         SOURCE,
-        replace(outputs(w240=(NEW_OUTPUT,), w96=()), dead=frozenset({"v2"})),
+        replace(outputs(w240=(NEW_OUTPUT,), w96=(), record=()), dead=frozenset({"v2"})),
         "dead letter",
+    ),
+    "an output replaced by a message that is a dead letter": (
+        SOURCE,
+        replace(
+            outputs(NEW_OUTPUT, w96=(NEW_OUTPUT, None), record=(NEW_RECORD,)),
+            dead=frozenset({"v2"}),
+        ),
+        "dead letter",
+    ),
+    "what an older version's dead letter has left": (
+        REJECTED,
+        replace(
+            beside(outputs(w240=(OLD_OUTPUT,), record=(JUNK_RECORD,)), JUNK_REJECTION),
+            dead=frozenset({"v1"}),
+        ),
+        "rejected",
     ),
     "a superfluous dead letter": (
         SOURCE,
-        replace(outputs(NEW_OUTPUT), dead=frozenset({"v1", "v2"})),
+        replace(outputs(NEW_OUTPUT, record=(NEW_RECORD,)), dead=frozenset({"v1", "v2"})),
         "thumbnails",
     ),
 }
 
 WRONG = {
     "nothing at all": (SOURCE, Found(), "lost"),
-    "only the older version": (SOURCE, outputs(OLD_OUTPUT), "lost"),
+    "only the older version": (SOURCE, outputs(OLD_OUTPUT, record=(OLD_RECORD,)), "lost"),
     "only the older version's dead letter": (SOURCE, Found(dead=frozenset({"v1"})), "lost"),
-    "deleted at last": (SOURCE, outputs(NEW_OUTPUT, None), "lost"),
-    "one output is missing": (SOURCE, outputs(NEW_OUTPUT, w96=()), "incomplete set"),
+    "outputs without a record": (SOURCE, outputs(NEW_OUTPUT, record=()), "lost"),
+    "outputs beside an older record": (SOURCE, outputs(NEW_OUTPUT, record=(OLD_RECORD,)), "lost"),
+    "a record deleted at last": (SOURCE, outputs(NEW_OUTPUT, record=(NEW_RECORD, None)), "lost"),
+    "a record deleted for a while": (
+        SOURCE,
+        outputs(NEW_OUTPUT, record=(NEW_RECORD, None, NEW_RECORD)),
+        "lost",
+    ),
+    "deleted, with thumbnails": (GONE, outputs(OLD_OUTPUT, record=(OLD_RECORD,)), "lost"),
+    "outputs deleted at last": (
+        SOURCE,
+        outputs(NEW_OUTPUT, None, record=(NEW_RECORD,)),
+        "missing object",
+    ),
+    "one output is missing": (
+        SOURCE,
+        outputs(NEW_OUTPUT, w96=(), record=(NEW_RECORD,)),
+        "missing object",
+    ),
     "one output is the older version's": (
         SOURCE,
-        outputs(NEW_OUTPUT, w96=(OLD_OUTPUT,)),
+        outputs(NEW_OUTPUT, w96=(OLD_OUTPUT,), record=(NEW_RECORD,)),
+        "missing object",
+    ),
+    "one output has another entity tag": (
+        SOURCE,
+        outputs(NEW_OUTPUT, w96=(replace(NEW_OUTPUT, etag="other"),), record=(NEW_RECORD,)),
+        "missing object",
+    ),
+    "no rejection beside its record": (
+        REJECTED,
+        Found({REJECTION: (JUNK_REJECTION, None)}, (JUNK_RECORD,)),
+        "missing object",
+    ),
+    "a record that names half a set": (
+        SOURCE,
+        outputs(NEW_OUTPUT, record=(replace(NEW_RECORD, objects={"w240": "two"}),)),
         "incomplete set",
+    ),
+    "a record of thumbnails that names a rejection": (
+        SOURCE,
+        Found({REJECTION: (JUNK_REJECTION,)}, (replace(NEW_RECORD, objects={REJECTION: "junk"}),)),
+        "incomplete set",
+    ),
+    "an output of the same version that no record names": (
+        SOURCE,
+        outputs(NEW_OUTPUT, w400=(NEW_OUTPUT,), record=(NEW_RECORD,)),
+        "unnamed object",
     ),
     "thumbnails and a rejection of one version": (
         SOURCE,
-        replace(outputs(NEW_OUTPUT), record=(replace(NEW_OUTPUT, reason="corrupt"),)),
-        "duplicate",
+        beside(outputs(NEW_OUTPUT, record=(NEW_RECORD,)), replace(NEW_OUTPUT, etag="junk")),
+        "unnamed object",
     ),
-    "written twice": (SOURCE, outputs(NEW_OUTPUT, NEW_OUTPUT), "duplicate"),
     "older thumbnails beside a rejection": (
         REJECTED,
-        replace(outputs(OLD_OUTPUT), record=(JUNK_RECORD,)),
-        "older over newer",
-    ),
-    "older on top for a while": (
-        SOURCE,
-        outputs(NEW_OUTPUT, OLD_OUTPUT, NEW_OUTPUT),
-        "older over newer",
+        beside(outputs(OLD_OUTPUT, record=(JUNK_RECORD,)), JUNK_REJECTION),
+        "unnamed object",
     ),
     "an older rejection beside newer thumbnails": (
         SOURCE,
-        replace(outputs(NEW_OUTPUT), record=(OLD_RECORD,)),
-        "stale record",
+        beside(outputs(NEW_OUTPUT, record=(NEW_RECORD,)), OLD_REJECTION),
+        "unnamed object",
+    ),
+    "outputs written twice": (
+        SOURCE,
+        outputs(NEW_OUTPUT, NEW_OUTPUT, record=(NEW_RECORD,)),
+        "duplicate",
+    ),
+    "older outputs on top for a while": (
+        SOURCE,
+        outputs(NEW_OUTPUT, OLD_OUTPUT, NEW_OUTPUT, record=(NEW_RECORD,)),
+        "older over newer",
+    ),
+    "an older record on top for a while": (
+        SOURCE,
+        outputs(NEW_OUTPUT, record=(NEW_RECORD, OLD_RECORD, NEW_RECORD)),
+        "older over newer",
     ),
     "another picture": (
         SOURCE,
-        outputs(NEW_OUTPUT, w96=(replace(NEW_OUTPUT, colour=RED),)),
+        outputs(NEW_OUTPUT, w96=(replace(NEW_OUTPUT, colour=RED),), record=(NEW_RECORD,)),
         "wrong image",
     ),
     "a picture rejected": (
         SOURCE,
-        Found(record=(replace(NEW_OUTPUT, reason="corrupt"),)),
+        Found(
+            {REJECTION: (replace(JUNK_REJECTION, version="v2", sequencer="0A2"),)},
+            (replace(JUNK_RECORD, version="v2", sequencer="0A2"),),
+        ),
         "wrong outcome",
     ),
-    "junk with thumbnails": (REJECTED, outputs(Stored("v3", "0A3", colour=RED)), "wrong outcome"),
+    "junk with thumbnails": (
+        REJECTED,
+        outputs(
+            replace(NEW_OUTPUT, version="v3"),
+            record=(replace(NEW_RECORD, version="v3"),),
+        ),
+        "wrong outcome",
+    ),
     "rejected for another reason": (
         REJECTED,
-        Found(record=(replace(JUNK_RECORD, reason="empty"),)),
+        Found({REJECTION: (JUNK_REJECTION,)}, (replace(JUNK_RECORD, reason="empty"),)),
+        "wrong outcome",
+    ),
+    "a rejection with another reason than its record": (
+        REJECTED,
+        Found({REJECTION: (replace(JUNK_REJECTION, reason="empty"),)}, (JUNK_RECORD,)),
+        "wrong outcome",
+    ),
+    "a deletion recorded as a rejection": (
+        GONE,
+        Found({REJECTION: (DELETED,)}, (replace(DELETED_RECORD, state="rejected"),)),
         "wrong outcome",
     ),
     "one set, two sequencers": (
         UPLOADED_AGAIN,
-        outputs(NEW_OUTPUT, w96=(AT_DELETION,)),
+        outputs(NEW_OUTPUT, w96=(AT_DELETION,), record=(NEW_RECORD,)),
+        "wrong sequencer",
+    ),
+    "a record with another sequencer than its outputs": (
+        UPLOADED_AGAIN,
+        outputs(NEW_OUTPUT, record=(RECORD_AT_DELETION,)),
         "wrong sequencer",
     ),
     "one version, two sequencers": (
         SOURCE,
-        outputs(AT_DELETION, NEW_OUTPUT),
+        outputs(AT_DELETION, NEW_OUTPUT, record=(NEW_RECORD,)),
         "wrong sequencer",
-    ),
-    "deleted, with thumbnails": (
-        Source("uploads/a.jpg", (OLD, DELETION)),
-        outputs(OLD_OUTPUT),
-        "lost",
     ),
     "a sequencer that is not above the older version's": (
         SOURCE,
-        outputs(OLD_OUTPUT, None, replace(NEW_OUTPUT, sequencer="0A0F")),
+        outputs(
+            *(OLD_OUTPUT, None, replace(NEW_OUTPUT, sequencer="0A0F")),
+            record=(replace(NEW_RECORD, sequencer="0A0F"),),
+        ),
         "wrong sequencer",
     ),
     "a version that was not uploaded": (
         SOURCE,
-        outputs(Stored("v0", "0A0", colour=RED), NEW_OUTPUT),
+        outputs(replace(OLD_OUTPUT, version="v0"), NEW_OUTPUT, record=(NEW_RECORD,)),
         "unknown object",
     ),
 }
