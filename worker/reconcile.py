@@ -84,8 +84,7 @@ def reconcile(
     if source.deleted and not source_settings.propagate_deletes:
         return Result("skipped", "skipped: this source does not propagate deletes")
     place = Destination(client, settings, source_settings, source.key, requests)
-    first = first and source.sequencer is not None
-    known = None if first else place.record()
+    known = None if first and source.sequencer else place.record()
     if source.deleted:
         return _apply_deletion(place, source, process, known, first=first)
     if source.sequencer is None:
@@ -319,6 +318,8 @@ def _apply_deletion(
     if source.sequencer is None:
         newest = None if present else _newest_sequencer(place, known)
         if newest is None:
+            if not first:
+                place.delete_stale(known)
             return Result("skipped", "skipped: the deletion changes nothing")
         # All outputs were there before the bucket said that the object is gone: so is this newer.
         source = replace(source, sequencer=newest + "01")

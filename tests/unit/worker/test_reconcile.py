@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,54 @@ def test_a_new_version_replaces_what_the_record_names(s3: MemoryS3, run: Reconci
     run(upload(s3, 2, 2), first=True)
     assert sorted(operations(s3)) == ["GetObject"] * 2 + ["PutObject"] * 5
     assert {stored.metadata["source-version"] for stored in s3.objects.values()} == {"v2"}
+
+
+def test_what_another_delivery_replaced_and_left_is_written_again(
+    s3: MemoryS3, run: Reconcile
+) -> None:
+    """P6: a record may be written although a worker that died has replaced an output of it."""
+    source = upload(s3, 1, 2)
+    newer = settings_with(deployment=2)
+    run(source, newer, first=True)
+    committed = s3.objects.pop(RECORD)
+    s3.put_object(
+        Bucket="thumbnails",
+        Key=OUTPUTS[0],
+        Body=b"2 of 1",
+        Metadata=storage.identity(source) | {"settings": "those of the worker that died"},
+    )
+
+    def commit(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "GetObject" and arguments["Key"] == KEY:
+            s3.objects[RECORD] = committed
+
+    s3.before = commit
+    assert run(source, newer).outcome == "succeeded"
+    assert {stored.body for stored in s3.results.values()} == {b"2 of 2"}
+    tags = {key: stored.etag for key, stored in s3.results.items()}
+    assert records.parse(s3.objects[RECORD].body).objects == tags
+
+
+def test_an_output_that_another_delivery_is_about_to_delete_is_replaced(
+    s3: MemoryS3, run: Reconcile
+) -> None:
+    """P6: of the same version, but not named by the record as it was read."""
+    source, newer = upload(s3, 1, 2), settings_with(deployment=2)
+    run(source, newer, first=True)
+    left = s3.objects["thumbnails/uploads/a.jpg/w1.2"]
+    s3.objects.clear()
+    run(source, first=True)
+    s3.objects["thumbnails/uploads/a.jpg/w1.2"] = left
+
+    def delete(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "PutObject" and arguments["Key"] == RECORD:
+            s3.before = lambda _operation, _arguments: None
+            storage.delete(s3, "thumbnails", "thumbnails/uploads/a.jpg/w1.2", left.etag)
+
+    s3.before = delete
+    assert run(source, newer).outcome == "succeeded"
+    tags = {key: stored.etag for key, stored in s3.results.items()}
+    assert records.parse(s3.objects[RECORD].body).objects == tags
 
 
 def test_a_rejection_replaces_older_outputs(s3: MemoryS3, run: Reconcile) -> None:
