@@ -194,25 +194,36 @@ class Writer:
     """Writes the outputs of one version, each while the next is made."""
 
     def __init__(
-        self, place: Destination, source: SourceObject, *, first: bool, replace_same: bool
+        self,
+        place: Destination,
+        source: SourceObject,
+        known: StoredRecord | None,
+        *,
+        first: bool,
     ) -> None:
         """Write nothing yet.
 
         Args:
             place: Where to.
             source: The version that they are made from.
+            known: The record, read before. In a first delivery it is read where something is at an
+                output's key.
             first: This is the first delivery. Any other looks at each output of the same version:
                 one that died may have replaced what the record names.
-            replace_same: Replace this version's own outputs as well.
         """
-        self.known: StoredRecord | None = None
-        """The record, where it was read because something was at an output's key."""
+        self.known = known
+        """The record, as it was read last."""
+        self.has_read_first = not first
+        """Whether it was read before anything was written."""
         self.met_others = False
         """Whether anything was there at an output's key."""
         self._place = place
         self._source = source
         self._first = first
-        self._replace_same = replace_same
+        # Another delivery may be about to delete what this version's record does not name.
+        self._replace_same = known is not None and (
+            known.record is not None and known.record.is_beside(source)
+        )
         self._outputs: dict[str, tuple[Output, str]] = {}
         self._futures: list[Future[Stored | None]] = []
         self._lock = Lock()
@@ -262,9 +273,9 @@ class Writer:
     def _known(self, key: str) -> Stored | None:
         """Return what the record says of a key; it is read once."""
         with self._lock:
-            if not self.met_others:
+            if self._first and not self.met_others:
                 self.known = self._place.record()
-                self.met_others = True
+            self.met_others = True
         record = self.known.record if self.known else None
         if record is None or (record.is_beside(self._source) and not self._first):
             return None

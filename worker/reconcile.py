@@ -88,7 +88,7 @@ def reconcile(
     if source.deleted:
         return _apply_deletion(place, source, process, known, first=first)
     if source.sequencer is None:
-        source = _with_known_sequencer(place, source, known)
+        source, first = _with_known_sequencer(place, source, known), False
     return _apply(place, source, process, known, first=first)
 
 
@@ -146,8 +146,8 @@ class _Work:
     Attributes:
         place: Where its results go.
         source: The version.
-        known: The record, read before anything was written.
-        first: No earlier delivery of the message has died.
+        known: The record; None as well where this is a first delivery.
+        first: No earlier delivery of the message has died, and nothing was read.
     """
 
     place: Destination
@@ -231,13 +231,7 @@ class _Work:
         )
 
     def _new_writer(self) -> Writer:
-        record = self.known.record if self.known else None
-        return Writer(
-            self.place,
-            self.source,
-            first=self.first,
-            replace_same=record is not None and record.is_beside(self.source),
-        )
+        return Writer(self.place, self.source, self.known, first=self.first)
 
     def _settle(
         self, record_of: Callable[[dict[str, tuple[Output, Stored]]], Record]
@@ -245,9 +239,7 @@ class _Work:
         """Make this delivery's record the one that counts; return None if another one does."""
         place, source = self.place, self.source
         written = self._writer.stored()
-        known, has_been_read_first = self.known, True
-        if self._writer.met_others:
-            known, has_been_read_first = self._writer.known, False
+        known, has_read_first = self._writer.known, self._writer.has_read_first
         unnamed = not self.first or (self._writer.met_others and known is None)
         for _ in range(_COMMIT_ATTEMPTS):
             present = known.record if known else None
@@ -262,9 +254,9 @@ class _Work:
                     return present
                 if record.state != "done" and self._has_outputs(present):
                     break
-                if not has_been_read_first:
+                if not has_read_first:
                     written = self._writer.write_again()
-                    has_been_read_first = True
+                    has_read_first = True
                     continue
             if place.put_record(record, known):
                 replaced = present.objects.items() if present else ()
@@ -272,7 +264,7 @@ class _Work:
                 if unnamed:
                     place.delete_stale()
                 return record
-            known, has_been_read_first = place.record(), False
+            known, has_read_first = place.record(), False
         else:
             raise storage.ContentionError(f"{place.record_key}: lost {_COMMIT_ATTEMPTS} writes")
         place.delete(
@@ -322,7 +314,7 @@ def _apply_deletion(
                 place.delete_stale(known)
             return Result("skipped", "skipped: the deletion changes nothing")
         # All outputs were there before the bucket said that the object is gone: so is this newer.
-        source = replace(source, sequencer=newest + "01")
+        source, first = replace(source, sequencer=newest + "01"), False
     if present:
         source = replace(present, sequencer=source.sequencer)
         return _apply(place, source, process, known, first=first)
