@@ -45,8 +45,8 @@ POLL_SECONDS = 0.5
 QUIET_POLLS = 4  # polls in a row with an empty queue before it counts as drained
 LONGEST_SECONDS = 900.0  # from the first upload until the queue must be empty, on a busy machine
 LONGEST_REDRIVE_SECONDS = 120.0
-EVENT_TIME = re.compile(r'(?<="eventTime": ")[^"]+')
-LONG_AGO = "2020-01-01T00:00:00.000Z"
+EVENT_TIME = re.compile(r'("eventTime": ?)"[^"]+"')
+LONG_AGO = r'\1"2020-01-01T00:00:00.000Z"'
 SHOWN_FINDINGS = 40
 SHOWN_HISTORIES = 10
 

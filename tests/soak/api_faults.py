@@ -17,7 +17,11 @@ LATE_COPIES_SHARE = 0.2  # of those copied, copied once more when all is uploade
 OUT_OF_ORDER = "message put back out of order"
 
 REMOVED_PERMISSIONS = (
-    *("s3:PutObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+    "s3:PutObject",
+    "s3:GetObjectVersion",
+    "s3:DeleteObject",
+    "s3:GetObject",
+    "s3:PutObject",
 )
 WITHOUT_SECONDS = 4.0
 
