@@ -318,6 +318,8 @@ def _apply_deletion(
     if present:
         source = replace(present, sequencer=source.sequencer)
         return _apply(place, source, process, known, first=first)
+    if known and known.record and (done := _done_before(place, source, known, known.record)):
+        return done
     rejection = Rejection("deleted", "The object was deleted.")
     return _Work(place, source, known, first).reject(rejection, outcome="deleted")
 

@@ -245,6 +245,9 @@ def test_a_deletion_deletes_the_outputs(s3: MemoryS3, run: Reconcile) -> None:
     record = json.loads(stored.body)
     assert (record["state"], record["rejection"]["reason"]) == ("deleted", "deleted")
     assert (record["source"]["sequencer"], record["source"]["version_id"]) == ("02", "v2")
+    writes = s3.writes
+    assert run(deleted, PROPAGATING).outcome == "deleted"
+    assert s3.writes == writes, "what a duplicate finds done stays as it is"
     assert run(upload(s3, 3, 1), PROPAGATING).outcome == "succeeded"
     assert list(s3.results) == OUTPUTS[:1]
 
