@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -30,11 +31,31 @@ OWN_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"
 ERROR = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>injected</Message></Error>'
 
 
+@dataclass(frozen=True)
+class Request:
+    """A request of the worker.
+
+    Attributes:
+        method: Its method.
+        path: Its decoded path, `/bucket/key`.
+        waits: It sent its headers first, and waits to be asked for its body.
+    """
+
+    method: str
+    path: str
+    waits: bool
+
+
 class Proxy:
-    """A context manager; the worker uses `proxy.url` as its AWS."""
+    """A context manager; the worker uses `proxy.url` as its AWS.
+
+    Attributes:
+        requests: What has come from the worker, in order.
+    """
 
     def __init__(self, emulator: Emulator, plan: FaultPlan) -> None:
         """Prepare a proxy for `emulator`; it does not listen yet."""
+        self.requests: list[Request] = []
         self._emulator = emulator
         self._plan = plan
 
@@ -47,6 +68,7 @@ class Proxy:
         )
         self._server = _Server((HOST, 0), _Handler)
         self._server.plan = self._plan
+        self._server.requests = self.requests
         self._server.upstream = urlsplit(self._emulator.url)
         self._server.trust = ssl.create_default_context(cafile=certificate)
         self._server.socket = context.wrap_socket(
@@ -85,6 +107,7 @@ def put_before_worker(proxy: Proxy, emulator: Emulator, function: str, **variabl
 
 class _Server(ThreadingHTTPServer):
     plan: FaultPlan
+    requests: list[Request]
     upstream: Any
     trust: ssl.SSLContext
     daemon_threads = True
@@ -120,7 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _relay(self) -> None:
         body = self._request_body()
-        fault = self.server.plan.draw(self.command, unquote(self.path.partition("?")[0]))
+        request = Request(
+            self.command, unquote(self.path.partition("?")[0]), waits="Expect" in self.headers
+        )
+        self.server.requests.append(request)
+        fault = self.server.plan.draw(request.method, request.path)
         if fault == "no response until the time-out":
             self._wait_for_the_client_to_close()
         elif fault == "connection closed without a response":
