@@ -12,18 +12,23 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 from PIL import Image
 
 from tests.unit.worker.imaging import corpus
 from tests.workload import outputs_of
-from worker import events
+from worker import events, records
+from worker.events import SourceObject
 from worker.imaging import thumbnails
-from worker.keys import LONGEST_KEY, output_key, rejection_key
-from worker.results import Rejection
+from worker.keys import LONGEST_KEY, output_key, record_key, rejection_key
+from worker.results import Output, Properties, Rejection
 from worker.settings import Variants
+from worker.storage import Stored
 from worker.versions import order
 
 VARIANTS = Variants(widths=(32, 8), formats={"jpeg": 80, "webp": 70}, max_pixels=250_000)
+SCHEMA = Path(__file__).parents[2] / "docs/record.schema.json"
+RECORDS = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 LONGEST_SEED = 20_000
 """Bytes: longer seeds are slow and mostly changed where it does not matter."""
 
@@ -62,8 +67,30 @@ def event(data: bytes) -> None:
         assert source.bucket
         assert source.key
         order(source.sequencer)
-        for key in (output_key(source.key, "w1200.webp"), rejection_key(source.key)):
+        for key in (
+            output_key(source.key, "w1200.webp"),
+            record_key(source.key),
+            rejection_key(source.key),
+        ):
             assert len(key.encode()) <= LONGEST_KEY
+
+
+def record(data: bytes) -> None:
+    """Check that a record which its schema allows is read, and that all else is a ValueError."""
+    try:
+        content = json.loads(data)
+        records.encode(content)  # half a surrogate pair is in no key of S3
+        is_allowed = RECORDS.is_valid(content)
+    except (ValueError, RecursionError):
+        is_allowed = False
+    try:
+        found = records.parse(data)
+    except ValueError:
+        assert not is_allowed
+        return
+    if is_allowed:
+        assert found.compare(found.source) != "newer"
+        assert all(map(found.stored, found.objects))
 
 
 def _is_test_event(message: Any) -> bool:
@@ -96,6 +123,19 @@ def _pictures() -> Iterator[bytes]:
 def _messages() -> Iterator[bytes]:
     for path in sorted(_EVENTS.glob("*.json")):
         yield path.read_bytes()
+
+
+def _records() -> Iterator[bytes]:
+    source = SourceObject("uploads", "a.jpg", "v1", "e1", "0A", 9, "2026-01-01T00:00:00Z")
+    stored = Stored("thumbnails/a.jpg/w8", '"t"', {})
+    output = Output("w8", b"x", "image/jpeg", {"width": 8, "height": 8})
+    properties = Properties({"type": "image/png", "width": 9}, {"color": None})
+    time = "2026-01-02T00:00:00Z"
+    made = {stored.key: (output, stored)}
+    yield records.done(source, "s", made, properties, time=time).body()
+    why = Rejection("empty", "The object has no bytes.")
+    yield records.rejected("rejected", source, "s", why).body()
+    yield records.rejected("deleted", source, "s", why, stored=stored, time=time).body()
 
 
 @dataclass(frozen=True)
@@ -145,6 +185,22 @@ TARGETS = {
                 b"1e999",
             ),
             *(b'"sequencer":"', b'"size":', b'"versionId":', b'"deletion-type":"', b"[[[[", b"{}"),
+        ],
+    ),
+    "record": Target(
+        run=record,
+        seeds=_records,
+        repaired=bytes,
+        words=[
+            *(
+                b'"schema": 1',
+                b'"state": "done"',
+                b'"outputs": [',
+                b'"rejection": {',
+                b'"source": {',
+            ),
+            *(b'"etag":', b'"sequencer":', b'"key":', b"null", b"1", b"{}", b"[]", b"[[[[", b","),
+            *(b"\\ud800", b"\xff", b"NaN", b"1e999", b'"', b"2"),
         ],
     ),
 }
