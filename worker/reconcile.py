@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from worker.records import Record
 from worker.results import Outcome, Output, Properties, Rejection, Result
 from worker.settings import Settings, Source
 from worker.storage import Stored
-from worker.versions import is_of, order
+from worker.versions import compare, is_of, order
 
 _COMMIT_ATTEMPTS = 8
 """Attempts to store one record; each lost one means that another delivery has stored its own."""
@@ -125,7 +125,11 @@ def _done_before(
         return None
     contents = place.look(record)
     if not contents.is_complete:
-        return None
+        if all(compare(one.metadata, source) != "newer" for one in contents.others):
+            return None
+        # What a newer version is about to replace is not written once more.
+        place.delete_stale(known, contents)
+        return Result("superseded", "superseded by a newer version")
     place.delete_stale(known, contents)
     if record.state == "done":
         outputs = record.content["outputs"]
@@ -241,6 +245,9 @@ class _Work:
         written = self._writer.stored()
         known, has_read_first = self._writer.known, self._writer.has_read_first
         unnamed = not self.first or (self._writer.met_others and known is None)
+        # A request that is refused may have been processed before: botocore repeats it where the
+        # answer was lost. So each record that was to be replaced may have been, by this delivery.
+        replaced: dict[str, str] = {}
         for _ in range(_COMMIT_ATTEMPTS):
             present = known.record if known else None
             stored = {key: (output, one) for key, (output, one) in written.items() if one}
@@ -249,6 +256,7 @@ class _Work:
             record = record_of(stored)
             if present and present.is_beside(source):
                 if present.is_like(record):
+                    self._delete_replaced(replaced, record)
                     if unnamed:
                         place.delete_stale(known)
                     return present
@@ -258,25 +266,28 @@ class _Work:
                     written = self._writer.write_again()
                     has_read_first = True
                     continue
+            if present:
+                replaced |= present.objects
             if place.put_record(record, known):
-                replaced = present.objects.items() if present else ()
-                place.delete({key: tag for key, tag in replaced if key not in record.objects})
+                self._delete_replaced(replaced, record)
                 if unnamed:
                     place.delete_stale()
                 return record
             known, has_read_first = place.record(), False
         else:
             raise storage.ContentionError(f"{place.record_key}: lost {_COMMIT_ATTEMPTS} writes")
-        place.delete(
-            {
-                key: one.etag
-                for key, (_, one) in stored.items()
-                if not (present and present.objects.get(key) == one.etag)
-            }
-        )
+        own = {key: one.etag for key, (_, one) in stored.items()}
+        named = present.objects.items() if present else ()
+        place.delete(dict((replaced | own).items() - named))
         if unnamed:
             place.delete_stale()
         return None
+
+    def _delete_replaced(self, replaced: Mapping[str, str], record: Record) -> None:
+        """Delete what records named that a record has replaced."""
+        self.place.delete(
+            {key: etag for key, etag in replaced.items() if key not in record.objects}
+        )
 
     def _has_outputs(self, record: Record) -> bool:
         """Return whether the version has all outputs: it worked before.

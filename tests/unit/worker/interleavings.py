@@ -100,6 +100,9 @@ class Delivery:
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
             _CURRENT.task.halt()
+            if self._s3.loses_answer(operation):
+                getattr(self._s3, operation)(**arguments)
+                _CURRENT.task.halt()  # then botocore sends it again
             return getattr(self._s3, operation)(**arguments)
 
         return call

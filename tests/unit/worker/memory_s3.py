@@ -51,6 +51,8 @@ class MemoryS3:
     """Entries in one page of a list."""
     conflict: Callable[[str], bool] = lambda _operation: False
     """Whether S3 answers 409 to a conditional request, as it may to one of several at once."""
+    loses_answer: Callable[[str], bool] = lambda _operation: False
+    """Whether the answer to a request is lost, which S3 has processed."""
     sources: set[str] = field(default_factory=set)
     writes: int = 0
     hooks: list[Callable[..., None]] = field(default_factory=list)

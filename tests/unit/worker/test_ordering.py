@@ -85,7 +85,7 @@ class Model:
     newest: str = ""
     crashes: int = CRASHES
     conflicts: float = 0.0
-    """The share of conditional requests that S3 answers with 409."""
+    """The share of conditional requests that S3 answers with 409, and of lost answers."""
 
     def run(self, names: Sequence[str]) -> None:
         """Run the whole history, then check what is there."""
@@ -93,6 +93,7 @@ class Model:
         self.s3.before = self._watch
         if self.conflicts:
             self.s3.conflict = lambda _operation: self.random.random() < self.conflicts
+            self.s3.loses_answer = lambda _operation: self.random.random() < self.conflicts
         left = list(names)
         last: Delivery | None = None
         while left or self.pending or self.in_progress:

@@ -164,6 +164,35 @@ def test_outputs_replace_an_older_rejection(s3: MemoryS3, run: Reconcile) -> Non
     assert sorted(s3.results) == OUTPUTS
 
 
+def test_what_was_replaced_goes_though_the_answer_was_lost(
+    s3: MemoryS3, run: Reconcile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: botocore repeats a write whose answer it did not get, and that one is refused."""
+    put = s3.put_object
+
+    def lost(**arguments: Any) -> dict[str, Any]:
+        answer = put(**arguments)
+        return put(**arguments) if arguments["Key"] == RECORD else answer
+
+    run(upload(s3, 1, 2), first=True)
+    monkeypatch.setattr(s3, "put_object", lost)
+    run(upload(s3, 2, 0), first=True)
+    assert list(s3.results) == [REJECTION]
+
+
+def test_what_a_newer_version_replaces_is_not_written_again(s3: MemoryS3, run: Reconcile) -> None:
+    """P6: a duplicate meets the first output of a newer version, which is still being processed."""
+    old, new = upload(s3, 1, 2), upload(s3, 2, 3)
+    run(old)
+    at_first, before = {**s3.objects}, s3.writes
+    run(new)
+    s3.objects = at_first | {OUTPUTS[0]: s3.objects[OUTPUTS[0]]}
+    writes = s3.writes
+    assert writes > before
+    assert run(old).outcome == "superseded"
+    assert s3.writes == writes
+
+
 def test_outputs_that_a_newer_version_does_not_have_are_deleted(
     s3: MemoryS3, run: Reconcile
 ) -> None:
