@@ -115,6 +115,29 @@ def test_late_and_repeated_deliveries_change_nothing(running: Pipeline) -> None:
     assert len(versions["Versions"]) == 2 * (len(running.variant_names) + 1)  # the records
 
 
+def test_outputs_without_a_record_get_one(running: Pipeline) -> None:
+    """P6, P7: as a worker left them that died, or one that wrote no records."""
+    key = "uploads/without a record.jpg"
+    version = running.upload(key, pictures.jpeg())
+    made = running.thumbnails(key, version)
+    for name in ("index.json", "w128"):
+        running.s3.delete_object(
+            Bucket=running.thumbnail_bucket, Key=keys.output_key_prefix(key) + name
+        )
+    retired = keys.output_key(key, "w77")
+    metadata = dict(made["w128"].metadata)
+    running.s3.put_object(
+        Bucket=running.thumbnail_bucket, Key=retired, Body=b"x", Metadata=metadata
+    )
+    running.send(running.notification(key, metadata))
+    again = running.thumbnails(key, version)
+    assert {name: one.etag for name, one in again.items()} == {
+        name: one.etag for name, one in made.items()
+    }
+    running.drained()
+    assert running.stored(retired) is None
+
+
 def _outcomes(running: Pipeline, key: str) -> list[str]:
     return [line["outcome"] for line in running.log_lines() if line.get("key") == key]
 

@@ -13,6 +13,7 @@ from templates.specification import Specification
 from tests.e2e import pictures
 from tests.e2e.conftest import template
 from tests.e2e.harness import Pipeline
+from worker import keys
 
 # Short, so that what an update interrupts comes back within the test.
 QUEUE = {"timeout_seconds": 10}
@@ -102,6 +103,9 @@ def test_the_smallest_stack_becomes_the_largest_and_back(
     key = "uploads/a scan.jpg"
     assert set(other.thumbnails(key, other.upload(key, pictures.jpeg()))) == {"w32", "w32.webp"}
     other.drained(queue="bulk")
+    many = "uploads/many widths.jpg"
+    its_version = large.upload(many, pictures.jpeg())
+    before = large.thumbnails(many, its_version)
 
     uploads.versions.clear()
     with uploads.arriving("shrinking"):
@@ -109,6 +113,12 @@ def test_the_smallest_stack_becomes_the_largest_and_back(
     assert uploads.versions
     for key, version in uploads.versions.items():
         _made(small, key, version, plan)
+
+    small.send(small.notification(many, before["w64"].metadata))
+    assert set(small.thumbnails(many, its_version)) == {"w64"}
+    small.drained()
+    retired = [keys.output_key(many, name) for name in before if name != "w64"]
+    assert not any(map(small.stored, retired)), "another delivery makes what is asked for now"
 
     removed = {one.resource for one in compare(largest, smallest).changes if one.action == "delete"}
     assert {"ScansUploadBucket", "BulkWorkQueue"} <= removed
