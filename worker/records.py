@@ -29,6 +29,7 @@ class Record:
         state: Whether it has outputs or never will; "deleted" after its source's deletion.
         source: The version.
         settings: What it was made with: see `made_with`.
+        worker: The version of the worker that made it.
         objects: The entity tag, by key, of each object that belongs to it: its outputs, or the
             object that says why there are none.
         content: All of it, as it is stored.
@@ -37,6 +38,7 @@ class Record:
     state: State
     source: SourceObject
     settings: str
+    worker: str
     objects: Mapping[str, str]
     content: Mapping[str, Any]
 
@@ -73,9 +75,14 @@ class Record:
         return encode(self.content)
 
 
-def made_with(source: Source) -> str:
-    """Return a digest of whatever changes a source's outputs: its variants and the worker."""
-    relevant = {"variants": asdict(source.variants), "worker": __version__}
+def made_with(source: Source, *, worker: str | None = None) -> str:
+    """Return a digest of whatever changes a source's outputs: its variants and the worker.
+
+    Args:
+        source: The source's settings.
+        worker: The worker's version; this one's by default.
+    """
+    relevant = {"variants": asdict(source.variants), "worker": worker or __version__}
     return sha256(json.dumps(relevant, sort_keys=True, default=dict).encode()).hexdigest()[:16]
 
 
@@ -189,6 +196,7 @@ def parse(body: bytes) -> Record:
                 about.get("time"),
             ),
             settings=content["settings"],
+            worker=content["worker"],
             objects={entry["key"]: f'"{entry["etag"]}"' for entry in entries},
             content=content,
         )

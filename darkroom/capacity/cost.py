@@ -31,9 +31,12 @@ METRICS_PER_FILTER = 9
 DNS_QUERIES = 4
 """Per invocation, at most: IPv4 and IPv6 addresses of both buckets, of which some are known."""
 
-LISTS = 1
-HEADS = 1
-"""Requests per picture besides GET and PUT (worker/reconcile.py)."""
+RECORDS = 1
+"""PUTs per picture besides the thumbnails' (worker/reconcile.py)."""
+
+LISTS_AGAIN = 1
+READS_AGAIN = 2
+"""A LIST, and a GET and a HEAD, of what is stored: where a message is received again."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,10 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
     invocations = tries / size
     rejected = sum(service.rejected().values())
     variants = len(stack.widths) * len(stack.formats)
-    writes = month * ((1 - rejected) * variants + rejected)
+    writes = month * ((1 - rejected) * variants + rejected + RECORDS)
+    again = tries - month
     gb_seconds = invocations * service.seconds(size) * stack.memory_megabytes / 1024
-    kms = (month + writes + tries * (1 + LISTS + HEADS)) * BUCKET_KEY_SHARE
+    kms = (month + writes + tries + again * (LISTS_AGAIN + READS_AGAIN)) * BUCKET_KEY_SHARE
     # A queue's producer encrypts and decrypts, its consumer decrypts, once per reuse period.
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
     kms += MONTH_SECONDS / stack.data_key_seconds * (2 + 1)
@@ -133,10 +137,14 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
             line("empty receives, millions", receives / 1e6, "sqs_million_requests"),
         ],
         variable=[
-            line("thumbnail PUTs, thousands", writes / 1e3, "s3_thousand_writes"),
+            line("thumbnail and record PUTs, thousands", writes / 1e3, "s3_thousand_writes"),
             line("upload PUTs, thousands", month / 1e3, "s3_thousand_writes"),
-            line("LISTs, thousands", tries * LISTS / 1e3, "s3_thousand_writes"),
-            line("GETs and HEADs, thousands", tries * (1 + HEADS) / 1e3, "s3_thousand_reads"),
+            line("LISTs, thousands", again * LISTS_AGAIN / 1e3, "s3_thousand_writes"),
+            line(
+                "GETs and HEADs, thousands",
+                (tries + again * READS_AGAIN) / 1e3,
+                "s3_thousand_reads",
+            ),
             line("function, GB-seconds", gb_seconds, f"lambda_gb_second_{stack.architecture}"),
             line("function, million invocations", invocations / 1e6, "lambda_million_requests"),
             line(

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from darkroom.capacity.cost import BUCKET_KEY_SHARE, HEADS, LISTS
+from darkroom.capacity.cost import BUCKET_KEY_SHARE, LISTS_AGAIN, READS_AGAIN, RECORDS
 from darkroom.capacity.model import MAX_BATCHES, MAX_PROVISIONED_BATCHES, CapacityModel
 
 ACCOUNT_CONCURRENCY = 1_000
@@ -96,7 +96,8 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
         )
         found.append(quota("MaximumConcurrency", needed, stack.concurrency, advice))
     polled = MAX_PROVISIONED_BATCHES if provisioned else MAX_BATCHES
-    kms = (1 + variants + (1 + LISTS + HEADS) * tries) * BUCKET_KEY_SHARE * peak
+    looks = (LISTS_AGAIN + READS_AGAIN) * (tries - 1)
+    kms = (1 + variants + RECORDS + tries + looks) * BUCKET_KEY_SHARE * peak
     in_use = min(needed, capacity.polling.maximum)
     connections = in_use / stack.zones * CONNECTIONS_PER_ENVIRONMENT
     return [
@@ -138,15 +139,15 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
         ),
         quota("S3: uploads per second", peak, S3_WRITES * stack.prefixes, "use more prefixes"),
         quota(
-            "S3: thumbnail PUTs per second",
-            peak * variants,
+            "S3: thumbnail and record PUTs per second",
+            peak * (variants + RECORDS),
             S3_WRITES,
             "make fewer variants, or wait: S3 partitions thumbnails/ automatically, and answers"
             " 503 until then",
         ),
         quota(
-            "S3: thumbnail LISTs and HEADs per second",
-            peak * tries * (LISTS + HEADS),
+            "S3: thumbnail and record reads per second",
+            peak * looks,
             S3_READS,
             "wait: S3 partitions thumbnails/ automatically, and answers 503 until then",
         ),

@@ -47,8 +47,8 @@ S3_BANDWIDTH = 85e6
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html
 """
 
-ROUND_TRIPS_AFTER = 2
-"""A LIST and a HEAD after the outputs are written (worker/reconcile.py)."""
+ROUND_TRIPS_AFTER = 1
+"""The record, after the outputs are written (worker/reconcile.py)."""
 
 # Bytes of memory per pixel, by format; what the others take shrinks with the thumbnails.
 DECODING_BYTES = {

@@ -1,7 +1,6 @@
 """A picture sent through a deployed stack: uploaded, awaited, inspected and deleted."""
 
 import io
-import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ from PIL import Image
 from darkroom.aws import notifications
 from darkroom.aws.errors import error_code, is_not_found
 from darkroom.aws.objects import delete_versions
-from darkroom.aws.outputs import is_thumbnail_name, output_count, output_names
 from darkroom.aws.queues import DeployedSource
+from darkroom.aws.records import output_names, read_record
 from darkroom.checks.framework import Finding, failed, passed, warned
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
@@ -24,6 +23,7 @@ from templates.specification import Source
 from worker import keys, storage
 from worker.events import SourceObject
 from worker.imaging import geometry
+from worker.records import Record
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -82,8 +82,8 @@ class Canary:
         """
         if self._delete(key, outputs=False):
             return  # the rest is reported where everything is deleted
-        record = keys.rejection_key(key, self.source.settings.output_prefix)
-        if self.source.settings.propagate_deletes and not self._is_recorded(record, "deletion"):
+        if self.source.settings.propagate_deletes and not self._is_recorded(key, "deletion"):
+            record = keys.record_key(key, self.source.settings.output_prefix)
             yield failed(
                 f"the deletion of the canary {key} was not recorded within {self.timeout:.0f} s;"
                 f" its record will stay at {record}",
@@ -103,7 +103,7 @@ class Canary:
                 "allow sqs:SendMessage on the work queue and kms:GenerateDataKey on its key",
             )
             return
-        if self._is_recorded(record, "deleted version"):
+        if self._is_recorded(key, "deleted version"):
             yield passed("a version that is gone is recorded as deleted, without a retry")
         else:
             yield failed(
@@ -112,10 +112,10 @@ class Canary:
                 f"darkroom logs {key} --stack-name {self.stack_name}; darkroom dlq purge",
             )
 
-    def _is_recorded(self, record: str, what: str) -> bool:
+    def _is_recorded(self, key: str, what: str) -> bool:
         """Wait for the record of a deletion; return whether it is there in time."""
         began = time.monotonic()
-        while self._reason(record) != "deleted":  # the record of a rejection may be there before
+        while not _says_deleted(self._record(key)):  # another record may be there before
             seconds = time.monotonic() - began
             if seconds > self.timeout:
                 return False
@@ -123,97 +123,76 @@ class Canary:
             time.sleep(PAUSE_SECONDS)
         return True
 
-    def _reason(self, record: str) -> str | None:
-        try:
-            stored = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=record)
-        except ClientError as error:
-            if is_not_found(error):
-                return None
-            raise
-        return str(json.loads(stored["Body"].read()).get("reason"))
+    def _record(self, key: str) -> Record | None:
+        return read_record(self.s3, self.thumbnail_bucket, key, self.source.settings)
 
     def _outcome(self, key: str, version: str | None) -> Finding:
         began = time.monotonic()
-        settings = self.source.settings
-        expected = {
-            keys.output_key(key, name, settings.output_prefix): width
-            for name, width in output_names(settings.variants).items()
-        }
-        missing = set(expected)
-        rejection = keys.rejection_key(key, settings.output_prefix)
-        while missing:
-            missing = {one for one in missing if not self._exists(one, version)}
+        logs = f"darkroom logs {key} --stack-name {self.stack_name}"
+        while True:
+            record = self._record(key)
             seconds = time.monotonic() - began
-            if missing and self._exists(rejection, version):
-                return self._rejected(rejection, seconds)
-            if missing and (found := self._other_outputs(key, version)):
-                return passed(
-                    f"a file in {self.source.bucket} became {plural(len(found), 'output')}"
-                    f" in {seconds:.1f} s: {', '.join(found)}"
-                )
-            if missing and seconds > self.timeout:
+            if record and record.source.version_id in (version, None):
+                break
+            if seconds > self.timeout:
                 return failed(
-                    f"{len(missing)} of the canary's {plural(len(expected), 'thumbnail')} are"
-                    f" missing in {self.thumbnail_bucket} after {seconds:.0f} s",
-                    f"darkroom logs {key} --stack-name {self.stack_name}",
+                    f"the canary has no record in {self.thumbnail_bucket} after {seconds:.0f} s",
+                    logs,
                 )
             self.progress.update(
-                f"Waiting for the canary in {self.source.bucket}: {len(expected) - len(missing)} of"
-                f" {plural(len(expected), 'thumbnail')} after {seconds:.0f} s"
+                f"Waiting for the canary in {self.source.bucket}, for {seconds:.0f} s"
             )
-            if missing:
-                time.sleep(PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
+        if record.state != "done":
+            return self._rejected(record, seconds)
+        settings = self.source.settings
+        expected = output_names(settings.variants)
+        found = {output["name"]: output["key"] for output in record.content["outputs"]}
+        if not found.keys() & expected.keys():
+            return passed(
+                f"a file in {self.source.bucket} became {plural(len(found), 'output')}"
+                f" in {seconds:.1f} s: {', '.join(found)}"
+            )
+        if missing := expected.keys() - found.keys():
+            return failed(
+                f"the canary's record does not name {plural(len(missing), 'thumbnail')}:"
+                f" {', '.join(sorted(missing))}",
+                logs,
+            )
         plan = geometry.resize_plan(SIZE, settings.variants)
         planned = zip(settings.variants.widths, plan.variants, strict=True)
         sizes = {width: variant.canvas_size for width, variant in planned}
         for name, width in expected.items():
-            if problem := self._defect(name, sizes[width]):
-                return failed(
-                    f"the canary's thumbnail {name} {problem}",
-                    f"darkroom logs {key} --stack-name {self.stack_name}",
-                )
+            if problem := self._defect(found[name], sizes[width]):
+                return failed(f"the canary's thumbnail {found[name]} {problem}", logs)
         return passed(
             f"a picture in {self.source.bucket} became {plural(len(expected), 'correct thumbnail')}"
             f" in {seconds:.1f} s"
         )
 
-    def _rejected(self, rejection: str, seconds: float) -> Finding:
+    def _rejected(self, record: Record, seconds: float) -> Finding:
         """Return a failure, unless this is a workload that does not process pictures."""
-        record = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=rejection)
-        text = record["Body"].read().decode().strip()
+        rejection = record.content["rejection"]
         takes_pictures = set(self.source.suffixes) & set(PICTURE_SUFFIXES)
-        reason = json.loads(text).get("reason")
+        reason = rejection["reason"]
         if takes_pictures or reason in storage.REASONS:
-            return failed(f"the canary was rejected: {text}", "docs/runbook.md, rejections")
+            return failed(
+                f"the canary was rejected as {reason}: {rejection['detail']}",
+                "docs/runbook.md, rejections",
+            )
         return passed(
             f"a picture in {self.source.bucket} was rejected as {reason} in {seconds:.1f} s, as"
             " another workload than thumbnails does"
         )
 
-    def _other_outputs(self, key: str, version: str | None) -> list[str]:
-        """Return the names of another workload's outputs, once all are there."""
-        prefix = keys.output_key_prefix(key, self.source.settings.output_prefix)
-        listed = self.s3.list_objects_v2(Bucket=self.thumbnail_bucket, Prefix=prefix, Delimiter="/")
-        names = [item["Key"].removeprefix(prefix) for item in listed.get("Contents", ())]
-        if not names or all(map(is_thumbnail_name, names)):
-            return []
-        head = self.s3.head_object(Bucket=self.thumbnail_bucket, Key=prefix + names[0])
-        count = output_count(head["Metadata"])
-        whole = count is not None and len(names) >= count
-        return names if whole and self._exists(prefix + names[0], version) else []
-
-    def _exists(self, key: str, version: str | None) -> bool:
-        try:
-            head = self.s3.head_object(Bucket=self.thumbnail_bucket, Key=key)
-        except ClientError as error:
-            if is_not_found(error):
-                return False
-            raise
-        return version is None or head["Metadata"].get("source-version") in (version, None)
-
     def _defect(self, key: str, size: tuple[int, int]) -> str:
         """Return what is wrong with a thumbnail, as the end of a sentence, or nothing."""
-        stored = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=key)
+        try:
+            stored = self.s3.get_object(Bucket=self.thumbnail_bucket, Key=key)
+        except ClientError as error:
+            if not is_not_found(error):
+                raise
+            return "is missing"
         try:
             picture = Image.open(io.BytesIO(stored["Body"].read()))
             picture.load()
@@ -242,6 +221,11 @@ class Canary:
             except ClientError as error:
                 left.append(f"s3://{bucket}/{prefix} ({error_code(error)})")
         return ", ".join(left)
+
+
+def _says_deleted(record: Record | None) -> bool:
+    rejection = record.content.get("rejection", {}) if record else {}
+    return bool(rejection.get("reason") == "deleted")
 
 
 def _picture() -> bytes:

@@ -46,12 +46,7 @@ EXAMPLES = """
 @click.option(
     "--skip-processed",
     is_flag=True,
-    help="Skip objects with outputs or a rejection younger than themselves; lists both buckets.",
-)
-@click.option(
-    "--verify-versions",
-    is_flag=True,
-    help="With --skip-processed, verify by one request each that these are of the same version.",
+    help="Skip objects whose record is of their current version and variants; one GET for each.",
 )
 @click.option("--dry-run", is_flag=True, help="Count and estimate, send nothing.")
 @click.option(

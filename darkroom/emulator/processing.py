@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from darkroom.aws.records import read_record
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
 from darkroom.emulator import deployment, prerequisites
@@ -17,7 +18,7 @@ from darkroom.emulator.pictures import Upload
 from darkroom.errors import UserError
 from templates import naming, pipeline
 from templates.specification import Specification
-from worker import events, keys
+from worker import events
 
 ROOT = Path(__file__).parents[2]
 
@@ -300,22 +301,15 @@ def _objects(body: str) -> Sequence[events.SourceObject]:
 
 def _result(s3: Any, stack: deployment.EmulatedStack, ended: Ended, upload: Upload) -> Result:
     """Return the result with its outputs, or with the reason of a rejection."""
-    prefix = stack.sources[bucket_of(stack, upload.source)].output_prefix
+    source = stack.sources[bucket_of(stack, upload.source)]
     detail = ended.detail
     outputs: tuple[Output, ...] = ()
-    if ended.outcome == "rejected":
-        key = keys.rejection_key(upload.key, prefix)
-        record = json.load(s3.get_object(Bucket=stack.thumbnail_bucket, Key=key)["Body"])
-        detail = f"{record['reason'].replace('_', ' ')}: {record['detail']}"
-    elif ended.outcome == "succeeded":
-        pages = s3.get_paginator("list_objects_v2").paginate(
-            Bucket=stack.thumbnail_bucket,
-            Prefix=keys.output_key_prefix(upload.key, prefix),
-            Delimiter="/",  # what is deeper belongs to an upload whose key continues this one
-        )
-        outputs = tuple(
-            Output(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", ())
-        )
+    record = read_record(s3, stack.thumbnail_bucket, upload.key, source)
+    if record and ended.outcome == "rejected":
+        rejection = record.content["rejection"]
+        detail = f"{rejection['reason'].replace('_', ' ')}: {rejection['detail']}"
+    elif record and ended.outcome == "succeeded":
+        outputs = tuple(Output(one["key"], one["bytes"]) for one in record.content["outputs"])
     return Result(upload, ended.outcome, detail, ended.seconds, outputs)
 
 

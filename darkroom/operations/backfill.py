@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkroom.aws import notifications, objects
+from darkroom.aws import notifications, objects, records
+from darkroom.aws.concurrency import map_concurrently
 from darkroom.aws.errors import explained
 from darkroom.aws.objects import ExistingObject, Position
-from darkroom.aws.outputs import ProcessedObjects, output_names
 from darkroom.aws.queues import DeployedSource
+from darkroom.aws.records import output_names
 from darkroom.aws.stack import Stack
 from darkroom.capacity import prices
 from darkroom.console.option_types import Timestamp
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 PRICES_OF = "us-east-1"
 
 # What one picture of the default variants takes, as in the README's table of costs.
-GB_SECONDS = 0.61 * 1.75
+GB_SECONDS = 0.51 * 1.75
 DNS_QUERIES = 4
-KMS_REQUESTS = 0.11
+KMS_REQUESTS = 0.1
 LOG_BYTES = 2000
-READS = 2  # GET and HEAD
+READS = 3  # GET of the object and of its record, HEAD of its rejection: not a first delivery
 QUEUE_REQUESTS = 3  # send, receive and delete
 
 
@@ -53,23 +54,10 @@ class Filters:
     """Bytes."""
 
     skip_processed: bool = False
-    """Leave out what has outputs or a rejection that is younger than the object."""
-
-    verify_versions: bool = False
-    """With `skip_processed`: read from one of the outputs which version it is of."""
+    """Leave out what has a record of its current version and the source's current variants."""
 
     inventory: str | None = None
     """URL of an S3 Inventory's manifest, instead of a listing."""
-
-    def __post_init__(self) -> None:
-        """Raise UsageError for filters that exclude each other."""
-        if self.verify_versions and not self.skip_processed:
-            raise UsageError("--verify-versions needs --skip-processed")
-        if self.skip_processed and self.inventory:
-            raise UsageError(
-                "--skip-processed and --inventory exclude each other: an inventory is not sorted."
-                " Leave out either: the worker skips what it has processed already"
-            )
 
     def data(self) -> dict[str, Any]:
         """Return the filters as a checkpoint stores them: times as they were written."""
@@ -318,20 +306,17 @@ class Backfill:
         return next((name for name, does_match in matches.items() if not does_match), None)
 
     def _unprocessed(self, wanted: Iterator[ExistingObject]) -> Iterator[ExistingObject]:
-        processed = ProcessedObjects(
-            self._s3,
-            self.stack.output("ThumbnailBucketName"),
-            self.source.settings,
-            verify_versions=self.filters.verify_versions,
-        )
-        found = next(wanted, None)
-        while found:
-            following = next(wanted, None)
-            if processed.contains(found, following.source.key if following else None):
+        bucket, settings = self.stack.output("ThumbnailBucketName"), self.source.settings
+
+        def judged(found: ExistingObject) -> tuple[ExistingObject, bool]:
+            record = records.read_record(self._s3, bucket, found.source.key, settings)
+            return found, records.is_processed(record, found, settings)
+
+        for found, is_processed in map_concurrently(judged, wanted):
+            if is_processed:
                 self.skipped["processed already"] += 1
             else:
                 yield found
-            found = following
 
 
 def usd_per_object(outputs: int) -> float:
@@ -343,7 +328,7 @@ def usd_per_object(outputs: int) -> float:
     """
     price = {name: one.usd for name, one in prices.prices(PRICES_OF, []).items()}
     return (
-        (outputs + 1) * price["s3_thousand_writes"] / 1e3
+        (outputs + 2) * price["s3_thousand_writes"] / 1e3
         + READS * price["s3_thousand_reads"] / 1e3
         + GB_SECONDS * price["lambda_gb_second_arm64"]
         + price["lambda_million_requests"] / 1e6

@@ -1,7 +1,6 @@
 """What a canary leaves where the caller may upload but not delete."""
 
 import io
-import json
 from typing import Any
 
 import botocore.session
@@ -12,7 +11,12 @@ from botocore.stub import Stubber
 from darkroom.aws.queues import DeployedQueue, DeployedSource
 from darkroom.checks.canary import Canary
 from darkroom.console.progress import Progress
+from worker import records
+from worker.events import SourceObject
+from worker.records import Record
+from worker.results import Output, Properties, Rejection
 from worker.settings import Source, Variants
+from worker.storage import Stored
 
 KEY = "uploads/canary-1.jpg"
 
@@ -23,8 +27,10 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
     return botocore.session.Session().create_client("s3", region_name="eu-west-1")
 
 
-def canary(s3: Any, *suffixes: str, propagate_deletes: bool = False) -> Canary:
-    variants = Variants(widths=(128,), formats={"jpeg": 85}, max_pixels=1)
+def canary(
+    s3: Any, *suffixes: str, propagate_deletes: bool = False, widths: tuple[int, ...] = (128,)
+) -> Canary:
+    variants = Variants(widths=widths, formats={"jpeg": 85}, max_pixels=1)
     source = Source(
         name="default",
         variants=variants,
@@ -54,23 +60,51 @@ def test_what_may_not_be_deleted_is_reported(monkeypatch: pytest.MonkeyPatch) ->
     assert f"s3://thumbnails/thumbnails/{KEY}/ (AccessDenied)" in left
 
 
-def test_another_workloads_outputs_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """D4, T1: all that belong together, by their metadata, whatever their names."""
+VERSION = SourceObject("uploads", KEY, "v", "e", sequencer="0A")
+
+
+def rejected(reason: str) -> dict[str, Any]:
+    """Return the answer to reading the record of a rejection."""
+    return answer(records.rejected("rejected", VERSION, "digest", Rejection(reason, "So it is.")))
+
+
+def answer(record: Record) -> dict[str, Any]:
+    body = record.body()
+    return {"ETag": '"e"', "Body": StreamingBody(io.BytesIO(body), len(body))}
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict", "message"),
+    [
+        (["stats.json", "words.csv"], "pass", "2 outputs"),
+        (["w64"], "fail", "1 thumbnail: w128"),  # and w1, which is there
+    ],
+)
+def test_the_record_says_what_there_has_to_be(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], verdict: str, message: str
+) -> None:
+    """D4, T1: another workload's outputs are enough, whatever their names; half are not."""
     s3 = client(monkeypatch)
-    prefix = f"thumbnails/{KEY}/"
+    outputs = {
+        f"thumbnails/{KEY}/{name}": (Output(name, b"", "text/plain"), Stored(name, '"e"', {}))
+        for name in [*names, *(["w1"] if verdict == "fail" else [])]
+    }
+    one = canary(s3, ".jpg", widths=(128, 1) if verdict == "fail" else (128,))
+    record = records.done(VERSION, "digest", outputs, Properties({}, {}), time="now")
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", answer(record))
+        found = one._outcome(KEY, "v")
+    assert (found.verdict, message in found.message) == (verdict, True)
 
-    def found(*names: str, count: str = "2") -> list[str]:
-        with Stubber(s3) as stubber:
-            listed = [{"Key": prefix + name} for name in names]
-            stubber.add_response("list_objects_v2", {"Contents": listed})
-            head = {"Metadata": {"outputs": count, "source-version": "v"}}
-            stubber.add_response("head_object", head)
-            stubber.add_response("head_object", head)
-            return canary(s3, ".jpg")._other_outputs(KEY, "v")
 
-    assert found("stats.json", "words.csv") == ["stats.json", "words.csv"]
-    assert found("stats.json") == []
-    assert found("w128", "w64") == [], "thumbnails are checked by their names and sizes"
+def test_a_canary_without_a_record_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D4: in time; the record of another version is none."""
+    s3 = client(monkeypatch)
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", rejected("empty"))
+        found = canary(s3, ".jpg")._outcome(KEY, "another")
+    assert found.verdict == "fail"
+    assert "no record" in found.message
 
 
 @pytest.mark.parametrize(
@@ -82,11 +116,9 @@ def test_a_rejected_picture_is_right_where_pictures_are_not_processed(
 ) -> None:
     """D4, T1: it went all the way; a word count rejects pictures."""
     s3 = client(monkeypatch)
-    body = json.dumps({"reason": reason}).encode()
     with Stubber(s3) as stubber:
-        stream = StreamingBody(io.BytesIO(body), len(body))
-        stubber.add_response("get_object", {"Body": stream})
-        assert canary(s3, suffix)._rejected("rejected/x.json", 1.0).verdict == verdict
+        stubber.add_response("get_object", rejected(reason))
+        assert canary(s3, suffix)._outcome(KEY, "v").verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -109,7 +141,6 @@ def test_a_version_that_is_gone_has_to_be_recorded(
     s3 = client(monkeypatch)
     one = canary(s3, ".jpg")
     listing = ("list_object_versions", {"IsTruncated": False})
-    body = json.dumps({"reason": reason}).encode()
     with Stubber(s3) as stubber, Stubber(one.sqs) as queue:
         for operation, response in [listing] * 4:
             stubber.add_response(operation, response)
@@ -119,8 +150,7 @@ def test_a_version_that_is_gone_has_to_be_recorded(
         else:
             queue.add_client_error("send_message_batch", "AccessDenied")
         if reason:
-            stream = StreamingBody(io.BytesIO(body), len(body))
-            stubber.add_response("get_object", {"Body": stream})
+            stubber.add_response("get_object", rejected(reason))
         elif sent:
             stubber.add_client_error("get_object", "NoSuchKey", http_status_code=404)
         (found,) = one._deletion(KEY, "v", "e")
@@ -135,10 +165,8 @@ def test_the_record_of_its_own_deletion_is_awaited(monkeypatch: pytest.MonkeyPat
     with Stubber(s3) as stubber:
         stubber.add_response("list_object_versions", {"IsTruncated": False})
         # What another workload has made of the picture is not the record of its deletion.
-        body = b'{"reason": "not_text"}'
-        stream = StreamingBody(io.BytesIO(body), len(body))
-        stubber.add_response("get_object", {"Body": stream})
+        stubber.add_response("get_object", rejected("not_text"))
         (found,) = one._deletion(KEY, "v", "e")
         stubber.assert_no_pending_responses()
     assert found.verdict == "fail"
-    assert f"its record will stay at rejected/{KEY}.json" in found.message
+    assert f"its record will stay at thumbnails/{KEY}/index.json" in found.message

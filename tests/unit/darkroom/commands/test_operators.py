@@ -72,7 +72,6 @@ def dead_letter(number: int = 0, objects: int = 1) -> dead_letters.DeadLetter:
         (("dlq", "purge"), "stdin is not a terminal; pass --yes"),
         (("rejections", "list", "--key", "a", "--prefix", "b"), "exclude each other"),
         (("logs", "x", "--since", "1h", "--until", "2h"), "--since 1h is not before --until 2h"),
-        (("backfill", "--verify-versions"), "--verify-versions needs --skip-processed"),
         (("backfill", "--min-size", "big"), "'big' is not a size"),
         (("delete", "--timeout", "soon"), "'soon' is not a duration"),
     ],
@@ -278,7 +277,7 @@ def retriable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, list
         rejections, "find", lambda _stack, _sources, wanted: filter(wanted.matches, records)
     )
     monkeypatch.setattr(
-        storage, "delete", lambda _client, _bucket, stored: done["deleted"].append(stored.key)
+        storage, "delete", lambda _client, _bucket, key, _etag: done["deleted"].append(key)
     )
     monkeypatch.setattr(
         notifications, "send", lambda _client, _url, bodies: done["sent"].extend(bodies)

@@ -1,0 +1,42 @@
+"""The worker's records, as the commands read them."""
+
+from typing import TYPE_CHECKING
+
+from darkroom.aws.objects import ExistingObject
+from worker import records, storage
+from worker.keys import output_name, record_key
+from worker.records import Record
+from worker.settings import Source, Variants
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+def output_names(variants: Variants) -> dict[str, int]:
+    """Return the names of the thumbnails of these variants, with the width in each name."""
+    return {
+        output_name(width, format_name): width
+        for width in variants.widths
+        for format_name in variants.formats
+    }
+
+
+def read_record(s3: "S3Client", bucket: str, key: str, source: Source) -> Record | None:
+    """Return the record of the object at `key`; None if there is none of a known format."""
+    found = storage.get(s3, bucket, record_key(key, source.output_prefix))
+    try:
+        return records.parse(found[1]) if found else None
+    except ValueError:
+        return None
+
+
+def is_processed(record: Record | None, existing: ExistingObject, source: Source) -> bool:
+    """Return whether a record is of this version of an object, and of the source's variants.
+
+    The worker's version does not count: the caller's may be another one than the deployed.
+    """
+    if record is None:
+        return False
+    own, there = existing.source, record.source
+    is_same = own.version_id == there.version_id if own.version_id else own.etag == there.etag
+    return is_same and record.settings == records.made_with(source, worker=record.worker)

@@ -1,0 +1,76 @@
+"""darkroom/aws/records.py: what a record says of an object that is there."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from darkroom.aws.objects import ExistingObject
+from darkroom.aws.records import is_processed, read_record
+from tests.unit.worker.memory_s3 import MemoryS3
+from worker import records
+from worker.events import SourceObject
+from worker.records import Record
+from worker.results import Rejection
+from worker.settings import Source, Variants
+
+SOURCE = Source(
+    "scans",
+    Variants(widths=(400, 1200), formats={"jpeg": 85, "webp": 80}, max_pixels=1),
+    cache_control="no-cache",
+    output_prefix="scans/",
+)
+VERSION = SourceObject("uploads", "uploads/a.jpg", "v1", "e1", sequencer="0A")
+
+
+def record(source: SourceObject = VERSION, settings: Source = SOURCE) -> Record:
+    rejection = Rejection("empty", "It is empty.")
+    return records.rejected("rejected", source, records.made_with(settings), rejection)
+
+
+def existing(**changes: Any) -> ExistingObject:
+    source = replace(VERSION, sequencer=None, **changes)
+    return ExistingObject(source, datetime(2026, 11, 1, tzinfo=UTC), source.key)
+
+
+def test_an_object_with_a_record_of_its_version_is_processed() -> None:
+    """D6: by its outputs or its rejection."""
+    assert is_processed(record(), existing(), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("found", "changes"),
+    [
+        (None, {}),
+        (record(), {"version_id": "v2"}),
+        (record(replace(VERSION, version_id=None)), {"version_id": None, "etag": "e2"}),
+    ],
+)
+def test_anything_else_is_sent(found: Record | None, changes: dict[str, Any]) -> None:
+    """D6: never a wrong yes."""
+    assert not is_processed(found, existing(**changes), SOURCE)
+
+
+def test_outputs_of_former_variants_are_not_those_of_todays() -> None:
+    """D6: after a width was added, backfill makes it."""
+    wider = replace(SOURCE.variants, widths=(400, 1200, 2000))
+    assert not is_processed(record(), existing(), replace(SOURCE, variants=wider))
+
+
+def test_another_workers_version_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D6: the operator's checkout may be newer than what is deployed."""
+    old = record()
+    monkeypatch.setattr(records, "__version__", "9.9.9")
+    assert is_processed(old, existing(), SOURCE)
+
+
+def test_a_record_is_read_where_the_worker_writes_it() -> None:
+    """P7: below the source's prefix; what is no record is none."""
+    s3 = cast(Any, MemoryS3())
+    assert read_record(s3, "thumbnails", VERSION.key, SOURCE) is None
+    key = "thumbnails/scans/uploads/a.jpg/index.json"
+    s3.put_object(Bucket="thumbnails", Key=key, Body=b"{}")
+    assert read_record(s3, "thumbnails", VERSION.key, SOURCE) is None
+    s3.put_object(Bucket="thumbnails", Key=key, Body=record().body())
+    assert read_record(s3, "thumbnails", VERSION.key, SOURCE) == record()
