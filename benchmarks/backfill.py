@@ -21,7 +21,10 @@ from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from darkroom.errors import UserError
 from templates import pipeline, specification
-from worker.keys import output_key
+from worker import records
+from worker.events import SourceObject
+from worker.keys import record_key
+from worker.results import Rejection
 
 STACK = "backfilled"
 UPLOADS_AT_ONCE = 8
@@ -56,13 +59,21 @@ def main() -> int:
         missing = 0
         for title, choice, expected in runs:
             missing += expected - _run(emulator, stack, title, choice)
-        time.sleep(1.1)  # a thumbnail of the same second may be older than its upload
         done = names[:: max(1, len(names) // (10 * FOLDER))]
-        thumbnails = stack.thumbnail_bucket
+        source = stack.sources[bucket]
+
+        def put_record(key: str) -> None:
+            head = s3.head_object(Bucket=bucket, Key=key)
+            version = SourceObject(bucket, key, head["VersionId"], head["ETag"].strip('"'))
+            rejection = Rejection("empty", "It is empty.")
+            made_with = records.made_with(source)
+            record = records.rejected("rejected", version, made_with, rejection)
+            s3.put_object(Bucket=stack.thumbnail_bucket, Key=record_key(key), Body=record.body())
+
         _each(
-            lambda key: s3.put_object(Bucket=thumbnails, Key=output_key(key, "w128"), Body=b"x"),
+            put_record,
             done,
-            lambda count: progress.update(f"{count:,} of {len(done):,} thumbnails written"),
+            lambda count: progress.update(f"{count:,} of {len(done):,} records written"),
         )
         left = len(names) - len(done)
         missing += left - _run(emulator, stack, "those not done", ("--skip-processed",))

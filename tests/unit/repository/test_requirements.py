@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "requirements.md").read_text("utf-8")
-STATUS = "met|met, by option|planned"
+STATUS = "met|met, by option|in part|planned"
 ROWS = dict(re.findall(rf"^\| ([TPSRODAC]\d) \| .+ \| ({STATUS}) \|$", PAGE, re.MULTILINE))
 TESTS = {path: path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")}
 # A test's docstring begins with codes and pitfalls: `"""S5, T2: ..."""`, `"""Pitfall 8: ..."""`.
