@@ -8,7 +8,9 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -300,6 +302,25 @@ def test_outputs_are_stored_at_once(worker: Worker, s3: MemoryS3) -> None:
 
     s3.before = wait
     assert failures(worker.handle_batch([message("m1", record())], Clock())) == []
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("event_time", "tries", "is_first"),
+    [(now, 1, True), (now, 2, False), (lambda: "2026-01-01T00:00:00Z", 1, False)],
+)
+def test_only_a_certain_first_delivery_looks_at_nothing(
+    worker: Worker, s3: MemoryS3, event_time: Callable[[], str], tries: int, is_first: bool
+) -> None:
+    """P6: an earlier one may have died, also before a dead letter was sent again."""
+    s3.upload(UPLOADS, KEY, "v1", TEXT)
+    event = record() | {"eventTime": event_time()}
+    assert failures(worker.handle_batch([message("m1", event, tries=tries)], Clock())) == []
+    looks = s3.count("ListObjectsV2") + s3.count("HeadObject") + s3.count("GetObject") - 1
+    assert (looks == 0) == is_first
 
 
 def test_one_output_that_fails_fails_the_object(worker: Worker, s3: MemoryS3) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from worker.retry import hand_back_delay, in_order, may_be_poison
+from worker.retry import hand_back_delay, in_order, is_late, may_be_poison
 
 
 def message(name: str, received: int, *, age: float = 0.0) -> dict[str, Any]:
@@ -77,3 +78,22 @@ def test_messages_without_time_come_back_one_after_the_other() -> None:
     assert again == sorted(again)
     assert again[0] > waits[1]
     assert hand_back_delay(message("a", 99), 9_999, seconds=900.0) <= 43_200  # as SQS allows
+
+
+@pytest.mark.parametrize(
+    ("event_time", "late"),
+    [
+        ("2026-01-01T00:00:00.000Z", False),
+        ("2025-12-31T23:55:01Z", False),
+        ("2025-12-31T23:54:59Z", True),
+        ("2026-01-01T00:10:00Z", False),  # S3's clock is ahead
+        (None, True),
+        ("yesterday", True),
+    ],
+)
+def test_an_old_event_may_be_of_a_dead_letter_sent_again(
+    event_time: str | None, late: bool
+) -> None:
+    """P6: a move task makes new messages, whose receives count from one."""
+    now = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert is_late(event_time, now=now) == late

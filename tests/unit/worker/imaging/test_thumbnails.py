@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
@@ -35,7 +36,7 @@ from tests.unit.worker.imaging.corpus import (
 from tests.workload import outputs_of
 from worker.imaging.memory import Memory
 from worker.imaging.thumbnails import make
-from worker.results import Output, Rejection
+from worker.results import Output, Properties, Rejection
 from worker.settings import Variants
 
 # Pillow warns of what is odd in a file, which does not matter here.
@@ -90,6 +91,58 @@ def rejection(data: bytes, variants: Variants = VARIANTS) -> Rejection:
         list(make(io.BytesIO(data), variants))
     assert rejected.value.detail
     return rejected.value
+
+
+def described(data: bytes, variants: Variants = VARIANTS) -> Properties:
+    *_, found = make(io.BytesIO(data), variants)
+    assert isinstance(found, Properties)
+    return found
+
+
+def test_the_picture_is_described_as_it_is_shown() -> None:
+    """P7: its type by its content, its size with the orientation applied."""
+    image = Image.new("RGB", (300, 100), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    found = described(saved(image, "JPEG", exif=exif))
+    assert found.source == {"type": "image/jpeg", "width": 100, "height": 300}
+
+
+def test_the_placeholder_is_a_small_picture_without_a_request() -> None:
+    """P7: of at most 16 pixels a side, in the shape and colours of the picture."""
+    head, _, text = described(saved(quarters())).record["placeholder"].partition(",")
+    assert head == "data:image/webp;base64"
+    assert len(text) < 400
+    small = Image.open(io.BytesIO(b64decode(text)))
+    assert small.size == (10, 5)  # the narrowest thumbnail's
+    wide = Variants(widths=(640,), formats={"jpeg": 85}, max_pixels=1_000_000)
+    text = described(saved(quarters()), wide).record["placeholder"].partition(",")[2]
+    assert max(Image.open(io.BytesIO(b64decode(text))).size) == 16
+
+
+@pytest.mark.parametrize(
+    ("colour", "mean"),
+    [
+        ((255, 0, 0), "#ff0000"),
+        ((0, 128, 0, 255), "#008000"),
+        ((0, 0, 255, 100), "#0000ff"),
+        ((9, 9, 9, 0), None),
+    ],
+)
+def test_the_mean_colour_is_of_what_is_seen(colour: tuple[int, ...], mean: str | None) -> None:
+    """P7: transparent pixels have none; for a page that shows it before the picture."""
+    image = Image.new("RGBA" if len(colour) == 4 else "RGB", (50, 50), colour)
+    if mean and len(colour) == 4:
+        image.paste((255, 255, 255, 0), (0, 0, 25, 50))
+    found = described(saved(image)).record["color"]
+    if mean is None or found is None:
+        assert found == mean
+    else:
+        assert all(abs(a - b) < 8 for a, b in zip(rgb(found), rgb(mean), strict=True))
+
+
+def rgb(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("#"))
 
 
 def test_each_width_in_each_format() -> None:
