@@ -17,7 +17,7 @@ from worker.settings import Settings, Source
 from worker.storage import OutputBucket, Stored
 from worker.versions import order
 
-_SWEEP_ATTEMPTS = 4
+_CLEANUP_ATTEMPTS = 4
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -161,7 +161,7 @@ class Destination:
         Raises:
             ContentionError: Others wrote records at every attempt.
         """
-        for _ in range(_SWEEP_ATTEMPTS):
+        for _ in range(_CLEANUP_ATTEMPTS):
             contents = contents or self.look(known.record if known else None)
             if not contents.others:
                 return
@@ -187,7 +187,7 @@ class Destination:
             if self.put_record(record, known) is not None:
                 self.delete(beside)
                 return
-        raise storage.ContentionError(f"{self.record_key}: replaced {_SWEEP_ATTEMPTS} times")
+        raise storage.ContentionError(f"{self.record_key}: replaced {_CLEANUP_ATTEMPTS} times")
 
 
 class Writer:

@@ -244,7 +244,7 @@ class _Work:
         place, source = self.place, self.source
         written = self._writer.stored()
         known, has_read_first = self._writer.known, self._writer.has_read_first
-        unnamed = not self.first or (self._writer.met_others and known is None)
+        may_have_leftovers = not self.first or (self._writer.met_others and known is None)
         # A request that is refused may have been processed before: botocore repeats it where the
         # answer was lost. So each record that was to be replaced may have been, by this delivery.
         replaced: dict[str, str] = {}
@@ -257,7 +257,7 @@ class _Work:
             if present and present.is_beside(source):
                 if present.is_like(record):
                     self._delete_replaced(replaced, record)
-                    if unnamed:
+                    if may_have_leftovers:
                         place.delete_stale(known)
                     return present
                 if record.state != "done" and self._has_outputs(present):
@@ -270,7 +270,7 @@ class _Work:
                 replaced |= present.objects
             if place.put_record(record, known):
                 self._delete_replaced(replaced, record)
-                if unnamed:
+                if may_have_leftovers:
                     place.delete_stale()
                 return record
             known, has_read_first = place.record(), False
@@ -279,7 +279,7 @@ class _Work:
         own = {key: one.etag for key, (_, one) in stored.items()}
         named = present.objects.items() if present else ()
         place.delete(dict((replaced | own).items() - named))
-        if unnamed:
+        if may_have_leftovers:
             place.delete_stale()
         return None
 
