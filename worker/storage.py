@@ -178,7 +178,7 @@ def write(
     if settings:
         metadata["settings"] = settings
     for attempt in range(_WRITE_ATTEMPTS):
-        written = put(
+        written, is_repeated = _put(
             client,
             bucket,
             key,
@@ -190,7 +190,7 @@ def write(
         )
         if written is not None:
             return Stored(key, written, metadata)
-        present = None if attempt else known()
+        present = None if attempt or is_repeated else known()
         present = present or head(client, bucket.name, key)
         if present is None:
             over = None
@@ -218,8 +218,33 @@ def put(
     """Store an object over the one with the entity tag `over`, or over nothing.
 
     Returns:
-        Its entity tag; None if something else is there, or another request was first.
+        Its entity tag; None if something else is there, or another request was first. That may have
+        been this one: botocore repeats it if the answer is lost.
     """
+    return _put(
+        client,
+        bucket,
+        key,
+        body,
+        content_type=content_type,
+        cache_control=cache_control,
+        metadata=metadata,
+        over=over,
+    )[0]
+
+
+def _put(
+    client: Any,
+    bucket: OutputBucket,
+    key: str,
+    body: bytes,
+    *,
+    content_type: str,
+    cache_control: str,
+    metadata: Mapping[str, str],
+    over: str | None,
+) -> tuple[str | None, bool]:
+    """Return what `put` does, and whether a refused request was a repeated one."""
     condition = {"IfNoneMatch": "*"} if over is None else {"IfMatch": over}
     try:
         response = client.put_object(
@@ -238,9 +263,9 @@ def put(
         # If-Match on an object that was deleted meanwhile answers 404.
         if code not in _CONFLICT and code not in _NOT_FOUND:
             raise
-        return None
+        return None, error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
     etag: str = response["ETag"]
-    return etag
+    return etag, False
 
 
 def get(client: Any, bucket: str, key: str) -> tuple[str, bytes] | None:

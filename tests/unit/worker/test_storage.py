@@ -425,3 +425,31 @@ def _nothing(_operation: str, _arguments: Mapping[str, Any]) -> None:
 def _conflict(operation: str, _arguments: Mapping[str, Any]) -> None:
     if operation == "PutObject":
         raise refusal(operation, "ConditionalRequestConflict", 409)
+
+
+def test_a_repeated_write_looks_at_what_is_there(
+    s3: MemoryS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: after a lost answer its own object is there, whatever the record has said before."""
+    put, answers = s3.put_object, []
+
+    def lost(**arguments: Any) -> dict[str, Any]:
+        answers.append(put(**arguments))
+        error = refusal("PutObject", "PreconditionFailed", 412)
+        error.response["ResponseMetadata"]["RetryAttempts"] = 1
+        raise error
+
+    monkeypatch.setattr(s3, "put_object", lost)
+    source = version(1)
+    stored = storage.write(
+        s3,
+        BUCKET,
+        key="out",
+        output=OUTPUT,
+        source=source,
+        cache_control="no-cache",
+        known=lambda: Stored("out", '"of the record"', storage.identity(source)),
+    )
+    (answer,) = answers
+    assert stored
+    assert stored.etag == answer["ETag"]
