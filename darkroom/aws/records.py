@@ -35,8 +35,28 @@ def is_processed(record: Record | None, existing: ExistingObject, source: Source
 
     The worker's version does not count: the caller's may be another one than the deployed.
     """
-    if record is None:
-        return False
+    return (
+        record is not None
+        and _is_of(record, existing)
+        and record.settings == records.made_with(source, worker=record.worker)
+    )
+
+
+def is_stale(record: Record | None, existing: ExistingObject, source: Source) -> bool:
+    """Return whether a record is of other variants than the source's, or of another worker.
+
+    This project's version of the worker is taken for the deployed one. A record of another version
+    of the object is not stale: the newer version's own event is on its way, or was lost.
+    """
+    return (
+        record is not None
+        and _is_of(record, existing)
+        and record.settings != records.made_with(source)
+    )
+
+
+def _is_of(record: Record, existing: ExistingObject) -> bool:
     own, there = existing.source, record.source
-    is_same = own.version_id == there.version_id if own.version_id else own.etag == there.etag
-    return is_same and record.settings == records.made_with(source, worker=record.worker)
+    if own.version_id:
+        return own.version_id == there.version_id
+    return own.etag == there.etag

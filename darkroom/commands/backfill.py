@@ -48,6 +48,11 @@ EXAMPLES = """
     is_flag=True,
     help="Skip objects whose record is of their current version and variants; one GET for each.",
 )
+@click.option(
+    "--rebuild-stale",
+    is_flag=True,
+    help="Only objects whose record is of other variants or another worker than this project's.",
+)
 @click.option("--dry-run", is_flag=True, help="Count and estimate, send nothing.")
 @click.option(
     "--rate",

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ from darkroom.console.option_types import Timestamp
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
 from darkroom.errors import UsageError, UserError
+from worker.records import Record
+from worker.settings import Source
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -56,8 +58,16 @@ class Filters:
     skip_processed: bool = False
     """Leave out what has a record of its current version and the source's current variants."""
 
+    rebuild_stale: bool = False
+    """Only what has a record of other variants, or of another version of the worker."""
+
     inventory: str | None = None
     """URL of an S3 Inventory's manifest, instead of a listing."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for filters that exclude each other."""
+        if self.skip_processed and self.rebuild_stale:
+            raise UsageError("--skip-processed and --rebuild-stale exclude each other")
 
     def data(self) -> dict[str, Any]:
         """Return the filters as a checkpoint stores them: times as they were written."""
@@ -273,7 +283,11 @@ class Backfill:
         """Yield what is to be sent after the checkpoint; count what is skipped."""
         self.skipped.clear()
         wanted = self._matching()
-        return self._unprocessed(wanted) if self.filters.skip_processed else wanted
+        if self.filters.skip_processed:
+            return self._by_record(wanted, "processed already", records.is_processed, skip=True)
+        if self.filters.rebuild_stale:
+            return self._by_record(wanted, "not stale", records.is_stale, skip=False)
+        return wanted
 
     def _matching(self) -> Iterator[ExistingObject]:
         for found in self._listed():
@@ -305,16 +319,24 @@ class Backfill:
         }
         return next((name for name, does_match in matches.items() if not does_match), None)
 
-    def _unprocessed(self, wanted: Iterator[ExistingObject]) -> Iterator[ExistingObject]:
+    def _by_record(
+        self,
+        wanted: Iterator[ExistingObject],
+        reason: str,
+        test: Callable[[Record | None, ExistingObject, Source], bool],
+        *,
+        skip: bool,
+    ) -> Iterator[ExistingObject]:
+        """Yield the objects whose records fail the test, or pass it; count the others."""
         bucket, settings = self.stack.output("ThumbnailBucketName"), self.source.settings
 
         def judged(found: ExistingObject) -> tuple[ExistingObject, bool]:
             record = records.read_record(self._s3, bucket, found.source.key, settings)
-            return found, records.is_processed(record, found, settings)
+            return found, test(record, found, settings)
 
-        for found, is_processed in map_concurrently(judged, wanted):
-            if is_processed:
-                self.skipped["processed already"] += 1
+        for found, passes in map_concurrently(judged, wanted):
+            if passes == skip:
+                self.skipped[reason] += 1
             else:
                 yield found
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from darkroom.aws.objects import ExistingObject
-from darkroom.aws.records import is_processed, read_record
+from darkroom.aws.records import is_processed, is_stale, read_record
 from tests.unit.worker.memory_s3 import MemoryS3
 from worker import records
 from worker.events import SourceObject
@@ -63,6 +63,18 @@ def test_another_workers_version_is_no_reason(monkeypatch: pytest.MonkeyPatch) -
     old = record()
     monkeypatch.setattr(records, "__version__", "9.9.9")
     assert is_processed(old, existing(), SOURCE)
+
+
+def test_what_was_made_otherwise_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P7: with other variants, or by another worker; what has no record is new, not stale."""
+    assert not is_stale(record(), existing(), SOURCE)
+    wider = replace(SOURCE.variants, widths=(400, 1200, 2000))
+    assert is_stale(record(), existing(), replace(SOURCE, variants=wider))
+    assert not is_stale(None, existing(), SOURCE)
+    assert not is_stale(record(), existing(version_id="v2"), replace(SOURCE, variants=wider))
+    old = record()
+    monkeypatch.setattr(records, "__version__", "9.9.9")
+    assert is_stale(old, existing(), SOURCE)
 
 
 def test_a_record_is_read_where_the_worker_writes_it() -> None:

@@ -72,6 +72,7 @@ def dead_letter(number: int = 0, objects: int = 1) -> dead_letters.DeadLetter:
         (("dlq", "purge"), "stdin is not a terminal; pass --yes"),
         (("rejections", "list", "--key", "a", "--prefix", "b"), "exclude each other"),
         (("logs", "x", "--since", "1h", "--until", "2h"), "--since 1h is not before --until 2h"),
+        (("backfill", "--skip-processed", "--rebuild-stale"), "exclude each other"),
         (("backfill", "--min-size", "big"), "'big' is not a size"),
         (("delete", "--timeout", "soon"), "'soon' is not a duration"),
     ],
