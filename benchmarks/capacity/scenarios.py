@@ -63,7 +63,7 @@ SCENARIOS = (
     DemandScenario("steady, 30 %", 0.3),
     DemandScenario("steady, 60 %", 0.6),
     DemandScenario("steady, 90 %", 0.9),
-    DemandScenario("steady, 60 %, two batches", 0.6, concurrency=2),
+    DemandScenario("steady, 70 %, two batches", 0.7, concurrency=2),
     DemandScenario("steady, 90 %, two batches", 0.9, concurrency=2),
     DemandScenario("steady, 30 %, a window of 2 s", 0.3, window=2),
     DemandScenario("too small, 130 %", 1.3, concurrency=10),

@@ -89,6 +89,6 @@ def test_what_no_concurrency_is_enough_for_has_another_advice() -> None:
     """D6: sentences with thousands separators, and no number that Lambda does not take."""
     (first, *others) = estimate("--rate", "100/s", "--burst", "50x10min").verdict()
     assert "The burst brings 5,000 pictures per second, 14 times that." in first
-    assert "To do: use provisioned pollers, because 1,995 concurrent batches are needed" in first
+    assert "To do: use provisioned pollers, because 1,745 concurrent batches are needed" in first
     assert "MaximumConcurrency can be at most 1,000." in first
     assert all(line[0].isupper() and line.endswith(".") for line in (first, *others))
