@@ -28,6 +28,10 @@ def _is_small(plan: Specification) -> bool:
     return True
 
 
+ZONES = 3
+"""Availability Zones of the emulator's Region."""
+
+
 @cache
 def _drawn(seed: int) -> list[Specification]:
     return [plan for plan in map(parsed, drawn(100, seed)) if _is_small(plan)]
@@ -48,6 +52,7 @@ def _sample() -> dict[str, Specification]:
             if (plan.network.vpc, plan.network.endpoints) == network
             and kind in [(one.type, one.raw_message_delivery) for one in plan.sources.values()]
             and "s3" in [one.type for one in plan.sources.values()]
+            and plan.network.availability_zones <= ZONES
         )
     return found
 
