@@ -9,12 +9,14 @@ from awacs.aws import Bool, BoolIfExists, NotIpAddress, Statement, StringNotEqua
 from troposphere import GetAtt, If, NoValue, Output, Ref, Template
 from troposphere.s3 import (
     Bucket,
+    EventBridgeConfiguration,
     Filter,
     MetricsConfiguration,
     NotificationConfiguration,
     QueueConfigurations,
     Rules,
     S3Key,
+    TopicConfigurations,
 )
 
 from templates import naming, policies
@@ -24,6 +26,7 @@ from templates.parameters.builder import Condition
 from templates.parameters.controls import Controls
 from templates.policies import Arn
 from templates.queues import QueuePair
+from templates.record_topic import RecordTopic
 from templates.specification import DEFAULT, Source
 from templates.suppressions import WHOLE_BUCKET
 
@@ -35,6 +38,7 @@ REQUEST_METRICS = "all"
 
 # Where the worker writes; the same as in worker/keys.py, which a test compares.
 OUTPUT_PREFIXES = (f"{THUMBNAILS}/", "rejected/")
+RECORD_SUFFIX = "/index.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +149,8 @@ def add_buckets(
     noncurrent_days: Ref,
     uploads_monitored: Condition | None,
     access_logs: AccessLogs | None,
+    record_topic: RecordTopic | None,
+    sends_to_eventbridge: bool,
 ) -> Buckets:
     """Add an upload bucket for each source of type "s3", and the thumbnail bucket.
 
@@ -157,6 +163,8 @@ def add_buckets(
         uploads_monitored: Condition under which S3 counts the requests to upload buckets; None
             where no source has the type "s3".
         access_logs: The bucket that S3 writes access logs to, if any.
+        record_topic: The topic that S3 notifies of each record, if any.
+        sends_to_eventbridge: The thumbnail bucket sends its events to EventBridge.
     """
     common: dict[str, Any] = {
         "encryption": encryption,
@@ -182,7 +190,13 @@ def add_buckets(
             for name, source in sources.items()
             if source.type == "s3"
         },
-        thumbnails=add_bucket(template, "ThumbnailBucket", THUMBNAILS, **common),
+        thumbnails=add_bucket(
+            template,
+            "ThumbnailBucket",
+            THUMBNAILS,
+            **common,
+            **_record_events(record_topic, sends_to_eventbridge=sends_to_eventbridge),
+        ),
         encryption=encryption,
     )
 
@@ -211,6 +225,26 @@ def _notifications(source: Source, queues: QueuePair) -> NotificationConfigurati
             for event, prefix, suffix in source.notifications()
         ]
     )
+
+
+def _record_events(topic: RecordTopic | None, *, sends_to_eventbridge: bool) -> dict[str, Any]:
+    """Return the thumbnail bucket's properties and attributes that announce records."""
+    found: dict[str, Any] = {}
+    if topic:
+        found["TopicConfigurations"] = [
+            TopicConfigurations(
+                Event="s3:ObjectCreated:*",
+                Topic=Ref(topic.topic),
+                **_filter(prefix=OUTPUT_PREFIXES[0], suffix=RECORD_SUFFIX),
+            )
+        ]
+    if sends_to_eventbridge:
+        found["EventBridgeConfiguration"] = EventBridgeConfiguration(EventBridgeEnabled=True)
+    if not found:
+        return {}
+    more: dict[str, Any] = {"NotificationConfiguration": NotificationConfiguration(**found)}
+    # S3 tests the topic as well when the notification is set (pitfall 1).
+    return {**more, "DependsOn": [topic.policy.title]} if topic else more
 
 
 def _filter(**texts: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import awacs.kms as kms
-from awacs.aws import ArnLike, Bool, Principal, Statement, StringLike
+from awacs.aws import ArnLike, Bool, Principal, Statement, StringEquals, StringLike
 from troposphere import GetAtt, Output, Ref, Sub, Template
 from troposphere.kms import Alias, Key
 
@@ -84,6 +84,17 @@ _READ_THUMBNAILS = policies.allow(
     principal=policies.service("cloudfront.amazonaws.com"),
 )
 
+# As for the queues: the topic's policy checks the bucket, and SNS adds the encryption context, as
+# https://docs.aws.amazon.com/gameliftservers/latest/flexmatchguide/queue-notification-sns-sse.html
+# shows. By name, because the topic needs the key.
+_PUBLISH_RECORDS = policies.allow(
+    "PublishRecords",
+    ENCRYPT_AND_DECRYPT,
+    THIS_KEY,
+    StringEquals({"kms:EncryptionContext:aws:sns:topicArn": naming.topic_arn(naming.RECORDS)}),
+    principal=policies.service("s3.amazonaws.com"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encryption:
@@ -107,13 +118,19 @@ class Encryption:
 
 
 def add_encryption(
-    template: Template, *, event_services: Collection[str], has_cdn: bool, archives_cdn_logs: bool
+    template: Template,
+    *,
+    event_services: Collection[str],
+    has_record_topic: bool,
+    has_cdn: bool,
+    archives_cdn_logs: bool,
 ) -> Encryption:
     """Add the key, with yearly rotation and an alias.
 
     Args:
         template: The stack's template.
         event_services: Services that send to the work queues, such as `s3.amazonaws.com`.
+        has_record_topic: S3 publishes to the topic of records.
         has_cdn: A distribution reads thumbnails.
         archives_cdn_logs: The distribution's access logs are archived.
     """
@@ -144,6 +161,7 @@ def add_encryption(
                     StringLike({"kms:EncryptionContext:aws:sqs:arn": naming.queue_arn("*")}),
                     principal=Principal("Service", sorted(event_services)),
                 ),
+                *([_PUBLISH_RECORDS] if has_record_topic else []),
                 *([_READ_THUMBNAILS] if has_cdn else []),
                 *([_ARCHIVE_CDN_LOGS] if archives_cdn_logs else []),
                 # Without this, alarms to an encrypted topic are silently lost (pitfall 4).

@@ -10,6 +10,9 @@ from templates.specification import DEFAULT
 NAME_PREFIX = "NamePrefix"
 NAME_PREFIX_LENGTH = 20
 
+# What follows the prefix in the name of the topic of records.
+RECORDS = "records"
+
 # The only Region that takes CloudFront's log deliveries, whatever the Region of the bucket.
 # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging.html#enable-access-logging-api
 CLOUDFRONT_REGION = "us-east-1"
@@ -50,6 +53,11 @@ def bucket_arn(suffix: str) -> Sub:
 def queue_arn(suffix: str) -> Sub:
     """Return the ARN of the queue named `name(suffix)`; `*` matches any suffix."""
     return _regional("sqs", f"${{{NAME_PREFIX}}}-{suffix}")
+
+
+def topic_arn(suffix: str) -> Sub:
+    """Return the ARN of the topic named `name(suffix)`."""
+    return _regional("sns", f"${{{NAME_PREFIX}}}-{suffix}")
 
 
 def rule_arn(suffix: str) -> Sub:

@@ -22,7 +22,13 @@ from templates.alarms import (
     add_upload_alarm,
 )
 from templates.bucket import AccessLogs
-from templates.buckets import Buckets, DataPerimeter, add_bucket_policies, add_buckets
+from templates.buckets import (
+    THUMBNAILS,
+    Buckets,
+    DataPerimeter,
+    add_bucket_policies,
+    add_buckets,
+)
 from templates.cdn import CdnDistribution, add_cdn_log_delivery, add_distribution
 from templates.dashboard import add_dashboard
 from templates.dns_firewall import DnsFirewall, add_dns_firewall
@@ -39,6 +45,7 @@ from templates.log_archive import LogArchive, add_access_logs, add_log_archive
 from templates.network import Network, add_network
 from templates.parameters.stack import Parameters, add_parameters
 from templates.queues import QueuePair, Sender, add_queue_pair
+from templates.record_topic import RecordTopic, add_record_topic
 from templates.sources import ResolvedSource, add_sources, sender
 from templates.specification import Specification, SpecificationError
 from templates.worker_environment import worker_environment
@@ -71,17 +78,20 @@ def _build(specification: Specification) -> Template:
     template.set_version()
     parameters = add_parameters(template, specification)
     retention, boundary = parameters.retention, parameters.controls.permissions_boundary
-    logs, cdn = specification.logs, None
+    logs, events, cdn = specification.logs, specification.events, None
 
     senders = {name: sender(name, parameters.external.get(name)) for name in specification.sources}
     encryption = add_encryption(
         template,
         event_services={one.service for one in senders.values()},
+        has_record_topic=events.topic,
         has_cdn=specification.cdn is not None,
         archives_cdn_logs=specification.cdn is not None and logs.archive,
     )
     queues = _add_queues(template, specification, encryption, senders)
     access_logs = add_access_logs(template, retention=retention) if logs.s3_access_logs else None
+    thumbnails = naming.bucket_arn(THUMBNAILS)
+    record_topic = add_record_topic(template, thumbnails, encryption) if events.topic else None
     buckets = add_buckets(
         template,
         encryption=encryption,
@@ -90,6 +100,8 @@ def _build(specification: Specification) -> Template:
         noncurrent_days=retention.noncurrent_version_days,
         uploads_monitored=parameters.monitoring.uploads_monitored,
         access_logs=access_logs,
+        record_topic=record_topic,
+        sends_to_eventbridge=events.eventbridge,
     )
     sources = add_sources(
         template,
@@ -141,6 +153,7 @@ def _build(specification: Specification) -> Template:
         encryption,
         queues,
         access_logs,
+        record_topic,
         buckets,
         sources,
         identity,
@@ -189,6 +202,7 @@ class _Stack:
     encryption: Encryption
     queues: Mapping[str, QueuePair]
     access_logs: AccessLogs | None
+    record_topic: RecordTopic | None
     buckets: Buckets
     sources: tuple[ResolvedSource, ...]
     identity: Identity
@@ -387,7 +401,8 @@ def _outputs(
         *stack.sources,
         *stack.queues.values(),
     ]
-    parts += [part for part in (stack.cdn, archive, stack.access_logs) if part]
+    optional = (stack.record_topic, stack.cdn, archive, stack.access_logs)
+    parts += [part for part in optional if part]
     reads_external_buckets = any(source.external for source in stack.sources)
     return [
         *chain.from_iterable(part.outputs() for part in parts),

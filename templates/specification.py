@@ -5,14 +5,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from templates.limits import (
     MAX_BUCKET_NAME_CHARACTERS,
@@ -22,8 +15,10 @@ from templates.limits import (
 from templates.specification_file import SpecificationError as SpecificationError
 from templates.specification_file import read_tables, with_tuples
 from templates.specification_messages import messages
+from templates.specification_options import Cdn, Events, Logs
 from templates.specification_values import (
     MAX_TAGS,
+    TABLE_CONFIG,
     Action,
     AspectRatio,
     Color,
@@ -50,9 +45,7 @@ MIN_VISIBILITY_SECONDS = 300
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-    )
+    model_config = TABLE_CONFIG
 
 
 class Network(_Table):
@@ -356,40 +349,6 @@ class ProcessingQueue(_Table):
         return self
 
 
-class Cdn(_Table):
-    """A CloudFront distribution that makes the thumbnails public; without this table, none."""
-
-    custom_domain: bool = False
-    """Use a domain and certificate of your own, with TLS 1.2 as the minimum."""
-
-    web_acl: bool = False
-    """Attach a web ACL of AWS WAF."""
-
-
-class Logs(_Table):
-    """Logs that are kept in buckets."""
-
-    archive: bool = False
-    """Archive the worker's log in a bucket, for `LogArchiveRetentionDays`."""
-
-    archive_flow_logs: bool = False
-    """Archive the flow log of a created VPC too; needs `archive`."""
-
-    object_lock: Literal["off", "governance", "compliance"] = "off"
-    """Lock archived logs for their retention; needs `archive`, and cannot be switched off again."""
-
-    s3_access_logs: bool = False
-    """Let S3 write the access logs of the stack's buckets to another bucket."""
-
-    @model_validator(mode="after")
-    def _of_an_archive(self) -> Self:
-        if self.object_lock != "off" and not self.archive:
-            raise ValueError(f'object_lock = "{self.object_lock}" needs archive = true')
-        if self.archive_flow_logs and not self.archive:
-            raise ValueError("archive_flow_logs needs archive = true")
-        return self
-
-
 class Specification(_Table):
     """The structure of the stack; what differs by environment is a CloudFormation parameter."""
 
@@ -403,6 +362,7 @@ class Specification(_Table):
     """Add a CloudWatch dashboard: 3 US dollars a month; an account's first three are free."""
 
     logs: Logs = Logs()
+    events: Events = Events()
 
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)] = {}
     """At most 40 tags of every resource, in addition to `Application` and `Environment`."""

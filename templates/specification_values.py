@@ -1,9 +1,12 @@
-"""Types of the specification's values: names, prefixes, suffixes, ratios, colors and actions."""
+"""Types of the specification: tables, and their names, prefixes, ratios, colors and actions."""
 
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ConfigDict
+
+TABLE_CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+"""How pydantic reads each table of the specification."""
 
 # A source's name is part of its bucket's name, whose 63 characters templates/naming.py divides.
 MAX_NAME_CHARACTERS = 10

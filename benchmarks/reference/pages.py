@@ -28,6 +28,7 @@ ADDITIONS = {
     "queues.NAME.provisioned_mode = true": "queues.NAME.provisioned_mode = true",
     'sources.NAME.type = "eventbridge"': 'sources.NAME.type = "eventbridge"',
     'sources.NAME.type = "sns"': 'sources.NAME.type = "sns"',
+    "events.topic = true": "events.topic = true",
     "logs.archive = true": "logs.archive = true",
     "logs.s3_access_logs = true": "logs.s3_access_logs = true",
     "[cdn]": "[cdn]",

@@ -33,6 +33,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "a topic": {"sources": {"default": {}, "scans": {"type": "sns", "prefixes": ["in/"]}}},
     "`propagate_deletes = true`": {"sources": {"default": {"propagate_deletes": True}}},
     "one suffix less": {"sources": {"default": {"suffixes": SUFFIXES[:-1]}}},
+    "`events.topic = true`": {"events": {"topic": True}},
+    "`events.eventbridge = true`": {"events": {"eventbridge": True}},
     "`logs.archive = true`": {"logs": {"archive": True}},
     "… with `archive_flow_logs = true`": {"logs": {"archive": True, "archive_flow_logs": True}},
     '… with `object_lock = "governance"`': {"logs": {"archive": True, "object_lock": "governance"}},

@@ -138,6 +138,16 @@ class TemplateModel(ResolvedTemplate):
             for one in settings.get("QueueConfigurations", []):
                 yield bucket, one, self.logical_id(one.get("Queue"), "SQS::Queue")
 
+    def topic_notifications(self) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Yield bucket, configuration and topic of each S3 notification that goes to a topic.
+
+        The topic's logical id is empty if it is not in the template.
+        """
+        for bucket, properties in self.resources_of_type("S3::Bucket").items():
+            settings = properties.get("NotificationConfiguration", {})
+            for one in settings.get("TopicConfigurations", []):
+                yield bucket, one, self.logical_id(one.get("Topic"), "SNS::Topic")
+
     def access_log_buckets(self) -> set[str]:
         """Return the logical ids of the buckets that S3 delivers access logs to."""
         settings = (

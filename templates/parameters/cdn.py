@@ -6,7 +6,7 @@ from troposphere import Not, Ref, Template
 
 from templates.parameters.builder import Group, contains, rule
 from templates.parameters.regions import REGIONS_WITHOUT_CLOUDFRONT
-from templates.specification import Cdn
+from templates.specification_options import Cdn
 
 
 @dataclass(frozen=True, kw_only=True)

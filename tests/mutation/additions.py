@@ -41,6 +41,13 @@ def archived_distribution(template: Template) -> None:
     template.update(json.loads(pipeline.render(pipeline.build(plan))))
 
 
+def record_topic(template: Template) -> None:
+    """A stack whose thumbnail bucket notifies a topic of each record."""
+    plan = specification.parse({"events": {"topic": True}}, origin="additions")
+    template.clear()
+    template.update(json.loads(pipeline.render(pipeline.build(plan))))
+
+
 def rule_to_queue(template: Template) -> None:
     """Existing buckets through EventBridge: the queue allows the rule, and the key EventBridge."""
     name = "${NamePrefix}-existing"

@@ -108,6 +108,8 @@ def tables(draw: st.DrawFn, skeleton: Skeleton | None = None) -> Tables:
         "variants": {name: draw(_variants()) for name in bones.variants},
         "logs": draw(_logs(bones.vpc)),
     }
+    if draw(st.booleans()):
+        found["events"] = draw(st.fixed_dictionaries({"topic": st.booleans()}))
     cdn = {"custom_domain": st.booleans(), "web_acl": st.booleans()}
     if draw(st.booleans()):
         found["tags"] = {"Team": "pictures", "cost:center": "42"}

@@ -16,6 +16,9 @@ from darkroom.checks.framework import Finding
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+# Where S3 sends notifications: a property of the template, and with `Arn` of the API.
+_DESTINATIONS = ("Queue", "Topic")
+
 
 def check_key(target: Target) -> Iterator[Finding]:
     """Pitfall 30: the key that encrypts everything is enabled and rotates."""
@@ -102,31 +105,35 @@ def _encryption(rules: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def _notifications(s3: "S3Client", name: str, expected: Mapping[str, Any]) -> Iterable[Difference]:
-    actual = s3.get_bucket_notification_configuration(Bucket=name)
-    return differ(
+    actual: Mapping[str, Any] = s3.get_bucket_notification_configuration(Bucket=name)
+    eventbridge = "EventBridgeConfiguration"
+    yield from differ("EventBridge", eventbridge in expected, eventbridge in actual)
+    yield from differ(
         "notifications",
         {
             _notification(
-                entry["Queue"],
+                entry[kind],
                 [entry["Event"]],
                 entry.get("Filter", {}).get("S3Key", {}).get("Rules", []),
             )
-            for entry in expected.get("QueueConfigurations", [])
+            for kind in _DESTINATIONS
+            for entry in expected.get(f"{kind}Configurations", [])
         },
         {
             _notification(
-                entry["QueueArn"],
+                entry[f"{kind}Arn"],
                 entry["Events"],
                 entry.get("Filter", {}).get("Key", {}).get("FilterRules", []),
             )
-            for entry in actual.get("QueueConfigurations", [])
+            for kind in _DESTINATIONS
+            for entry in actual.get(f"{kind}Configurations", [])
         },
     )
 
 
-def _notification(queue: str, events: Sequence[str], rules: Sequence[Mapping[str, Any]]) -> str:
+def _notification(target: str, events: Sequence[str], rules: Sequence[Mapping[str, Any]]) -> str:
     filters = sorted(f"{rule['Name'].lower()}={rule['Value']}" for rule in rules)
-    return " ".join([*sorted(events), *filters, "to", queue])
+    return " ".join([*sorted(events), *filters, "to", target])
 
 
 def _lifecycle(rules: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -130,4 +130,6 @@ def check_subscriptions(target: Target) -> Iterator[Finding]:
                 )
         if not subscriptions:
             parameter = title.replace("Topic", "Email")
-            yield warned(f"{title} notifies nobody", f"deploy with {parameter}, or subscribe to it")
+            is_declared = parameter in target.template.parameters
+            deploy = f"deploy with {parameter}, or " if is_declared else ""
+            yield warned(f"{title} notifies nobody", f"{deploy}subscribe to it")

@@ -12,6 +12,7 @@ from darkroom.iam.expectations import (
     log_groups,
     principals,
     producers,
+    record_topic,
     worker,
 )
 from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
@@ -20,6 +21,7 @@ from darkroom.iam.model import StackModel
 SUBJECTS = (
     worker,
     producers,
+    record_topic,
     alarms,
     principals,
     log_groups,

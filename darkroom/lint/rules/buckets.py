@@ -337,19 +337,20 @@ def s3_access_log_delivery(model: TemplateModel) -> Problems:
 @rule(
     "DR-S3-012",
     "error",
-    remediation="Let the bucket depend on the queue's policy (DependsOn).",
+    remediation="Let the bucket depend on the policy of the queue or topic (DependsOn).",
     source=f"{S3}/grant-destinations-permissions-to-s3.html",
     requirements=("T3",),
     pitfalls=(1,),
 )
 def s3_notification_depends_on_policy(model: TemplateModel) -> Problems:
-    """A bucket with notifications depends on the queue's policy.
+    """A bucket with notifications depends on the policy of the queue or topic.
 
-    S3 tests the queue when the notification is set, and fails with "Unable to validate the
+    S3 tests the queue or topic when the notification is set, and fails with "Unable to validate the
     following destination configurations".
     """
-    for bucket, queue in dict.fromkeys((b, q) for b, _, q in model.queue_notifications() if q):
-        for policy in model.resource_policies(queue):
+    notified = [*model.queue_notifications(), *model.topic_notifications()]
+    for bucket, target in dict.fromkeys((b, to) for b, _, to in notified if to):
+        for policy in model.resource_policies(target):
             if policy not in model.dependencies(bucket):
                 yield bucket, f"does not depend on {policy}"
 
@@ -398,6 +399,8 @@ def s3_notification_suffix_case(model: TemplateModel) -> Problems:
     for bucket, notified in _notifications(model):
         known = {(event, prefix, suffix) for event, prefix, suffix, _ in notified}
         for event, prefix, suffix in sorted(known):
+            if "/" in suffix:  # a whole name, which one program writes
+                continue
             for other_case in {suffix.lower(), suffix.upper()} - {suffix}:
                 if (event, prefix, other_case) not in known:
                     yield (

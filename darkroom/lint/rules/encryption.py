@@ -157,7 +157,8 @@ def kms_key_root_access(model: TemplateModel) -> Problems:
 def _producers(model: TemplateModel) -> Iterator[tuple[str, str, str, str]]:
     """Yield service, the ARN it acts for, what it writes to, and that resource's key."""
     found = [
-        ("s3.amazonaws.com", model.arn(b), queue) for b, _, queue in model.queue_notifications()
+        ("s3.amazonaws.com", model.arn(bucket), to)
+        for bucket, _, to in [*model.queue_notifications(), *model.topic_notifications()]
     ]
     found += [(one.service, one.source, one.queue) for one in deliveries(model)]
     for title, one in model.resources_of_type("Events::Rule").items():
@@ -195,8 +196,10 @@ def kms_producer_access(model: TemplateModel) -> Problems:
             if service == "events.amazonaws.com"
             else {"aws:SourceArn": source, "aws:SourceAccount": model.account}
         )
-        if model.type_of(to) == "SQS::Queue":  # SQS adds this for every sender
+        if model.type_of(to) == "SQS::Queue":  # SQS adds this for every sender, and SNS its own
             context["kms:EncryptionContext:aws:sqs:arn"] = model.arn(to)
+        else:
+            context["kms:EncryptionContext:aws:sns:topicArn"] = model.arn(to)
         actions = ("kms:GenerateDataKey", "kms:Decrypt")
         missing = not_allowed(model.statements(key), actions, principal=service, **context)
         if missing and (key, service, missing) not in found:

@@ -1,6 +1,6 @@
 """Rules about queues, what feeds them, what reads them and where their failures end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from darkroom.cloudformation.model import TemplateModel, number
 from darkroom.iam.evaluator import Request, allowed, applies
@@ -219,7 +219,34 @@ def sqs_policy_s3_source(model: TemplateModel) -> Problems:
     Without the permission S3 rejects the notification; with one that is too wide, any bucket
     can send to the queue.
     """
-    for bucket, queue in dict.fromkeys((b, q) for b, _, q in model.queue_notifications() if q):
+    yield from _s3_senders(model, model.queue_notifications(), "sqs:SendMessage")
+
+
+@rule(
+    "DR-SNS-004",
+    "error",
+    remediation=(
+        "Allow sns:Publish to s3.amazonaws.com on the topic, with aws:SourceArn the bucket's ARN"
+        " (built from its name) and aws:SourceAccount this account."
+    ),
+    source=NOTIFICATIONS,
+    requirements=("S4",),
+    pitfalls=(1, 32),
+)
+def sns_policy_s3_source(model: TemplateModel) -> Problems:
+    """A topic's policy lets the bucket that notifies it publish, and no other bucket.
+
+    Without the permission S3 rejects the notification; with one that is too wide, any bucket
+    can publish to the topic.
+    """
+    yield from _s3_senders(model, model.topic_notifications(), "sns:Publish")
+
+
+def _s3_senders(
+    model: TemplateModel, notifications: Iterable[tuple[str, object, str]], action: str
+) -> Problems:
+    """Yield where a notified queue or topic lets its bucket not send, or another bucket."""
+    for bucket, target in dict.fromkeys((b, to) for b, _, to in notifications if to):
         arn = model.arn(bucket)
         for name, context, may_send in (
             (bucket, {"aws:SourceArn": arn}, True),
@@ -230,10 +257,10 @@ def sqs_policy_s3_source(model: TemplateModel) -> Problems:
                 False,
             ),
         ):
-            send = by_service("s3.amazonaws.com", "sqs:SendMessage", model.arn(queue), **context)
-            if allowed(model.resource_policy_statements(queue), send) is not may_send:
-                holder = next(iter(model.resource_policies(queue)), queue)
-                yield holder, f"{'does not let' if may_send else 'lets'} {name} send to {queue}"
+            send = by_service("s3.amazonaws.com", action, model.arn(target), **context)
+            if allowed(model.resource_policy_statements(target), send) is not may_send:
+                holder = next(iter(model.resource_policies(target)), target)
+                yield holder, f"{'does not let' if may_send else 'lets'} {name} send to {target}"
 
 
 @rule(

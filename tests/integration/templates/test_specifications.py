@@ -50,11 +50,12 @@ from tests.unit.templates.test_sources import EVERY_KIND
                 "wire": {"type": "sns", "raw_message_delivery": True, "prefixes": ["a/", "b/"]}
             }
         },
+        {"events": {"topic": True, "eventbridge": True}},
         EVERY_KIND,
     ],
     ids=[
         *("default", "deletes", "zones", "logs", "batches"),
-        *("create", "existing", "sns", "raw topic", "every kind"),
+        *("create", "existing", "sns", "raw topic", "events", "every kind"),
     ],
 )
 def test_the_generated_template_keeps_every_rule(tables: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.mutation import additions
 from tests.mutation.additions import Template
 from tests.mutation.defects.seed import (
     add_deny,
@@ -159,6 +160,11 @@ def lifecycle_switched_off(t: Template) -> None:
 @defect("s3-notification-depends-on-policy")
 def bucket_before_queue_policy(t: Template) -> None:
     del t["Resources"]["UploadBucket"]["DependsOn"]
+
+
+@defect("s3-notification-depends-on-policy", on=additions.record_topic)
+def bucket_before_topic_policy(t: Template) -> None:
+    del t["Resources"]["ThumbnailBucket"]["DependsOn"]
 
 
 @defect("s3-notification-overlap")

@@ -61,6 +61,11 @@ def key_gives_s3_half(t: Template) -> None:
     named(t, "EncryptionKey", "SendEvents")["Action"] = ["kms:GenerateDataKey"]
 
 
+@defect("kms-producer-access", on=additions.record_topic)
+def key_keeps_s3_out_of_the_topic(t: Template) -> None:
+    drop(t, "EncryptionKey", "PublishRecords")
+
+
 @defect("kms-producer-access")
 def key_keeps_alarms_out(t: Template) -> None:
     drop(t, "EncryptionKey", "PublishAlarms")

@@ -158,6 +158,21 @@ def queue_policy_allows_another_action(t: Template) -> None:
     named(t, "WorkQueuePolicy", "SendNotifications")["Action"] = ["sqs:ReceiveMessage"]
 
 
+@defect("sns-policy-s3-source", on=additions.record_topic)
+def topic_admits_nobody(t: Template) -> None:
+    drop(t, "RecordTopicPolicy", "PublishRecords")
+
+
+@defect("sns-policy-s3-source", on=additions.record_topic)
+def topic_admits_every_bucket_of_the_account(t: Template) -> None:
+    del named(t, "RecordTopicPolicy", "PublishRecords")["Condition"]["ArnLike"]
+
+
+@defect("sns-policy-s3-source", on=additions.record_topic)
+def topic_admits_the_bucket_of_any_account(t: Template) -> None:
+    del named(t, "RecordTopicPolicy", "PublishRecords")["Condition"]["StringEquals"]
+
+
 @defect("sqs-policy-event-source", on=additions.rule_to_queue)
 def queue_refuses_the_rule(t: Template) -> None:
     drop(t, "WorkQueuePolicy", "AnnounceExisting")

@@ -6,7 +6,7 @@ from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.iam.evaluator import PolicyCheck, Request, is_allowed
 from templates import buckets
 from tests.unit.templates.conftest import generate
-from worker.keys import output_key, rejection_key
+from worker.keys import output_key, record_key, rejection_key
 
 BUCKETS = ("UploadBucket", "ThumbnailBucket")
 
@@ -113,6 +113,32 @@ def test_only_the_upload_bucket_sends_notifications(stack: ResolvedTemplate) -> 
     names = {title: stack.properties(title)["BucketName"] for title in BUCKETS}
     assert len(set(names.values())) == 2
     assert "NotificationConfiguration" not in stack.properties("ThumbnailBucket")
+
+
+def test_a_record_is_announced_and_no_other_object() -> None:
+    """T3, pitfall 1: by what the worker writes last; S3 tries the topic when it is set."""
+    bucket = generate(events={"topic": True}).resources["ThumbnailBucket"]
+    assert bucket["DependsOn"] == ["RecordTopicPolicy"]
+    settings = bucket["Properties"]["NotificationConfiguration"]
+    assert list(settings) == ["TopicConfigurations"]
+    (configuration,) = settings["TopicConfigurations"]
+    assert configuration["Event"] == "s3:ObjectCreated:*"
+    prefix, suffix = _filter(configuration)
+    record = record_key("uploads/a.jpg", "scans/")
+    assert record.startswith(prefix)
+    assert record.endswith(suffix)
+    for other in (output_key("uploads/a.jpg", "my-index.json"), rejection_key("uploads/a.jpg")):
+        assert not (other.startswith(prefix) and other.endswith(suffix))
+
+
+def test_eventbridge_gets_the_events_of_the_thumbnail_bucket_alone() -> None:
+    """T3: where it is asked for; the upload bucket's events go to the queue."""
+    stack = generate(events={"eventbridge": True})
+    assert stack.properties("ThumbnailBucket")["NotificationConfiguration"] == {
+        "EventBridgeConfiguration": {"EventBridgeEnabled": True}
+    }
+    uploads = stack.properties("UploadBucket")["NotificationConfiguration"]
+    assert list(uploads) == ["QueueConfigurations"]
 
 
 def test_the_right_to_read_follows_the_prefixes() -> None:

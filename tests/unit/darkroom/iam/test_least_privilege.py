@@ -53,9 +53,16 @@ def test_every_source_and_queue_is_tested() -> None:
                     assert (action, named) in tested, statement["Sid"]
 
 
+def test_the_topic_of_records_has_no_more_permissions_than_it_needs() -> None:
+    """S4, S5: with each kind of source, and so of sender; every mutant is noticed."""
+    result = verify(stack_of(**EVERY_KIND, events={"topic": True, "eventbridge": True}))
+    assert not result.failures
+    assert not result.surviving_mutants
+
+
 def failures_with(title: str, sid: str, **changes: Any) -> tuple[str, ...]:
     """Return the failures of a stack in which that statement is changed."""
-    stack = stack_of(**EVERY_KIND, logs={"archive": True})
+    stack = stack_of(**EVERY_KIND, logs={"archive": True}, events={"topic": True})
     resource = stack.resources[title]
     for statement in _statements(resource):
         if statement.get("Sid") == sid:
@@ -99,6 +106,10 @@ def _statements(value: Any) -> list[dict[str, Any]]:
         ),
         ("WorkerRole", "OldReadUploads", {"Resource": ["arn:aws:s3:::*"]}, "another action"),
         ("WorkerRole", "WireDecryptUploads", {"Action": ["kms:*"]}, "under an external key"),
+        ("RecordTopicPolicy", "PublishRecords", {"Condition": {}}, "another bucket"),
+        ("RecordTopicPolicy", "DenyPlaintext", {"Condition": {}}, "test the topic"),
+        ("EncryptionKey", "PublishRecords", {"Condition": {}}, "the key for another topic"),
+        ("EncryptionKey", "PublishRecords", {"Action": ["kms:Decrypt"]}, "notify of a record"),
         ("LogDeliveryRole", "Assume", {"Condition": {}}, "another stream or account"),
         ("LogDeliveryRole", "EncryptLogs", {"Condition": {}}, "the key for another resource"),
         (

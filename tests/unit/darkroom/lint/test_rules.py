@@ -26,7 +26,7 @@ LAST_CODES = {
     "LAMBDA": 19,
     "LOGS": 3,
     "S3": 17,
-    "SNS": 3,
+    "SNS": 4,
     "SQS": 9,
     "VPC": 12,
     "VPCE": 8,
@@ -99,6 +99,7 @@ def findings(content: dict[str, Any]) -> list[str]:
         *(additions.access_logs, additions.archive, additions.distribution),
         additions.archived_distribution,
         *(additions.operator, additions.rule_to_queue, additions.external_sources),
+        additions.record_topic,
     ],
 )
 def test_what_defects_are_seeded_into_is_sound(

@@ -1,0 +1,57 @@
+"""Tables of the specification for parts that a stack has only where they are asked for."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, model_validator
+
+from templates.specification_values import TABLE_CONFIG
+
+
+class _Table(BaseModel):
+    model_config = TABLE_CONFIG
+
+
+class Cdn(_Table):
+    """A CloudFront distribution that makes the thumbnails public; without this table, none."""
+
+    custom_domain: bool = False
+    """Use a domain and certificate of your own, with TLS 1.2 as the minimum."""
+
+    web_acl: bool = False
+    """Attach a web ACL of AWS WAF."""
+
+
+class Logs(_Table):
+    """Logs that are kept in buckets."""
+
+    archive: bool = False
+    """Archive the worker's log in a bucket, for `LogArchiveRetentionDays`."""
+
+    archive_flow_logs: bool = False
+    """Archive the flow log of a created VPC too; needs `archive`."""
+
+    object_lock: Literal["off", "governance", "compliance"] = "off"
+    """Lock archived logs for their retention; needs `archive`, and cannot be switched off again."""
+
+    s3_access_logs: bool = False
+    """Let S3 write the access logs of the stack's buckets to another bucket."""
+
+    @model_validator(mode="after")
+    def _of_an_archive(self) -> Self:
+        if self.object_lock != "off" and not self.archive:
+            raise ValueError(f'object_lock = "{self.object_lock}" needs archive = true')
+        if self.archive_flow_logs and not self.archive:
+            raise ValueError("archive_flow_logs needs archive = true")
+        return self
+
+
+class Events(_Table):
+    """Events about records: one for each picture that is finished, rejected or deleted."""
+
+    topic: bool = False
+    """Create an SNS topic that S3 notifies of each record, whose ARN is the output
+    `RecordTopicArn`."""
+
+    eventbridge: bool = False
+    """Send the thumbnail bucket's events to EventBridge, those of thumbnails as well; a rule
+    selects the records by the suffix `/index.json`."""
