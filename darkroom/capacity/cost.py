@@ -34,6 +34,12 @@ DNS_QUERIES = 4
 RECORDS = 1
 """PUTs per picture besides the thumbnails' (worker/reconcile.py)."""
 
+TOPIC_DATA_KEY_SECONDS = 300
+"""SNS reuses a data key for up to this time, and asks KMS twice for each publisher.
+
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+"""
+
 LISTS_AGAIN = 1
 READS_AGAIN = 2
 """A LIST, and a GET and a HEAD, of what is stored: where a message is received again."""
@@ -103,6 +109,8 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
     # A queue's producer encrypts and decrypts, its consumer decrypts, once per reuse period.
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
     kms += MONTH_SECONDS / stack.data_key_seconds * (2 + 1)
+    if stack.has_record_topic:
+        kms += MONTH_SECONDS / TOPIC_DATA_KEY_SECONDS * 2
     receives = stack.queues * FIRST_BATCHES * MONTH_SECONDS / POLL_SECONDS
     logs = month * LOG_BYTES_PER_PICTURE + invocations * LOG_BYTES_PER_INVOCATION
     stored = month * sum(
@@ -113,6 +121,19 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
     def line(item: str, amount: float, price: str) -> BillLine:
         return BillLine(item, amount, price, amount * known[price].usd)
 
+    events = [
+        line(item, amount / 1e6, price)
+        for is_sent, item, amount, price in (
+            (stack.has_record_topic, "records to SNS, millions", month, "sns_million_requests"),
+            (
+                stack.sends_to_eventbridge,
+                "events to EventBridge, millions",
+                writes,
+                "eventbridge_million_events",
+            ),
+        )
+        if is_sent
+    ]
     return Bill(
         fixed=[
             line("KMS key", stack.keys, "kms_key_month"),
@@ -160,6 +181,7 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
             line("KMS requests, ten thousands", kms / 1e4, "kms_ten_thousand_requests"),
             line("logs, GB", logs / 1e9, "cloudwatch_logs_gb"),
             line("custom metrics", _metrics(), "cloudwatch_metric_month"),
+            *events,
         ],
         storage=line("uploads and thumbnails, GB", stored / 1e9, "s3_gb_month"),
         pictures=month,

@@ -59,6 +59,8 @@ class StackFigures:
 
     dashboards: int
     data_key_seconds: int
+    has_record_topic: bool
+    sends_to_eventbridge: bool
 
 
 def read(
@@ -153,4 +155,6 @@ def read(
         ),
         dashboards=len(resolved.resources_of_type("CloudWatch::Dashboard")),
         data_key_seconds=queue["KmsDataKeyReusePeriodSeconds"],
+        has_record_topic=described.events.topic,
+        sends_to_eventbridge=described.events.eventbridge,
     )

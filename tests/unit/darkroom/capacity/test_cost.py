@@ -69,6 +69,26 @@ def test_provisioned_pollers_are_billed_by_the_hour(tmp_path: Path) -> None:
         assert found == pytest.approx(count * 730 * 0.00925, rel=0.001)
 
 
+def test_events_cost_what_is_announced(tmp_path: Path) -> None:
+    """D6: a topic each record, EventBridge each object; neither where it is not asked for."""
+    path = tmp_path / "events.toml"
+    path.write_text("[events]\ntopic = true\neventbridge = true\n")
+    plain, announced = (
+        {line.item: line for line in found.bill.variable}
+        for found in (estimate(), estimate("--pipeline", str(path)))
+    )
+    more = {item: line for item, line in announced.items() if item not in plain}
+    records, events = (line.amount for line in more.values())
+    assert records == pytest.approx(plain["upload PUTs, thousands"].amount / 1e3)
+    assert events == pytest.approx(plain["thumbnail and record PUTs, thousands"].amount / 1e3)
+    assert [line.price for line in more.values()] == [
+        "sns_million_requests",
+        "eventbridge_million_events",
+    ]
+    kms = "KMS requests, ten thousands"
+    assert 1 < announced[kms].amount - plain[kms].amount < 2
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_every_price_has_its_day_and_its_source(region: str) -> None:
     """D6: a price that was not seen at its source has a note with the reason."""
