@@ -72,11 +72,13 @@ def command(
             report.results_table(finished.results, run.selection),
             "",
             *report.summary(finished.results, run.selection, finished.elapsed),
+            *report.events(finished.events),
             f"Gallery: {finished.page.resolve().as_uri()}",
         ]
         if finished.warnings:
             text += ["", "The worker's last warnings:", *(f"  {one}" for one in finished.warnings)]
         facts = report.data(finished.results, run.selection, finished.elapsed, finished.page)
+        facts["events"] = finished.events
         print_result(facts, "\n".join(text), format_)
         if keep_running:
             _keep_running(run)

@@ -1,7 +1,7 @@
 """Reports a local run: a table and a sentence for people, data for programs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ from darkroom.console.text import plural, printable
 from darkroom.emulator.gallery import readable_size
 from darkroom.emulator.pictures import Selection, not_uploaded
 from darkroom.emulator.processing import Result
+
+MAX_KEYS = 3
+"""Keys of records that are shown of each way."""
 
 UNMATCHED = "no source of the specification matches its suffix"
 
@@ -57,6 +60,16 @@ def summary(results: Sequence[Result], selection: Selection, elapsed: float) -> 
         + (f" Not uploaded: {unmatched} that no source matches." if selection.unmatched else ""),
         f"Processing took {sum(times):.1f} s. From the first upload to the last outcome it was"
         f" {elapsed:.1f} s, with the start of the function and the emulator's polling.",
+    ]
+
+
+def events(found: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a sentence for each way that records were announced, with the first keys."""
+    return [
+        f"Events by {way}: {plural(len(keys), 'record')}"
+        + (f", {', '.join(map(printable, keys[:MAX_KEYS]))}" if keys else "")
+        + (", …" if len(keys) > MAX_KEYS else "")
+        for way, keys in found.items()
     ]
 
 

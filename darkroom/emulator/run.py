@@ -15,6 +15,7 @@ from darkroom.console.progress import Progress
 from darkroom.console.text import printable
 from darkroom.emulator import gallery, pictures, processing, report
 from darkroom.emulator.ministack import Emulator
+from darkroom.emulator.record_events import RecordEvents
 from templates import specification
 
 
@@ -22,13 +23,15 @@ from templates import specification
 class Finished:
     """The results of the uploads, `elapsed` seconds after the first, and the page that shows them.
 
-    `warnings` are the worker's last ones where a picture failed or has no outcome.
+    `warnings` are the worker's last ones where a picture failed or has no outcome. `events` are the
+    keys of the records that were announced, by `topic` and `eventbridge`.
     """
 
     results: Sequence[processing.Result]
     elapsed: float
     page: Path
     warnings: Sequence[str]
+    events: Mapping[str, Sequence[str]]
 
     @property
     def is_complete(self) -> bool:
@@ -60,6 +63,7 @@ class LocalRun:
             self._emulator = exits.enter_context(Emulator(progress=self._progress.update))
             self._progress.step(f"Emulator of AWS at {self._emulator.url}")
             self._deployed = processing.deploy(self._emulator, self.plan, progress=self._progress)
+            self._events = RecordEvents(self._emulator, self._deployed.stack, self.plan.events)
             self._exits = exits.pop_all()
         return self
 
@@ -113,11 +117,13 @@ class LocalRun:
             self._emulator, stack, self.plan, self.selection.uploads, progress=self._progress
         )
         elapsed = time.monotonic() - started
+        recorded = sum(one.outcome in ("succeeded", "rejected") for one in results)
+        events = self._events.read(recorded)
         self._progress.update("Writing the gallery")
         self._write_gallery(results, elapsed)
         attention = any(one.outcome in processing.NEEDS_ATTENTION for one in results)
         warnings = processing.warnings(self._emulator, stack) if attention else []
-        return Finished(results, elapsed, self._page, warnings)
+        return Finished(results, elapsed, self._page, warnings, events)
 
     def _write_gallery(self, results: Sequence[processing.Result], elapsed: float) -> None:
         s3 = self._emulator.client("s3")

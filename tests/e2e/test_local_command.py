@@ -175,6 +175,9 @@ webp = 80
 [network]
 vpc = "existing"
 endpoints = "existing"
+[events]
+topic = true
+eventbridge = true
 """
 
 
@@ -198,6 +201,8 @@ def test_any_specification_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr + done.stdout
     found = json.loads(done.stdout)
+    announced = {way: len(set(keys)) for way, keys in found["events"].items()}
+    assert announced == dict.fromkeys(("topic", "eventbridge"), len(found["pictures"]))
     made = {(one["source"], one["key"]): one for one in found["pictures"]}
     assert {place: len(one["outputs"]) for place, one in made.items()} == {
         ("default", "in/a.jpg"): 1,

@@ -13,6 +13,17 @@ def result(label: str, outcome: Outcome, *, source: str = "default", **more: Any
     return Result(Upload(file, source, f"uploads/{label}"), outcome, **more)
 
 
+def test_events_are_counted_and_the_first_ones_shown() -> None:
+    """D5, P7: by each way that the specification asks for."""
+    found = {"topic": ["a/index.json", "b/index.json"], "eventbridge": []}
+    assert report.events(found) == [
+        "Events by topic: 2 records, a/index.json, b/index.json",
+        "Events by eventbridge: 0 records",
+    ]
+    (many,) = report.events({"topic": [f"{number}/index.json" for number in range(9)]})
+    assert many.endswith("2/index.json, …")
+
+
 def test_the_table_lines_up_whatever_the_script() -> None:
     """D5: wide letters take two columns of a terminal, accents none."""
     output = Output("k", 2_000)
