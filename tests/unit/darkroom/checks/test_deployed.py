@@ -228,6 +228,10 @@ def test_unconfirmed_subscriptions_fail(stubbed: Callable[..., Stubbed]) -> None
     assert "has not confirmed" in pending.message
     assert "WarningAlarmTopic notifies nobody" in nobody.message
     assert "WarningAlarmEmail" in nobody.remediation
+    announced = stubbed({"events": {"topic": True}})
+    announced.answers("sns", page(), page(), page())
+    unread = {one.message: one.remediation for one in check_subscriptions(announced.target)}
+    assert unread["RecordTopic notifies nobody"] == "subscribe to it"
 
 
 def test_drift_is_awaited_and_read_page_by_page(
