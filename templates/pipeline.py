@@ -166,13 +166,9 @@ def _build(specification: Specification) -> Template:
     archive = _add_log_archive(template, specification, parameters, stack) if logs.archive else None
     topics = _add_alarms(template, specification, parameters, stack, functions, archive)
     if specification.dashboard:
-        add_dashboard(
-            template,
-            # From the template, so that none is forgotten.
-            alarms=[one for one in template.resources.values() if isinstance(one, Alarm)],
-            queues=queues,
-            functions=functions,
-        )
+        # From the template, so that none is forgotten.
+        alarms = [one for one in template.resources.values() if isinstance(one, Alarm)]
+        add_dashboard(template, alarms=alarms, queues=queues, functions=functions)
     for output in _outputs(stack, functions, archive, topics):
         template.add_output(output)
     _tag_everything(template, parameters.environment, specification.tags)
