@@ -119,7 +119,7 @@ def test_the_consumer_reads_the_record(
     s3.put_object(Bucket=BUCKET, Key=RECORD, Body=stored(state).body())
     monkeypatch.setitem(sys.modules, "boto3", SimpleNamespace(client=lambda _name: s3))
     names: dict[str, Any] = {}
-    exec(example("python"), names)  # noqa: S102 # nosec B102 # our own page's example
+    exec(example("python"), names)  # noqa: S102 -- our own page's example
     names["handler"](created(RECORD), None)
     assert capsys.readouterr().out == printed
     assert s3.calls[-1] == ("GetObject", {"Bucket": BUCKET, "Key": RECORD})
