@@ -105,7 +105,7 @@ class Destination:
             cache_control="no-cache",
             metadata=storage.identity(record.source),
             over=over.etag if over else None,
-        )
+        ).etag
 
     def delete(self, objects: Mapping[str, str]) -> None:
         """Delete these objects, by key, as long as they have these entity tags."""

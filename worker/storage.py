@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from botocore.exceptions import (
@@ -72,6 +72,19 @@ class Stored:
         """Return whether it was made from the same version with the same settings."""
         names = ("source-version", "source-etag", "settings")
         return all(self.metadata.get(name) == metadata.get(name) for name in names)
+
+
+class Put(NamedTuple):
+    """The answer to a conditional write.
+
+    Attributes:
+        etag: The entity tag of what was stored; None if something else is there, or another request
+            was first. That may have been this one: botocore repeats it if the answer is lost.
+        is_repeated: Whether a request that was refused was a repeated one.
+    """
+
+    etag: str | None
+    is_repeated: bool
 
 
 def current_version(client: Any, source: SourceObject) -> SourceObject | None:
@@ -178,7 +191,7 @@ def write(
     if settings:
         metadata["settings"] = settings
     for attempt in range(_WRITE_ATTEMPTS):
-        written, is_repeated = _put(
+        written, is_repeated = put(
             client,
             bucket,
             key,
@@ -214,37 +227,8 @@ def put(
     cache_control: str,
     metadata: Mapping[str, str],
     over: str | None,
-) -> str | None:
-    """Store an object over the one with the entity tag `over`, or over nothing.
-
-    Returns:
-        Its entity tag; None if something else is there, or another request was first. That may have
-        been this one: botocore repeats it if the answer is lost.
-    """
-    return _put(
-        client,
-        bucket,
-        key,
-        body,
-        content_type=content_type,
-        cache_control=cache_control,
-        metadata=metadata,
-        over=over,
-    )[0]
-
-
-def _put(
-    client: Any,
-    bucket: OutputBucket,
-    key: str,
-    body: bytes,
-    *,
-    content_type: str,
-    cache_control: str,
-    metadata: Mapping[str, str],
-    over: str | None,
-) -> tuple[str | None, bool]:
-    """Return what `put` does, and whether a refused request was a repeated one."""
+) -> Put:
+    """Store an object over the one with the entity tag `over`, or over nothing."""
     condition = {"IfNoneMatch": "*"} if over is None else {"IfMatch": over}
     try:
         response = client.put_object(
@@ -263,9 +247,8 @@ def _put(
         # If-Match on an object that was deleted meanwhile answers 404.
         if code not in _CONFLICT and code not in _NOT_FOUND:
             raise
-        return None, error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
-    etag: str = response["ETag"]
-    return etag, False
+        return Put(None, error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0)
+    return Put(response["ETag"], is_repeated=False)
 
 
 def get(client: Any, bucket: str, key: str) -> tuple[str, bytes] | None:
