@@ -16,6 +16,7 @@ from darkroom.aws.queues import DeployedSource
 from darkroom.aws.records import output_names
 from darkroom.aws.stack import Stack
 from darkroom.capacity import prices
+from darkroom.capacity.cost import DNS_QUERIES
 from darkroom.console.option_types import Timestamp
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
@@ -30,7 +31,6 @@ PRICES_OF = "us-east-1"
 
 # What one picture of the default variants takes, as in the README's table of costs.
 GB_SECONDS = 0.51 * 1.75
-DNS_QUERIES = 4
 KMS_REQUESTS = 0.1
 LOG_BYTES = 2000
 READS = 3  # GET of the object and of its record, HEAD of its rejection: not a first delivery
