@@ -20,7 +20,8 @@ from templates.parameters.builder import Condition
 from templates.parameters.capacity import Capacity
 from templates.parameters.monitoring import AlarmParameters
 from templates.queues import QueuePair
-from templates.specification import DEFAULT, ProcessingQueue
+from templates.specification import ProcessingQueue
+from templates.specification_values import DEFAULT
 
 MINUTE = 60  # seconds
 DAY = 24 * 60 * MINUTE

@@ -27,7 +27,8 @@ from templates.parameters.controls import Controls
 from templates.policies import Arn
 from templates.queues import QueuePair
 from templates.record_topic import RecordTopic
-from templates.specification import DEFAULT, Source
+from templates.specification_sources import Source
+from templates.specification_values import DEFAULT
 from templates.suppressions import WHOLE_BUCKET
 
 UPLOADS = "uploads"

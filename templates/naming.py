@@ -2,7 +2,7 @@
 
 from troposphere import Sub
 
-from templates.specification import DEFAULT
+from templates.specification_values import DEFAULT
 
 # The parameter that every name of the stack begins with, so that two stacks can share an account
 # (pitfall 52) and the longest bucket name fits 63 characters (pitfall 44):

@@ -15,7 +15,9 @@ from troposphere.sns import SubscriptionResource
 from templates import buckets, naming, policies
 from templates.parameters.sources import ExternalBucket
 from templates.queues import QueuePair, Sender
-from templates.specification import DEFAULT, Source, Specification
+from templates.specification import Specification
+from templates.specification_sources import Source
+from templates.specification_values import DEFAULT
 from templates.suppressions import WHOLE_BUCKET, suppress
 
 NOTIFICATIONS = "notifications"

@@ -5,6 +5,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict
 
+DEFAULT = "default"
+"""The name of the source, queue or variants whose resources have plain names."""
+
 TABLE_CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 """How pydantic reads each table of the specification."""
 

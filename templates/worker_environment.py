@@ -10,7 +10,8 @@ from troposphere import AWSHelperFn, Ref, Sub
 from templates.encryption import Encryption
 from templates.limits import MAX_BUCKET_NAME_CHARACTERS, MAX_ENVIRONMENT_BYTES
 from templates.sources import ResolvedSource
-from templates.specification import ProcessingQueue, SpecificationError, Variants
+from templates.specification import ProcessingQueue, SpecificationError
+from templates.specification_variants import Variants
 
 # No ARN and no URL of the stack has more characters.
 MAX_REFERENCE_CHARACTERS = 128

@@ -12,7 +12,7 @@ from darkroom.capacity.service import S3_LATENCY, Service
 from darkroom.capacity.simulation import Observation
 from darkroom.capacity.text import amount, picture_rate, time
 from darkroom.capacity.workload import Component, pictures
-from templates.specification import DEFAULT
+from templates.specification_values import DEFAULT
 
 MEMORIES = (512, 1024, 1792, 3538, 5307)
 BATCH_SIZES = (1, 2, 4, 5, 8, 10)

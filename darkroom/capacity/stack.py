@@ -10,7 +10,7 @@ from darkroom.cloudformation import parameters
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.errors import UsageError
 from templates import naming, pipeline, specification
-from templates.specification import DEFAULT
+from templates.specification_values import DEFAULT
 
 
 @dataclass(frozen=True, kw_only=True)

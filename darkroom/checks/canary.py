@@ -19,7 +19,7 @@ from darkroom.checks.framework import Finding, failed, passed, warned
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
 from darkroom.errors import UserError
-from templates.specification import Source
+from templates.specification_sources import Source
 from worker import keys, storage
 from worker.events import SourceObject
 from worker.imaging import geometry

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from darkroom.console.text import plural, printable
 from darkroom.errors import UsageError
-from templates.specification import Source
+from templates.specification_sources import Source
 
 SAMPLES = Path(__file__).with_name("samples")
 

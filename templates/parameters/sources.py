@@ -19,7 +19,7 @@ from templates.parameters.builder import (
     differ,
     is_given,
 )
-from templates.specification import Source
+from templates.specification_sources import Source
 
 # The sizes of policies count these parameters at their MaxLength. An ARN's partition has up to 10
 # characters, its Region up to 15 (14 so far), its account 12.

@@ -12,13 +12,10 @@ from hypothesis import strategies as st
 
 from templates import pipeline, specification
 from templates.limits import MAX_BUCKET_NOTIFICATIONS
-from templates.specification import (
-    DEFAULT,
-    MAX_PIXELS_PER_SIDE,
-    WORK_RETENTION_SECONDS,
-    Specification,
-)
-from templates.specification_values import MAX_NAME_CHARACTERS, RESERVED_NAMES
+from templates.specification import WORK_RETENTION_SECONDS, Specification
+from templates.specification_sources import Source
+from templates.specification_values import DEFAULT, MAX_NAME_CHARACTERS, RESERVED_NAMES
+from templates.specification_variants import MAX_PIXELS_PER_SIDE, Variants
 
 Tables = dict[str, Any]
 
@@ -158,7 +155,7 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
         prefixes = found["prefixes"] = apart(drawn, str.startswith)
     if draw(st.integers(0, 9)) == 0:  # the whole bucket
         prefixes = found["prefixes"] = [""]
-    known = list(specification.Source().suffixes)
+    known = list(Source().suffixes)
     odd = st.from_regex(r"\.[a-z0-9!_.'()-]{1,8}", fullmatch=True)
     some = st.lists(st.sampled_from(known) | odd, min_size=1, max_size=9, unique=True)
     suffixes = apart(draw(some), str.endswith)
@@ -250,7 +247,7 @@ def _variants(draw: st.DrawFn) -> Tables:
     fit = found.get("fit", "inside")
     if fit != "inside":
         # As high as the widest may be, and as flat as the ratio may say.
-        widest = max(found.get("widths", specification.Variants().widths))
+        widest = max(found.get("widths", Variants().widths))
         across = draw(st.integers(1, 999))
         down = draw(st.integers(1, min(999, max(1, MAX_PIXELS_PER_SIDE * across // widest))))
         if widest * down > MAX_PIXELS_PER_SIDE * across:

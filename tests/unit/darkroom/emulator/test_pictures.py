@@ -6,7 +6,8 @@ import pytest
 
 from darkroom.emulator import pictures
 from darkroom.errors import UsageError
-from templates.specification import Source, Specification
+from templates.specification import Specification
+from templates.specification_sources import Source
 
 SOURCES = {"default": Source(suffixes=(".jpg", ".png"))}
 

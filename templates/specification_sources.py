@@ -1,0 +1,140 @@
+"""The specification's table of a source: where pictures come from and what is made of them."""
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from templates.limits import (
+    MAX_BUCKET_NAME_CHARACTERS,
+    MAX_BUCKET_NOTIFICATIONS,
+    MAX_EVENT_PATTERN_CHARACTERS,
+)
+from templates.specification_values import DEFAULT, TABLE_CONFIG, Prefix, SourcePrefix, Suffix
+
+
+class _Table(BaseModel):
+    model_config = TABLE_CONFIG
+
+
+class Source(_Table):
+    """A bucket that pictures come from.
+
+    A picture is processed if its key starts with one of `prefixes` and ends with one of `suffixes`.
+    """
+
+    type: Literal["s3", "eventbridge", "sns"] = "s3"
+    """`s3`: a bucket that the stack creates. `eventbridge`: an existing bucket that sends events to
+    EventBridge. `sns`: an existing bucket, also of another account, that notifies an SNS topic.
+    The names and ARNs of existing resources are parameters."""
+
+    prefixes: Annotated[tuple[SourcePrefix, ...], Field(min_length=1)] = ("uploads/",)
+    """Key prefixes, each ending with `/`; an empty one selects the whole bucket."""
+
+    suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)] = (
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".webp",
+        ".gif",
+        ".avif",
+        ".tif",
+        ".tiff",
+        ".bmp",
+    )
+    """Key suffixes in lower case, which match upper case too; an empty one matches any key. The
+    worker detects the format from the content."""
+
+    propagate_deletes: bool = False
+    """Delete the thumbnails when their upload is deleted."""
+
+    queue: str = DEFAULT
+    """Name of the queue that receives the events, and so of the function that processes them."""
+
+    variants: str = DEFAULT
+    """Name of the variants to make of each picture."""
+
+    output_prefix: Prefix | None = None
+    """Prefix of the outputs below `thumbnails/` and `rejected/`, ending with `/`. Without it, the
+    source's name is the prefix; the source `default` has none."""
+
+    published: bool = True
+    """Let the distribution of `[cdn]` deliver the source's thumbnails. With `false` they stay in
+    their bucket; without `[cdn]` none is delivered."""
+
+    raw_message_delivery: bool = False
+    """With `sns`: the topic delivers messages without the SNS envelope."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for kind, values, contains in (
+            ("prefixes", self.prefixes, str.startswith),
+            ("suffixes", self.suffixes, str.endswith),
+        ):
+            for index, value in enumerate(values):
+                for other in values[:index] + values[index + 1 :]:
+                    # S3 refuses overlapping filters when the stack is deployed (pitfall 12).
+                    if contains(value, other):
+                        raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
+        if self.raw_message_delivery and self.type != "sns":
+            raise ValueError(f'raw_message_delivery needs type = "sns", not "{self.type}"')
+        count = len(self.notifications())
+        if self.type == "s3" and count > MAX_BUCKET_NOTIFICATIONS:
+            raise ValueError(
+                f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in lower and"
+                f" upper case and for {len(self.events())} types of event, need {count}"
+                f" notifications; S3 allows {MAX_BUCKET_NOTIFICATIONS}"
+            )
+        length = len(json.dumps(self.event_pattern(MAX_BUCKET_NAME_CHARACTERS * "b")))
+        if self.type == "eventbridge" and length > MAX_EVENT_PATTERN_CHARACTERS:
+            raise ValueError(
+                f"{len(self.prefixes)} prefixes need an event pattern of {length} characters;"
+                f" EventBridge allows {MAX_EVENT_PATTERN_CHARACTERS}"
+            )
+        return self
+
+    @property
+    def takes_whole_bucket(self) -> bool:
+        """Whether the source has no prefix."""
+        return "" in self.prefixes
+
+    def events(self) -> tuple[str, ...]:
+        """Return the types of S3 event that are notified."""
+        created = ("s3:ObjectCreated:*",)
+        removed = ("s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
+        return created + removed if self.propagate_deletes else created
+
+    def notifications(self) -> tuple[tuple[str, str, str], ...]:
+        """Return the event, prefix and suffix of each notification configuration."""
+        return tuple(
+            (event, prefix, suffix) for event in self.events() for prefix, suffix in self.filters()
+        )
+
+    def event_pattern(self, bucket: object) -> dict[str, Any]:
+        """Return EventBridge's event pattern for the source's events in `bucket`.
+
+        It filters by prefix only; the worker filters by suffix. Both together would be a wildcard
+        for each pair in both cases, and EventBridge refuses a rule whose wildcards are too complex,
+        without documenting the limit.
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-wildcard-matching-complexity
+        """
+        keys = [{"prefix": prefix} for prefix in self.prefixes]
+        kinds = ["Object Created", *(["Object Deleted"] if self.propagate_deletes else [])]
+        return {
+            "source": ["aws.s3"],
+            "detail-type": kinds,
+            "detail": {
+                "bucket": {"name": [bucket]},
+                **({} if self.takes_whole_bucket else {"object": {"key": keys}}),
+            },
+        }
+
+    def filters(self) -> tuple[tuple[str, str], ...]:
+        """Return each prefix with each suffix in lower and upper case (pitfall 11)."""
+        return tuple(
+            (prefix, cased)
+            for prefix in self.prefixes
+            for suffix in self.suffixes
+            # `.001` is the same in both cases, and S3 refuses a filter twice (pitfall 12).
+            for cased in dict.fromkeys((suffix, suffix.upper()))
+        )

@@ -1,0 +1,100 @@
+"""The specification's table of variants: the thumbnails to make of a picture."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from templates.specification_values import TABLE_CONFIG, AspectRatio, Color
+
+MAX_PIXELS_PER_SIDE = 8192
+"""Limit of a variant's height."""
+
+
+class _Table(BaseModel):
+    model_config = TABLE_CONFIG
+
+
+class Variants(_Table):
+    """The thumbnails of a picture: one for each width and format."""
+
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=16, le=8192)], ...], Field(min_length=1, max_length=8)
+    ] = (1200, 400, 128)
+    """At most eight widths in pixels; a narrower picture is not enlarged."""
+
+    formats: Annotated[
+        dict[Literal["jpeg", "webp", "avif"], Annotated[int, Field(ge=1, le=100)]],
+        Field(min_length=1),
+    ] = {"jpeg": 85, "webp": 80}
+    """Quality of each format. With `jpeg`, a picture with transparency becomes a PNG."""
+
+    cache_control: Annotated[str, Field(min_length=1, max_length=200)] = (
+        "public, max-age=31536000, immutable"
+    )
+    """The outputs' `Cache-Control`, for browsers and CDNs."""
+
+    fit: Literal["inside", "cover", "contain"] = "inside"
+    """`inside`: the whole picture in its own ratio. `cover`: cut to `aspect_ratio`. `contain`: the
+    whole picture, centered in a frame of `aspect_ratio`."""
+
+    aspect_ratio: AspectRatio | None = None
+    """Width to height, like `4:3`; required with `cover` and `contain`."""
+
+    position: Literal["center", "top", "bottom", "left", "right"] = "center"
+    """Part of the picture that `cover` keeps."""
+
+    background: Color | None = None
+    """Color, like `#ffffff`, behind transparent parts and around a `contain` picture; without it
+    they are transparent."""
+
+    sharpen: Annotated[int, Field(ge=0, le=200)] = 0
+    """Strength of the unsharp mask of each thumbnail, in percent; 0 for none."""
+
+    def worker_config(self) -> dict[str, object]:
+        """Return the worker's settings of the variants; a default value is left out."""
+        config: dict[str, object] = {
+            "widths": self.widths,
+            "formats": self.formats,
+            "cache_control": self.cache_control,
+        }
+        if self.fit != "inside":
+            config["fit"] = self.fit
+        if self.aspect_ratio:
+            config["aspect_ratio"] = [int(side) for side in self.aspect_ratio.split(":")]
+        if self.position != "center":
+            config["position"] = self.position
+        if self.background:
+            config["background"] = list(bytes.fromhex(self.background[1:]))
+        if self.sharpen:
+            config["sharpen"] = self.sharpen
+        return config
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.aspect_ratio is None) is not (self.fit == "inside"):
+            raise ValueError(
+                f'fit = "{self.fit}" '
+                + (
+                    'takes no aspect_ratio; use "cover" or "contain"'
+                    if self.aspect_ratio
+                    else 'needs an aspect_ratio, like "4:3"'
+                )
+            )
+        if self.position != "center" and self.fit != "cover":
+            raise ValueError(f'position needs fit = "cover", not "{self.fit}"')
+        if self.aspect_ratio:
+            across, down = (int(side) for side in self.aspect_ratio.split(":"))
+            tallest = max(self.widths) * down / across
+            if tallest > MAX_PIXELS_PER_SIDE:
+                raise ValueError(
+                    f"a width of {max(self.widths)} with aspect_ratio {self.aspect_ratio} is"
+                    f" {tallest:.0f} pixels high; at most {MAX_PIXELS_PER_SIDE} are allowed"
+                )
+        return self
+
+    @field_validator("widths")
+    @classmethod
+    def _each_once(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(widths)) != len(widths):
+            raise ValueError("has a width twice; keep one of each")
+        return widths
