@@ -5,14 +5,15 @@ import re
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from PIL import Image, ImageOps
 
+from darkroom.emulator import picture_element
 from darkroom.errors import UsageError
 
 TEMPLATE = "gallery.html.j2"
@@ -37,6 +38,9 @@ LARGEST_ORIGINAL = 1_000_000
 
 PREVIEW_SIDE = 1200
 """Pixels."""
+
+PICTURE_SIZES = "(max-width: 56rem) 100vw, 22rem"
+"""How wide the page shows a `<picture>`, by the width of the window; see the template's CSS."""
 
 EXCERPT = 600
 """Characters of a text output that the page shows."""
@@ -67,7 +71,7 @@ class OutputFile:
 class Entry:
     """An upload or an unmatched file on the page.
 
-    `outputs` returns its output files when the page is written.
+    `outputs` returns its output files when the page is written. `record` is empty if there is none.
     """
 
     title: str
@@ -77,6 +81,7 @@ class Entry:
     source: str = ""
     seconds: float | None = None
     outputs: Callable[[], Sequence[OutputFile]] = tuple
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def prepare(directory: Path) -> Path:
@@ -147,8 +152,10 @@ def _card(directory: Path, number: int, entry: Entry) -> dict[str, Any]:
     folder.mkdir(parents=True)
     formats: dict[str, list[dict[str, Any]]] = {}
     files = []
+    links = {}
     for output in entry.outputs():
         shown = _output(directory, folder, output)
+        links[output.key] = shown["href"]
         if "width" in shown:
             formats.setdefault(shown["format"], []).append(shown)
         else:
@@ -163,10 +170,24 @@ def _card(directory: Path, number: int, entry: Entry) -> dict[str, Any]:
         "detail": entry.detail,
         "seconds": entry.seconds,
         "original": _original(directory, folder, entry.original),
+        "picture": _picture(entry, links),
         "formats": list(formats.values()),
         "sum": max(sums, default=0),
         "files": files,
     }
+
+
+def _picture(entry: Entry, links: Mapping[str, str]) -> str:
+    """Return the element that a web page has for it, with the outputs' files; "" for none."""
+    if "placeholder" not in entry.record:
+        return ""
+    outputs = [{**one, "key": links[one["key"]]} for one in entry.record["outputs"]]
+    return picture_element.picture(
+        {**entry.record, "outputs": outputs},
+        base="",
+        sizes=PICTURE_SIZES,
+        alt=f"{entry.title} as a web page shows it",
+    )
 
 
 def _output(directory: Path, folder: Path, output: OutputFile) -> dict[str, Any]:

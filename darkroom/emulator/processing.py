@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -74,13 +74,18 @@ class Output:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of an upload; `seconds` is its processing time in the worker, None for none."""
+    """What became of an upload.
+
+    `seconds` is its processing time in the worker, None for none; `record` the content of the
+    record that names its outputs.
+    """
 
     upload: Upload
     outcome: Outcome
     detail: str = ""
     seconds: float | None = None
     outputs: tuple[Output, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def deploy(emulator: Emulator, plan: Specification, *, progress: Progress) -> Deployment:
@@ -304,13 +309,15 @@ def _result(s3: Any, stack: deployment.EmulatedStack, ended: Ended, upload: Uplo
     source = stack.sources[bucket_of(stack, upload.source)]
     detail = ended.detail
     outputs: tuple[Output, ...] = ()
+    content: Mapping[str, Any] = {}
     record = read_record(s3, stack.thumbnail_bucket, upload.key, source)
     if record and ended.outcome == "rejected":
         rejection = record.content["rejection"]
         detail = f"{rejection['reason'].replace('_', ' ')}: {rejection['detail']}"
     elif record and ended.outcome == "succeeded":
-        outputs = tuple(Output(one["key"], one["bytes"]) for one in record.content["outputs"])
-    return Result(upload, ended.outcome, detail, ended.seconds, outputs)
+        content = record.content
+        outputs = tuple(Output(one["key"], one["bytes"]) for one in content["outputs"])
+    return Result(upload, ended.outcome, detail, ended.seconds, outputs, content)
 
 
 def warnings(emulator: Emulator, stack: deployment.EmulatedStack) -> list[str]:

@@ -143,6 +143,7 @@ class LocalRun:
                     source=result.upload.source if several else "",
                     seconds=result.seconds,
                     outputs=partial(_fetched, pool, fetch, result.outputs),
+                    record=result.record,
                 )
                 for result in results
             ]

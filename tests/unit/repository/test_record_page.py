@@ -1,14 +1,15 @@
 """docs/record.md: its example is a record, and its code works."""
 
+import inspect
 import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jsonschema
 import pytest
 
+from darkroom.emulator import picture_element
 from worker import records
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -33,10 +34,9 @@ def test_the_example_is_a_record(example: dict[str, Any]) -> None:
     assert records.parse(block("json").encode()).state == "done"
 
 
-def test_the_srcset_has_a_width_for_each_output(example: dict[str, Any]) -> None:
-    """P7: a browser chooses by it; a key is percent-encoded in a URL."""
-    names: dict[str, Any] = {"quote": quote}
-    exec(block("python"), names)  # noqa: S102 -- the page's own code
-    example["outputs"][0]["key"] = "thumbnails/a b/w400"
-    made = names["srcset"](example, "image/jpeg", "https://cdn.example")
-    assert made == "https://cdn.example/thumbnails/a%20b/w400 400w"
+def test_the_element_is_that_of_the_example(example: dict[str, Any]) -> None:
+    """P7: the page's HTML and Python are what the gallery uses."""
+    given = {"sizes": "(max-width: 40rem) 100vw, 20rem", "alt": "A harbor"}
+    made = picture_element.picture(example, "https://pictures.example.com/", **given)
+    assert block("html").strip() == made
+    assert block("python") == inspect.getsource(picture_element.srcset)

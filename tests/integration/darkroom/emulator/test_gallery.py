@@ -22,11 +22,21 @@ def test_a_browser_shows_the_page(tmp_path: Path, width: int) -> None:
     path = tmp_path / "a b#?.jpg"
     path.write_bytes(picture(size=(1600, 900)))
     sizes = [(1200, 675), (400, 225), (128, 72)]
+    made = [output(f"w{size[0]}.webp", picture("WEBP", size)) for size in sizes]
+    record = {
+        "placeholder": "data:image/webp;base64,UklGRg==",
+        "color": "#c82828",
+        "outputs": [
+            {"key": one.key, "type": "image/webp", "width": size[0], "height": size[1]}
+            for one, size in zip(made, sizes, strict=True)
+        ],
+    }
     entry = Entry(
         "a rather long folder/with a rather long name of a picture in it.jpg",
         path,
         "succeeded",
-        outputs=lambda: [output(f"w{size[0]}.webp", picture("WEBP", size)) for size in sizes],
+        outputs=lambda: made,
+        record=record,
     )
     junk = tmp_path / "junk.jpg"
     junk.write_bytes(b"junk")
@@ -52,7 +62,7 @@ def test_a_browser_shows_the_page(tmp_path: Path, width: int) -> None:
     assert found, done
     facts = dict(part.split("=") for part in found[1].split())
     assert facts["broken"] == "0"
-    assert facts["images"] == "4"
+    assert facts["images"] == "5"
     assert int(facts["overflow"]) <= 0
     assert facts["ratio"] == "3.0", "to scale: 1200 is three times as wide as 400"
     assert facts["filtered"] == "1"

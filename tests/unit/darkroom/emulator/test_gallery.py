@@ -12,7 +12,7 @@ from darkroom.emulator import gallery
 from darkroom.emulator.gallery import Entry, OutputFile
 from darkroom.errors import UsageError
 
-VOID = {"meta", "img", "br", "input"}
+VOID = {"meta", "img", "br", "input", "source"}
 
 
 def picture(kind: str = "JPEG", size: tuple[int, int] = (40, 30)) -> bytes:
@@ -23,6 +23,23 @@ def picture(kind: str = "JPEG", size: tuple[int, int] = (40, 30)) -> bytes:
 
 def output(name: str, body: bytes, media_type: str = "image/jpeg") -> OutputFile:
     return OutputFile(f"thumbnails/uploads/a.jpg/{name}", media_type, body)
+
+
+def recorded(original: Path) -> Entry:
+    """An entry with a record: two JPEGs, and a WebP of the larger size."""
+    made = [
+        ("w10", picture(size=(10, 8)), "image/jpeg", (10, 8)),
+        ("w20", picture(size=(20, 15)), "image/jpeg", (20, 15)),
+        ("w20.webp", picture("WEBP", (20, 15)), "image/webp", (20, 15)),
+    ]
+    files = [OutputFile(f"thumbnails/a, b.jpg/{name}", kind, body) for name, body, kind, _ in made]
+    outputs = [
+        {"key": file.key, "type": file.media_type, "width": width, "height": height}
+        for file, (_, _, _, (width, height)) in zip(files, made, strict=True)
+    ]
+    described = {"placeholder": "data:image/webp;base64,UklGRg==", "color": "#c82828"}
+    record = {"outputs": outputs, **described}
+    return Entry("a, b.jpg", original, "succeeded", outputs=lambda: files, record=record)
 
 
 @pytest.fixture
@@ -39,6 +56,7 @@ class Strict(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.images: list[dict[str, str | None]] = []
+        self.sources: list[dict[str, str | None]] = []
         self.links: list[str] = []
         self.text = ""
         self.feed(page)
@@ -47,6 +65,8 @@ class Strict(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "img":
             self.images.append(dict(attrs))
+        if tag == "source":
+            self.sources.append(dict(attrs))
         if tag == "a":
             self.links.append(dict(attrs)["href"] or "")
         if tag not in VOID:
@@ -156,11 +176,41 @@ def test_files_of_another_workload_are_links(original: Path, tmp_path: Path) -> 
 
 def test_the_page_needs_nothing_from_outside(original: Path, tmp_path: Path) -> None:
     """D5: relative links alone, no script: it can be moved, zipped and opened without a network."""
-    directory, _ = written(tmp_path, Entry("a.jpg", original, "succeeded"))
+    directory, _ = written(tmp_path, Entry("a.jpg", original, "succeeded"), recorded(original))
     page = (directory / "index.html").read_text()
-    assert re.findall(r'(?:src|href)="(?!files/)', page) == []
-    assert "url(" not in page
+    assert re.findall(r'(?:src|srcset|href)="(?!files/)', page) == []
+    assert re.findall(r"url\((?!data:image/webp;base64,)", page) == []
     assert "<script" not in page
+
+
+@pytest.mark.parametrize("has_record", [True, False])
+def test_the_page_may_load_its_files_alone(
+    original: Path, tmp_path: Path, has_record: bool
+) -> None:
+    """S7: and a placeholder from its own text, where it has one."""
+    entry = recorded(original) if has_record else Entry("a.jpg", original, "succeeded")
+    directory, _ = written(tmp_path, entry)
+    (policy,) = re.findall(r'Policy" content="([^"]*)"', (directory / "index.html").read_text())
+    data = " data:" if has_record else ""
+    assert policy == f"default-src 'none'; img-src 'self' file:{data}; style-src 'unsafe-inline'"
+
+
+def test_a_picture_is_shown_as_a_web_page_shows_it(original: Path, tmp_path: Path) -> None:
+    """P7: by an element made from its record, which chooses among the files of the page."""
+    directory, page = written(tmp_path, recorded(original))
+    image = page.images[1]
+    (source,) = page.sources
+    assert source["type"] == "image/webp"
+    assert shown(directory, image["src"]) == picture(size=(20, 15))
+    links = re.findall(r"(\S+) \d+w", f"{source['srcset']}, {image['srcset']}")
+    assert [shown(directory, link) for link in links] == [
+        picture("WEBP", (20, 15)),
+        picture(size=(10, 8)),
+        picture(size=(20, 15)),
+    ]
+    assert (image["width"], image["height"]) == ("20", "15")
+    assert image["alt"] == "a, b.jpg as a web page shows it"
+    assert "background: #c82828 url(data:image/webp;base64," in (image["style"] or "")
 
 
 def test_names_cannot_break_the_page(tmp_path: Path) -> None:
