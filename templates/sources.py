@@ -92,6 +92,8 @@ class ResolvedSource:
             config["variants"] = self.settings.variants
         if self.settings.propagate_deletes:
             config["propagate_deletes"] = True
+        if self.settings.keep_metadata:
+            config["keep_metadata"] = self.settings.keep_metadata
         if self.external:  # a topic does not filter, and a rule only by prefix
             config["prefixes"] = self.settings.prefixes
             config["suffixes"] = self.settings.suffixes

@@ -48,6 +48,10 @@ class Source(_Table):
     propagate_deletes: bool = False
     """Delete the thumbnails when their upload is deleted."""
 
+    keep_metadata: tuple[Literal["taken", "copyright"], ...] = ()
+    """What the record keeps of a file's own metadata, from EXIF: when the picture was `taken`, and
+    its `copyright`."""
+
     queue: str = DEFAULT
     """Name of the queue that receives the events, and so of the function that processes them."""
 

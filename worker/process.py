@@ -43,4 +43,4 @@ def process(body: BinaryIO, source: Source, memory: Memory) -> Iterable[Output |
     Raises:
         Rejection: The bytes will never give outputs. The reason is recorded.
     """
-    return thumbnails.make(body, source.variants, memory)
+    return thumbnails.make(body, source.variants, memory, source.keep_metadata)

@@ -76,13 +76,17 @@ class Record:
 
 
 def made_with(source: Source, *, worker: str | None = None) -> str:
-    """Return a digest of whatever changes a source's outputs: its variants and the worker.
+    """Return a digest of whatever changes a source's outputs or what the record says of a picture.
+
+    That is the variants, the metadata that are kept, and the worker.
 
     Args:
         source: The source's settings.
         worker: The worker's version; this one's by default.
     """
     relevant = {"variants": asdict(source.variants), "worker": worker or __version__}
+    if source.keep_metadata:
+        relevant["keep_metadata"] = sorted(source.keep_metadata)
     return sha256(json.dumps(relevant, sort_keys=True, default=dict).encode()).hexdigest()[:16]
 
 

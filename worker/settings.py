@@ -57,6 +57,7 @@ class Source:
         output_prefix: What follows `thumbnails/` and `rejected/` in the keys of its outputs: empty,
             or ending in `/`.
         propagate_deletes: Whether a deletion deletes the outputs.
+        keep_metadata: What the record has of a file's metadata: "taken", "copyright".
         prefixes: Those that keys must begin with; empty where S3 filters.
         suffixes: Those that keys must end with, in lower case; empty where S3 filters.
     """
@@ -66,6 +67,7 @@ class Source:
     cache_control: str
     output_prefix: str = ""
     propagate_deletes: bool = False
+    keep_metadata: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
 
@@ -151,7 +153,7 @@ def _sources(
     for bucket, entry in table.items():
         try:
             made, cache_control = variants[entry.pop("variants", "default")]
-            for name in {"prefixes", "suffixes"} & entry.keys():
+            for name in {"prefixes", "suffixes", "keep_metadata"} & entry.keys():
                 entry[name] = tuple(entry[name])
             found[bucket] = Source(variants=made, cache_control=cache_control, **entry)
         except (KeyError, TypeError) as error:

@@ -61,6 +61,8 @@ def jpeg() -> bytes:
 def with_private_metadata() -> bytes:
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "someone"
+    exif[ExifTags.Base.Copyright] = "somebody else"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2024:05:01 12:34:56"
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
     return encoded(quarters(), "JPEG", quality=92, exif=exif, comment=b"at home")
 

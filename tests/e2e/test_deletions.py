@@ -16,10 +16,9 @@ from worker import keys
 
 @pytest.fixture(scope="module")
 def following(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
-    """A third stack, with one suffix and `propagate_deletes`."""
-    plan = specification.parse(
-        {"sources": {"default": {"suffixes": [".jpg"], "propagate_deletes": True}}}, origin="test"
-    )
+    """A third stack, with one suffix, `propagate_deletes` and `keep_metadata`."""
+    source = {"suffixes": [".jpg"], "propagate_deletes": True, "keep_metadata": ["taken"]}
+    plan = specification.parse({"sources": {"default": source}}, origin="test")
     stack = deployment.deploy(
         emulator,
         template(plan),
@@ -35,10 +34,13 @@ def _outputs(pipeline: Pipeline, key: str) -> list[Stored]:
 
 
 def test_thumbnails_go_and_come_with_their_source(following: Pipeline) -> None:
-    """P6: deleted and restored through the rights, rules and events of the template itself."""
+    """P6, P7: by the rights, rules and events of the template itself; the record has its time."""
     key = "uploads/now you see it.jpg"
-    version = following.upload(key, pictures.jpeg())
+    version = following.upload(key, pictures.with_private_metadata())
     following.thumbnails(key, version)
+    kept = following.record(key) or {}
+    assert kept["taken"] == "2024-05-01T12:34:56"
+    assert "copyright" not in kept
 
     marker = following.s3.delete_object(Bucket=following.uploads, Key=key)["VersionId"]
     record = following.rejection(key)

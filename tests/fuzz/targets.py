@@ -29,6 +29,10 @@ from worker.versions import order
 VARIANTS = Variants(widths=(32, 8), formats={"jpeg": 80, "webp": 70}, max_pixels=250_000)
 SCHEMA = Path(__file__).parents[2] / "docs/record.schema.json"
 RECORDS = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+FIELDS = {
+    name: jsonschema.Draft202012Validator(schema)
+    for name, schema in RECORDS.schema["properties"].items()
+}
 LONGEST_SEED = 20_000
 """Bytes: longer seeds are slow and mostly changed where it does not matter."""
 
@@ -41,10 +45,16 @@ def picture(data: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about what is odd in a file
         try:
-            outputs = outputs_of(thumbnails.make(io.BytesIO(data), VARIANTS))
+            *made, properties = thumbnails.make(
+                io.BytesIO(data), VARIANTS, keep_metadata=("taken", "copyright")
+            )
         except Rejection as rejection:
             assert rejection.detail  # noqa: PT017 -- this is no test, but what one runs
             return
+    assert isinstance(properties, Properties)
+    for name in ("taken", "copyright"):
+        assert FIELDS[name].is_valid(properties.record[name])
+    outputs = outputs_of(made)
     wanted = product(VARIANTS.widths, ("", ".webp"))
     assert [output.name for output in outputs] == [f"w{width}{end}" for width, end in wanted]
     for output in outputs:

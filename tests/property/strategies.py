@@ -148,6 +148,10 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
     found: Tables = {"type": kind} if kind != "s3" or draw(st.booleans()) else {}
     if draw(st.booleans()):
         found["propagate_deletes"] = draw(st.booleans())
+    if draw(st.booleans()):
+        found["keep_metadata"] = draw(
+            st.lists(st.sampled_from(["taken", "copyright"]), max_size=2, unique=True)
+        )
     prefixes = ["uploads/"]
     if draw(st.booleans()):
         common = st.sampled_from(["uploads/", "in/", "in/raw/", "in/done/"])

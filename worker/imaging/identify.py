@@ -45,7 +45,7 @@ _MOST_SCANS: Final = 100
 _LONGEST_ROW: Final = 2**31 // 64
 """Pillow counts a row's bits, up to 64 per pixel, in 31 bits, and calls more a lack of memory."""
 
-_LONGEST_EXIF: Final = 65_536
+LONGEST_EXIF: Final = 65_536
 """Bytes; a JPEG cannot hold more. Pillow makes an object of every number in it."""
 
 _BYTES: Final = re.compile(r"""\bb(['"])(.*?)\1""")
@@ -125,7 +125,7 @@ def exif_orientation(picture: ImageFile.ImageFile) -> int:
     try:
         if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
             picture.info["exif"] = png.late_exif(picture)
-        if len(picture.info.get("exif") or b"") > _LONGEST_EXIF:
+        if len(picture.info.get("exif") or b"") > LONGEST_EXIF:
             return 1
         # Not the PNG plugin's own, which decodes all pixels to see what may follow them.
         value = Image.Image.getexif(picture).get(_EXIF_ORIENTATION, 1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 from PIL import Image, ImageFile
 
-from worker.imaging import geometry, memory_estimate
+from worker.imaging import exif, geometry, memory_estimate
 from worker.imaging.decoding import (
     LATER_FILTERS,
     decode,
@@ -42,7 +42,10 @@ UNBOUNDED: Final = Memory()
 
 
 def make(
-    source: BinaryIO, variants: Variants, memory: Memory = UNBOUNDED
+    source: BinaryIO,
+    variants: Variants,
+    memory: Memory = UNBOUNDED,
+    keep_metadata: Collection[str] = (),
 ) -> Iterator[Output | Properties]:
     """Yield the thumbnails of an image, and then its properties.
 
@@ -58,18 +61,19 @@ def make(
 
     The properties are the image's media type, and width and height in pixels as it is shown; a
     placeholder of at most 16 by 16 pixels as a data URL, and the mean color as `#rrggbb`, None
-    where all is transparent.
+    where all is transparent; and the metadata to keep.
 
     Args:
         source: The file, at its start.
         variants: The thumbnails to make, and which part of the image they show.
         memory: Where the memory that this takes is reserved; waits until enough is free.
+        keep_metadata: What is in the properties of the file's own; see exif.metadata.
 
     Raises:
         Rejection: The bytes are not an image, or one that cannot be decoded, or not within the
             limits and all of the memory.
     """
-    thumbnail, planned, image = _widest(source, variants, memory)
+    thumbnail, planned, facts = _widest(source, variants, memory, keep_metadata)
     with memory.reserved(_encoding_bytes(planned, variants)):
         for width, variant in zip(variants.widths, planned, strict=True):
             # Each size comes from the one above it: reading the large one again shows no gain.
@@ -78,12 +82,12 @@ def make(
             finished = geometry.sharpen_and_pad(thumbnail, variant.canvas_size, variants)
             for format_name, quality in variants.formats.items():
                 yield _encode(finished, output_name(width, format_name), format_name, quality)
-        yield Properties(image, _summary(finished))
+        yield Properties(facts.source, {**_summary(finished), **facts.record})
 
 
 def _widest(
-    source: BinaryIO, variants: Variants, memory: Memory
-) -> tuple[Image.Image, Sequence[VariantGeometry], dict[str, Any]]:
+    source: BinaryIO, variants: Variants, memory: Memory, keep_metadata: Collection[str]
+) -> tuple[Image.Image, Sequence[VariantGeometry], Properties]:
     """Return the thumbnail that all others are made from, their geometry, and the image's facts.
 
     The decoded image itself is freed here, before anything is encoded.
@@ -97,6 +101,7 @@ def _widest(
             "width": width,
             "height": height,
         }
+        facts = Properties(image, exif.metadata(picture, keep_metadata))
         plan = geometry.resize_plan((width, height), variants)
         stored_size = swap_sides(plan.full_size, orientation)
         _, rows = reduction(picture.size, stored_size)
@@ -107,7 +112,7 @@ def _widest(
         with memory.reserved(needed):
             thumbnail = upright(decode(picture, stored_size), orientation)
             thumbnail = geometry.crop(thumbnail, plan.variants[0].image_size, variants)
-            return geometry.flatten(thumbnail, variants), plan.variants, image
+            return geometry.flatten(thumbnail, variants), plan.variants, facts
 
 
 def _encoding_bytes(planned: Sequence[VariantGeometry], variants: Variants) -> int:

@@ -24,7 +24,12 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "sources.md"
 EVERY_KIND: dict[str, Any] = {
     "sources": {
         "default": {"suffixes": [".jpg"]},
-        "scans": {"prefixes": ["in/", "raw/"], "suffixes": [".tif"], "variants": "small"},
+        "scans": {
+            "prefixes": ["in/", "raw/"],
+            "suffixes": [".tif"],
+            "variants": "small",
+            "keep_metadata": ["taken"],
+        },
         "old": {"type": "eventbridge", "queue": "bulk", "propagate_deletes": True},
         "partner": {"type": "sns", "queue": "bulk", "prefixes": ["out/"]},
         "wire": {"type": "sns", "raw_message_delivery": True},
@@ -266,7 +271,9 @@ def test_a_function_knows_the_buckets_of_its_queue_only(every: ResolvedTemplate)
     assert set(bulk) == {"old-pictures", "partners-pictures"}
     scans = ours[f"darkroom-scans-{suffix}"]
     assert (scans.name, scans.output_prefix, scans.variants.widths) == ("scans", "scans/", (64,))
-    assert ours[f"darkroom-uploads-{suffix}"].output_prefix == ""
+    assert scans.keep_metadata == ("taken",)
+    uploads = ours[f"darkroom-uploads-{suffix}"]
+    assert (uploads.output_prefix, uploads.keep_metadata) == ("", ())
     assert bulk["old-pictures"].propagate_deletes
     assert not bulk["partners-pictures"].propagate_deletes
 

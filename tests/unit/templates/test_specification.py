@@ -93,6 +93,11 @@ def test_the_shipped_file_names_every_key() -> None:
             "ASCII",
         ),
         ({"sources": {"default": {"suffixes": [".j?g"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
+        (
+            {"sources": {"default": {"keep_metadata": ["gps"]}}},
+            "sources.default.keep_metadata[0]",
+            "'taken' or 'copyright'",
+        ),
         ({"sources": {"scan-1": {}}}, "sources.scan-1", "starting with a letter"),
         ({"sources": {"default": {"suffixes": ["jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
         ({"sources": {"default": {"suffixes": [".Jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),

@@ -34,7 +34,8 @@ def done(source: SourceObject = VERSION, settings: str = "digest") -> Record:
         )
         for name in ("w4.webp", "w4")
     }
-    properties = Properties({"type": "image/jpeg", "width": 8}, {"color": "#7d5a3c"})
+    kept = {"taken": "2024-05-01T12:34:56+02:00", "copyright": None}
+    properties = Properties({"type": "image/jpeg", "width": 8}, {"color": "#7d5a3c", **kept})
     return records.done(source, settings, outputs, properties, time=TIME)
 
 
@@ -63,6 +64,8 @@ def test_a_record_is_what_its_schema_says(record: Record) -> None:
         {"outputs": [{"name": "w4"}]},
         {"source": {"bucket": "uploads"}},
         {"color": "red"},
+        {"taken": "2024:05:01 12:34:56"},
+        {"copyright": "x" * 301},
         {"processed_at": None},
         {"rejection": {"reason": "Not so", "detail": "It is."}},
     ],
@@ -99,13 +102,18 @@ def test_anything_else_is_no_record(body: bytes) -> None:
         records.parse(body)
 
 
-def test_a_change_of_variants_or_worker_changes_the_digest(
+def test_a_change_of_variants_metadata_or_worker_changes_the_digest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """P7: by it, what is stale is found; a source's name or caching changes no output."""
     source = Source("default", Variants((40,), {"jpeg": 85}, 100), "no-cache")
     digest = records.made_with(source)
     assert records.made_with(replace(source, name="other", cache_control="public")) == digest
+    keeping = replace(source, keep_metadata=("taken", "copyright"))
+    assert records.made_with(keeping) != digest
+    assert records.made_with(replace(source, keep_metadata=("copyright", "taken"))) == (
+        records.made_with(keeping)
+    )
     changed = replace(source.variants, formats={"jpeg": 84})
     assert records.made_with(replace(source, variants=changed)) != digest
     monkeypatch.setattr(records, "__version__", "9.9.9")

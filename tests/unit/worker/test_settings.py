@@ -82,6 +82,7 @@ def test_each_bucket_has_its_own_settings() -> None:
         "output_prefix": "scans/",
         "variants": "small",
         "propagate_deletes": True,
+        "keep_metadata": ["taken"],
         "prefixes": ["in/", "new/"],
         "suffixes": [".jpg"],
     }
@@ -96,6 +97,7 @@ def test_each_bucket_has_its_own_settings() -> None:
             cache_control="no-cache",
             output_prefix="scans/",
             propagate_deletes=True,
+            keep_metadata=("taken",),
             prefixes=("in/", "new/"),
             suffixes=(".jpg",),
         ),
