@@ -1,6 +1,6 @@
 """A private, versioned, encrypted bucket, and the policy that denies all other use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,7 @@ def add_bucket(
     encryption: Encryption | None,
     noncurrent_days: Ref,
     days: Ref | None = None,
+    lifecycle: Sequence[LifecycleRule] = (),
     access_logs: AccessLogs | None = None,
     suppressions: Mapping[str, str] | None = None,
     **more: Any,
@@ -72,6 +73,7 @@ def add_bucket(
         encryption: The stack's key; None for S3's own key.
         noncurrent_days: Days to keep noncurrent versions.
         days: Days to keep objects; None for forever.
+        lifecycle: Further lifecycle rules.
         access_logs: The bucket that S3 writes access logs to, if any.
         suppressions: Checks that do not fit the bucket, each with its reason.
         **more: Further properties and attributes of the bucket.
@@ -121,7 +123,8 @@ def add_bucket(
                             DaysAfterInitiation=INCOMPLETE_UPLOAD_DAYS
                         ),
                         **expiry,
-                    )
+                    ),
+                    *lifecycle,
                 ]
             ),
             OwnershipControls=OwnershipControls(

@@ -11,6 +11,8 @@ from troposphere.s3 import (
     Bucket,
     EventBridgeConfiguration,
     Filter,
+    LifecycleRule,
+    LifecycleRuleTransition,
     MetricsConfiguration,
     NotificationConfiguration,
     QueueConfigurations,
@@ -179,6 +181,7 @@ def add_buckets(
                 naming.logical_id(name, "UploadBucket"),
                 upload_suffix(name),
                 **common,
+                lifecycle=_archiving(source),
                 suppressions={"s3-notification-prefix": WHOLE_BUCKET}
                 if source.takes_whole_bucket
                 else {},
@@ -205,6 +208,30 @@ def add_buckets(
 def upload_suffix(source: str) -> str:
     """Return what follows the prefix in the name of a source's bucket: the source's name."""
     return UPLOADS if source == DEFAULT else source
+
+
+def _archiving(source: Source) -> list[LifecycleRule]:
+    """Return what moves a source's uploads to another storage class, a rule for each prefix.
+
+    It moves current versions; a version that is noncurrent by then stays where it is. Small objects
+    need no filter: S3 moves none below 128 KB to these classes (pitfall 83).
+    """
+    if source.archive_after_days is None:
+        return []
+    return [
+        LifecycleRule(
+            Id=f"Archive{number}",
+            Status="Enabled",
+            Transitions=[
+                LifecycleRuleTransition(
+                    StorageClass=source.archive_storage_class,
+                    TransitionInDays=source.archive_after_days,
+                )
+            ],
+            **({"Prefix": prefix} if prefix else {}),
+        )
+        for number, prefix in enumerate(source.prefixes, start=1)
+    ]
 
 
 def _request_metrics(source: Source) -> MetricsConfiguration:

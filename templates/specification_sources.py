@@ -12,6 +12,12 @@ from templates.limits import (
 )
 from templates.specification_values import DEFAULT, TABLE_CONFIG, Prefix, SourcePrefix, Suffix
 
+MAX_ARCHIVE_DAYS = 36_500
+"""A hundred years. For both storage classes S3 takes 0 and any positive number.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Transition.html
+"""
+
 
 class _Table(BaseModel):
     model_config = TABLE_CONFIG
@@ -69,6 +75,14 @@ class Source(_Table):
     raw_message_delivery: bool = False
     """With `sns`: the topic delivers messages without the SNS envelope."""
 
+    archive_after_days: Annotated[int, Field(ge=0, le=MAX_ARCHIVE_DAYS)] | None = None
+    """With `s3`: days after which S3 moves uploads of 128 KB and more to `archive_storage_class`;
+    without it, never."""
+
+    archive_storage_class: Literal["GLACIER_IR", "INTELLIGENT_TIERING"] = "GLACIER_IR"
+    """S3 Glacier Instant Retrieval or S3 Intelligent-Tiering; both can be read at once. Needs
+    `archive_after_days`."""
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for kind, values, contains in (
@@ -82,6 +96,13 @@ class Source(_Table):
                         raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
         if self.raw_message_delivery and self.type != "sns":
             raise ValueError(f'raw_message_delivery needs type = "sns", not "{self.type}"')
+        if self.archive_after_days is not None and self.type != "s3":
+            raise ValueError(
+                f'archive_after_days needs type = "s3", not "{self.type}": the lifecycle of an'
+                " existing bucket is its owner's"
+            )
+        if "archive_storage_class" in self.model_fields_set and self.archive_after_days is None:
+            raise ValueError("archive_storage_class needs archive_after_days, like 30")
         count = len(self.notifications())
         if self.type == "s3" and count > MAX_BUCKET_NOTIFICATIONS:
             raise ValueError(

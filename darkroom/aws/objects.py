@@ -47,6 +47,8 @@ class ExistingObject:
     source: SourceObject
     modified: datetime
     position: Position
+    storage_class: str = "STANDARD"
+    """As the listing names it; an inventory without that field leaves it out."""
 
 
 def list_objects(
@@ -77,6 +79,7 @@ def list_objects(
                         ),
                         modified=item["LastModified"],
                         position=item["Key"],
+                        storage_class=item.get("StorageClass", "STANDARD"),
                     )
 
 
@@ -174,6 +177,7 @@ def _from_row(bucket: str, record: dict[str, str], position: list[int]) -> Exist
         ),
         modified=datetime.fromisoformat(record["LastModifiedDate"]),
         position=position,
+        storage_class=record.get("StorageClass", "STANDARD"),
     )
 
 

@@ -36,6 +36,12 @@ LOG_BYTES = 2000
 READS = 3  # GET of the object and of its record, HEAD of its rejection: not a first delivery
 QUEUE_REQUESTS = 3  # send, receive and delete
 
+RETRIEVED = "GLACIER_IR"
+"""The storage class whose objects cost a retrieval, and dearer GETs; the worker reads no archives.
+
+https://aws.amazon.com/s3/pricing/
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
@@ -131,12 +137,22 @@ class Estimate:
     bytes: int
     skipped: Counter[str]
     usd: float
+    retrieved: int = 0
+    """Objects in the storage class RETRIEVED."""
+
+    retrieval_usd: float = 0.0
+    """What their retrieval costs, a part of `usd`."""
 
     def __str__(self) -> str:
         """Return the estimate for people."""
+        retrieval = (
+            f", of which {self.retrieval_usd:,.2f} for the retrieval of"
+            f" {plural(self.retrieved, 'object')} from {RETRIEVED}"
+        )
         return (
             f"{plural(self.objects, 'object')} of {self.source.bucket}, {self.bytes / 1e9:,.3f} GB,"
             f" to the queue {self.source.queue.name}; about {self.usd:,.2f} USD"
+            f"{retrieval if self.retrieved else ''}"
             f" (list prices of {PRICES_OF}).{skipped_text(self.skipped)}"
         )
 
@@ -149,6 +165,8 @@ class Estimate:
             "bytes": self.bytes,
             "skipped": dict(self.skipped),
             "estimated_usd": self.usd,
+            "retrieved": self.retrieved,
+            "estimated_retrieval_usd": self.retrieval_usd,
         }
 
 
@@ -201,17 +219,28 @@ class Backfill:
 
     def estimate(self) -> Estimate:
         """Count what would be sent, and estimate its cost."""
-        count = size = 0
+        count = size = retrieved = retrieved_size = 0
         for found in self._objects():
             count += 1
             size += found.source.size or 0
+            if found.storage_class == RETRIEVED:
+                retrieved += 1
+                retrieved_size += found.source.size or 0
             if count % 100 == 0:
                 self.progress.update(
                     f"Counting: {plural(count, 'object')}, at {_place(found.position)}"
                 )
         outputs = len(output_names(self.source.settings.variants))
-        usd = round(count * usd_per_object(outputs), 2)
-        return Estimate(self.source, count, size, Counter(self.skipped), usd)
+        retrieval = retrieval_usd(retrieved, retrieved_size)
+        return Estimate(
+            self.source,
+            count,
+            size,
+            Counter(self.skipped),
+            round(count * usd_per_object(outputs) + retrieval, 2),
+            retrieved,
+            round(retrieval, 2),
+        )
 
     def run(self, *, rate: float | None) -> int:
         """Send the objects, at most `rate` per second; return how many.
@@ -359,6 +388,13 @@ def usd_per_object(outputs: int) -> float:
         + KMS_REQUESTS * price["kms_ten_thousand_requests"] / 1e4
         + LOG_BYTES * price["cloudwatch_logs_gb"] / 1e9
     )
+
+
+def retrieval_usd(count: int, size: int) -> float:
+    """Return what reading this many objects and bytes in GLACIER_IR costs more, in US dollars."""
+    price = {name: one.usd for name, one in prices.prices(PRICES_OF, []).items()}
+    get = price["s3_glacier_ir_thousand_reads"] - price["s3_thousand_reads"]
+    return count * get / 1e3 + size * price["s3_glacier_ir_retrieval_gb"] / 1e9
 
 
 def skipped_text(reasons: Counter[str]) -> str:

@@ -48,6 +48,14 @@ def record_topic(template: Template) -> None:
     template.update(json.loads(pipeline.render(pipeline.build(plan))))
 
 
+def archived_uploads(template: Template) -> None:
+    """A stack whose uploads move to another storage class on their first day."""
+    sources = {"default": {"archive_after_days": 0}}
+    plan = specification.parse({"sources": sources}, origin="additions")
+    template.clear()
+    template.update(json.loads(pipeline.render(pipeline.build(plan))))
+
+
 def rule_to_queue(template: Template) -> None:
     """Existing buckets through EventBridge: the queue allows the rule, and the key EventBridge."""
     name = "${NamePrefix}-existing"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from templates import pipeline, specification
 from templates.limits import MAX_BUCKET_NOTIFICATIONS
 from templates.specification import WORK_RETENTION_SECONDS, Specification
-from templates.specification_sources import Source
+from templates.specification_sources import MAX_ARCHIVE_DAYS, Source
 from templates.specification_values import DEFAULT, MAX_NAME_CHARACTERS, RESERVED_NAMES
 from templates.specification_variants import MAX_PIXELS_PER_SIDE, Variants
 
@@ -172,6 +172,11 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
         found["suffixes"] = [""]
     if draw(st.booleans()):
         found["output_prefix"] = draw(st.just("out/") | _prefixes())
+    if kind == "s3" and draw(st.booleans()):
+        found["archive_after_days"] = draw(st.integers(0, MAX_ARCHIVE_DAYS))
+        found["archive_storage_class"] = draw(
+            st.sampled_from(["GLACIER_IR", "INTELLIGENT_TIERING"])
+        )
     if kind == "sns" and draw(st.booleans()):
         found["raw_message_delivery"] = draw(st.booleans())
     return found

@@ -83,8 +83,8 @@ def _differences(
     rules = configured(lambda: s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"])
     yield from differ(
         "lifecycle",
-        _lifecycle(expected.get("LifecycleConfiguration", {}).get("Rules", [])),
-        _lifecycle(rules or []),
+        lifecycle_rules(expected.get("LifecycleConfiguration", {}).get("Rules", [])),
+        lifecycle_rules(rules or []),
     )
     yield from differ_policies(
         policy, configured(lambda: s3.get_bucket_policy(Bucket=name)["Policy"])
@@ -136,8 +136,8 @@ def _notification(target: str, events: Sequence[str], rules: Sequence[Mapping[st
     return " ".join([*sorted(events), *filters, "to", target])
 
 
-def _lifecycle(rules: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the rules as text; template and API name the days of expiration differently."""
+def lifecycle_rules(rules: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the rules as text; template and API name days and prefixes differently."""
     return {
         " ".join(
             [
@@ -145,6 +145,11 @@ def _lifecycle(rules: Sequence[Mapping[str, Any]]) -> set[str]:
                 rule["Status"],
                 f"noncurrent={rule.get('NoncurrentVersionExpiration', {}).get('NoncurrentDays')}",
                 f"days={rule.get('ExpirationInDays', rule.get('Expiration', {}).get('Days'))}",
+                f"prefix={rule.get('Prefix') or rule.get('Filter', {}).get('Prefix', '')}",
+                *(
+                    f"{one['StorageClass']}={one.get('TransitionInDays', one.get('Days'))}"
+                    for one in rule.get("Transitions", [])
+                ),
             ]
         )
         for rule in rules

@@ -42,7 +42,12 @@ from tests.unit.templates.test_sources import EVERY_KIND
                 }
             }
         },
-        {"sources": {"default": {}, "scans": {"prefixes": ["in/", "raw/"]}}},
+        {
+            "sources": {
+                "default": {"archive_after_days": 0},
+                "scans": {"prefixes": ["in/", "raw/"]},
+            }
+        },
         {"sources": {"old": {"type": "eventbridge", "propagate_deletes": True}}},
         {"sources": {"default": {}, "partner": {"type": "sns"}}},
         {

@@ -157,6 +157,31 @@ def lifecycle_switched_off(t: Template) -> None:
     of(t, "UploadBucket")["LifecycleConfiguration"]["Rules"][0]["Status"] = "Disabled"
 
 
+def _lifecycle(t: Template) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = of(t, "UploadBucket")["LifecycleConfiguration"]["Rules"]
+    return found
+
+
+@defect("s3-lifecycle-readable")
+def uploads_gone_before_they_are_redriven(t: Template) -> None:
+    (rule,) = _lifecycle(t)
+    del rule["ExpiredObjectDeleteMarker"]
+    rule["ExpirationInDays"] = 14
+
+
+@defect("s3-lifecycle-readable", on=additions.archived_uploads)
+def uploads_in_a_class_that_needs_a_restore(t: Template) -> None:
+    _lifecycle(t)[1]["Transitions"][0]["StorageClass"] = "GLACIER"
+
+
+@defect("s3-lifecycle-readable")
+def a_folder_of_uploads_moves_to_the_deepest_archive(t: Template) -> None:
+    transition = {"StorageClass": "DEEP_ARCHIVE", "TransitionInDays": 1}
+    _lifecycle(t).append(
+        {"Status": "Enabled", "Prefix": "uploads/scans/", "Transition": transition}
+    )
+
+
 @defect("s3-notification-depends-on-policy")
 def bucket_before_queue_policy(t: Template) -> None:
     del t["Resources"]["UploadBucket"]["DependsOn"]

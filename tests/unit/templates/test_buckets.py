@@ -85,6 +85,46 @@ def test_each_suffix_is_notified_in_both_cases() -> None:
     assert {one["Queue"] for one in configurations} == {"<WorkQueue.Arn>"}
 
 
+def test_uploads_move_to_another_storage_class_where_that_is_specified() -> None:
+    """R2, pitfall 83: the source's own uploads only, to a class that the worker can read."""
+    stack = generate(
+        sources={
+            "default": {"prefixes": ["in/", "raw/"], "archive_after_days": 0},
+            "scans": {
+                "prefixes": [""],
+                "archive_after_days": 30,
+                "archive_storage_class": "INTELLIGENT_TIERING",
+                "output_prefix": "s/",
+            },
+        }
+    )
+    moved = {
+        title: [
+            (rule.get("Prefix"), *one.values())
+            for rule in stack.properties(title)["LifecycleConfiguration"]["Rules"]
+            for one in rule.get("Transitions", [])
+        ]
+        for title in ("UploadBucket", "ScansUploadBucket", "ThumbnailBucket")
+    }
+    assert moved == {
+        "UploadBucket": [("in/", "GLACIER_IR", 0), ("raw/", "GLACIER_IR", 0)],
+        "ScansUploadBucket": [(None, "INTELLIGENT_TIERING", 30)],
+        "ThumbnailBucket": [],
+    }
+    names = [
+        rule["Id"] for rule in stack.properties("UploadBucket")["LifecycleConfiguration"]["Rules"]
+    ]
+    assert len(set(names)) == 3
+    # Its archive tiers would need a restore.
+    assert "IntelligentTieringConfigurations" not in stack.properties("ScansUploadBucket")
+
+
+def test_no_upload_moves_by_default(stack: ResolvedTemplate) -> None:
+    """C1: only where it is specified."""
+    (rule,) = stack.properties("UploadBucket")["LifecycleConfiguration"]["Rules"]
+    assert "Transitions" not in rule
+
+
 def test_deletions_are_notified_only_when_specified() -> None:
     """P6: deleting an upload removes its thumbnails when the specification says so."""
     stack = generate(sources={"default": {"suffixes": [".jpg"], "propagate_deletes": True}})

@@ -355,7 +355,7 @@ def test_the_documents_examples_are_specifications() -> None:
     """T5: what docs/sources.md shows can be generated, and its command is the output."""
     text = DOCUMENT.read_text()
     examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         plan = specification.parse(tomllib.loads(example), origin="docs/sources.md")
         outputs = pipeline.build(plan).to_dict()["Outputs"]

@@ -152,6 +152,26 @@ def test_the_shipped_file_names_every_key() -> None:
         ({"sources": {"scans": 1}}, "sources.scans", "table"),
         ({"sources": {"default": {"type": "ftp"}}}, "sources.default.type", "'eventbridge'"),
         ({"sources": {"default": {"raw_message_delivery": True}}}, "sources.default", '"sns"'),
+        (
+            {"sources": {"default": {"type": "eventbridge", "archive_after_days": 30}}},
+            "sources.default",
+            'needs type = "s3", not "eventbridge"',
+        ),
+        (
+            {"sources": {"default": {"archive_storage_class": "GLACIER_IR"}}},
+            "sources.default",
+            "needs archive_after_days",
+        ),
+        (
+            {"sources": {"default": {"archive_after_days": 1, "archive_storage_class": "GLACIER"}}},
+            "sources.default.archive_storage_class",
+            "'INTELLIGENT_TIERING'",
+        ),
+        (
+            {"sources": {"default": {"archive_after_days": -1}}},
+            "sources.default.archive_after_days",
+            "at least 0",
+        ),
         ({"sources": {"default": {"queue": "fast"}}}, "sources.default.queue", "defined: default"),
         (
             {"sources": {"default": {"variants": "x"}}},

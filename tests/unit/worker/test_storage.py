@@ -131,6 +131,18 @@ def test_what_will_never_be_readable_is_rejected(
     assert rejected.value.reason == reason
 
 
+@pytest.mark.parametrize("storage_class", ["GLACIER_IR", "INTELLIGENT_TIERING"])
+def test_what_can_be_read_at_once_is_read(s3: MemoryS3, storage_class: str) -> None:
+    """R2, pitfall 83: a backfill reads uploads that `archive_after_days` has moved."""
+    s3.upload("uploads", SOURCE.key, "v1", b"one")
+    whole = s3.get_object
+    s3.get_object = lambda **arguments: {  # type: ignore[method-assign]  # for this test
+        **whole(**arguments),
+        "StorageClass": storage_class,
+    }
+    assert storage.read(s3, SOURCE, limit=3).read() == b"one"
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [

@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 
 from darkroom.aws.stack import Stack
 from darkroom.checks.deployed import drift, observability, suite
+from darkroom.checks.deployed.buckets import lifecycle_rules
 from darkroom.checks.deployed.comparison import Target, differ, differ_policies
 from darkroom.checks.deployed.functions import check_functions, check_triggers
 from darkroom.checks.deployed.network import check_network
@@ -558,3 +559,31 @@ def test_a_difference_is_a_clause(expected: Any, actual: Any, message: str) -> N
     (found,) = differ("x", expected, actual)
     assert found.message == message
     assert differ("x", expected, expected) == []
+
+
+def test_lifecycle_rules_are_compared_with_prefix_and_storage_class() -> None:
+    """D6, pitfall 83: the template's names and the API's; a transition that is gone is seen."""
+    template = [
+        {
+            "Id": "Archive1",
+            "Status": "Enabled",
+            "Prefix": "uploads/",
+            "Transitions": [{"StorageClass": "GLACIER_IR", "TransitionInDays": 30}],
+        }
+    ]
+    transition = {"StorageClass": "GLACIER_IR", "Days": 30}
+    deployed_rule = {
+        "ID": "Archive1",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "uploads/"},
+        "Transitions": [transition],
+    }
+    assert lifecycle_rules(template) == lifecycle_rules([deployed_rule])
+    changes: list[dict[str, Any]] = [
+        {"Transitions": []},
+        {"Transitions": [{**transition, "StorageClass": "GLACIER"}]},
+        {"Transitions": [{**transition, "Days": 31}]},
+        {"Filter": {"Prefix": ""}},
+    ]
+    for changed in changes:
+        assert lifecycle_rules(template) != lifecycle_rules([deployed_rule | changed])

@@ -25,7 +25,7 @@ LAST_CODES = {
     "KMS": 11,
     "LAMBDA": 19,
     "LOGS": 3,
-    "S3": 17,
+    "S3": 18,
     "SNS": 4,
     "SQS": 9,
     "VPC": 12,
@@ -99,7 +99,7 @@ def findings(content: dict[str, Any]) -> list[str]:
         *(additions.access_logs, additions.archive, additions.distribution),
         additions.archived_distribution,
         *(additions.operator, additions.rule_to_queue, additions.external_sources),
-        additions.record_topic,
+        *(additions.record_topic, additions.archived_uploads),
     ],
 )
 def test_what_defects_are_seeded_into_is_sound(

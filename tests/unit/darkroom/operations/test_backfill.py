@@ -7,7 +7,7 @@ import pytest
 
 from darkroom.console.option_types import timestamp
 from darkroom.errors import UsageError
-from darkroom.operations.backfill import Checkpoint, Filters, usd_per_object
+from darkroom.operations.backfill import Checkpoint, Filters, retrieval_usd, usd_per_object
 
 RUN = {"stack": "darkroom-prod", "source": "default", "since": "7d"}
 
@@ -52,6 +52,12 @@ def test_the_estimate_is_the_readmes() -> None:
     looks = 5.00 + 2 * 0.40  # not a first delivery: a LIST, a GET and a HEAD more
     ours = 1e6 * usd_per_object(outputs)
     assert ours == pytest.approx(float(million) - uploads - metrics + looks, abs=0.5)
+
+
+def test_the_estimate_has_the_retrieval_of_archived_uploads() -> None:
+    """D6, pitfall 83: 0.03 USD per GB and 0.01 per thousand GETs instead of 0.0004."""
+    assert retrieval_usd(1_000_000, 4_000 * 10**9) == pytest.approx(120.00 + 10.00 - 0.40)
+    assert retrieval_usd(0, 0) == 0
 
 
 def test_a_checkpoint_holds_times_as_they_were_written() -> None:
