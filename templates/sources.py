@@ -88,6 +88,8 @@ class ResolvedSource:
         config: dict[str, object] = {"name": self.name}
         if self.output_prefix:
             config["output_prefix"] = self.output_prefix
+        if self.settings.hash_prefix:
+            config["hash_prefix"] = True
         if self.settings.variants != DEFAULT:
             config["variants"] = self.settings.variants
         if self.settings.propagate_deletes:

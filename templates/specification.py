@@ -10,7 +10,7 @@ from templates.specification_file import SpecificationError as SpecificationErro
 from templates.specification_file import read_tables, with_tuples
 from templates.specification_messages import messages
 from templates.specification_options import Cdn, Events, Logs
-from templates.specification_sources import Source
+from templates.specification_sources import HASH_PATTERN, Source
 from templates.specification_values import (
     DEFAULT,
     MAX_TAGS,
@@ -159,7 +159,12 @@ class Specification(_Table):
         return self.sources[name].output_prefix or ("" if name == DEFAULT else f"{name}/")
 
     def output_paths(self, name: str) -> list[str]:
-        """Return where a source's outputs are below `thumbnails/` and `rejected/`, by prefix."""
+        """Return where a source's outputs are below `thumbnails/`, by prefix; see HASH_PATTERN."""
+        hashed = HASH_PATTERN if self.sources[name].hash_prefix else ""
+        return [f"{self.output_prefix(name)}{hashed}{one}" for one in self.sources[name].prefixes]
+
+    def rejection_paths(self, name: str) -> list[str]:
+        """Return where a source's rejections are below `rejected/`, by prefix."""
         return [self.output_prefix(name) + prefix for prefix in self.sources[name].prefixes]
 
     def published_paths(self) -> list[str]:
@@ -195,15 +200,23 @@ class Specification(_Table):
         return self
 
     def _refuse_overlaps(self) -> None:
-        """Refuse two sources that could write the same output key."""
-        places = [(name, path) for name in self.sources for path in self.output_paths(name)]
-        for (one, place), (other, elsewhere) in combinations(places, 2):
-            if one != other and (place.startswith(elsewhere) or elsewhere.startswith(place)):
-                raise ValueError(
-                    f"sources.{one} and sources.{other} would both write below"
-                    f" thumbnails/{max(place, elsewhere, key=len)}; give one of them another"
-                    " output_prefix"
-                )
+        """Refuse two sources that could write the same key, or whose policies could name it."""
+        for folder, paths in (
+            ("thumbnails", self.output_paths),
+            ("rejected", self.rejection_paths),
+        ):
+            places = [(name, path) for name in self.sources for path in paths(name)]
+            for (one, place), (other, elsewhere) in combinations(places, 2):
+                if one != other and _overlap(place, elsewhere):
+                    raise ValueError(
+                        f"sources.{one} and sources.{other} would both write below {folder}/:"
+                        f" {place} and {elsewhere} overlap; give one of them another output_prefix"
+                    )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Return whether a key may begin with both paths, where a `?` stands for any character."""
+    return all(a == b or "?" in (a, b) for a, b in zip(one, other, strict=False))
 
 
 def load(path: Path) -> Specification:

@@ -18,6 +18,9 @@ MAX_ARCHIVE_DAYS = 36_500
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Transition.html
 """
 
+HASH_PATTERN = "??/"
+"""What `hash_prefix` puts before a key, as a policy's resource has it: each `?` is a character."""
+
 
 class _Table(BaseModel):
     model_config = TABLE_CONFIG
@@ -67,6 +70,11 @@ class Source(_Table):
     output_prefix: Prefix | None = None
     """Prefix of the outputs below `thumbnails/` and `rejected/`, ending with `/`. Without it, the
     source's name is the prefix; the source `default` has none."""
+
+    hash_prefix: bool = False
+    """Put two hexadecimal digits of the SHA-256 of the upload's key, and `/`, before it below
+    `thumbnails/`, for more than 3,500 writes per second: S3 can split these 256 prefixes. A change
+    leaves the existing outputs where they are, as a change of `output_prefix` does."""
 
     published: bool = True
     """Let the distribution of `[cdn]` deliver the source's thumbnails. With `false` they stay in

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from worker import records, storage
 from worker.events import SourceObject
-from worker.keys import output_key, output_key_prefix, record_key, rejection_key
 from worker.records import Record
 from worker.results import Output
 from worker.settings import Settings, Source
@@ -62,12 +61,12 @@ class Destination:
     @property
     def record_key(self) -> str:
         """Return the key of the record."""
-        return record_key(self.source_key, self.source_settings.output_prefix)
+        return self.source_settings.record_key(self.source_key)
 
     @property
     def rejection_key(self) -> str:
         """Return the key of the object that gives the reason of a rejection."""
-        return rejection_key(self.source_key, self.source_settings.output_prefix)
+        return self.source_settings.rejection_key(self.source_key)
 
     @property
     def made_with(self) -> str:
@@ -81,7 +80,7 @@ class Destination:
 
     def output_key(self, output: Output) -> str:
         """Return the key of an output."""
-        return output_key(self.source_key, output.name, self.source_settings.output_prefix)
+        return self.source_settings.output_key(self.source_key, output.name)
 
     def record(self) -> StoredRecord | None:
         """Return the record that is there now."""
@@ -119,7 +118,7 @@ class Destination:
     def look(self, record: Record | None = None) -> Contents:
         """Look at all outputs and the rejection; what the record names costs no request more."""
         name = self.bucket.name
-        prefix = output_key_prefix(self.source_key, self.source_settings.output_prefix)
+        prefix = self.source_settings.output_key_prefix(self.source_key)
         named = record.objects.items() if record else frozenset()
         listed = dict(storage.list_directory(self.client, name, prefix))
         listed.pop(self.record_key, None)

@@ -11,6 +11,9 @@ LONGEST_KEY = 1024
 LONGEST_NAME = 64
 """Bytes of UTF-8 in an output's name."""
 
+HASH_DIGITS = 2
+"""Hexadecimal digits of the SHA-256 of a source key that `hash_prefix` puts before it."""
+
 RECORD_NAME = "index.json"
 """The name of the record, beside the outputs."""
 
@@ -22,13 +25,16 @@ def output_name(width: int, format_name: str) -> str:
     return f"w{width}" if format_name == "jpeg" else f"w{width}.{format_name}"
 
 
-def output_key(source_key: str, name: str, output_prefix: str = "") -> str:
+def output_key(
+    source_key: str, name: str, output_prefix: str = "", *, hash_prefix: bool = False
+) -> str:
     """Return the key of one output of the object at `source_key`.
 
     Args:
         source_key: The object's key.
         name: The output's name.
         output_prefix: The source's own, here and below: empty, or ending in `/`.
+        hash_prefix: Whether a hash of the source's key follows it, here and below.
 
     Raises:
         ValueError: The name is empty, too long, the record's, or has a `/`.
@@ -38,24 +44,30 @@ def output_key(source_key: str, name: str, output_prefix: str = "") -> str:
             f"output name {name!r}: 1 to {LONGEST_NAME} bytes without / are allowed, but not"
             f" {RECORD_NAME}"
         )
-    return output_key_prefix(source_key, output_prefix) + name
+    return output_key_prefix(source_key, output_prefix, hash_prefix=hash_prefix) + name
 
 
-def output_key_prefix(source_key: str, output_prefix: str = "") -> str:
+def output_key_prefix(
+    source_key: str, output_prefix: str = "", *, hash_prefix: bool = False
+) -> str:
     """Return the prefix of the keys of all outputs of the object at `source_key`, ending in `/`.
 
     Whether the source's key is shortened does not depend on an output's name: all share one prefix.
     """
-    return _fit(f"thumbnails/{output_prefix}", source_key, "/", spare=LONGEST_NAME)
+    hashed = f"{_hash(source_key)[:HASH_DIGITS]}/" if hash_prefix else ""
+    return _fit(f"thumbnails/{output_prefix}{hashed}", source_key, "/", spare=LONGEST_NAME)
 
 
-def record_key(source_key: str, output_prefix: str = "") -> str:
+def record_key(source_key: str, output_prefix: str = "", *, hash_prefix: bool = False) -> str:
     """Return the key of the record of the object at `source_key`."""
-    return output_key_prefix(source_key, output_prefix) + RECORD_NAME
+    return output_key_prefix(source_key, output_prefix, hash_prefix=hash_prefix) + RECORD_NAME
 
 
 def rejection_key(source_key: str, output_prefix: str = "") -> str:
-    """Return the key of the record that says why the object at `source_key` has no outputs."""
+    """Return the key of the record that says why the object at `source_key` has no outputs.
+
+    It has no hash, so that the rejections below a prefix of source keys can be listed.
+    """
     return _fit(f"rejected/{output_prefix}", source_key, ".json")
 
 
@@ -69,7 +81,11 @@ def _fit(prefix: str, source_key: str, suffix: str, *, spare: int = 0) -> str:
     key = prefix + source_key + suffix
     if len(key.encode()) <= longest and not _LOOKS_SHORTENED.search(source_key):
         return key
-    mark = "~" + sha256(source_key.encode()).hexdigest()
+    mark = "~" + _hash(source_key)
     room = longest - len((prefix + mark + suffix).encode())
     # "ignore" drops the bytes of a character that the cut went through.
     return prefix + source_key.encode()[:room].decode(errors="ignore") + mark + suffix
+
+
+def _hash(source_key: str) -> str:
+    return sha256(source_key.encode()).hexdigest()

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from worker import keys
+
 FORMATS = ("jpeg", "webp", "avif")
 _MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 LONGEST_SIDE = 16_383
@@ -56,6 +58,7 @@ class Source:
         cache_control: The Cache-Control of its outputs.
         output_prefix: What follows `thumbnails/` and `rejected/` in the keys of its outputs: empty,
             or ending in `/`.
+        hash_prefix: Whether a hash of the source's key follows it in the keys of its outputs.
         propagate_deletes: Whether a deletion deletes the outputs.
         keep_metadata: What the record has of a file's metadata: "taken", "copyright".
         prefixes: Those that keys must begin with; empty where S3 filters.
@@ -66,6 +69,7 @@ class Source:
     variants: Variants
     cache_control: str
     output_prefix: str = ""
+    hash_prefix: bool = False
     propagate_deletes: bool = False
     keep_metadata: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
@@ -76,6 +80,22 @@ class Source:
         return (not self.prefixes or key.startswith(self.prefixes)) and (
             not self.suffixes or key.lower().endswith(self.suffixes)
         )
+
+    def output_key(self, key: str, name: str) -> str:
+        """Return the key of one output of the object at `key`; see `keys.output_key`."""
+        return keys.output_key(key, name, self.output_prefix, hash_prefix=self.hash_prefix)
+
+    def output_key_prefix(self, key: str) -> str:
+        """Return the prefix of the keys of all outputs of the object at `key`, ending in `/`."""
+        return keys.output_key_prefix(key, self.output_prefix, hash_prefix=self.hash_prefix)
+
+    def record_key(self, key: str) -> str:
+        """Return the key of the record of the object at `key`."""
+        return keys.record_key(key, self.output_prefix, hash_prefix=self.hash_prefix)
+
+    def rejection_key(self, key: str) -> str:
+        """Return the key of the object that gives the reason of a rejection."""
+        return keys.rejection_key(key, self.output_prefix)
 
 
 @dataclass(frozen=True)

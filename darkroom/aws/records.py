@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from darkroom.aws.objects import ExistingObject
 from worker import records, storage
-from worker.keys import output_name, record_key
+from worker.keys import output_name
 from worker.records import Record
 from worker.settings import Source, Variants
 
@@ -23,7 +23,7 @@ def output_names(variants: Variants) -> dict[str, int]:
 
 def read_record(s3: "S3Client", bucket: str, key: str, source: Source) -> Record | None:
     """Return the record of the object at `key`; None if there is none of a known format."""
-    found = storage.get(s3, bucket, record_key(key, source.output_prefix))
+    found = storage.get(s3, bucket, source.record_key(key))
     try:
         return records.parse(found[1]) if found else None
     except ValueError:

@@ -81,6 +81,13 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
     tries = capacity.retries.tries(demand.failure_rate)
     size = stack.batch_size
     enough = math.ceil(needed / SPARE)
+    more_prefixes = (
+        "split the uploads between two stacks"
+        if stack.output_prefixes > 1
+        else "set hash_prefix = true in the source, because S3 can then split thumbnails/ into 256"
+        " prefixes; it does so gradually, and the worker repeats what S3 answers with 503 Slow Down"
+        " until then"
+    )
 
     def quota(name: str, need: float, limit: float, advice: str) -> Quota:
         rate = peak * limit / need if need > 0 else math.inf
@@ -137,19 +144,23 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
             IN_FLIGHT,
             "choose a smaller max_receive_count, or split the uploads between two queues",
         ),
-        quota("S3: uploads per second", peak, S3_WRITES * stack.prefixes, "use more prefixes"),
+        quota(
+            "S3: uploads per second",
+            peak,
+            S3_WRITES * stack.prefixes,
+            "use more prefixes, or keys that begin differently",
+        ),
         quota(
             "S3: thumbnail and record PUTs per second",
             peak * (variants + RECORDS),
-            S3_WRITES,
-            "make fewer variants, or wait: S3 partitions thumbnails/ automatically, and answers"
-            " 503 until then",
+            S3_WRITES * stack.output_prefixes,
+            f"make fewer variants, or {more_prefixes}",
         ),
         quota(
             "S3: thumbnail and record reads per second",
             peak * looks,
-            S3_READS,
-            "wait: S3 partitions thumbnails/ automatically, and answers 503 until then",
+            S3_READS * stack.output_prefixes,
+            more_prefixes,
         ),
         quota(
             "KMS: requests per second",

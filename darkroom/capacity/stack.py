@@ -11,6 +11,7 @@ from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.errors import UsageError
 from templates import naming, pipeline, specification
 from templates.specification_values import DEFAULT
+from worker.keys import HASH_DIGITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,9 @@ class StackFigures:
     widths: tuple[int, ...]
     formats: tuple[str, ...]
     prefixes: int
+    output_prefixes: int
+    """Prefixes that S3 can split the outputs by: 256 with `hash_prefix`, or 1."""
+
     zones: int
     has_sqs_endpoint: bool
     interface_endpoint_zones: int
@@ -130,6 +134,7 @@ def read(
         widths=tuple(variants["widths"]),
         formats=tuple(variants["formats"]),
         prefixes=len(source_settings.prefixes),
+        output_prefixes=16**HASH_DIGITS if source_settings.hash_prefix else 1,
         zones=described.network.availability_zones,
         has_sqs_endpoint=bool(variables["WORK_QUEUE_URL"]),
         interface_endpoint_zones=sum(len(endpoint["SubnetIds"]) for endpoint in endpoints),

@@ -20,7 +20,7 @@ from darkroom.console.progress import Progress
 from darkroom.console.text import plural
 from darkroom.errors import UserError
 from templates.specification_sources import Source
-from worker import keys, storage
+from worker import storage
 from worker.events import SourceObject
 from worker.imaging import geometry
 from worker.records import Record
@@ -83,7 +83,7 @@ class Canary:
         if self._delete(key, outputs=False):
             return  # the rest is reported where everything is deleted
         if self.source.settings.propagate_deletes and not self._is_recorded(key, "deletion"):
-            record = keys.record_key(key, self.source.settings.output_prefix)
+            record = self.source.settings.record_key(key)
             yield failed(
                 f"the deletion of the canary {key} was not recorded within {self.timeout:.0f} s;"
                 f" its record will stay at {record}",
@@ -208,11 +208,10 @@ class Canary:
 
     def _delete(self, key: str, *, outputs: bool = True) -> str:
         """Delete every version of the upload, and its outputs; return what is left."""
-        folder = self.source.settings.output_prefix
-        left = []
+        settings, left = self.source.settings, []
         results = (
-            (self.thumbnail_bucket, keys.output_key_prefix(key, folder)),
-            (self.thumbnail_bucket, keys.rejection_key(key, folder)),
+            (self.thumbnail_bucket, settings.output_key_prefix(key)),
+            (self.thumbnail_bucket, settings.rejection_key(key)),
         )
         for bucket, prefix in ((self.source.bucket, key), *(results if outputs else ())):
             try:

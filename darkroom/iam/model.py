@@ -8,6 +8,7 @@ from darkroom.cloudformation.resolver import PSEUDO, ResolvedTemplate
 from darkroom.iam.evaluator import PolicyCheck
 from templates import naming, pipeline
 from templates.specification import Specification
+from worker import keys
 
 ACCOUNT, REGION = PSEUDO["AWS::AccountId"], PSEUDO["AWS::Region"]
 OTHER_ACCOUNT = "999999999999"
@@ -40,7 +41,8 @@ class SourceModel:
         bucket: As policies refer to it.
         bucket_policy: The policy's logical id; empty for an external bucket.
         kms_key: The ARN of an external bucket's key; empty for a managed bucket.
-        output_paths: Where its outputs are below `thumbnails/`, for each prefix.
+        outputs: The key of an output of an upload to each prefix.
+        rejection: The key of the record of a rejected upload.
         is_published: Whether a distribution may read them.
         reads_current: Whether the worker also reads objects without a version id.
         service: The producer's service principal.
@@ -52,7 +54,8 @@ class SourceModel:
     bucket_policy: str
     kms_key: str
     prefixes: tuple[str, ...]
-    output_paths: tuple[str, ...]
+    outputs: tuple[str, ...]
+    rejection: str
     is_published: bool
     reads_current: bool
     queue: QueueModel
@@ -155,9 +158,15 @@ def _source(
     template: ResolvedTemplate, specification: Specification, name: str, queue: QueueModel
 ) -> SourceModel:
     settings = specification.sources[name]
+    output_prefix = specification.output_prefix(name)
+    uploads = [f"{prefix}a.jpg" for prefix in settings.prefixes]
     common: dict[str, Any] = {
         "prefixes": settings.prefixes,
-        "output_paths": tuple(specification.output_paths(name)),
+        "outputs": tuple(
+            keys.output_key(key, "w400", output_prefix, hash_prefix=settings.hash_prefix)
+            for key in uploads
+        ),
+        "rejection": keys.rejection_key(uploads[0], output_prefix),
         "is_published": settings.published,
         "queue": queue,
     }

@@ -81,5 +81,8 @@ def _wider(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
         if folder and path.endswith("/*"):
             resources = [*statement["Resource"], f"{name}/{folder}/*"]
             yield f"with Resource {resources[-1]}", [{**statement, "Resource": resources}]
+        if "??" in path:
+            resources = [*statement["Resource"], arn.replace("??", "*")]
+            yield f"with Resource {resources[-1]}", [{**statement, "Resource": resources}]
     if statement.get("Principal", "*") != "*":
         yield "with Principal *", [{**statement, "Principal": "*"}]

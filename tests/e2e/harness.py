@@ -18,7 +18,6 @@ from darkroom.aws import notifications
 from darkroom.emulator.deployment import EmulatedStack
 from darkroom.emulator.ministack import Emulator
 from templates import naming
-from worker import keys
 from worker.events import SourceObject
 from worker.settings import Source
 
@@ -132,7 +131,7 @@ class Pipeline:
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Return the record of an upload."""
-        stored = self.stored(keys.record_key(key, self.settings.output_prefix))
+        stored = self.stored(self.settings.record_key(key))
         return stored.record if stored else None
 
     def outputs(self, record: Mapping[str, Any]) -> dict[str, Stored]:
@@ -173,7 +172,7 @@ class Pipeline:
             listed = self.stored(reason["key"])
             if listed is None or listed.etag != reason["etag"]:
                 return None
-            assert reason["key"] == keys.rejection_key(key, self.settings.output_prefix)
+            assert reason["key"] == self.settings.rejection_key(key)
             about = {name: reason[name] for name in ("reason", "detail")}
             assert listed.record["rejection"] == about
             assert listed.record["source"] == record["source"]

@@ -13,7 +13,6 @@ from tests.e2e.conftest import template
 from tests.e2e.harness import Pipeline, Stored
 from tests.property.random_specifications import drawn
 from tests.property.strategies import parsed
-from worker import keys
 
 SEED = 1
 MEGAPIXELS = 10
@@ -83,7 +82,7 @@ def test_a_random_specification_runs(
 
         def complete(pipeline: Pipeline = pipeline, key: str = key) -> list[Stored] | None:
             outputs = [
-                pipeline.stored(keys.output_key(key, name, plan.output_prefix(pipeline.source)))
+                pipeline.stored(pipeline.settings.output_key(key, name))
                 for name in pipeline.variant_names
             ]
             there = [stored for stored in outputs if stored]

@@ -9,8 +9,9 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -21,12 +22,12 @@ from darkroom.emulator.ministack import Emulator
 from templates import specification
 from tests.e2e import pictures
 from tests.e2e.conftest import template
-from tests.e2e.harness import Pipeline, Stored
+from tests.e2e.harness import Operator, Pipeline, Stored
 from worker import keys
 
 PLAN = {
     "sources": {
-        "default": {"suffixes": [".jpg"]},
+        "default": {"suffixes": [".jpg"], "hash_prefix": True},
         "old": {
             "type": "eventbridge",
             "prefixes": ["in/", "more/"],
@@ -80,9 +81,10 @@ def mixed(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
 
 def outputs(pipeline: Pipeline, folder: str, key: str, *names: str) -> dict[str, Stored]:
     """Wait for the outputs of one upload; name → object."""
+    (source,) = (one for one in pipeline.stack.sources.values() if one.output_prefix == folder)
 
     def complete() -> dict[str, Stored] | None:
-        found = {name: pipeline.stored(keys.output_key(key, name, folder)) for name in names}
+        found = {name: pipeline.stored(source.output_key(key, name)) for name in names}
         there = {name: stored for name, stored in found.items() if stored}
         return there if len(there) == len(names) else None
 
@@ -125,6 +127,35 @@ def test_the_stacks_own_bucket_is_beside_them(mixed: Pipeline) -> None:
     mixed.upload("uploads/own.jpg", pictures.jpeg())
     found = outputs(mixed, "", "uploads/own.jpg", "w64")
     assert width_and_format(found["w64"]) == (64, "JPEG")
+
+
+def test_a_hash_is_before_the_key_of_outputs(
+    mixed: Pipeline, terminal: Callable[[str], Operator]
+) -> None:
+    """Pitfall 84, P6, D6: a rejection has none, and the commands find the records of both."""
+    done, junk = "uploads/hashed/picture.jpg", "uploads/hashed/junk.jpg"
+    version = mixed.upload(done, pictures.jpeg())
+    mixed.upload(junk, b"no picture")
+    mixed.thumbnails(done, version)
+    assert mixed.rejection(junk)["rejection"]["key"] == f"rejected/{junk}.json"
+    listed = mixed.s3.list_objects_v2(Bucket=mixed.thumbnail_bucket)["Contents"]
+    assert sorted(one["Key"] for one in listed if "/hashed/" in one["Key"]) == sorted(
+        [
+            f"rejected/{junk}.json",
+            *(f"thumbnails/{_hash(done)}/{done}/{name}" for name in ("index.json", "w64")),
+            f"thumbnails/{_hash(junk)}/{junk}/index.json",
+        ]
+    )
+    operator = terminal("mixed")
+    only = ("--source", "default", "--prefix", "uploads/hashed/", "--skip-processed")
+    found = operator.reads("backfill", "--dry-run", *only)
+    assert (found["objects"], found["skipped"]) == (0, {"processed already": 2})
+    listing = ("--format", "jsonl", "--prefix", "uploads/hashed/")
+    assert json.loads(operator.does("rejections list", *listing))["key"] == junk
+
+
+def _hash(key: str) -> str:
+    return sha256(key.encode()).hexdigest()[:2]
 
 
 @contextmanager

@@ -114,12 +114,17 @@ def _environments(plan: Specification, stack: TemplateModel) -> Iterator[str]:
             {name: str(value) for name, value in function["Environment"]["Variables"].items()}
         )
         expected = {
-            name: (plan.output_prefix(name), plan.variants[source.variants].cache_control)
+            name: (
+                plan.output_prefix(name),
+                source.hash_prefix,
+                plan.variants[source.variants].cache_control,
+            )
             for name, source in plan.sources.items()
             if source.queue == queue
         }
         read = {
-            one.name: (one.output_prefix, one.cache_control) for one in configured.sources.values()
+            one.name: (one.output_prefix, one.hash_prefix, one.cache_control)
+            for one in configured.sources.values()
         }
         if read != expected:
             yield f"queue {queue}: its worker reads {read} instead of {expected}"

@@ -177,6 +177,8 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
         found["archive_storage_class"] = draw(
             st.sampled_from(["GLACIER_IR", "INTELLIGENT_TIERING"])
         )
+    if draw(st.booleans()):
+        found["hash_prefix"] = draw(st.booleans())
     if kind == "sns" and draw(st.booleans()):
         found["raw_message_delivery"] = draw(st.booleans())
     return found
@@ -184,18 +186,27 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
 
 def _part(sources: dict[str, Tables]) -> None:
     """Give a source another output_prefix where its outputs could overwrite an earlier one's."""
-    taken: list[str] = []
+    taken: list[tuple[str, str]] = []
     for name, source in sources.items():
         if "" in source.get("prefixes", ()) and len(sources) > 1:
             source["output_prefix"] = f"{name}-whole-bucket/"
         prefix_of_outputs = source.get("output_prefix") or ("" if name == DEFAULT else f"{name}/")
         prefixes = source.get("prefixes", ["uploads/"])
-        places = [prefix_of_outputs + prefix for prefix in prefixes]
-        if any(a.startswith(b) or b.startswith(a) for a in places for b in taken):
+        hashed = "??/" if source.get("hash_prefix") else ""
+        places = [
+            (prefix_of_outputs + hashed + prefix, prefix_of_outputs + prefix) for prefix in prefixes
+        ]
+        # `zip` pairs the places below `thumbnails/`, and those below `rejected/`.
+        if any(_meet(*pair) for a in places for b in taken for pair in zip(a, b, strict=True)):
             # No prefix drawn has a part as long as that; see `_prefixes`.
-            source["output_prefix"] = f"{name}-apart-from-others/"
-            places = [source["output_prefix"] + prefix for prefix in prefixes]
+            own = source["output_prefix"] = f"{name}-apart-from-others/"
+            places = [(own + hashed + prefix, own + prefix) for prefix in prefixes]
         taken += places
+
+
+def _meet(one: str, other: str) -> bool:
+    """Return whether one begins with the other, whose `?` may be any character."""
+    return all(a == b or "?" in a + b for a, b in zip(one, other, strict=False))
 
 
 def _network(vpc: str, endpoints: str) -> st.SearchStrategy[Tables]:

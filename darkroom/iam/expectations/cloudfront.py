@@ -64,23 +64,25 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
 
 def _published(stack: StackModel) -> list[str]:
     """Return a thumbnail below each path that is published."""
-    return [
-        f"{THUMBNAILS}/thumbnails/{path}a.jpg/w400"
-        for one in stack.sources
-        if one.is_published
-        for path in one.output_paths
-    ]
+    sources = [one for one in stack.sources if one.is_published]
+    return [f"{THUMBNAILS}/{key}" for one in sources for key in one.outputs]
 
 
 def _unpublished(stack: StackModel) -> list[str]:
-    """Return a thumbnail below each other source's path, and one beside each path.
+    """Return a thumbnail of each other source's path, and those beside each folder of each path.
 
-    No prefix of the specification has a `~`, so that no source's thumbnail is beside a path; one
+    No prefix of the specification has a `~`, so that no source's thumbnail is beside a folder; one
     of a source that was removed from the specification may be.
     """
-    others = [path for one in stack.sources if not one.is_published for path in one.output_paths]
-    beside = [f"{path[:-1]}~/" for one in stack.sources for path in one.output_paths if path]
-    return [f"{THUMBNAILS}/thumbnails/{path}a.jpg/w400" for path in (*others, *beside)]
+    others = [key for one in stack.sources if not one.is_published for key in one.outputs]
+    beside = [one for source in stack.sources for key in source.outputs for one in _beside(key)]
+    return [f"{THUMBNAILS}/{key}" for key in dict.fromkeys((*others, *beside))]
+
+
+def _beside(key: str) -> Iterator[str]:
+    folders = key.split("/")
+    for index in range(1, len(folders) - 2):  # between `thumbnails` and the upload's name
+        yield "/".join([*folders[:index], f"{folders[index]}~", *folders[index + 1 :]])
 
 
 def _access_log_delivery() -> Iterator[Expectation]:

@@ -78,8 +78,7 @@ def calls(stack: StackModel) -> list[Expectation]:
                 for context in ({}, {"s3:prefix": f"{prefix}a.jpg"}):
                     listing = by_worker(action, source.bucket, **owned, **context)
                     expectations.append(Expectation("detect a deleted upload", listing, checks))
-        key = f"{source.output_paths[0]}a.jpg"
-        outputs += [f"{THUMBNAILS}/thumbnails/{key}/w400", f"{THUMBNAILS}/rejected/{key}.json"]
+        outputs += [f"{THUMBNAILS}/{key}" for key in (source.outputs[0], source.rejection)]
     checks = (*s3_checks, THUMBNAIL_BUCKET_POLICY)
     for key in outputs:
         put = by_worker("s3:PutObject", key, **written)

@@ -87,6 +87,14 @@ def test_this_distribution_alone_reads_thumbnails_alone(
         ("shared/outgoing/a.jpg/w400", True),
         # What a removed source left behind.
         ("removed/uploads/a.jpg/w400", False),
+        # Any of 256 hashes, and nothing else in their place.
+        ("imports/00/in/a.jpg/w400", True),
+        ("imports/ff/in/a.jpg/w400", True),
+        ("imports/in/a.jpg/w400", False),
+        ("imports/0/in/a.jpg/w400", False),
+        ("imports/000/in/a.jpg/w400", False),
+        ("imports/00/other/a.jpg/w400", False),
+        ("secret/00/in/a.jpg/w400", False),
     ],
 )
 def test_only_published_sources_are_delivered(path: str, *, allowed: bool) -> None:
@@ -101,6 +109,8 @@ def test_only_published_sources_are_delivered(path: str, *, allowed: bool) -> No
             "published": False,
         },
         "outgoing": {"prefixes": ["outgoing/"], "output_prefix": "shared/"},
+        "imports": {"prefixes": ["in/"], "hash_prefix": True},
+        "secret": {"prefixes": ["in/"], "hash_prefix": True, "published": False},
     }
     stack = generate(cdn={}, sources=sources)
     assert is_delivered(stack, resource=f"<ThumbnailBucket.Arn>/thumbnails/{path}") is allowed

@@ -31,7 +31,7 @@ EVERY_KIND: dict[str, Any] = {
             "keep_metadata": ["taken"],
         },
         "old": {"type": "eventbridge", "queue": "bulk", "propagate_deletes": True},
-        "partner": {"type": "sns", "queue": "bulk", "prefixes": ["out/"]},
+        "partner": {"type": "sns", "queue": "bulk", "prefixes": ["out/"], "hash_prefix": True},
         "wire": {"type": "sns", "raw_message_delivery": True},
     },
     "queues": {"default": {}, "bulk": {}},
@@ -276,6 +276,10 @@ def test_a_function_knows_the_buckets_of_its_queue_only(every: ResolvedTemplate)
     assert (uploads.output_prefix, uploads.keep_metadata) == ("", ())
     assert bulk["old-pictures"].propagate_deletes
     assert not bulk["partners-pictures"].propagate_deletes
+    assert (bulk["partners-pictures"].hash_prefix, bulk["old-pictures"].hash_prefix) == (
+        True,
+        False,
+    )
 
 
 def test_what_nobody_has_filtered_the_worker_filters(every: ResolvedTemplate) -> None:
@@ -355,7 +359,7 @@ def test_the_documents_examples_are_specifications() -> None:
     """T5: what docs/sources.md shows can be generated, and its command is the output."""
     text = DOCUMENT.read_text()
     examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         plan = specification.parse(tomllib.loads(example), origin="docs/sources.md")
         outputs = pipeline.build(plan).to_dict()["Outputs"]

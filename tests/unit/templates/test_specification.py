@@ -289,6 +289,8 @@ def test_more_notifications_than_s3_takes_are_refused() -> None:
         ({"prefixes": ["in/"], "output_prefix": "uploads/"}, True),
         ({"prefixes": ["uploads/"], "output_prefix": "scans/"}, False),
         ({"prefixes": ["a/"], "output_prefix": "uploads/b/"}, True),
+        # thumbnails/scans/??/in/
+        ({"prefixes": ["in/"], "hash_prefix": True}, False),
     ],
 )
 def test_two_sources_never_write_one_key(scans: dict[str, Any], clashes: bool) -> None:
@@ -298,6 +300,38 @@ def test_two_sources_never_write_one_key(scans: dict[str, Any], clashes: bool) -
         specification.parse(content, origin="mine.toml")
         return
     with pytest.raises(SpecificationError, match=r"default and sources\.scans would both write"):
+        specification.parse(content, origin="mine.toml")
+
+
+def test_two_sources_never_write_one_rejection() -> None:
+    """P2, T5: outputs are apart where only one source has a hash, and rejections are not."""
+    shared = {"prefixes": ["uploads/"], "output_prefix": "shared/"}
+    content = {"sources": {"plain": shared, "hashed": {**shared, "hash_prefix": True}}}
+    with pytest.raises(SpecificationError, match="would both write below rejected/: shared/"):
+        specification.parse(content, origin="mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("scans", "clashes"),
+    [
+        ({"prefixes": ["in/"]}, False),
+        ({"prefixes": ["uploads/a/"], "output_prefix": "3f/"}, True),
+        ({"prefixes": ["uploads/"], "output_prefix": "3f0/"}, False),
+        ({"prefixes": ["in/"], "output_prefix": "3f/"}, False),
+        ({"prefixes": [""], "output_prefix": "3f/"}, True),
+        # No hash begins with it, but the wildcard of the distribution's permission matches it.
+        ({"prefixes": ["uploads/"], "output_prefix": "zz/"}, True),
+        # Both are spread over the same 256 prefixes.
+        ({"prefixes": ["uploads/"], "output_prefix": "in/", "hash_prefix": True}, False),
+    ],
+)
+def test_a_hash_stands_for_any_two_characters(scans: dict[str, Any], clashes: bool) -> None:
+    """P2, T5, S5: another source's key, or one that its permission names, may not begin with it."""
+    content = {"sources": {"default": {"hash_prefix": True}, "scans": scans}}
+    if not clashes:
+        specification.parse(content, origin="mine.toml")
+        return
+    with pytest.raises(SpecificationError, match=r"thumbnails/: \?\?/uploads/ and "):
         specification.parse(content, origin="mine.toml")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha256
 from typing import Any, BinaryIO
 
 import botocore.session
@@ -733,14 +734,18 @@ def test_each_source_has_its_name_prefix_and_metrics(
     worker: Worker, s3: MemoryS3, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """T5, O3: a function with several sources separates them in keys, log and metrics."""
-    scans = replace(SETTINGS.sources[UPLOADS], name="scans", output_prefix="scans/")
+    default = SETTINGS.sources[UPLOADS]
+    scans = replace(default, name="scans", output_prefix="scans/", hash_prefix=True)
     both = replace(SETTINGS, sources={**SETTINGS.sources, "scans-bucket": scans})
     batch = [message("m1", record()), message("m2", record(bucket="scans-bucket"))]
     for bucket in both.sources:
         s3.upload(bucket, KEY, "v1", TEXT)
     replace(worker, settings=both).handle_batch(batch, Clock())
     names = {key.removeprefix("thumbnails/") for key in OUTPUTS}
-    assert set(s3.results) == OUTPUTS | {f"thumbnails/scans/{name}" for name in names}
+    hashed = sha256(KEY.encode()).hexdigest()[:2]
+    folders = {"thumbnails/", f"thumbnails/scans/{hashed}/"}
+    names.add(f"{KEY}/index.json")
+    assert set(s3.objects) == {folder + name for folder in folders for name in names}
     assert {(line["source"], line["bucket"]) for line in lines(log)} == {
         ("default", UPLOADS),
         ("scans", "scans-bucket"),

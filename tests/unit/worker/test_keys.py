@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.keys import LONGEST_KEY, LONGEST_NAME, output_key, output_key_prefix, rejection_key
+from worker.keys import (
+    LONGEST_KEY,
+    LONGEST_NAME,
+    output_key,
+    output_key_prefix,
+    record_key,
+    rejection_key,
+)
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1024).filter(
     lambda key: len(key.encode()) <= LONGEST_KEY
@@ -22,20 +29,36 @@ def test_keys_name_source_and_output() -> None:
     assert rejection_key("uploads/a b.jpg") == "rejected/uploads/a b.jpg.json"
 
 
-@given(KEYS, NAMES)
-def test_every_key_fits(key: str, name: str) -> None:
+def test_a_hash_spreads_the_outputs_over_256_prefixes() -> None:
+    """Pitfall 84: keys that only end differently begin differently, for S3 to split."""
+    uploads = [f"in/2026/11/27/{number:06}.jpg" for number in range(10_000)]
+    folders: dict[str, int] = {}
+    for upload in uploads:
+        made = output_key(upload, "w400", "imports/", hash_prefix=True)
+        folder = made.removeprefix("thumbnails/imports/").removesuffix(f"/{upload}/w400")
+        assert folder == sha256(upload.encode()).hexdigest()[:2]
+        folders[folder] = folders.get(folder, 0) + 1
+        assert record_key(upload, "imports/", hash_prefix=True).startswith(made[:-4])
+    assert len(folders) == 256
+    assert max(folders.values()) < 2 * len(uploads) / len(folders)
+
+
+@given(KEYS, NAMES, st.booleans())
+def test_every_key_fits(key: str, name: str, hash_prefix: bool) -> None:
     """P2: S3 allows sources of 1,024 bytes, and outputs no more."""
-    for made, end in [(output_key(key, name), f"/{name}"), (rejection_key(key), ".json")]:
+    output = output_key(key, name, hash_prefix=hash_prefix)
+    for made, end in [(output, f"/{name}"), (rejection_key(key), ".json")]:
         assert len(made.encode()) <= LONGEST_KEY
         assert made.endswith(end)
 
 
-@given(KEYS, KEYS, NAMES, NAMES)
+@given(KEYS, KEYS, NAMES, NAMES, st.booleans())
 def test_two_sources_or_variants_never_share_a_key(
-    key: str, other: str, name: str, other_name: str
+    key: str, other: str, name: str, other_name: str, hash_prefix: bool
 ) -> None:
     """P2: basenames that collide across prefixes overwrite each other."""
-    assert (output_key(key, name) == output_key(other, other_name)) == (
+    one = output_key(key, name, hash_prefix=hash_prefix)
+    assert (one == output_key(other, other_name, hash_prefix=hash_prefix)) == (
         (key, name) == (other, other_name)
     )
     assert (rejection_key(key) == rejection_key(other)) == (key == other)
@@ -59,10 +82,11 @@ def test_an_upload_cannot_collide_with_a_shortened_key() -> None:
     assert output_key(cut, "w400") != output_key(long_key, "w400")
 
 
-@given(KEYS, st.text("abc.漢", min_size=1, max_size=LONGEST_NAME // 3))
-def test_all_outputs_of_a_source_share_a_prefix(key: str, name: str) -> None:
+@given(KEYS, st.text("abc.漢", min_size=1, max_size=LONGEST_NAME // 3), st.booleans())
+def test_all_outputs_of_a_source_share_a_prefix(key: str, name: str, hash_prefix: bool) -> None:
     """P6: where its key is cut does not depend on the output, or some would not be found."""
-    assert output_key(key, name) == output_key_prefix(key) + name
+    prefix = output_key_prefix(key, hash_prefix=hash_prefix)
+    assert output_key(key, name, hash_prefix=hash_prefix) == prefix + name
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a" * (LONGEST_NAME + 1), "漢" * 22])

@@ -80,6 +80,7 @@ def test_each_bucket_has_its_own_settings() -> None:
     scans = {
         "name": "scans",
         "output_prefix": "scans/",
+        "hash_prefix": True,
         "variants": "small",
         "propagate_deletes": True,
         "keep_metadata": ["taken"],
@@ -96,12 +97,18 @@ def test_each_bucket_has_its_own_settings() -> None:
             variants=Variants(widths=(64,), formats={"avif": 50}, max_pixels=100_000_000),
             cache_control="no-cache",
             output_prefix="scans/",
+            hash_prefix=True,
             propagate_deletes=True,
             keep_metadata=("taken",),
             prefixes=("in/", "new/"),
             suffixes=(".jpg",),
         ),
     }
+    # printf in/a.jpg | sha256sum
+    assert found["scans-bucket"].output_key("in/a.jpg", "w64") == "thumbnails/scans/8c/in/a.jpg/w64"
+    assert found["scans-bucket"].record_key("in/a.jpg").startswith("thumbnails/scans/8c/in/a.jpg/")
+    assert found["scans-bucket"].output_key_prefix("in/a.jpg") == "thumbnails/scans/8c/in/a.jpg/"
+    assert found["scans-bucket"].rejection_key("in/a.jpg") == "rejected/scans/in/a.jpg.json"
     assert found["scans-bucket"].matches("new/A.JPG")
     assert not found["scans-bucket"].matches("old/a.jpg")
     assert not found["scans-bucket"].matches("new/a.txt")

@@ -77,12 +77,18 @@ def test_what_was_made_otherwise_is_stale(monkeypatch: pytest.MonkeyPatch) -> No
     assert is_stale(old, existing(), SOURCE)
 
 
-def test_a_record_is_read_where_the_worker_writes_it() -> None:
+@pytest.mark.parametrize(
+    ("hash_prefix", "key"),
+    [
+        (False, "thumbnails/scans/uploads/a.jpg/index.json"),
+        (True, "thumbnails/scans/8f/uploads/a.jpg/index.json"),
+    ],
+)
+def test_a_record_is_read_where_the_worker_writes_it(hash_prefix: bool, key: str) -> None:
     """P7: below the source's prefix; what is no record is none."""
-    s3 = cast(Any, MemoryS3())
-    assert read_record(s3, "thumbnails", VERSION.key, SOURCE) is None
-    key = "thumbnails/scans/uploads/a.jpg/index.json"
+    s3, source = cast(Any, MemoryS3()), replace(SOURCE, hash_prefix=hash_prefix)
+    assert read_record(s3, "thumbnails", VERSION.key, source) is None
     s3.put_object(Bucket="thumbnails", Key=key, Body=b"{}")
-    assert read_record(s3, "thumbnails", VERSION.key, SOURCE) is None
+    assert read_record(s3, "thumbnails", VERSION.key, source) is None
     s3.put_object(Bucket="thumbnails", Key=key, Body=record().body())
-    assert read_record(s3, "thumbnails", VERSION.key, SOURCE) == record()
+    assert read_record(s3, "thumbnails", VERSION.key, source) == record()

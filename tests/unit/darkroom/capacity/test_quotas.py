@@ -1,6 +1,7 @@
 """Quotas: what is needed of each, and which is the bottleneck."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,20 @@ def test_the_advice_is_enough() -> None:
     assert "MaximumConcurrency" in exceeded(small)
     assert "MaximumConcurrency" not in exceeded(large)
     assert large.capacity.oldest < small.capacity.oldest
+
+
+def test_a_hash_prefix_multiplies_what_s3_takes(tmp_path: Path) -> None:
+    """Pitfall 84, D6: writes and reads of outputs, and no uploads; without it, it is the advice."""
+    specification = tmp_path / "hashed.toml"
+    specification.write_text("[sources.default]\nhash_prefix = true\n")
+    demand = ("--rate", "3k/s", "--failures", "50%", "--concurrency", "100000")
+    plain, hashed = estimate(*demand), estimate(*demand, "--pipeline", str(specification))
+    of_outputs = {f"S3: thumbnail and record {kind} per second" for kind in ("PUTs", "reads")}
+    assert exceeded(plain) - exceeded(hashed) == of_outputs
+    for before, after in zip(plain.quotas, hashed.quotas, strict=True):
+        assert after.limit == before.limit * (256 if before.name in of_outputs else 1)
+        assert ("hash_prefix = true" in before.advice) is (before.name in of_outputs)
+        assert "hash_prefix" not in after.advice
 
 
 def test_the_bottleneck_is_what_is_used_up_first() -> None:

@@ -43,6 +43,7 @@ def test_what_is_counted_is_what_is_generated() -> None:
 SEVERAL = """
 [sources.default]
 [sources.scans]
+hash_prefix = true
 queue = "bulk"
 variants = "small"
 [queues.default]
@@ -64,6 +65,7 @@ def test_a_sources_lane_and_variants_are_its_own(tmp_path: Path) -> None:
     other = stack.read(path, [], {"MemorySize": 3000}, source="scans")
     assert (one.memory_megabytes, one.batch_size, one.formats) == (2000, 5, ("jpeg", "webp"))
     assert (other.memory_megabytes, other.batch_size, other.formats) == (3000, 2, ("webp",))
+    assert (one.output_prefixes, other.output_prefixes) == (1, 256)
     assert one.pollers is None
     assert other.pollers
     assert one.queues == other.queues == 2

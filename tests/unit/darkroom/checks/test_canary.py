@@ -1,6 +1,7 @@
 """What a canary leaves where the caller may upload but not delete."""
 
 import io
+from hashlib import sha256
 from typing import Any
 
 import botocore.session
@@ -27,15 +28,13 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
     return botocore.session.Session().create_client("s3", region_name="eu-west-1")
 
 
-def canary(
-    s3: Any, *suffixes: str, propagate_deletes: bool = False, widths: tuple[int, ...] = (128,)
-) -> Canary:
+def canary(s3: Any, *suffixes: str, widths: tuple[int, ...] = (128,), **settings: Any) -> Canary:
     variants = Variants(widths=widths, formats={"jpeg": 85}, max_pixels=1)
     source = Source(
         name="default",
         variants=variants,
         cache_control="no-store",
-        propagate_deletes=propagate_deletes,
+        **settings,
     )
     queue = DeployedQueue("default", "https://work", "https://dead", "worker")
     uploads = DeployedSource("uploads", source, queue, ("uploads/",), suffixes)
@@ -55,9 +54,10 @@ def test_what_may_not_be_deleted_is_reported(monkeypatch: pytest.MonkeyPatch) ->
         )
         stubber.add_client_error("list_object_versions", "AccessDenied", http_status_code=403)
         stubber.add_response("list_object_versions", {"IsTruncated": False})
-        left = canary(s3, ".jpg")._delete(KEY)
+        left = canary(s3, ".jpg", hash_prefix=True)._delete(KEY)
     assert f"s3://uploads/{KEY}: no" in left
-    assert f"s3://thumbnails/thumbnails/{KEY}/ (AccessDenied)" in left
+    hashed = sha256(KEY.encode()).hexdigest()[:2]
+    assert f"s3://thumbnails/thumbnails/{hashed}/{KEY}/ (AccessDenied)" in left
 
 
 VERSION = SourceObject("uploads", KEY, "v", "e", sequencer="0A")

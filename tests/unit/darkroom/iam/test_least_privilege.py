@@ -162,6 +162,18 @@ def test_a_removed_source_is_tested() -> None:
     assert verify(stack).is_passed
 
 
+def test_a_hash_is_two_characters() -> None:
+    """S5: the permission names the keys that the worker writes, and a mutant that names others."""
+    hashed = {"prefixes": ["in/"], "hash_prefix": True}
+    stack = stack_of(cdn={}, sources={"default": hashed, "scans": {**hashed, "published": False}})
+    (resource,) = stack.statements("ThumbnailBucketPolicy")[-1]["Resource"]
+    assert resource == "<ThumbnailBucket.Arn>/thumbnails/??/in/*"
+    policies = {"ThumbnailBucketPolicy": stack.statements("ThumbnailBucketPolicy")}
+    wider = {f"with Resource {resource.replace(*change)}" for change in (("??", "*"), ("in/", ""))}
+    assert wider <= {one.change for one in mutants(policies)}
+    assert verify(stack).is_passed
+
+
 def test_reading_more_than_a_prefix_is_detected() -> None:
     """S5: a mutant that also reads the other objects in a prefix's folder is noticed."""
     stack = stack_of(sources={"default": {"prefixes": ["in/raw/", "up/"]}})
