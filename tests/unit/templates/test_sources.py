@@ -1,5 +1,6 @@
 """Sources of every type: who sends their events, who may send, the worker's settings."""
 
+import fnmatch
 import json
 import re
 import tomllib
@@ -18,7 +19,7 @@ from templates import naming, pipeline, specification
 from templates.specification import SpecificationError
 from templates.specification_values import RESERVED_NAMES
 from tests.unit.templates.conftest import generate
-from worker import settings
+from worker import keys, settings
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "sources.md"
 EVERY_KIND: dict[str, Any] = {
@@ -368,6 +369,20 @@ def test_the_documents_examples_are_specifications() -> None:
             shown = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0]
             plain = " ".join(shown.replace("\\\n", " ").split())
             assert command.replace("${AssetsBucketName}", "BUCKET") == plain
+
+
+def test_the_documents_pattern_is_of_the_outputs_with_a_hash() -> None:
+    """P2: of all of them and no others; `aws s3` matches as fnmatch does."""
+    (pattern,) = re.findall(r"--include '(.*)'", DOCUMENT.read_text())
+    for number in range(1000):
+        upload = f"in/in/{number:02x}/in/a.jpg"
+        hashed, plain = (
+            keys.output_key(upload, "w400", "imports/", hash_prefix=has_hash)
+            for has_hash in (True, False)
+        )
+        for key, is_meant in ((hashed, True), (plain, False)):
+            path = key.removeprefix("thumbnails/imports/")
+            assert fnmatch.fnmatchcase(path, pattern) is is_meant, key
 
 
 def test_names_that_only_logical_ids_tell_apart_are_refused() -> None:

@@ -92,3 +92,6 @@ def test_a_record_is_read_where_the_worker_writes_it(hash_prefix: bool, key: str
     assert read_record(s3, "thumbnails", VERSION.key, source) is None
     s3.put_object(Bucket="thumbnails", Key=key, Body=record().body())
     assert read_record(s3, "thumbnails", VERSION.key, source) == record()
+    # After a change of the setting there is none: --skip-processed makes all, --rebuild-stale none.
+    moved = replace(source, hash_prefix=not hash_prefix)
+    assert read_record(s3, "thumbnails", VERSION.key, moved) is None
