@@ -4,11 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from darkroom.capacity import log_archive
 from darkroom.capacity.model import FIRST_BATCHES, CapacityModel
 from darkroom.capacity.prices import Price
-from darkroom.capacity.service import areas
-from darkroom.capacity.stack import StackFigures
-from darkroom.capacity.workload import TypicalPicture
 from darkroom.console.option_types import MONTH_SECONDS
 from worker.metrics import Metrics
 
@@ -65,9 +63,6 @@ class Bill:
     variable: list[BillLine]
     """Costs that depend on the number of pictures."""
 
-    storage: BillLine
-    """Per month for which one month's uploads and thumbnails are kept; not in the sums."""
-
     pictures: float
 
     @property
@@ -84,10 +79,6 @@ class Bill:
     def per_million(self) -> float:
         """Return the cost per million pictures, without the fixed cost."""
         return sum(line.usd for line in self.variable) / self.pictures * 1e6
-
-
-# Bytes per pixel of a thumbnail: the benchmark's tables of similarity and of encoders.
-_THUMBNAIL_BYTES = {"jpeg": 0.24, "webp": 0.16, "avif": 0.13}
 
 
 def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | None = None) -> Bill:
@@ -112,11 +103,7 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
     if stack.has_record_topic:
         kms += MONTH_SECONDS / TOPIC_DATA_KEY_SECONDS * 2
     receives = stack.queues * FIRST_BATCHES * MONTH_SECONDS / POLL_SECONDS
-    logs = month * LOG_BYTES_PER_PICTURE + invocations * LOG_BYTES_PER_INVOCATION
-    stored = month * sum(
-        picture.share * (picture.file_bytes + _thumbnail_bytes(stack, picture))
-        for picture in service.pictures
-    )
+    logs = log_bytes(capacity, size)
 
     def line(item: str, amount: float, price: str) -> BillLine:
         return BillLine(item, amount, price, amount * known[price].usd)
@@ -182,10 +169,28 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
             line("logs, GB", logs / 1e9, "cloudwatch_logs_gb"),
             line("custom metrics", _metrics(), "cloudwatch_metric_month"),
             *events,
+            *(line(*one) for one in _log_archive(logs, invocations, size) if stack.archives_logs),
         ],
-        storage=line("uploads and thumbnails, GB", stored / 1e9, "s3_gb_month"),
         pictures=month,
     )
+
+
+def log_bytes(capacity: CapacityModel, size: float) -> float:
+    """Return the bytes of the worker's log in a month, with this many messages per batch."""
+    month = capacity.demand.rate * MONTH_SECONDS
+    invocations = month * capacity.retries.tries(capacity.demand.failure_rate) / size
+    return month * LOG_BYTES_PER_PICTURE + invocations * LOG_BYTES_PER_INVOCATION
+
+
+def _log_archive(logs: float, invocations: float, size: float) -> list[tuple[str, float, str]]:
+    """Return item, amount and price of what takes the log to its archive."""
+    billed = invocations * log_archive.billed_bytes(size)
+    objects = log_archive.objects(logs, invocations, MONTH_SECONDS)
+    return [
+        ("log archive: Firehose, GB in 5-KB steps", billed / 1e9, "firehose_gb"),
+        ("log archive: decompression, GB", logs / 1e9, "firehose_decompressed_gb"),
+        ("log archive: PUTs, thousands", objects / 1e3, "s3_thousand_writes"),
+    ]
 
 
 def _metrics() -> int:
@@ -195,8 +200,3 @@ def _metrics() -> int:
         metrics.observe(name, 0)
     (group,) = json.loads(metrics.line({}))["_aws"]["CloudWatchMetrics"]
     return len(group["Metrics"])
-
-
-def _thumbnail_bytes(stack: StackFigures, picture: TypicalPicture) -> float:
-    each = sum(_THUMBNAIL_BYTES[name] for name in stack.formats)
-    return sum(areas(picture, stack.widths)) * 1e6 * each

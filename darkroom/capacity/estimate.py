@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from darkroom.capacity import cost, quotas, stack
+from darkroom.capacity import cost, quotas, stack, storage
 from darkroom.capacity.model import CapacityModel, Demand, Retries, polling
 from darkroom.capacity.prices import Price, prices
 from darkroom.capacity.quotas import ACCOUNT_CONCURRENCY, Quota
@@ -72,6 +72,7 @@ class CapacityEstimate:
 
     capacity: CapacityModel
     bill: cost.Bill
+    storage: storage.Storage
     quotas: Sequence[Quota]
     alternatives: Sequence[Alternative]
     prices: Mapping[str, Price]
@@ -196,6 +197,7 @@ def estimate(
     return CapacityEstimate(
         capacity=capacity,
         bill=cost.bill(capacity, known),
+        storage=storage.storage(capacity, known),
         quotas=quotas.quotas(
             capacity,
             account=question.account_concurrency,

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from darkroom.capacity import log_archive
 from darkroom.capacity.cost import BUCKET_KEY_SHARE, LISTS_AGAIN, READS_AGAIN, RECORDS
 from darkroom.capacity.model import MAX_BATCHES, MAX_PROVISIONED_BATCHES, CapacityModel
 
@@ -168,4 +169,21 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
             KMS_REQUESTS.get(region, KMS_REQUESTS_ELSEWHERE),
             "request a higher quota",
         ),
+        *([_log_archive(capacity, region)] if stack.archives_logs else []),
     ]
+
+
+def _log_archive(capacity: CapacityModel, region: str) -> Quota:
+    peak = capacity.demand.peak
+    pictures = capacity.batch_at(peak)
+    invocations = peak * capacity.retries.tries(capacity.demand.failure_rate) / pictures
+    need = invocations * log_archive.record_bytes(pictures)
+    limit = log_archive.bytes_per_second(region)
+    return Quota(
+        "Firehose: log bytes per second",
+        need,
+        limit,
+        peak * limit / need,
+        "request a higher throughput; until Firehose raises it by itself, CloudWatch Logs repeats"
+        " what is refused for 24 hours",
+    )

@@ -9,6 +9,7 @@ from darkroom.capacity.cost import BillLine
 from darkroom.capacity.estimate import CapacityEstimate, break_even, comparison
 from darkroom.capacity.model import CapacityModel, Retries
 from darkroom.capacity.quotas import Quota
+from darkroom.capacity.storage import Storage
 from darkroom.capacity.text import amount, picture_rate, time
 from darkroom.console.tables import table
 
@@ -56,7 +57,7 @@ def as_json(estimate: CapacityEstimate) -> dict[str, Any]:
             "usd_per_month": estimate.bill.total,
             "usd_per_million_pictures": estimate.bill.per_million,
             "lines": [asdict(line) for line in (*estimate.bill.fixed, *estimate.bill.variable)],
-            "storage": asdict(estimate.bill.storage),
+            "storage": {**asdict(estimate.storage), "advice": estimate.storage.advice},
             "prices": {
                 name: price.model_dump(mode="json")
                 for name, price in sorted(estimate.prices.items())
@@ -97,6 +98,7 @@ def as_text(estimate: CapacityEstimate) -> str:
         table([("Capacity", ""), *_load(capacity), *_retries(capacity)]),
         _quotas(estimate.quotas),
         _costs(estimate),
+        _stored(estimate.storage),
         table([("Break-even", ""), *_break_even(estimate)]),
         _alternatives(estimate),
     ]
@@ -252,19 +254,36 @@ def _costs(estimate: CapacityEstimate) -> str:
             f"{price.date} {read}".rstrip(),
         )
 
-    bill = estimate.bill
+    bill, stored = estimate.bill, estimate.storage
     rows = [
         *map(row, bill.fixed),
         ("fixed monthly cost", "", "", f"{bill.fixed_total:,.2f}", ""),
         *map(row, bill.variable),
         ("per month", "", "", f"{bill.total:,.2f}", ""),
         ("per million further pictures", "", "", f"{bill.per_million:,.2f}", ""),
-        ("in addition, per month kept:", "", "", "", ""),
-        row(bill.storage),
+        ("in addition, a month's pictures, per month kept:", "", "", "", ""),
+        *map(row, stored.lines),
     ]
+    if stored.move:
+        rows += [("and once:", "", "", "", ""), row(stored.move)]
     head = (f"Cost per month, {estimate.region}", "amount", "price", "USD", "price read")
     legend = "price read: on AWS's page, or quoted by another one, or assumed and not read"
     return table([head, *rows], right=(1, 2, 3)) + f"\n{legend}"
+
+
+def _stored(storage: Storage) -> str:
+    """Return the bill of what is stored after some months, with and without the archive."""
+    months = storage.months
+    rows = [
+        ("Storage at this rate, USD per month", *(f"month {one.months}" for one in months)),
+        ("all in S3 Standard", *(f"{one.unarchived_usd:,.2f}" for one in months)),
+    ]
+    if storage.archive:
+        archive = storage.archive
+        name = f"with archive_after_days = {archive.days}, {archive.storage_class}"
+        rows.append((name, *(f"{one.archived_usd or 0:,.2f}" for one in months)))
+    found = table(rows, right=range(1, len(rows[0])))
+    return f"{found}\n{storage.advice}" if storage.advice else found
 
 
 def _alternatives(estimate: CapacityEstimate) -> str:

@@ -10,8 +10,27 @@ from darkroom.cloudformation import parameters
 from darkroom.cloudformation.resolver import ResolvedTemplate
 from darkroom.errors import UsageError
 from templates import naming, pipeline, specification
+from templates.specification_sources import Source
 from templates.specification_values import DEFAULT
 from worker.keys import HASH_DIGITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """When uploads move to another storage class, and to which."""
+
+    days: int
+    storage_class: str
+
+    @property
+    def is_monitored(self) -> bool:
+        """Return whether S3 moves objects between tiers, and bills that for each object."""
+        return self.storage_class == "INTELLIGENT_TIERING"
+
+    @property
+    def price_name(self) -> str:
+        """Return the storage class as it is in the names of prices."""
+        return self.storage_class.lower()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +84,11 @@ class StackFigures:
     data_key_seconds: int
     has_record_topic: bool
     sends_to_eventbridge: bool
+    can_archive: bool
+    """The uploads are in a bucket of the stack."""
+
+    archive: Archive | None
+    archives_logs: bool
 
 
 def read(
@@ -162,4 +186,12 @@ def read(
         data_key_seconds=queue["KmsDataKeyReusePeriodSeconds"],
         has_record_topic=described.events.topic,
         sends_to_eventbridge=described.events.eventbridge,
+        can_archive=source_settings.type == "s3",
+        archive=_archive(source_settings),
+        archives_logs=described.logs.archive,
     )
+
+
+def _archive(source: Source) -> Archive | None:
+    days = source.archive_after_days
+    return None if days is None else Archive(days=days, storage_class=source.archive_storage_class)

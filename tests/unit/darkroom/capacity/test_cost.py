@@ -42,7 +42,7 @@ def test_more_pictures_cost_more_and_each_of_them_no_more(rate: float, times: fl
 
 def test_every_line_is_its_amount_at_its_price() -> None:
     found = bill(1.0)
-    for line in (*found.fixed, *found.variable, found.storage):
+    for line in (*found.fixed, *found.variable):
         assert line.usd == pytest.approx(line.amount * PRICES[line.price].usd)
     assert found.total == pytest.approx(sum(line.usd for line in (*found.fixed, *found.variable)))
 
