@@ -113,3 +113,24 @@ def test_a_listing_continues_after_a_key(s3: Any) -> None:
         found = list(objects.list_objects(s3, "pictures", prefixes, after))
         assert [one.source.key for one in found] == wanted[number:]
         assert {one.source.size for one in found} <= {2}
+
+
+def test_the_storage_class_is_listed(s3: Any) -> None:
+    """Pitfall 83: what reading costs depends on it; an inventory may leave it out."""
+    for storage_class in ("STANDARD", "GLACIER_IR"):
+        s3.put_object(
+            Bucket="pictures", Key=f"k/{storage_class}", Body=b"x", StorageClass=storage_class
+        )
+    found = objects.list_objects(s3, "pictures", ["k/"])
+    assert [one.storage_class for one in found] == ["GLACIER_IR", "STANDARD"]
+
+    body = '"k/1","GLACIER_IR","v2","true","false","7","2026-11-01T10:00:00.000Z","e2"\n'
+    s3.put_object(Bucket="reports", Key="data/classes.csv.gz", Body=gzip.compress(body.encode()))
+    names = SCHEMA.replace("Bucket, Key", "Key, StorageClass")
+    publish(s3, fileSchema=names, files=[{"key": "data/classes.csv.gz"}])
+    inventory = objects.read_inventory(s3, URL, bucket="pictures")
+    (one,) = inventory.objects(s3, "pictures")
+    assert one.storage_class == "GLACIER_IR"
+    publish(s3)
+    plain = objects.read_inventory(s3, URL, bucket="pictures").objects(s3, "pictures")
+    assert {one.storage_class for one in plain} == {"STANDARD"}
