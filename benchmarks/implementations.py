@@ -69,7 +69,7 @@ def worker(data: bytes, task: Task) -> Job:
     variants = settings.Variants(widths=task.widths, formats=task.formats, max_pixels=10**9)
 
     def job() -> Outputs:
-        made = thumbnails.make(io.BytesIO(data), variants)
+        made = thumbnails.make(io.BytesIO(data), [variants])
         outputs = [one for one in made if isinstance(one, Output)]
         names = (o.name if "." in o.name else f"{o.name}.jpeg" for o in outputs)
         return dict(zip(names, (output.body for output in outputs), strict=True))

@@ -90,7 +90,7 @@ class ResolvedSource:
             config["output_prefix"] = self.output_prefix
         if self.settings.hash_prefix:
             config["hash_prefix"] = True
-        if self.settings.variants != DEFAULT:
+        if self.settings.variants != (DEFAULT,):
             config["variants"] = self.settings.variants
         if self.settings.propagate_deletes:
             config["propagate_deletes"] = True

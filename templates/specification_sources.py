@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from templates.limits import (
     MAX_BUCKET_NAME_CHARACTERS,
@@ -24,6 +24,10 @@ HASH_PATTERN = "??/"
 
 class _Table(BaseModel):
     model_config = TABLE_CONFIG
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class Source(_Table):
@@ -64,8 +68,13 @@ class Source(_Table):
     queue: str = DEFAULT
     """Name of the queue that receives the events, and so of the function that processes them."""
 
-    variants: str = DEFAULT
-    """Name of the variants to make of each picture."""
+    variants: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...]),
+        Field(min_length=1, max_length=8),
+    ] = (DEFAULT,)
+    """Name of the variants to make of each picture, or a list of names: all are made of a picture
+    that is decoded once."""
 
     output_prefix: Prefix | None = None
     """Prefix of the outputs below `thumbnails/` and `rejected/`, ending with `/`. Without it, the
@@ -102,6 +111,8 @@ class Source(_Table):
                     # S3 refuses overlapping filters when the stack is deployed (pitfall 12).
                     if contains(value, other):
                         raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError("variants has a name twice; keep one of each")
         if self.raw_message_delivery and self.type != "sns":
             raise ValueError(f'raw_message_delivery needs type = "sns", not "{self.type}"')
         if self.archive_after_days is not None and self.type != "s3":

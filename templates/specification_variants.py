@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 from templates.specification_values import TABLE_CONFIG, AspectRatio, Color
 
@@ -14,6 +14,24 @@ class _Table(BaseModel):
     model_config = TABLE_CONFIG
 
 
+Quality = Annotated[int, Field(ge=1, le=100)]
+
+
+class Format(_Table):
+    """A format of thumbnails."""
+
+    quality: Quality
+    """From 1 to 100, as the format's encoder understands it."""
+
+    min_width: Annotated[int, Field(ge=1, le=8192)] = 1
+    """Narrowest width in pixels that is made in this format: where a format saves few bytes, its
+    PUT costs more than the bytes."""
+
+
+def _with_quality(value: object) -> object:
+    return {"quality": value} if isinstance(value, int | float | str) else value
+
+
 class Variants(_Table):
     """The thumbnails of a picture: one for each width and format."""
 
@@ -23,10 +41,16 @@ class Variants(_Table):
     """At most eight widths in pixels; a narrower picture is not enlarged."""
 
     formats: Annotated[
-        dict[Literal["jpeg", "webp", "avif"], Annotated[int, Field(ge=1, le=100)]],
+        dict[
+            Literal["jpeg", "webp", "avif"],
+            Annotated[
+                Format, BeforeValidator(_with_quality, json_schema_input_type=Quality | Format)
+            ],
+        ],
         Field(min_length=1),
-    ] = {"jpeg": 85, "webp": 80}
-    """Quality of each format. With `jpeg`, a picture with transparency becomes a PNG."""
+    ] = {"jpeg": Format(quality=85), "webp": Format(quality=80, min_width=200)}
+    """Quality of each format, from 1 to 100, or a table with `quality` and `min_width`. With
+    `jpeg`, a picture with transparency becomes a PNG."""
 
     cache_control: Annotated[str, Field(min_length=1, max_length=200)] = (
         "public, max-age=31536000, immutable"
@@ -54,9 +78,13 @@ class Variants(_Table):
         """Return the worker's settings of the variants; a default value is left out."""
         config: dict[str, object] = {
             "widths": self.widths,
-            "formats": self.formats,
+            "formats": {name: one.quality for name, one in self.formats.items()},
             "cache_control": self.cache_control,
         }
+        if min_widths := {
+            name: one.min_width for name, one in self.formats.items() if one.min_width > 1
+        }:
+            config["min_widths"] = min_widths
         if self.fit != "inside":
             config["fit"] = self.fit
         if self.aspect_ratio:
@@ -79,6 +107,11 @@ class Variants(_Table):
                     if self.aspect_ratio
                     else 'needs an aspect_ratio, like "4:3"'
                 )
+            )
+        narrowest = min(self.widths)
+        if narrowest < min(one.min_width for one in self.formats.values()):
+            raise ValueError(
+                f"no format is made at a width of {narrowest}; give one a min_width of at most that"
             )
         if self.position != "center" and self.fit != "cover":
             raise ValueError(f'position needs fit = "cover", not "{self.fit}"')

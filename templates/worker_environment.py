@@ -41,7 +41,7 @@ def worker_environment(
     Raises:
         SpecificationError: the sources and variants take more bytes than Lambda allows.
     """
-    used = dict.fromkeys(source.settings.variants for source in sources)
+    used = dict.fromkeys(name for source in sources for name in source.settings.variants)
     environment = {
         "SOURCES": Sub(
             _compact(

@@ -17,12 +17,19 @@ HASH_DIGITS = 2
 RECORD_NAME = "index.json"
 """The name of the record, beside the outputs."""
 
+DEFAULT = "default"
+"""The name of variants whose outputs have plain names."""
+
 _LOOKS_SHORTENED = re.compile(r"~[0-9a-f]{64}\Z")
 
 
-def output_name(width: int, format_name: str) -> str:
-    """Return a thumbnail's name: `w400` for JPEG (or PNG), `w400.webp`, `w400.avif`."""
-    return f"w{width}" if format_name == "jpeg" else f"w{width}.{format_name}"
+def output_name(width: int, format_name: str, variants: str = DEFAULT) -> str:
+    """Return a thumbnail's name: `w400` for JPEG (or PNG), `w400.webp`, `w400.avif`.
+
+    Of variants that are not named `default` it begins with theirs: `square-w400.webp`.
+    """
+    name = f"w{width}" if format_name == "jpeg" else f"w{width}.{format_name}"
+    return name if variants == DEFAULT else f"{variants}-{name}"
 
 
 def output_key(

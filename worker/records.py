@@ -84,7 +84,10 @@ def made_with(source: Source, *, worker: str | None = None) -> str:
         source: The source's settings.
         worker: The worker's version; this one's by default.
     """
-    relevant = {"variants": asdict(source.variants), "worker": worker or __version__}
+    relevant = {
+        "variants": [asdict(one) for one in source.variants],
+        "worker": worker or __version__,
+    }
     if source.keep_metadata:
         relevant["keep_metadata"] = sorted(source.keep_metadata)
     return sha256(json.dumps(relevant, sort_keys=True, default=dict).encode()).hexdigest()[:16]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from worker import keys
+from worker.keys import DEFAULT
 
 FORMATS = ("jpeg", "webp", "avif")
 _MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
@@ -36,6 +37,8 @@ class Variants:
         position: Which part "cover" keeps.
         background: Red, green, blue behind what is transparent or empty; None keeps it so.
         sharpen: Per cent of an unsharp mask; 0 for none.
+        min_widths: The width in pixels from which a format is made; without an entry, any.
+        name: In the specification; part of the names of the outputs.
     """
 
     widths: tuple[int, ...]
@@ -46,6 +49,16 @@ class Variants:
     position: str = "center"
     background: tuple[int, int, int] | None = None
     sharpen: int = 0
+    min_widths: Mapping[str, int] = field(default_factory=dict)
+    name: str = DEFAULT
+
+    def formats_at(self, width: int) -> dict[str, int]:
+        """Return the formats that the variant of this width has, with their quality."""
+        return {
+            name: quality
+            for name, quality in self.formats.items()
+            if width >= self.min_widths.get(name, 0)
+        }
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class Source:
 
     Attributes:
         name: Its name in the specification.
-        variants: The thumbnails to make.
+        variants: The thumbnails to make: one or more sets, all of the same image.
         cache_control: The Cache-Control of its outputs.
         output_prefix: What follows `thumbnails/` and `rejected/` in the keys of its outputs: empty,
             or ending in `/`.
@@ -66,7 +79,7 @@ class Source:
     """
 
     name: str
-    variants: Variants
+    variants: tuple[Variants, ...]
     cache_control: str
     output_prefix: str = ""
     hash_prefix: bool = False
@@ -132,7 +145,7 @@ class Settings:
         """
         has_memory = environment.get(_MEMORY_SIZE)
         settings = cls(
-            sources=_sources(environment, _variants(environment)),
+            sources=_sources(environment),
             thumbnail_bucket=_text(environment, "THUMBNAIL_BUCKET"),
             encryption_key_arn=_text(environment, "ENCRYPTION_KEY_ARN"),
             work_queue_url=environment.get("WORK_QUEUE_URL") or None,
@@ -164,34 +177,39 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(value)
 
 
-def _sources(
-    environment: Mapping[str, str], variants: Mapping[str, tuple[Variants, str]]
-) -> Mapping[str, Source]:
+def _sources(environment: Mapping[str, str]) -> Mapping[str, Source]:
     """Read the table of buckets; a missing field has its default."""
+    known = variants(environment)
     found: dict[str, Source] = {}
     table = _table(environment, "SOURCES", '{"bucket": {"name": "default"}}')
     for bucket, entry in table.items():
         try:
-            made, cache_control = variants[entry.pop("variants", "default")]
+            made = [known[name] for name in entry.pop("variants", [DEFAULT])]
             for name in {"prefixes", "suffixes", "keep_metadata"} & entry.keys():
                 entry[name] = tuple(entry[name])
-            found[bucket] = Source(variants=made, cache_control=cache_control, **entry)
-        except (KeyError, TypeError) as error:
+            found[bucket] = Source(
+                variants=tuple(one for one, _ in made), cache_control=made[0][1], **entry
+            )
+        except (KeyError, TypeError, IndexError) as error:
             raise SettingsError(f"SOURCES has {entry!r} for {bucket!r}: {error}") from error
     return found
 
 
-def _variants(environment: Mapping[str, str]) -> Mapping[str, tuple[Variants, str]]:
-    """Read the table of variants, each with the Cache-Control of its outputs."""
+def variants(environment: Mapping[str, str]) -> Mapping[str, tuple[Variants, str]]:
+    """Return the variants by name, each with the Cache-Control of its outputs.
+
+    Raises:
+        SettingsError: A value is missing or not allowed; the sentence names the variable.
+    """
     pixels = _number(environment, "MAX_PIXELS")
     example = '{"default": {"widths": [400], "formats": {"jpeg": 85}, "cache_control": "no-cache"}}'
     return {
-        name: _variants_of(entry, pixels)
+        name: _variants_of(name, entry, pixels)
         for name, entry in _table(environment, "VARIANTS", example).items()
     }
 
 
-def _variants_of(entry: dict[str, Any], max_pixels: int) -> tuple[Variants, str]:
+def _variants_of(name: str, entry: dict[str, Any], max_pixels: int) -> tuple[Variants, str]:
     widths: Any = entry.get("widths")
     formats, cache_control = entry.get("formats"), entry.get("cache_control")
     if not _are_numbers(widths, highest=LONGEST_SIDE) or len(set(widths)) != len(widths):
@@ -207,11 +225,13 @@ def _variants_of(entry: dict[str, Any], max_pixels: int) -> tuple[Variants, str]
         raise SettingsError(f"VARIANTS has the formats {formats!r}; a quality is from 1 to 100")
     if not isinstance(cache_control, str) or not cache_control:
         raise SettingsError(f"VARIANTS has the cache_control {cache_control!r}; text is allowed")
+    if not set(entry.get("min_widths", {})) <= set(formats):
+        raise SettingsError(f"VARIANTS has min_widths of formats that are not in {formats!r}")
     rest = {key: entry[key] for key in entry.keys() - {"widths", "formats", "cache_control"}}
-    for name in {"aspect_ratio", "background"} & rest.keys():
-        rest[name] = tuple(rest[name])
+    for key in {"aspect_ratio", "background"} & rest.keys():
+        rest[key] = tuple(rest[key])
     try:
-        made = Variants(tuple(sorted(widths, reverse=True)), formats, max_pixels, **rest)
+        made = Variants(tuple(sorted(widths, reverse=True)), formats, max_pixels, name=name, **rest)
     except TypeError as error:
         raise SettingsError(f"VARIANTS has {rest!r}: {error}") from error
     return made, cache_control

@@ -25,7 +25,7 @@ SIZES = (1, 2, 4, 5, 8, 10)
 SAMPLE = Path(__file__).parents[2] / "darkroom" / "emulator" / "samples" / "chelsea.png"
 VARIANTS = Variants(widths=(1200, 400, 128), formats={"jpeg": 85, "webp": 80}, max_pixels=10**8)
 SETTINGS = Settings(
-    sources={"uploads": Source(name="default", variants=VARIANTS, cache_control="no-cache")},
+    sources={"uploads": Source(name="default", variants=(VARIANTS,), cache_control="no-cache")},
     thumbnail_bucket="thumbnails",
     encryption_key_arn="key",
     work_queue_url=None,

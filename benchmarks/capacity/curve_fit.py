@@ -51,8 +51,8 @@ class Figure:
 
     def modelled(self) -> float:
         """Return the milliseconds of the model."""
-        formats = WORKLOADS[self.workload][1]
-        found = service.modelled(self.image_format, self.megapixels, self.area, formats)
+        encoded = dict.fromkeys(WORKLOADS[self.workload][1], self.area)
+        found = service.modelled(self.image_format, self.megapixels, self.area, encoded)
         return found - (BASELINE_SAVES * self.area if self.encoding == "baseline" else 0)
 
 

@@ -125,7 +125,7 @@ def rows(scenario: DemandScenario, *, max_pictures: int = 60_000) -> list[Compar
         "drained after, s": 20 * batch_seconds,
         "maximum backlog": 2 * capacity.polling.maximum * size,
         "backlog at the end": 2 * capacity.polling.maximum * size,
-        "messages per batch": 1.1,
+        "messages per batch": size / 4,
         "dead letters": 4 * math.sqrt(max(1, observed.dead)) * observed.scale,
     }
     # Nor do they know that retries come later than the tries that failed.

@@ -100,19 +100,22 @@ def settings() -> str:
         values = field.get("additionalProperties", {})
         if model := _model(field, schema["$defs"]) or _model(values, schema["$defs"]):
             key = f"{table}.NAME" if "additionalProperties" in field else table
-            rows = [_setting(f"{key}.{name}", one) for name, one in model["properties"].items()]
+            rows = [
+                _setting(f"{key}.{name}", one, schema["$defs"])
+                for name, one in model["properties"].items()
+            ]
             sections += [f"## {key}\n", f"{model['description']}\n", *plain, *rows, ""]
         else:
-            sections += [f"## {table}\n", *plain, _setting(table, field), ""]
+            sections += [f"## {table}\n", *plain, _setting(table, field, schema["$defs"]), ""]
     return "\n".join(sections)
 
 
-def _setting(key: str, field: Mapping[str, Any]) -> str:
+def _setting(key: str, field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
     default = field.get("default")
     return _row(
         f"`{key}`",
         "none" if default in (None, {}) else f"`{_toml(default)}`",
-        _allowed(field),
+        _allowed(field, models),
         field.get("description", ""),
     )
 
@@ -131,10 +134,15 @@ def _model(field: Mapping[str, Any], models: Mapping[str, Any]) -> Mapping[str, 
     return None
 
 
-def _allowed(field: Mapping[str, Any]) -> str:
+def _allowed(field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
     """Return the values that a JSON schema allows; "strings" and tables have no more to show."""
+    if "$ref" in field and (model := _model(field, models)):
+        keys = (f"{key} = {_allowed(one, models)}" for key, one in model["properties"].items())
+        return "{ " + ", ".join(keys) + " }"
     if "anyOf" in field:
-        return " or ".join(_allowed(one) for one in field["anyOf"] if one.get("type") != "null")
+        return " or ".join(
+            _allowed(one, models) for one in field["anyOf"] if one.get("type") != "null"
+        )
     if "enum" in field:
         return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
     kind = field["type"]
@@ -143,7 +151,7 @@ def _allowed(field: Mapping[str, Any]) -> str:
     if kind == "integer":
         return f"{field['minimum']} to {field['maximum']}"
     if kind == "array":
-        items = _allowed(field["items"])
+        items = _allowed(field["items"], models)
         return "list of strings" if items == "string" else f"list of {items}"
     if kind == "object":
         # https://json-schema.org/understanding-json-schema/reference/object
@@ -152,7 +160,7 @@ def _allowed(field: Mapping[str, Any]) -> str:
         )
         keys = field.get("propertyNames", {}).get("enum")
         names = ", ".join(f"`{key}`" for key in keys) if keys else "table: key"
-        return f"{names} = {_allowed(values)}"
+        return f"{names} = {_allowed(values, models)}"
     return str(kind)
 
 

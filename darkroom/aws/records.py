@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def output_names(variants: Variants) -> dict[str, int]:
     """Return the names of the thumbnails of these variants, with the width in each name."""
     return {
-        output_name(width, format_name): width
+        output_name(width, format_name, variants.name): width
         for width in variants.widths
-        for format_name in variants.formats
+        for format_name in variants.formats_at(width)
     }
 
 

@@ -92,8 +92,8 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
     size = size or capacity.batch
     invocations = tries / size
     rejected = sum(service.rejected().values())
-    variants = len(stack.widths) * len(stack.formats)
-    writes = month * ((1 - rejected) * variants + rejected + RECORDS)
+    outputs = len(stack.outputs)
+    writes = month * ((1 - rejected) * outputs + rejected + RECORDS)
     again = tries - month
     gb_seconds = invocations * service.seconds(size) * stack.memory_megabytes / 1024
     kms = (month + writes + tries + again * (LISTS_AGAIN + READS_AGAIN)) * BUCKET_KEY_SHARE

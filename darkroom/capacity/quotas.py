@@ -78,7 +78,7 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
     """
     service, stack, demand = capacity.service, capacity.service.stack, capacity.demand
     peak, needed = demand.peak, capacity.batches_needed(demand.peak)
-    variants = len(stack.widths) * len(stack.formats)
+    outputs = len(stack.outputs)
     tries = capacity.retries.tries(demand.failure_rate)
     size = stack.batch_size
     enough = math.ceil(needed / SPARE)
@@ -105,7 +105,7 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
         found.append(quota("MaximumConcurrency", needed, stack.concurrency, advice))
     polled = MAX_PROVISIONED_BATCHES if provisioned else MAX_BATCHES
     looks = (LISTS_AGAIN + READS_AGAIN) * (tries - 1)
-    kms = (1 + variants + RECORDS + tries + looks) * BUCKET_KEY_SHARE * peak
+    kms = (1 + outputs + RECORDS + tries + looks) * BUCKET_KEY_SHARE * peak
     in_use = min(needed, capacity.polling.maximum)
     connections = in_use / stack.zones * CONNECTIONS_PER_ENVIRONMENT
     return [
@@ -153,7 +153,7 @@ def quotas(capacity: CapacityModel, *, account: int, region: str, provisioned: b
         ),
         quota(
             "S3: thumbnail and record PUTs per second",
-            peak * (variants + RECORDS),
+            peak * (outputs + RECORDS),
             S3_WRITES * stack.output_prefixes,
             f"make fewer variants, or {more_prefixes}",
         ),

@@ -3,7 +3,7 @@
 import math
 import random
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
@@ -114,7 +114,7 @@ class Service:
         return "done"
 
     def _memory(self, picture: TypicalPicture) -> float:
-        widest = max(areas(picture, self.stack.widths), default=0)
+        widest = area(picture, max(self.stack.widths))
         decoding = picture.megapixels * 1e6 * DECODING_BYTES.get(picture.image_format, 0)
         return limits.FIXED_BYTES + decoding + widest * 1e6 * limits.BYTES_PER_THUMBNAIL_PIXEL
 
@@ -123,12 +123,20 @@ class Service:
         outcome = self.outcome(picture)
         is_read = outcome != "max_file_size_mb"
         before = self.latency + (picture.file_bytes / S3_BANDWIDTH if is_read else 0)
-        writes = len(self.stack.widths) * len(self.stack.formats) if outcome == "done" else 1
+        writes = len(self.stack.outputs) if outcome == "done" else 1
         rounds = ROUND_TRIPS_AFTER + math.ceil(writes / limits.CONCURRENT_REQUESTS)
-        cpu = cpu_milliseconds(picture, self.stack.widths, self.stack.formats)
+        cpu = self._milliseconds(picture)
         if outcome != "done":
             cpu = FIXED
         return Work(before, cpu / 1000 / self.cpu_factor, rounds * self.latency)
+
+    def _milliseconds(self, picture: TypicalPicture) -> float:
+        """Return milliseconds of one core of the benchmark's machine."""
+        encoded: dict[str, float] = {}
+        for width, format_name in self.stack.outputs:
+            encoded[format_name] = encoded.get(format_name, 0) + area(picture, width)
+        resized = sum(area(picture, width) for width in self.stack.widths)
+        return modelled(picture.image_format, picture.megapixels, resized, encoded)
 
     @cached_property
     def works(self) -> list[Work]:
@@ -220,24 +228,29 @@ def _steps(largest: int) -> list[int]:
     return [*(size for size in (1, 2, 3, 4, 5, 6, 8, 10, 20, 50) if size < largest), largest]
 
 
-def areas(picture: TypicalPicture, widths: Sequence[int]) -> list[float]:
-    """Return the megapixels of the thumbnail of each width; none is wider than its source."""
+def area(picture: TypicalPicture, width: int) -> float:
+    """Return the megapixels of the thumbnail of a width; it is not wider than its source."""
     own = math.sqrt(picture.megapixels * 1e6 / SHAPE)
-    return [min(width, own) ** 2 * SHAPE / 1e6 for width in widths]
+    return min(width, own) ** 2 * SHAPE / 1e6
 
 
-def cpu_milliseconds(
-    picture: TypicalPicture, widths: Sequence[int], formats: Sequence[str]
+def modelled(
+    image_format: str, megapixels: float, resized: float, encoded: Mapping[str, float]
 ) -> float:
-    """Return milliseconds of one core of the benchmark's machine."""
-    return modelled(picture.image_format, picture.megapixels, sum(areas(picture, widths)), formats)
+    """Return milliseconds of one core of the benchmark's machine.
 
-
-def modelled(image_format: str, megapixels: float, area: float, formats: Sequence[str]) -> float:
-    """Return milliseconds for a source of this format and `area` megapixels of thumbnails."""
-    encoders = ["png" if (image_format, name) == ("rgba", "jpeg") else name for name in formats]
+    Args:
+        image_format: The source's.
+        megapixels: The source's.
+        resized: Megapixels of all thumbnails, each once.
+        encoded: Megapixels of all thumbnails of each format.
+    """
     return (
         FIXED
         + PER_SOURCE_MEGAPIXEL[image_format] * megapixels
-        + area * (SHRINKING + sum(ENCODING[name] for name in encoders))
+        + SHRINKING * resized
+        + sum(
+            ENCODING["png" if (image_format, name) == ("rgba", "jpeg") else name] * size
+            for name, size in encoded.items()
+        )
     )

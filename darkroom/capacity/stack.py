@@ -12,6 +12,7 @@ from darkroom.errors import UsageError
 from templates import naming, pipeline, specification
 from templates.specification_sources import Source
 from templates.specification_values import DEFAULT
+from worker import settings
 from worker.keys import HASH_DIGITS
 
 
@@ -54,7 +55,11 @@ class StackFigures:
     maximum_bytes: int
     max_megapixels: float
     widths: tuple[int, ...]
-    formats: tuple[str, ...]
+    """Of the thumbnails, each once for all of its formats."""
+
+    outputs: tuple[tuple[int, str], ...]
+    """Width and format of each output."""
+
     prefixes: int
     output_prefixes: int
     """Prefixes that S3 can split the outputs by: 256 with `hash_prefix`, or 1."""
@@ -116,15 +121,11 @@ def read(
         )
     source_settings = described.sources[source]
     template = json.loads(pipeline.render(pipeline.build(described)))
-    values: dict[str, Any] = {}
-    for path in parameter_files:
-        pairs = parameters.read_file(path)
-        if problems := list(parameters.problems(template["Parameters"], pairs)):
-            raise UsageError("\n".join(f"{path}: {problem}" for problem in problems))
-        values |= dict(pairs)
+    allowed = template["Parameters"]
+    values = _values(allowed, parameter_files)
     for name, value in overrides.items():
         own = naming.logical_id(source_settings.queue, name)
-        values[own if own in template["Parameters"] else name] = value
+        values[own if own in allowed else name] = value
     resolved = ResolvedTemplate(template).with_parameters(**values)
     function = resolved.properties(naming.logical_id(source_settings.queue, "Worker"))
     mapping = resolved.properties(
@@ -132,7 +133,8 @@ def read(
     )
     queue = resolved.properties(naming.logical_id(source_settings.queue, "WorkQueue"))
     variables = function["Environment"]["Variables"]
-    variants = json.loads(variables["VARIANTS"])[source_settings.variants]
+    known = settings.variants(variables)
+    made = [known[name][0] for name in source_settings.variants]
     endpoints = [
         endpoint
         for endpoint in resolved.resources_of_type("EC2::VPCEndpoint").values()
@@ -155,8 +157,8 @@ def read(
         max_receive_count=queue["RedrivePolicy"]["maxReceiveCount"],
         maximum_bytes=int(variables["MAX_OBJECT_BYTES"]),
         max_megapixels=int(variables["MAX_PIXELS"]) / 1e6,
-        widths=tuple(variants["widths"]),
-        formats=tuple(variants["formats"]),
+        widths=tuple(width for each in made for width in each.widths),
+        outputs=_outputs(made),
         prefixes=len(source_settings.prefixes),
         output_prefixes=16**HASH_DIGITS if source_settings.hash_prefix else 1,
         zones=described.network.availability_zones,
@@ -192,6 +194,26 @@ def read(
     )
 
 
+def _outputs(made: Sequence[settings.Variants]) -> tuple[tuple[int, str], ...]:
+    return tuple(
+        (width, format_name)
+        for each in made
+        for width in each.widths
+        for format_name in each.formats_at(width)
+    )
+
+
 def _archive(source: Source) -> Archive | None:
     days = source.archive_after_days
     return None if days is None else Archive(days=days, storage_class=source.archive_storage_class)
+
+
+def _values(allowed: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
+    """Return the parameters in these files, later ones overriding."""
+    values: dict[str, Any] = {}
+    for path in files:
+        pairs = parameters.read_file(path)
+        if problems := list(parameters.problems(allowed, pairs)):
+            raise UsageError("\n".join(f"{path}: {problem}" for problem in problems))
+        values |= dict(pairs)
+    return values

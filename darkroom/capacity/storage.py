@@ -8,7 +8,7 @@ from darkroom.capacity import log_archive
 from darkroom.capacity.cost import BillLine, log_bytes
 from darkroom.capacity.model import CapacityModel
 from darkroom.capacity.prices import Price
-from darkroom.capacity.service import areas
+from darkroom.capacity.service import area
 from darkroom.capacity.stack import Archive, StackFigures
 from darkroom.capacity.text import amount
 from darkroom.capacity.workload import TypicalPicture
@@ -182,5 +182,7 @@ def _kept(archive: Archive | None, months: float) -> Iterator[tuple[_Tier, float
 
 
 def _thumbnail_bytes(stack: StackFigures, picture: TypicalPicture) -> float:
-    each = sum(_THUMBNAIL_BYTES[name] for name in stack.formats)
-    return sum(areas(picture, stack.widths)) * 1e6 * each
+    return sum(
+        area(picture, width) * 1e6 * _THUMBNAIL_BYTES[format_name]
+        for width, format_name in stack.outputs
+    )

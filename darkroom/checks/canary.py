@@ -145,8 +145,7 @@ class Canary:
             time.sleep(PAUSE_SECONDS)
         if record.state != "done":
             return self._rejected(record, seconds)
-        settings = self.source.settings
-        expected = output_names(settings.variants)
+        expected = self._expected_sizes()
         found = {output["name"]: output["key"] for output in record.content["outputs"]}
         if not found.keys() & expected.keys():
             return passed(
@@ -159,11 +158,8 @@ class Canary:
                 f" {', '.join(sorted(missing))}",
                 logs,
             )
-        plan = geometry.resize_plan(SIZE, settings.variants)
-        planned = zip(settings.variants.widths, plan.variants, strict=True)
-        sizes = {width: variant.canvas_size for width, variant in planned}
-        for name, width in expected.items():
-            if problem := self._defect(found[name], sizes[width]):
+        for name, size in expected.items():
+            if problem := self._defect(found[name], size):
                 return failed(f"the canary's thumbnail {found[name]} {problem}", logs)
         return passed(
             f"a picture in {self.source.bucket} became {plural(len(expected), 'correct thumbnail')}"
@@ -184,6 +180,16 @@ class Canary:
             f"a picture in {self.source.bucket} was rejected as {reason} in {seconds:.1f} s, as"
             " another workload than thumbnails does"
         )
+
+    def _expected_sizes(self) -> dict[str, tuple[int, int]]:
+        """Return the size in pixels of each thumbnail of the canary, by name."""
+        found = {}
+        for variants in self.source.settings.variants:
+            planned = geometry.resize_plan(SIZE, variants).variants
+            of_width = dict(zip(variants.widths, planned, strict=True))
+            for name, width in output_names(variants).items():
+                found[name] = of_width[width].canvas_size
+        return found
 
     def _defect(self, key: str, size: tuple[int, int]) -> str:
         """Return what is wrong with a thumbnail, as the end of a sentence, or nothing."""

@@ -181,9 +181,10 @@ def _picture(entry: Entry, links: Mapping[str, str]) -> str:
     """Return the element that a web page has for it, with the outputs' files; "" for none."""
     if "placeholder" not in entry.record:
         return ""
-    outputs = [{**one, "key": links[one["key"]]} for one in entry.record["outputs"]]
+    record = picture_element.of_first_variants(entry.record)
+    outputs = [{**one, "key": links[one["key"]]} for one in record["outputs"]]
     return picture_element.picture(
-        {**entry.record, "outputs": outputs},
+        {**record, "outputs": outputs},
         base="",
         sizes=PICTURE_SIZES,
         alt=f"{entry.title} as a web page shows it",

@@ -21,6 +21,16 @@ def srcset(record: Mapping[str, Any], type_: str, base: str) -> str:
     return ", ".join(f"{base}{quote(key)} {width}w" for width, key in sorted(keys.items()))
 
 
+def of_first_variants(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with the outputs of the first of its source's variants only.
+
+    Names begin with that of the variants and a hyphen, those of `default` with neither.
+    """
+    first, *_ = (one["name"].rpartition("-")[0] for one in record["outputs"])
+    outputs = [one for one in record["outputs"] if one["name"].rpartition("-")[0] == first]
+    return {**record, "outputs": outputs}
+
+
 def picture(record: Mapping[str, Any], base: str, *, sizes: str, alt: str) -> str:
     """Return the `<picture>` element of a record; see `srcset`, and HTML's `sizes` and `alt`."""
     outputs = sorted(record["outputs"], key=lambda one: one["width"])

@@ -110,7 +110,7 @@ class LocalRun:
             count = sum(upload.source == name for upload in self.selection.uploads)
             self._progress.step(
                 f"Source {name} ({source.type}): {count:,} to {processing.bucket_of(stack, name)},"
-                f" queue {source.queue}, variants {source.variants}"
+                f" queue {source.queue}, variants {', '.join(source.variants)}"
             )
         started = time.monotonic()
         results = processing.process(

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 PRICES_OF = "us-east-1"
 
 # What one picture of the default variants takes, as in the README's table of costs.
-GB_SECONDS = 0.51 * 1.75
+INVOCATIONS = 0.72  # about three pictures in two batches; full batches cost less
+GB_SECONDS = 0.47 * 1.25
 KMS_REQUESTS = 0.1
-LOG_BYTES = 2000
+LOG_BYTES = 1600
 READS = 3  # GET of the object and of its record, HEAD of its rejection: not a first delivery
-QUEUE_REQUESTS = 3  # send, receive and delete
+QUEUE_REQUESTS = 1 + 2 * INVOCATIONS  # send; receive and delete
 
 RETRIEVED = "GLACIER_IR"
 """The storage class whose objects cost a retrieval, and dearer GETs; the worker reads no archives.
@@ -230,7 +231,7 @@ class Backfill:
                 self.progress.update(
                     f"Counting: {plural(count, 'object')}, at {_place(found.position)}"
                 )
-        outputs = len(output_names(self.source.settings.variants))
+        outputs = sum(len(output_names(each)) for each in self.source.settings.variants)
         retrieval = retrieval_usd(retrieved, retrieved_size)
         return Estimate(
             self.source,
@@ -382,9 +383,9 @@ def usd_per_object(outputs: int) -> float:
         (outputs + 2) * price["s3_thousand_writes"] / 1e3
         + READS * price["s3_thousand_reads"] / 1e3
         + GB_SECONDS * price["lambda_gb_second_arm64"]
-        + price["lambda_million_requests"] / 1e6
+        + INVOCATIONS * price["lambda_million_requests"] / 1e6
         + QUEUE_REQUESTS * price["sqs_million_requests"] / 1e6
-        + DNS_QUERIES * price["dns_firewall_million_queries"] / 1e6
+        + INVOCATIONS * DNS_QUERIES * price["dns_firewall_million_queries"] / 1e6
         + KMS_REQUESTS * price["kms_ten_thousand_requests"] / 1e4
         + LOG_BYTES * price["cloudwatch_logs_gb"] / 1e9
     )

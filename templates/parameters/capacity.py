@@ -58,7 +58,7 @@ def _memory(group: Group, queue: str) -> Ref:
         naming.logical_id(queue, "MemorySize"),
         "Function memory in MB; 1769 MB is one vCPU",
         Type="Number",
-        Default=1792,
+        Default=1280,
         MinValue=512,
         MaxValue=10240,
     )

@@ -108,11 +108,14 @@ class Pipeline:
 
     @property
     def variant_names(self) -> list[str]:
-        variants = self.settings.variants
         return [
-            f"w{width}" + ("" if name == "jpeg" else f".{name}")
+            ("" if variants.name == "default" else f"{variants.name}-")
+            + f"w{width}"
+            + ("" if name == "jpeg" else f".{name}")
+            for variants in self.settings.variants
             for width in variants.widths
             for name in variants.formats
+            if width >= variants.min_widths.get(name, 0)
         ]
 
     def upload(self, key: str, body: bytes) -> str:

@@ -38,8 +38,8 @@ def test_an_example_runs(
         one = Pipeline(emulator, stack, source)
         key = f"{settings.prefixes[0]}a cat.jpg"
         stored = one.thumbnails(key, one.upload(key, pictures.jpeg()))
-        made = plan.variants[settings.variants]
-        assert len(stored) == len(made.widths) * len(made.formats)
+        made = plan.variants[settings.variants[0]]
+        assert len(stored) == len(one.variant_names)
         first = next(iter(stored.values()))
         assert first.head["CacheControl"] == made.cache_control
         assert first.metadata["source-bucket"] == one.uploads

@@ -1,7 +1,7 @@
 """What each delivery asks of S3, counted on the wire between the worker and the emulator."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -17,9 +17,10 @@ from tests.soak.faults import FaultPlan
 from tests.soak.proxy import Proxy, put_before_worker
 from worker import keys, records
 from worker.events import SourceObject
+from worker.records import Record
 
 KEY = "uploads/counted.jpg"
-OUTPUTS = 6
+OUTPUTS = 5
 
 
 @dataclass
@@ -31,11 +32,9 @@ class Wire:
 
     def upload(self, body: bytes) -> tuple[SourceObject, dict[str, int]]:
         """Upload it; return what its event says, and its requests."""
-        self.pipeline.upload(KEY, body)
-        requests = self.requests()
-        stored = self.pipeline.stored(keys.record_key(KEY))
-        assert stored
-        return records.parse(stored.body).source, requests
+        version = self.pipeline.upload(KEY, body)
+        record = self._record(lambda record: record.source.version_id == version)
+        return record.source, self.requests()
 
     def send(self, source: SourceObject) -> dict[str, int]:
         """Deliver an event once more, as S3 may; return its requests."""
@@ -45,7 +44,18 @@ class Wire:
     def delete(self) -> dict[str, int]:
         """Delete the upload; return the requests."""
         self.pipeline.s3.delete_object(Bucket=self.pipeline.uploads, Key=KEY)
+        self._record(lambda record: record.state == "deleted")
         return self.requests()
+
+    def _record(self, is_expected: Callable[[Record], bool]) -> Record:
+        """Wait for the record that the event leads to: S3 sends the event after its answer."""
+
+        def look() -> Record | None:
+            stored = self.pipeline.stored(keys.record_key(KEY))
+            record = records.parse(stored.body) if stored else None
+            return record if record and is_expected(record) else None
+
+        return self.pipeline.until(look, "record")
 
     def requests(self) -> dict[str, int]:
         """Wait until the queue is empty; return the worker's requests to S3 since the last call."""

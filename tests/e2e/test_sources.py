@@ -106,9 +106,19 @@ def width_and_format(stored: Stored) -> tuple[int, str | None]:
 @pytest.mark.parametrize(
     ("source", "key", "folder", "made"),
     [
-        ("old", "in/a b+c.jpg", "old/", {"w32.webp": (32, "WEBP"), "w16.webp": (16, "WEBP")}),
-        ("old", "more/ä.JPEG", "old/", {"w32.webp": (32, "WEBP"), "w16.webp": (16, "WEBP")}),
-        ("partner", "uploads/a b+c.jpg", "theirs/", {"w32.webp": (32, "WEBP")}),
+        (
+            "old",
+            "in/a b+c.jpg",
+            "old/",
+            {"small-w32.webp": (32, "WEBP"), "small-w16.webp": (16, "WEBP")},
+        ),
+        (
+            "old",
+            "more/ä.JPEG",
+            "old/",
+            {"small-w32.webp": (32, "WEBP"), "small-w16.webp": (16, "WEBP")},
+        ),
+        ("partner", "uploads/a b+c.jpg", "theirs/", {"small-w32.webp": (32, "WEBP")}),
         ("wire", "uploads/a b+c.jpg", "wire/", {"w64": (64, "JPEG")}),
     ],
 )
@@ -184,7 +194,7 @@ def test_an_event_as_aws_sends_it_reads_its_version(mixed: Pipeline) -> None:
         version, last = put(mixed, "old", key), put(mixed, "old", key)
     assert version != last
     _send(mixed, _event(key, version))
-    found = outputs(mixed, "old/", key, "w32.webp", "w16.webp")
+    found = outputs(mixed, "old/", key, "small-w32.webp", "small-w16.webp")
     assert {stored.metadata["source-version"] for stored in found.values()} == {version}
 
 
@@ -194,7 +204,7 @@ def test_what_the_rule_or_the_worker_leaves_out_stays_out(mixed: Pipeline) -> No
     put(mixed, "old", "in/a.txt")
     put(mixed, "partner", "elsewhere/a.jpg")
     put(mixed, "old", "in/known.jpg")
-    outputs(mixed, "old/", "in/known.jpg", "w32.webp", "w16.webp")
+    outputs(mixed, "old/", "in/known.jpg", "small-w32.webp", "small-w16.webp")
     mixed.until(
         lambda: True if len(_lines(mixed, "skipped")) >= 2 else None, "both skipped objects"
     )
@@ -211,10 +221,12 @@ def test_deletions_are_followed_where_asked(mixed: Pipeline) -> None:
     """P6, T5: EventBridge tells of them; a topic's source keeps its thumbnails."""
     key = "in/goes.jpg"
     put(mixed, "old", key)
-    outputs(mixed, "old/", key, "w32.webp", "w16.webp")
+    outputs(mixed, "old/", key, "small-w32.webp", "small-w16.webp")
     mixed.s3.delete_object(Bucket=BUCKETS["old"], Key=key)
     mixed.until(
-        lambda: True if mixed.stored(keys.output_key(key, "w32.webp", "old/")) is None else None,
+        lambda: (
+            True if mixed.stored(keys.output_key(key, "small-w32.webp", "old/")) is None else None
+        ),
         "end of the thumbnails",
     )
     assert mixed.stored(keys.rejection_key(key, "old/")) is not None
@@ -235,14 +247,14 @@ def test_a_queue_skips_the_buckets_of_another(mixed: Pipeline) -> None:
         lambda: [line for line in _lines(mixed, "skipped") if line.get("key") == key] or None,
         "a skipped object",
     )
-    assert mixed.stored(keys.output_key(key, "w32.webp")) is None
+    assert mixed.stored(keys.output_key(key, "small-w32.webp")) is None
     assert mixed.waiting("BulkDeadLetterQueueUrl") == 0
 
 
 def test_metrics_name_the_sources(mixed: Pipeline) -> None:
     """O3, T5: a line for each source of a function that has several."""
     put(mixed, "partner", "uploads/counted.jpg")
-    outputs(mixed, "theirs/", "uploads/counted.jpg", "w32.webp")
+    outputs(mixed, "theirs/", "uploads/counted.jpg", "small-w32.webp")
     mixed.until(
         lambda: [line for line in mixed.log_lines() if line.get("Source") == "partner"] or None,
         "metrics of the source",

@@ -46,7 +46,7 @@ def picture(data: bytes) -> None:
         warnings.simplefilter("ignore")  # Pillow's, about what is odd in a file
         try:
             *made, properties = thumbnails.make(
-                io.BytesIO(data), VARIANTS, keep_metadata=("taken", "copyright")
+                io.BytesIO(data), [VARIANTS], keep_metadata=("taken", "copyright")
             )
         except Rejection as rejection:
             assert rejection.detail  # noqa: PT017 -- this is no test, but what one runs

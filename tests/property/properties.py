@@ -117,7 +117,7 @@ def _environments(plan: Specification, stack: TemplateModel) -> Iterator[str]:
             name: (
                 plan.output_prefix(name),
                 source.hash_prefix,
-                plan.variants[source.variants].cache_control,
+                plan.variants[source.variants[0]].cache_control,
             )
             for name, source in plan.sources.items()
             if source.queue == queue

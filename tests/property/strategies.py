@@ -115,6 +115,7 @@ def tables(draw: st.DrawFn, skeleton: Skeleton | None = None) -> Tables:
     for source in list(sources.values())[1:]:  # a distribution needs one that is published
         if draw(st.booleans()):
             source["published"] = draw(st.booleans())
+    _several_variants(draw, sources, found["variants"])
     return found
 
 
@@ -248,6 +249,11 @@ def _queue(draw: st.DrawFn) -> Tables:
     return found
 
 
+_FORMAT = st.integers(1, 100) | st.fixed_dictionaries(
+    {"quality": st.integers(1, 100)}, optional={"min_width": st.integers(1, 8192)}
+)
+
+
 @st.composite
 def _variants(draw: st.DrawFn) -> Tables:
     formats = st.sampled_from(["jpeg", "webp", "avif"])
@@ -256,7 +262,7 @@ def _variants(draw: st.DrawFn) -> Tables:
             {},
             optional={
                 "widths": st.lists(st.integers(16, 8192), min_size=1, max_size=8, unique=True),
-                "formats": st.dictionaries(formats, st.integers(1, 100), min_size=1),
+                "formats": st.dictionaries(formats, _FORMAT, min_size=1),
                 "cache_control": st.sampled_from(["no-store", "public, max-age=60", 200 * "x"]),
                 "fit": st.sampled_from(["inside", "cover", "contain"]),
                 "background": st.sampled_from(["#ffffff", "#01ab9c"]),
@@ -264,6 +270,9 @@ def _variants(draw: st.DrawFn) -> Tables:
             },
         )
     )
+    # One of the formats is made at every width.
+    if all(isinstance(one, dict) for one in found.get("formats", {"": 1}).values()):
+        found["formats"][draw(formats)] = 80
     fit = found.get("fit", "inside")
     if fit != "inside":
         # As high as the widest may be, and as flat as the ratio may say.
@@ -276,6 +285,22 @@ def _variants(draw: st.DrawFn) -> Tables:
     if fit == "cover" and draw(st.booleans()):
         found["position"] = draw(st.sampled_from(["center", "top", "bottom", "left", "right"]))
     return found
+
+
+def _several_variants(
+    draw: Callable[[st.SearchStrategy[bool]], bool], sources: Tables, variants: Tables
+) -> None:
+    """Give some sources all variants that have the caching of their own ones."""
+    for source in sources.values():
+        first = source.get("variants", DEFAULT)
+        caching = variants[first].get("cache_control")
+        same = [
+            name
+            for name, one in variants.items()
+            if name != first and one.get("cache_control") == caching
+        ]
+        if same and draw(st.booleans()):
+            source["variants"] = [first, *same]
 
 
 @st.composite

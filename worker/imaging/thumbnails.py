@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 from PIL import Image, ImageFile
@@ -41,20 +43,38 @@ _PLACEHOLDER_QUALITY: Final = 20
 UNBOUNDED: Final = Memory()
 
 
+@dataclass
+class _Widest:
+    """The widest thumbnail of some variants, that the others are made from."""
+
+    variants: Variants
+    planned: Sequence[VariantGeometry]
+    image: Image.Image
+
+    def thumbnails(self) -> Iterator[tuple[int, Image.Image]]:
+        """Yield each width with the thumbnail to encode."""
+        for width, variant in zip(self.variants.widths, self.planned, strict=True):
+            # Each size comes from the one above it: reading the large one again shows no gain.
+            if self.image.size != variant.image_size:
+                self.image = resize(self.image, variant.image_size, LATER_FILTERS)
+            yield width, geometry.sharpen_and_pad(self.image, variant.canvas_size, self.variants)
+
+
 def make(
     source: BinaryIO,
-    variants: Variants,
+    variants: Sequence[Variants],
     memory: Memory = UNBOUNDED,
     keep_metadata: Collection[str] = (),
 ) -> Iterator[Output | Properties]:
     """Yield the thumbnails of an image, and then its properties.
 
-    For each width there is one output in each format.
+    For each width there is one output in each format that is made at this width. The image is
+    decoded once, whatever the number of variants.
 
     Names are `w<width>` for the format that every browser shows, and `w<width>.webp` and
-    `w<width>.avif`. The first is JPEG, or PNG where the image has transparency: its content type
-    says which. `width` and `height` in the metadata are the output's own, in pixels: an image
-    narrower than a variant keeps its size.
+    `w<width>.avif`, after `<name>-` for variants with a name of their own. The first is JPEG, or
+    PNG where the image has transparency: its content type says which. `width` and `height` in the
+    metadata are the output's own, in pixels: an image narrower than a variant keeps its size.
 
     The image is turned as its EXIF orientation says, converted to sRGB, and stripped of all
     metadata. Of an animation the first frame is used, of a file with pages the first page.
@@ -65,7 +85,8 @@ def make(
 
     Args:
         source: The file, at its start.
-        variants: The thumbnails to make, and which part of the image they show.
+        variants: The thumbnails to make, and which part of the image they show; one or more sets
+            with the same `max_pixels`. The placeholder and the color are of the first.
         memory: Where the memory that this takes is reserved; waits until enough is free.
         keep_metadata: What is in the properties of the file's own; see exif.metadata.
 
@@ -73,26 +94,29 @@ def make(
         Rejection: The bytes are not an image, or one that cannot be decoded, or not within the
             limits and all of the memory.
     """
-    thumbnail, planned, facts = _widest(source, variants, memory, keep_metadata)
-    with memory.reserved(_encoding_bytes(planned, variants)):
-        for width, variant in zip(variants.widths, planned, strict=True):
-            # Each size comes from the one above it: reading the large one again shows no gain.
-            if thumbnail.size != variant.image_size:
-                thumbnail = resize(thumbnail, variant.image_size, LATER_FILTERS)
-            finished = geometry.sharpen_and_pad(thumbnail, variant.canvas_size, variants)
-            for format_name, quality in variants.formats.items():
-                yield _encode(finished, output_name(width, format_name), format_name, quality)
-        yield Properties(facts.source, {**_summary(finished), **facts.record})
+    facts, widest = _decoded(source, variants, memory, keep_metadata)
+    summary: dict[str, Any] = {}
+    with memory.reserved(sum(_encoding_bytes(each.planned, each.variants) for each in widest)):
+        for each in widest:
+            for width, thumbnail in each.thumbnails():
+                for format_name, quality in each.variants.formats_at(width).items():
+                    name = output_name(width, format_name, each.variants.name)
+                    yield _encode(thumbnail, name, format_name, quality)
+            summary = summary or _summary(thumbnail)
+        yield Properties(facts.source, {**summary, **facts.record})
 
 
-def _widest(
-    source: BinaryIO, variants: Variants, memory: Memory, keep_metadata: Collection[str]
-) -> tuple[Image.Image, Sequence[VariantGeometry], Properties]:
-    """Return the thumbnail that all others are made from, their geometry, and the image's facts.
+def _decoded(
+    source: BinaryIO,
+    variants: Sequence[Variants],
+    memory: Memory,
+    keep_metadata: Collection[str],
+) -> tuple[Properties, list[_Widest]]:
+    """Return the image's facts, and the widest thumbnail of each variants.
 
     The decoded image itself is freed here, before anything is encoded.
     """
-    pixels = variants.max_pixels
+    pixels = variants[0].max_pixels
     with rejecting_damage(pixels), open_picture(source, pixels) as picture:
         orientation = exif_orientation(picture)
         width, height = swap_sides(picture.size, orientation)
@@ -102,17 +126,26 @@ def _widest(
             "height": height,
         }
         facts = Properties(image, exif.metadata(picture, keep_metadata))
-        plan = geometry.resize_plan((width, height), variants)
-        stored_size = swap_sides(plan.full_size, orientation)
+        plans = [geometry.resize_plan((width, height), each) for each in variants]
+        largest = max((plan.full_size for plan in plans), key=math.prod)
+        stored_size = swap_sides(largest, orientation)
         _, rows = reduction(picture.size, stored_size)
         needed = memory_estimate.decoding_bytes(picture, stored_size, rows)
-        most = max(needed, _encoding_bytes(plan.variants, variants))
+        encoding = list(map(_encoding_bytes, (plan.variants for plan in plans), variants))
+        needed += sum(encoding[1:])
+        most = max(needed, sum(encoding))
         if not memory.holds(most):
             raise _too_large_for(memory, picture, most)
         with memory.reserved(needed):
-            thumbnail = upright(decode(picture, stored_size), orientation)
-            thumbnail = geometry.crop(thumbnail, plan.variants[0].image_size, variants)
-            return geometry.flatten(thumbnail, variants), plan.variants, facts
+            decoded = upright(decode(picture, stored_size), orientation)
+            widest = []
+            for each, plan in zip(variants, plans, strict=True):
+                full = decoded
+                if plan.full_size != decoded.size:
+                    full = resize(decoded, plan.full_size, LATER_FILTERS)
+                part = geometry.crop(full, plan.variants[0].image_size, each)
+                widest.append(_Widest(each, plan.variants, geometry.flatten(part, each)))
+            return facts, widest
 
 
 def _encoding_bytes(planned: Sequence[VariantGeometry], variants: Variants) -> int:

@@ -105,7 +105,7 @@ def reserved_only_where_asked_and_too_low(t: Template) -> None:
 
 @defect("lambda-batching-window")
 def large_batch_without_window(t: Template) -> None:
-    of(t, "WorkerEventSourceMapping")["BatchSize"] = 50
+    of(t, "WorkerEventSourceMapping").update({"BatchSize": 50, "MaximumBatchingWindowInSeconds": 0})
 
 
 @defect("lambda-unused-dlq-config")

@@ -148,7 +148,7 @@ def test_the_worker_sends_what_is_watched(stack: ResolvedTemplate) -> None:
 def test_thresholds_follow_the_specification() -> None:
     """R4, O2: nobody types a number twice."""
     stack = generate(queues={"default": {"timeout_seconds": 600}})
-    assert stack.properties("QueueAgeAlarm")["Threshold"] == 3 * 3600
+    assert stack.properties("QueueAgeAlarm")["Threshold"] == 3 * (3600 + 5)
     assert stack.properties("WorkerDurationAlarm")["Threshold"] == 0.8 * 600_000
     # While every slot works for ten minutes, none is begun for ten minutes.
     assert stack.properties("QueueNotConsumedAlarm")["EvaluationPeriods"] == 20
@@ -195,7 +195,7 @@ def test_every_queue_and_every_bucket_has_its_own_alarms() -> None:
     }
     assert alarms["BulkQueueNotConsumedAlarm"]["AlarmName"] == "darkroom-bulk-queue-not-consumed"
     assert alarms["BulkQueueNotConsumedAlarm"]["AlarmDescription"].endswith("#queue-not-consumed")
-    assert alarms["BulkQueueAgeAlarm"]["Threshold"] == 3 * 1800
+    assert alarms["BulkQueueAgeAlarm"]["Threshold"] == 3 * (1800 + 5)
     # Each of ten pollers takes ten batches at once.
     concurrency = stack.with_parameters(BulkMaximumPollers=7).properties(
         "BulkConcurrencyLimitAlarm"

@@ -271,7 +271,8 @@ def test_a_function_knows_the_buckets_of_its_queue_only(every: ResolvedTemplate)
     assert set(ours) == {f"darkroom-uploads-{suffix}", f"darkroom-scans-{suffix}", "wires-pictures"}
     assert set(bulk) == {"old-pictures", "partners-pictures"}
     scans = ours[f"darkroom-scans-{suffix}"]
-    assert (scans.name, scans.output_prefix, scans.variants.widths) == ("scans", "scans/", (64,))
+    assert (scans.name, scans.output_prefix) == ("scans", "scans/")
+    assert [each.widths for each in scans.variants] == [(64,)]
     assert scans.keep_metadata == ("taken",)
     uploads = ours[f"darkroom-uploads-{suffix}"]
     assert (uploads.output_prefix, uploads.keep_metadata) == ("", ())
@@ -443,3 +444,24 @@ def test_every_kind_holds_together(every: ResolvedTemplate) -> None:
     assert pipeline.render(pipeline.build(plan)) == pipeline.render(pipeline.build(plan))
     for title in every.resources:
         every.properties(title)
+
+
+def test_a_source_may_have_several_variants() -> None:
+    """T5, P1: the worker gets all of them, in the order of the specification."""
+    stack = generate(
+        sources={"default": {"variants": ["square", "default"]}},
+        variants={
+            "default": {"formats": {"jpeg": 80, "webp": {"quality": 70, "min_width": 300}}},
+            "square": {
+                "fit": "cover",
+                "aspect_ratio": "1:1",
+                "widths": [64],
+                "formats": {"avif": 50},
+            },
+        },
+    )
+    (source,) = worker_sources(stack, "Worker").values()
+    square, plain = source.variants
+    assert (square.name, square.fit, square.formats_at(64)) == ("square", "cover", {"avif": 50})
+    assert (plain.name, plain.formats_at(400)) == ("default", {"jpeg": 80, "webp": 70})
+    assert plain.formats_at(128) == {"jpeg": 80}

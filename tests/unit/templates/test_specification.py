@@ -136,8 +136,28 @@ def test_the_shipped_file_names_every_key() -> None:
         ),
         (
             {"variants": {"default": {"formats": {"webp": 101}}}},
-            "variants.default.formats.webp",
+            "variants.default.formats.webp.quality",
             "100",
+        ),
+        (
+            {"variants": {"default": {"formats": {"webp": [80]}}}},
+            "variants.default.formats.webp",
+            "must be a table",
+        ),
+        (
+            {"variants": {"default": {"formats": {"webp": {"min_width": 9}}}}},
+            "variants.default.formats.webp.quality",
+            "must be given",
+        ),
+        (
+            {"variants": {"default": {"formats": {"webp": {"quality": 9, "width": 9}}}}},
+            "variants.default.formats.webp.width",
+            "allowed: quality, min_width",
+        ),
+        (
+            {"variants": {"default": {"formats": {"webp": {"quality": 80, "min_width": 129}}}}},
+            "variants.default",
+            "no format is made at a width of 128",
         ),
         (
             {"queues": {"default": {"timeout_seconds": 901}}},
@@ -177,6 +197,24 @@ def test_the_shipped_file_names_every_key() -> None:
             {"sources": {"default": {"variants": "x"}}},
             "sources.default.variants",
             "defined: default",
+        ),
+        (
+            {"sources": {"default": {"variants": []}}},
+            "sources.default.variants",
+            "at least 1",
+        ),
+        (
+            {"sources": {"default": {"variants": ["default", "default"]}}},
+            "sources.default",
+            "a name twice",
+        ),
+        (
+            {
+                "sources": {"default": {"variants": ["default", "square"]}},
+                "variants": {"default": {}, "square": {"cache_control": "no-store"}},
+            },
+            "sources.default.variants",
+            "default and square have different cache_control",
         ),
         ({"queues": {"default": {}, "bulk": {}}}, "queues.bulk", "no source uses it"),
         ({"variants": {"default": {}, "small": {}}}, "variants.small", "no source uses it"),
@@ -363,16 +401,18 @@ def test_every_error_of_a_file_is_reported_at_once() -> None:
 def test_a_large_batch_needs_a_window() -> None:
     """Pitfall 49: Lambda refuses more than ten messages without one."""
     with pytest.raises(SpecificationError, match="maximum_batching_window_seconds above 0"):
-        specification.parse({"queues": {"default": {"batch_size": 11}}}, origin="mine.toml")
-    specification.parse(
-        {"queues": {"default": {"batch_size": 11, "maximum_batching_window_seconds": 1}}},
-        origin="mine.toml",
-    )
+        specification.parse(_batches(11, window=0), origin="mine.toml")
+    specification.parse(_batches(11, window=1), origin="mine.toml")
+    specification.parse(_batches(10, window=0), origin="mine.toml")
+
+
+def _batches(size: int, *, window: int) -> dict[str, Any]:
+    return {"queues": {"default": {"batch_size": size, "maximum_batching_window_seconds": window}}}
 
 
 def test_the_last_try_comes_before_a_message_expires() -> None:
     """R1, R2: otherwise what fails is gone, and in no dead-letter queue."""
-    queue = {"timeout_seconds": 900, "max_receive_count": 64}  # 64 times 5,400 s are four days
+    queue = {"timeout_seconds": 900, "max_receive_count": 64}  # 64 times 5,405 s are four days
     with pytest.raises(SpecificationError, match="max_receive_count to at most 63, or a shorter"):
         specification.parse({"queues": {"default": queue}}, origin="mine.toml")
     specification.parse(

@@ -32,7 +32,7 @@ SETTINGS = Settings(
     sources={
         UPLOADS: Source(
             "default",
-            Variants(widths=(40, 10), formats={"jpeg": 85, "webp": 80}, max_pixels=10_000),
+            (Variants(widths=(40, 10), formats={"jpeg": 85, "webp": 80}, max_pixels=10_000),),
             "public, max-age=60",
         )
     },

@@ -30,7 +30,7 @@ BUCKET = "uploads"
 def settings_with(*, propagate_deletes: bool = False, deployment: int = 1) -> Settings:
     """Return the settings of a deployment: each has other variants."""
     variants = Variants(widths=(1,), formats={"jpeg": deployment}, max_pixels=1)
-    source = Source("default", variants, "no-cache", propagate_deletes=propagate_deletes)
+    source = Source("default", (variants,), "no-cache", propagate_deletes=propagate_deletes)
     return Settings(
         sources={BUCKET: source},
         thumbnail_bucket="thumbnails",
@@ -63,7 +63,7 @@ def process(body: BinaryIO, source: Source) -> Generator[Output | Properties]:
     data = body.read()
     if data == b"0":
         raise Rejection("corrupt", "It is junk.")
-    deployment = source.variants.formats["jpeg"]
+    deployment = source.variants[0].formats["jpeg"]
     for name in sorted(names_of(int(data), deployment)):
         yield Output(name, data + b" of %d" % deployment, "text/plain", {"width": 1})
     yield Properties({"width": 1}, {"color": "#000000"})

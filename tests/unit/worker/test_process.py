@@ -13,7 +13,7 @@ from worker.process import REASONS, process
 from worker.results import Rejection
 from worker.settings import Source, Variants
 
-SOURCE = Source("default", Variants((40, 10), {"jpeg": 85, "webp": 80}, 10_000), "no-cache")
+SOURCE = Source("default", (Variants((40, 10), {"jpeg": 85, "webp": 80}, 10_000),), "no-cache")
 
 
 @thumbnails_only

@@ -25,7 +25,9 @@ ENVIRONMENT = {
 }
 SOURCE = Source(
     name="default",
-    variants=Variants(widths=(1200, 128), formats={"jpeg": 85, "webp": 80}, max_pixels=100_000_000),
+    variants=(
+        Variants(widths=(1200, 128), formats={"jpeg": 85, "webp": 80}, max_pixels=100_000_000),
+    ),
     cache_control="public, max-age=60",
 )
 
@@ -81,7 +83,7 @@ def test_each_bucket_has_its_own_settings() -> None:
         "name": "scans",
         "output_prefix": "scans/",
         "hash_prefix": True,
-        "variants": "small",
+        "variants": ["small"],
         "propagate_deletes": True,
         "keep_metadata": ["taken"],
         "prefixes": ["in/", "new/"],
@@ -94,7 +96,9 @@ def test_each_bucket_has_its_own_settings() -> None:
         "uploads-bucket": SOURCE,
         "scans-bucket": Source(
             name="scans",
-            variants=Variants(widths=(64,), formats={"avif": 50}, max_pixels=100_000_000),
+            variants=(
+                Variants(widths=(64,), formats={"avif": 50}, max_pixels=100_000_000, name="small"),
+            ),
             cache_control="no-cache",
             output_prefix="scans/",
             hash_prefix=True,
@@ -153,6 +157,7 @@ def test_sources_have_a_shape(value: str) -> None:
         '{"default":{"widths":[400],"formats":{"jpeg":101},"cache_control":"no"}}',
         '{"default":{"widths":[400],"formats":{"jpeg":"85"},"cache_control":"no"}}',
         '{"default":{"widths":[400],"formats":{"jpeg":85}}}',
+        '{"default":{"widths":[400],"formats":{"jpeg":85},"min_widths":{"webp":9},"cache_control":"no"}}',
         '{"default":{"widths":[400],"formats":{"jpeg":85},"cache_control":""}}',
     ],
 )

@@ -27,7 +27,13 @@ def test_a_browser_shows_the_page(tmp_path: Path, width: int) -> None:
         "placeholder": "data:image/webp;base64,UklGRg==",
         "color": "#c82828",
         "outputs": [
-            {"key": one.key, "type": "image/webp", "width": size[0], "height": size[1]}
+            {
+                "name": one.key.rpartition("/")[2],
+                "key": one.key,
+                "type": "image/webp",
+                "width": size[0],
+                "height": size[1],
+            }
             for one, size in zip(made, sizes, strict=True)
         ],
     }

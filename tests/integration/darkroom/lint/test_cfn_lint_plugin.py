@@ -69,7 +69,7 @@ def test_cfn_lint_runs_our_rules(
     assert found["Rule"]["Id"] == RULES["sqs-visibility-timeout"].cfn_lint_id == "E9601"
     assert found["Rule"]["Source"].startswith("https://docs.aws.amazon.com/")
     assert found["Level"] == "Error"
-    assert found["Message"].endswith("needs 360 s [DR-SQS-001]")
+    assert found["Message"].endswith("needs 365 s [DR-SQS-001]")
     assert found["Location"]["Path"] == ["Resources", "WorkQueue"]
     lines = templates["defective"].read_text().splitlines()
     assert lines[found["Location"]["Start"]["LineNumber"] - 1] == '  "WorkQueue": {'

@@ -70,7 +70,7 @@ def _work(
     outputs: Sequence[Output] = ()
     reason = error = None
     try:
-        outputs = outputs_of(thumbnails.make(source, variants))
+        outputs = outputs_of(thumbnails.make(source, [variants]))
     except Rejection as rejection:
         reason = rejection.reason
     except Exception as failure:  # noqa: BLE001 -- reported to the test, which fails

@@ -123,14 +123,14 @@ def test_a_row_longer_than_pillow_takes_is_rejected() -> None:
     """P5: it is within the limit of pixels, but another try would not help."""
     row = png((100_000_000, 1), bytes(999), interlaced=True)
     with pytest.raises(Rejection):
-        outputs_of(thumbnails.make(io.BytesIO(row), replace(VARIANTS, max_pixels=100_000_000)))
+        outputs_of(thumbnails.make(io.BytesIO(row), [replace(VARIANTS, max_pixels=100_000_000)]))
 
 
 @pytest.mark.parametrize("name", ["tiff lab", "cmyk with profile", "png with a wide gamut"])
 def test_no_profile_comes_along_from_a_conversion(name: str) -> None:
     """P1: sRGB needs none, and the same image gives the same bytes at any time."""
     (specimen,) = (specimen for specimen in SPECIMENS if specimen.name == name)
-    for output in outputs_of(thumbnails.make(io.BytesIO(specimen.make()), VARIANTS)):
+    for output in outputs_of(thumbnails.make(io.BytesIO(specimen.make()), [VARIANTS])):
         assert "icc_profile" not in Image.open(io.BytesIO(output.body)).info
 
 
@@ -138,7 +138,7 @@ def test_no_profile_comes_along_from_a_conversion(name: str) -> None:
 def test_names_of_1024_bytes(source_key: str) -> None:
     """P2: each output and the rejection have different keys that S3 accepts."""
     assert LONGEST_KEY - 3 <= len(source_key.encode()) <= LONGEST_KEY
-    outputs = outputs_of(thumbnails.make(io.BytesIO(saved(quarters())), VARIANTS))
+    outputs = outputs_of(thumbnails.make(io.BytesIO(saved(quarters())), [VARIANTS]))
     keys = {output_key(source_key, output.name) for output in outputs}
     keys |= {rejection_key(source_key)}
     assert len(keys) == len(outputs) + 1
@@ -179,7 +179,7 @@ def test_any_mode_format_and_size_keeps_its_golden_properties(
     picture = in_mode(quarters(size, corners), mode)
     options = {"quality": 95} if format_name in {"JPEG", "MPO", "WEBP", "AVIF"} else {}
     outputs = outputs_of(
-        thumbnails.make(io.BytesIO(saved(picture, format_name, **options)), VARIANTS)
+        thumbnails.make(io.BytesIO(saved(picture, format_name, **options)), [VARIANTS])
     )
     golden = Golden(
         size, corners, tolerance=40, grey=not colours and mode != "LA" and format_name != "GIF"

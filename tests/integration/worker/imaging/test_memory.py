@@ -18,7 +18,7 @@ from worker.settings import Source, Variants
 
 memory.configure_malloc()
 variants = Variants((400,), {"jpeg": 80}, 9_000_000)
-sources = {UPLOADS: Source("default", variants, "no-cache")}
+sources = {UPLOADS: Source("default", (variants,), "no-cache")}
 settings = replace(SETTINGS, max_object_bytes=1_000_000, sources=sources)
 _, room = memory.divide_memory(400, threads=8, file_bytes=settings.max_object_bytes)
 picture = io.BytesIO()

@@ -36,7 +36,7 @@ def peak():  # getrusage would count what this process's parent had before
         return int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1]) * 1024
 
 before = peak()
-list(thumbnails.make(source, variants))
+list(thumbnails.make(source, [variants]))
 print(estimate, peak() - before)
 """
 

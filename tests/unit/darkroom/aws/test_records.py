@@ -17,7 +17,7 @@ from worker.settings import Source, Variants
 
 SOURCE = Source(
     "scans",
-    Variants(widths=(400, 1200), formats={"jpeg": 85, "webp": 80}, max_pixels=1),
+    (Variants(widths=(400, 1200), formats={"jpeg": 85, "webp": 80}, max_pixels=1),),
     cache_control="no-cache",
     output_prefix="scans/",
 )
@@ -54,8 +54,8 @@ def test_anything_else_is_sent(found: Record | None, changes: dict[str, Any]) ->
 
 def test_outputs_of_former_variants_are_not_those_of_todays() -> None:
     """D6: after a width was added, backfill makes it."""
-    wider = replace(SOURCE.variants, widths=(400, 1200, 2000))
-    assert not is_processed(record(), existing(), replace(SOURCE, variants=wider))
+    wider = replace(SOURCE.variants[0], widths=(400, 1200, 2000))
+    assert not is_processed(record(), existing(), replace(SOURCE, variants=(wider,)))
 
 
 def test_another_workers_version_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,10 +68,10 @@ def test_another_workers_version_is_no_reason(monkeypatch: pytest.MonkeyPatch) -
 def test_what_was_made_otherwise_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """P7: with other variants, or by another worker; what has no record is new, not stale."""
     assert not is_stale(record(), existing(), SOURCE)
-    wider = replace(SOURCE.variants, widths=(400, 1200, 2000))
-    assert is_stale(record(), existing(), replace(SOURCE, variants=wider))
+    wider = replace(SOURCE.variants[0], widths=(400, 1200, 2000))
+    assert is_stale(record(), existing(), replace(SOURCE, variants=(wider,)))
     assert not is_stale(None, existing(), SOURCE)
-    assert not is_stale(record(), existing(version_id="v2"), replace(SOURCE, variants=wider))
+    assert not is_stale(record(), existing(version_id="v2"), replace(SOURCE, variants=(wider,)))
     old = record()
     monkeypatch.setattr(records, "__version__", "9.9.9")
     assert is_stale(old, existing(), SOURCE)

@@ -60,7 +60,8 @@ def test_more_pictures_are_never_quicker(demand: Demand, concurrency: int, times
     assert many.batch >= few.batch - 1e-6
     # With more arriving, more is at work already when the burst comes: that may save some time.
     assume(few.start == many.start)
-    assert many.oldest >= few.oldest - 1e-6
+    # Where few arrive, one waits for the end of its window; more fill the batch before.
+    assert many.oldest >= few.oldest - few.service.stack.window - 1e-6
     assert many.backlog >= few.backlog - 1e-6
 
 
@@ -113,7 +114,7 @@ def test_work_done_is_the_sum_over_time(
 
 def test_messages_that_single_batches_can_do_come_singly() -> None:
     """D6: at rest each message is an invocation of its own, and is paid so."""
-    assert capacity(Demand(rate=0.01), 100).batch == 1
+    assert capacity(Demand(rate=0.0001), 100).batch == pytest.approx(1, abs=1e-3)
     assert capacity(Demand(rate=1e5), 100).batch == BASE.service.stack.batch_size
 
 

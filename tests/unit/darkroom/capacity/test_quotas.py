@@ -19,7 +19,7 @@ def test_the_default_exceeds_nothing() -> None:
     assert exceeded(found) == set()
     assert found.warnings() == []
     assert found.verdict()[0].startswith(
-        "The first limit is MaximumConcurrency: it allows 358 pictures per second. The burst"
+        "The first limit is MaximumConcurrency: it allows 295 pictures per second. The burst"
     )
 
 
@@ -84,7 +84,7 @@ def test_the_bottleneck_is_what_is_used_up_first() -> None:
 
 
 def test_a_burst_that_only_the_ramp_delays_is_said_to_be() -> None:
-    found = estimate("--rate", "2/s", "--burst", "150x1min")
+    found = estimate("--rate", "2/s", "--burst", "130x1min")
     assert any(
         "only 300 concurrent batches are added per minute" in line for line in found.verdict()
     )
@@ -103,7 +103,7 @@ def test_messages_that_expire_are_said_to_be_lost(tmp_path_factory: pytest.TempP
 def test_what_no_concurrency_is_enough_for_has_another_advice() -> None:
     """D6: sentences with thousands separators, and no number that Lambda does not take."""
     (first, *others) = estimate("--rate", "100/s", "--burst", "50x10min").verdict()
-    assert "The burst brings 5,000 pictures per second, 14 times that." in first
-    assert "To do: use provisioned pollers, because 1,745 concurrent batches are needed" in first
+    assert "The burst brings 5,000 pictures per second, 16.9 times that." in first
+    assert "To do: use provisioned pollers, because 2,119 concurrent batches are needed" in first
     assert "MaximumConcurrency can be at most 1,000." in first
     assert all(line[0].isupper() and line.endswith(".") for line in (first, *others))

@@ -32,7 +32,7 @@ def canary(s3: Any, *suffixes: str, widths: tuple[int, ...] = (128,), **settings
     variants = Variants(widths=widths, formats={"jpeg": 85}, max_pixels=1)
     source = Source(
         name="default",
-        variants=variants,
+        variants=(variants,),
         cache_control="no-store",
         **settings,
     )

@@ -377,7 +377,7 @@ def test_a_trigger_as_deployed_passes(
     [
         ({}, {"EventSourceArn": "arn:aws:sqs:eu-west-1:1:other"}, "queue is arn:aws:sqs"),
         ({}, {"FunctionArn": "arn:aws:lambda:eu-west-1:1:function:other"}, "function is other"),
-        ({}, {"MaximumBatchingWindowInSeconds": 300}, "batching window is 300, not 0"),
+        ({}, {"MaximumBatchingWindowInSeconds": 300}, "batching window is 300, not 5"),
         ({}, {"ScalingConfig": {"MaximumConcurrency": 3}}, "maximum concurrency is 3"),
         (
             POLLERS,
@@ -435,7 +435,7 @@ def test_an_inactive_function_is_a_warning(
     assert [finding.verdict for finding in found] == verdicts
     if state == "Inactive":
         assert "the next invocation fails" in found[1].message
-        assert "visibility timeout of 360 seconds" in found[1].message
+        assert "visibility timeout of 365 seconds" in found[1].message
 
 
 def test_alarms_are_read_in_parts(

@@ -34,8 +34,8 @@ def recorded(original: Path) -> Entry:
     ]
     files = [OutputFile(f"thumbnails/a, b.jpg/{name}", kind, body) for name, body, kind, _ in made]
     outputs = [
-        {"key": file.key, "type": file.media_type, "width": width, "height": height}
-        for file, (_, _, _, (width, height)) in zip(files, made, strict=True)
+        {"name": name, "key": file.key, "type": file.media_type, "width": width, "height": height}
+        for file, (name, _, _, (width, height)) in zip(files, made, strict=True)
     ]
     described = {"placeholder": "data:image/webp;base64,UklGRg==", "color": "#c82828"}
     record = {"outputs": outputs, **described}

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from darkroom.emulator.picture_element import picture, srcset
+from darkroom.emulator.picture_element import of_first_variants, picture, srcset
 
 PLACEHOLDER = "data:image/webp;base64,UklGRg=="
 SUFFIXES = {"image/jpeg": "", "image/png": "", "image/webp": ".webp", "image/avif": ".avif"}
@@ -130,3 +130,16 @@ def test_texts_stay_within_their_attributes() -> None:
     html = picture(record(jpeg=(400,)), "", sizes=nasty, alt=nasty)
     assert "<script" not in html
     assert Elements(html).found[1][1]["alt"] == nasty
+
+
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        (["w400", "w400.webp", "my-set-w400"], ["w400", "w400.webp"]),
+        (["my-set-w40", "my-set-w20", "set-w40", "w40"], ["my-set-w40", "my-set-w20"]),
+    ],
+)
+def test_variants_are_not_mixed(names: list[str], kept: list[str]) -> None:
+    """P7, T5: a square and the whole picture are no choices of one srcset."""
+    found = of_first_variants({"state": "done", "outputs": [{"name": name} for name in names]})
+    assert found == {"state": "done", "outputs": [{"name": name} for name in kept]}

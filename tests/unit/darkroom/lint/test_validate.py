@@ -77,7 +77,7 @@ def test_a_finding_ends_with_1_and_says_what_to_do(
         f"{path}:{line}: WorkQueue AWS::SQS::Queue\n  error  DR-SQS-001 sqs-visibility-timeout: "
         in text
     )
-    assert "which needs 360 s" in text
+    assert "which needs 365 s" in text
     for label in ("why    ", "fix    Set the queue's Visib", "see    https://docs.aws.amazon.com/"):
         assert f"\n  {label}" in text
     assert "1 finding (rules 1), 0 suppressed" in text

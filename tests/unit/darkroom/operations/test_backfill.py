@@ -48,10 +48,10 @@ def test_the_estimate_is_the_readmes() -> None:
     (million,) = re.findall(
         r"per million pictures.*?\*\*together\*\* \| \*\*([\d.]+)", readme, re.S
     )
-    uploads, metrics, outputs = 5.00, 3.00, 6
+    uploads, metrics, outputs = 5.00, 2.70, 5
     looks = 5.00 + 2 * 0.40  # not a first delivery: a LIST, a GET and a HEAD more
     ours = 1e6 * usd_per_object(outputs)
-    assert ours == pytest.approx(float(million) - uploads - metrics + looks, abs=0.5)
+    assert ours == pytest.approx(float(million) - uploads - metrics + looks, abs=0.1)
 
 
 def test_the_estimate_has_the_retrieval_of_archived_uploads() -> None:

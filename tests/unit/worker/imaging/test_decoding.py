@@ -20,7 +20,7 @@ VARIANTS = Variants(
 
 
 def thumbnails(data: bytes) -> dict[str, Output]:
-    return {output.name: output for output in outputs_of(make(io.BytesIO(data), VARIANTS))}
+    return {output.name: output for output in outputs_of(make(io.BytesIO(data), [VARIANTS]))}
 
 
 def opened(data: bytes) -> JpegImagePlugin.JpegImageFile:

@@ -62,7 +62,7 @@ def of(data: bytes, keep: tuple[str, ...] = BOTH) -> dict[str, str | None]:
 
 def recorded(data: bytes, keep: tuple[str, ...] = BOTH) -> dict[str, Any]:
     """The record's fields of a picture, without those that come of its pixels."""
-    *_, properties = make(io.BytesIO(data), JPEG_ONLY, keep_metadata=keep)
+    *_, properties = make(io.BytesIO(data), [JPEG_ONLY], keep_metadata=keep)
     assert isinstance(properties, Properties)
     assert b"SECRET" not in repr(properties).encode()
     return {key: properties.record[key] for key in properties.record.keys() - {"color"}} | {
@@ -240,7 +240,7 @@ def test_a_damaged_picture_ends_as_if_nobody_had_asked(
     ends = []
     for keep in ((), BOTH):
         try:
-            made = [*make(io.BytesIO(damaged), JPEG_ONLY, keep_metadata=keep)]
+            made = [*make(io.BytesIO(damaged), [JPEG_ONLY], keep_metadata=keep)]
             ends.append([output.body for output in outputs_of(made)])
         except Exception as error:  # noqa: BLE001 -- whichever it is, it is the same
             ends.append([str(error).encode()])

@@ -33,7 +33,7 @@ def halves(size: tuple[int, int], *, upright: bool) -> io.BytesIO:
 
 
 def made(source: io.BytesIO, variants: Variants) -> list[Image.Image]:
-    outputs = outputs_of(thumbnails.make(source, variants))
+    outputs = outputs_of(thumbnails.make(source, [variants]))
     return [Image.open(io.BytesIO(output.body)) for output in outputs]
 
 
@@ -152,4 +152,4 @@ def test_a_canvas_larger_than_the_memory_is_refused() -> None:
     """P5: before it is made, whatever the image is."""
     contain = replace(BASE, widths=(4_000,), fit="contain", background=WHITE)
     with pytest.raises(Rejection, match="too_many_pixels"):
-        outputs_of(thumbnails.make(halves((10, 10), upright=True), contain, Memory(100_000_000)))
+        outputs_of(thumbnails.make(halves((10, 10), upright=True), [contain], Memory(100_000_000)))

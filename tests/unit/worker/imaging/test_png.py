@@ -260,7 +260,7 @@ def test_a_damaged_chunk_is_named_without_pythons_notation() -> None:
     with pytest.raises(Rejection) as caught:
         outputs_of(
             thumbnails.make(
-                io.BytesIO(data[: len(data) // 2]), Variants((64,), {"jpeg": 80}, 9_999)
+                io.BytesIO(data[: len(data) // 2]), [Variants((64,), {"jpeg": 80}, 9_999)]
             )
         )
     assert caught.value.detail == "The image cannot be decoded: the chunk IDAT ends early."

@@ -8,6 +8,7 @@ import struct
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,8 @@ from tests.unit.worker.imaging.corpus import (
     saved,
 )
 from tests.workload import outputs_of
+from worker.imaging import decoding
+from worker.imaging import thumbnails as thumbnails_module
 from worker.imaging.memory import Memory
 from worker.imaging.thumbnails import make
 from worker.results import Output, Properties, Rejection
@@ -49,10 +52,14 @@ JPEG_ONLY = Variants(widths=(40,), formats={"jpeg": 90}, max_pixels=1_000_000)
 
 
 def thumbnails(data: bytes, variants: Variants = VARIANTS) -> dict[str, Output]:
-    outputs = outputs_of(make(io.BytesIO(data), variants))
+    outputs = outputs_of(make(io.BytesIO(data), [variants]))
     named = {output.name: output for output in outputs}
     assert len(named) == len(outputs)
     return named
+
+
+def several(data: bytes, *variants: Variants) -> dict[str, Output]:
+    return {output.name: output for output in outputs_of(make(io.BytesIO(data), variants))}
 
 
 def pixels(output: Output) -> Image.Image:
@@ -88,13 +95,13 @@ def close(found: list[Colour], expected: list[Colour], tolerance: int = 12) -> b
 
 def rejection(data: bytes, variants: Variants = VARIANTS) -> Rejection:
     with pytest.raises(Rejection) as rejected:
-        list(make(io.BytesIO(data), variants))
+        list(make(io.BytesIO(data), [variants]))
     assert rejected.value.detail
     return rejected.value
 
 
 def described(data: bytes, variants: Variants = VARIANTS) -> Properties:
-    *_, found = make(io.BytesIO(data), variants)
+    *_, found = make(io.BytesIO(data), [variants])
     assert isinstance(found, Properties)
     return found
 
@@ -337,16 +344,16 @@ def test_too_many_pixels_for_the_memory_are_rejected_before_they_are_decoded(
     """P5, pitfall 43: a limit that follows from the function's size and the format, and says so."""
     image = Image.new("RGB", (900, 1_000))
     memory = Memory(26_000_000)
-    assert list(make(io.BytesIO(saved(image, "JPEG")), JPEG_ONLY, memory))
+    assert list(make(io.BytesIO(saved(image, "JPEG")), [JPEG_ONLY], memory))
     with monkeypatch.context() as patches:
         patches.setattr("PIL.ImageFile.ImageFile.load", None)
         with pytest.raises(Rejection) as rejected:
-            list(make(io.BytesIO(saved(image, "WEBP")), JPEG_ONLY, memory))
+            list(make(io.BytesIO(saved(image, "WEBP")), [JPEG_ONLY], memory))
     assert rejected.value.reason == "too_many_pixels"
     stated = re.search(r"enough for ([\d.]+) million such pixels", rejected.value.detail)
     assert stated
     within = Image.new("RGB", (900, int(float(stated[1]) * 1e6 / 900)))
-    assert list(make(io.BytesIO(saved(within, "WEBP")), JPEG_ONLY, memory))
+    assert list(make(io.BytesIO(saved(within, "WEBP")), [JPEG_ONLY], memory))
 
 
 def test_memory_is_held_while_decoding_and_while_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,9 +368,9 @@ def test_memory_is_held_while_decoding_and_while_encoding(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(memory, "reserved", noted)
     data = saved(quarters())
-    list(make(io.BytesIO(data), VARIANTS, memory))
+    list(make(io.BytesIO(data), [VARIANTS], memory))
     with pytest.raises(Rejection):
-        list(make(io.BytesIO(data[: len(data) // 2]), VARIANTS, memory))
+        list(make(io.BytesIO(data[: len(data) // 2]), [VARIANTS], memory))
     decoding, encoding, _ = held
     assert decoding > encoding > 0
     with reserved(100_000_000):
@@ -434,7 +441,7 @@ def test_the_limit_itself_is_allowed() -> None:
 def test_any_bytes_end_in_a_rejection_or_a_picture(data: bytes) -> None:
     """P5: never another exception."""
     with suppress(Rejection):
-        list(make(io.BytesIO(data), JPEG_ONLY))
+        list(make(io.BytesIO(data), [JPEG_ONLY]))
 
 
 DAMAGED: list[tuple[str, str, dict[str, Any]]] = [
@@ -469,7 +476,7 @@ def test_any_damage_ends_in_a_rejection_or_a_picture(
         place %= len(damaged)
         damaged[place : place + len(patch)] = patch
     with suppress(Rejection):
-        list(make(io.BytesIO(bytes(damaged)), JPEG_ONLY))
+        list(make(io.BytesIO(bytes(damaged)), [JPEG_ONLY]))
 
 
 @given(st.integers(1, 300), st.integers(1, 300))
@@ -478,3 +485,73 @@ def test_any_size_keeps_its_shape(width: int, height: int) -> None:
     image = pixels(thumbnails(saved(Image.new("L", (width, height))), JPEG_ONLY)["w40"])
     assert image.width == min(40, width)
     assert abs(image.height - max(1, height * image.width / width)) <= 0.5
+
+
+def test_a_format_is_made_from_its_width_on() -> None:
+    """P1, C1: narrower than that its PUT costs more than its bytes."""
+    variants = replace(VARIANTS, min_widths={"webp": 40, "avif": 121})
+    found = thumbnails(saved(quarters(), "PNG"), variants)
+    assert set(found) == {"w120", "w40", "w10", "w120.webp", "w40.webp"}
+
+
+SQUARE = Variants(
+    widths=(60, 20),
+    formats={"webp": 80},
+    max_pixels=1_000_000,
+    fit="cover",
+    aspect_ratio=(1, 1),
+    position="left",
+    name="square",
+)
+
+
+@pytest.mark.parametrize("order", [(VARIANTS, SQUARE), (SQUARE, VARIANTS)])
+@pytest.mark.parametrize(
+    ("format_name", "mode"), [("JPEG", "RGB"), ("JPEG", "CMYK"), ("PNG", "RGBA"), ("WEBP", "RGB")]
+)
+def test_several_variants_come_from_one_decoded_image(
+    order: tuple[Variants, ...], format_name: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1, T5: each as if it were alone, under names of its own."""
+    decoded: list[tuple[int, int]] = []
+
+    def counted(picture: Any, size: tuple[int, int]) -> Image.Image:
+        decoded.append(size)
+        return decoding.decode(picture, size)
+
+    monkeypatch.setattr(thumbnails_module, "decode", counted)
+    data = saved(quarters((400, 240)).convert(mode), format_name)
+    together = several(data, *order)
+    assert decoded == [(120, 72)]
+    plain, square = several(data, VARIANTS), several(data, SQUARE)
+    assert set(square) == {"square-w60.webp", "square-w20.webp"}
+    assert together.keys() == plain.keys() | square.keys()
+    assert {name: together[name].body for name in plain} == {
+        name: output.body for name, output in plain.items()
+    }
+    for name, output in square.items():
+        one_of_several, alone = pixels(together[name]), pixels(output)
+        assert one_of_several.size == alone.size == (int(name[8:10]),) * 2
+        assert close(corners(one_of_several), corners(alone))
+
+
+def test_several_variants_take_memory_together() -> None:
+    """R5: the widest thumbnail of each is there while the first is encoded."""
+    image = saved(quarters((800, 800)), "JPEG")
+    wide = replace(JPEG_ONLY, widths=(800,))
+    other = replace(wide, name="other")
+    memory = Memory(40_000_000)
+    assert list(make(io.BytesIO(image), [wide], memory))
+    with pytest.raises(Rejection) as caught:
+        list(make(io.BytesIO(image), [wide, other], memory))
+    assert caught.value.reason == "too_many_pixels"
+
+
+def test_the_placeholder_is_of_the_first_variants() -> None:
+    """P7: `left` keeps two of the four colours."""
+    data = saved(quarters((400, 240)), "PNG")
+    *_, first = make(io.BytesIO(data), [SQUARE, VARIANTS])
+    *_, alone = make(io.BytesIO(data), [SQUARE])
+    assert isinstance(first, Properties)
+    assert isinstance(alone, Properties)
+    assert first.record == alone.record
