@@ -1,6 +1,7 @@
 """What a canary leaves where the caller may upload but not delete."""
 
 import io
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -10,10 +11,12 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from darkroom.aws.queues import DeployedQueue, DeployedSource
-from darkroom.checks.canary import Canary
+from darkroom.checks.canary import Canary, _picture
 from darkroom.console.progress import Progress
+from tests.workload import outputs_of
 from worker import records
 from worker.events import SourceObject
+from worker.imaging import thumbnails
 from worker.records import Record
 from worker.results import Output, Properties, Rejection
 from worker.settings import Source, Variants
@@ -95,6 +98,37 @@ def test_the_record_says_what_there_has_to_be(
         stubber.add_response("get_object", answer(record))
         found = one._outcome(KEY, "v")
     assert (found.verdict, message in found.message) == (verdict, True)
+
+
+@pytest.mark.parametrize(("given", "verdict"), [(64, "pass"), (60, "fail")])
+def test_the_thumbnails_of_all_variants_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, given: int, verdict: str
+) -> None:
+    """D4, T5: the whole picture and a square of it, each in its size."""
+    s3 = client(monkeypatch)
+    plain = Variants((128,), {"jpeg": 85, "webp": 80}, 10**7, min_widths={"webp": 200})
+    square = Variants((64,), {"webp": 80}, 10**7, fit="cover", aspect_ratio=(1, 1), name="square")
+    one = canary(s3, ".jpg")
+    settings = replace(one.source.settings, variants=(plain, square))
+    one = replace(one, source=replace(one.source, settings=settings))
+    made = outputs_of(
+        thumbnails.make(io.BytesIO(_picture()), [plain, replace(square, widths=(given,))])
+    )
+    named = {output.name.replace(str(given), "64"): output for output in made}
+    outputs = {
+        f"thumbnails/{KEY}/{name}": (replace(output, name=name), Stored(name, '"e"', {}))
+        for name, output in named.items()
+    }
+    record = records.done(VERSION, "digest", outputs, Properties({}, {}), time="now")
+    with Stubber(s3) as stubber:
+        stubber.add_response("get_object", answer(record))
+        for name in ("w128", "square-w64.webp"):
+            output = named[name]
+            body = StreamingBody(io.BytesIO(output.body), len(output.body))
+            stored = {"Body": body, "ContentType": output.content_type, "SSEKMSKeyId": "key"}
+            stubber.add_response("get_object", stored)
+        found = one._outcome(KEY, "v")
+    assert (found.verdict, "is 60 × 60, not 64 × 64" in found.message) == (verdict, given == 60)
 
 
 def test_a_canary_without_a_record_fails(monkeypatch: pytest.MonkeyPatch) -> None:
