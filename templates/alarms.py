@@ -18,7 +18,7 @@ from templates.dns_firewall import DnsFirewall
 from templates.encryption import Encryption
 from templates.parameters.builder import Condition
 from templates.parameters.capacity import Capacity
-from templates.parameters.monitoring import AlarmParameters
+from templates.parameters.monitoring import AlarmParameters, AlarmRecipient
 from templates.queues import QueuePair
 from templates.specification import ProcessingQueue
 from templates.specification_values import DEFAULT
@@ -46,57 +46,66 @@ HEARD_WITHIN_MINUTES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Topics:
-    """The topic of alarms that stop the work, and the topic of warnings that can wait a day."""
+    """The ARNs of the topics that alarms notify, the stack's own or existing ones."""
 
-    critical: Topic
-    warning: Topic
+    critical: Ref | If
+    """Of alarms that stop the work."""
+
+    warning: Ref | If
+    """Of warnings that can wait a day."""
 
     def outputs(self) -> list[Output]:
         """Return the stack's outputs about the topics."""
         return [
-            Output(f"{topic.title}Arn", Description=description, Value=Ref(topic))
-            for topic, description in (
-                (self.critical, "Topic of critical alarms"),
-                (self.warning, "Topic of warnings"),
-            )
+            Output(
+                "CriticalAlarmTopicArn", Description="Topic of critical alarms", Value=self.critical
+            ),
+            Output("WarningAlarmTopicArn", Description="Topic of warnings", Value=self.warning),
         ]
 
 
 def add_topics(
     template: Template, *, parameters: AlarmParameters, encryption: Encryption
 ) -> Topics:
-    """Add both topics, their policy, and a subscription for each address."""
+    """Add a topic for each severity that has no existing one, its policy and its subscription."""
     # A message about the stack's disabled key cannot be encrypted with that key.
     key = If(parameters.has_topic_kms_key, parameters.topic_kms_key, encryption.arn)
     critical, warning = (
-        template.add_resource(
-            Topic(
-                f"{severity}AlarmTopic",
-                TopicName=naming.name(f"{severity.lower()}-alarms"),
-                KmsMasterKeyId=key,
-            )
+        _add_topic(template, severity, recipient, key)
+        for severity, recipient in (
+            ("Critical", parameters.critical),
+            ("Warning", parameters.warning),
         )
-        for severity in ("Critical", "Warning")
     )
-    for topic in (critical, warning):
-        _add_policy(template, topic)
-    for severity, topic, email, condition in (
-        ("Critical", critical, parameters.critical_email, parameters.has_critical_email),
-        ("Warning", warning, parameters.warning_email, parameters.has_warning_email),
-    ):
-        template.add_resource(
-            SubscriptionResource(
-                f"{severity}AlarmSubscription",
-                Condition=condition,
-                TopicArn=Ref(topic),
-                Protocol="email",
-                Endpoint=email,
-            )
-        )
     return Topics(critical=critical, warning=warning)
 
 
-def _add_policy(template: Template, topic: Topic) -> None:
+def _add_topic(template: Template, severity: str, recipient: AlarmRecipient, key: If) -> Ref | If:
+    """Add the topic of a severity unless there is one; return the ARN of either."""
+    existing = recipient.existing_topic
+    conditional: dict[str, Any] = {"Condition": existing.creates_own} if existing else {}
+    topic = template.add_resource(
+        Topic(
+            f"{severity}AlarmTopic",
+            TopicName=naming.name(f"{severity.lower()}-alarms"),
+            KmsMasterKeyId=key,
+            **conditional,
+        )
+    )
+    _add_policy(template, topic, conditional)
+    template.add_resource(
+        SubscriptionResource(
+            f"{severity}AlarmSubscription",
+            Condition=recipient.subscribes_email,
+            TopicArn=Ref(topic),
+            Protocol="email",
+            Endpoint=recipient.email,
+        )
+    )
+    return If(existing.creates_own, Ref(topic), existing.arn) if existing else Ref(topic)
+
+
+def _add_policy(template: Template, topic: Topic, conditional: dict[str, Any]) -> None:
     """Let the stack's alarms publish to a topic; a policy may cover one only (pitfall 66)."""
     arn = [Ref(topic)]
     alarms = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm"
@@ -115,6 +124,7 @@ def _add_policy(template: Template, topic: Topic) -> None:
                 ),
                 policies.deny_plaintext([sns.Publish], arn),
             ),
+            **conditional,
         )
     )
 
@@ -375,7 +385,7 @@ class _AlarmGroup:
     """The alarms of a queue, source or kind of log, `owner`, that go to one topic."""
 
     template: Template
-    topic: Topic
+    topic: Ref | If
     owner: str
     reports_ok: bool = False
     """Whether the return to OK is reported; a new alarm's first change is one."""
@@ -390,13 +400,13 @@ class _AlarmGroup:
             "TreatMissingData": "notBreaching",
         }
         if self.reports_ok:
-            defaults["OKActions"] = [Ref(self.topic)]
+            defaults["OKActions"] = [self.topic]
         self.template.add_resource(
             Alarm(
                 naming.logical_id(self.owner, logical_id),
                 AlarmName=naming.name(naming.name_suffix(self.owner, suffix)),
                 AlarmDescription=f"{meaning}. {first_step}: docs/runbook.md#{suffix}",
-                AlarmActions=[Ref(self.topic)],
+                AlarmActions=[self.topic],
                 **{**defaults, **settings},
             )
         )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import awacs.kms as kms
 from awacs.aws import ArnLike, Bool, Principal, Statement, StringEquals, StringLike
-from troposphere import GetAtt, Output, Ref, Sub, Template
+from troposphere import GetAtt, If, NoValue, Output, Ref, Sub, Template
 from troposphere.kms import Alias, Key
 
 from templates import naming, policies
+from templates.parameters.builder import Condition
 from templates.policies import Arn
 
 # The account's administrators may manage the key and allow its use through IAM. Actions are listed
@@ -121,6 +122,7 @@ def add_encryption(
     template: Template,
     *,
     event_services: Collection[str],
+    alarms_use_key: Condition,
     has_record_topic: bool,
     has_cdn: bool,
     archives_cdn_logs: bool,
@@ -130,6 +132,7 @@ def add_encryption(
     Args:
         template: The stack's template.
         event_services: Services that send to the work queues, such as `s3.amazonaws.com`.
+        alarms_use_key: Condition: a topic of alarms is encrypted with the key.
         has_record_topic: S3 publishes to the topic of records.
         has_cdn: A distribution reads thumbnails.
         archives_cdn_logs: The distribution's access logs are archived.
@@ -165,12 +168,16 @@ def add_encryption(
                 *([_READ_THUMBNAILS] if has_cdn else []),
                 *([_ARCHIVE_CDN_LOGS] if archives_cdn_logs else []),
                 # Without this, alarms to an encrypted topic are silently lost (pitfall 4).
-                policies.allow(
-                    "PublishAlarms",
-                    ENCRYPT_AND_DECRYPT,
-                    THIS_KEY,
-                    policies.from_this_account(),
-                    principal=policies.service("cloudwatch.amazonaws.com"),
+                If(
+                    alarms_use_key,
+                    policies.allow(
+                        "PublishAlarms",
+                        ENCRYPT_AND_DECRYPT,
+                        THIS_KEY,
+                        policies.from_this_account(),
+                        principal=policies.service("cloudwatch.amazonaws.com"),
+                    ),
+                    NoValue,
                 ),
                 # Without this, log groups cannot be created (pitfall 5). CloudWatch Logs sends no
                 # source account; the encryption context names the log group.

@@ -84,6 +84,7 @@ def _build(specification: Specification) -> Template:
     encryption = add_encryption(
         template,
         event_services={one.service for one in senders.values()},
+        alarms_use_key=parameters.monitoring.alarms.uses_stack_key,
         has_record_topic=events.topic,
         has_cdn=specification.cdn is not None,
         archives_cdn_logs=specification.cdn is not None and logs.archive,
@@ -169,8 +170,7 @@ def _build(specification: Specification) -> Template:
         # From the template, so that none is forgotten.
         alarms = [one for one in template.resources.values() if isinstance(one, Alarm)]
         add_dashboard(template, alarms=alarms, queues=queues, functions=functions)
-    for output in _outputs(stack, functions, archive, topics):
-        template.add_output(output)
+    template.add_output(_outputs(stack, functions, archive, topics))
     _tag_everything(template, parameters.environment, specification.tags)
     return template
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from templates.specification_file import SpecificationError as SpecificationError
 from templates.specification_file import read_tables, with_tuples
 from templates.specification_messages import messages
-from templates.specification_options import Cdn, Events, Logs
+from templates.specification_options import Alarms, Cdn, Events, Logs
 from templates.specification_sources import HASH_PATTERN, Source
 from templates.specification_values import (
     DEFAULT,
@@ -139,6 +139,7 @@ class Specification(_Table):
     dashboard: bool = True
     """Add a CloudWatch dashboard: 3 US dollars a month; an account's first three are free."""
 
+    alarms: Alarms = Alarms()
     logs: Logs = Logs()
     events: Events = Events()
 

@@ -21,6 +21,13 @@ class Cdn(_Table):
     """Attach a web ACL of AWS WAF."""
 
 
+class Alarms(_Table):
+    """Alarms, and who receives them."""
+
+    topic_parameters: bool = True
+    """Have parameters for existing SNS topics, which take the place of the stack's."""
+
+
 class Logs(_Table):
     """Logs that are kept in buckets."""
 

@@ -33,6 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "a topic": {"sources": {"default": {}, "scans": {"type": "sns", "prefixes": ["in/"]}}},
     "`propagate_deletes = true`": {"sources": {"default": {"propagate_deletes": True}}},
     "one suffix less": {"sources": {"default": {"suffixes": SUFFIXES[:-1]}}},
+    "`alarms.topic_parameters = false`": {"alarms": {"topic_parameters": False}},
     "`events.topic = true`": {"events": {"topic": True}},
     "`events.eventbridge = true`": {"events": {"eventbridge": True}},
     "`logs.archive = true`": {"logs": {"archive": True}},

@@ -78,8 +78,9 @@ def failures(stack: StackModel) -> tuple[Failure, ...]:
 
 
 def _policies(stack: StackModel) -> Policies:
+    active = {title for title, _ in stack.active_resources()}
     return {
-        title: statements
+        title: statements if title in active else []
         for title in stack.resources
         # The statements of a managed policy count as its role's.
         if stack.type_of(title) != "IAM::ManagedPolicy"

@@ -15,6 +15,8 @@ YES_NO = {"AllowedValues": ["true", "false"]}
 # Parts of the parameters' patterns that several of them share.
 BUCKET_NAME = "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 OPTIONAL_KMS_KEY = r"^$|^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+$"
+# A standard topic: the name of a FIFO topic has a dot.
+TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$"
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
+from troposphere import And, AWSHelperFn, Equals, If, Not, Or, Ref, Template
 from troposphere import Condition as ConditionReference
-from troposphere import Equals, If, Or, Ref, Template
 
 from templates.parameters.builder import (
     OPTIONAL_KMS_KEY,
+    TOPIC,
     YES_NO,
     Condition,
     Group,
     condition,
-    if_given,
     is_given,
     is_true,
 )
@@ -31,18 +31,38 @@ class Retention:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExistingTopic:
+    """A topic outside the stack that may take the place of one of the stack's."""
+
+    arn: Ref
+    creates_own: Condition
+    """Condition: no topic is given, so the stack creates one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmRecipient:
+    """Who receives the alarms of one severity."""
+
+    email: Ref | If
+    subscribes_email: Condition
+    """Condition: the stack creates the topic, and it has an address to notify."""
+
+    existing_topic: ExistingTopic | None
+    """None for a template that always creates the topic."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlarmParameters:
-    """Who receives the alarms, and the key of their topics."""
+    """Who receives the alarms, and the key of the stack's topics."""
 
-    critical_email: Ref
-    has_critical_email: Condition
-    warning_email: If
-    has_warning_email: Condition
-    """Condition: warnings have an address, their own or that of critical alarms."""
-
+    critical: AlarmRecipient
+    warning: AlarmRecipient
     topic_kms_key: Ref
     has_topic_kms_key: Condition
     """Condition: the topics have a separate key, which still works when the stack's is disabled."""
+
+    uses_stack_key: Condition
+    """Condition: a topic is encrypted with the stack's key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +116,9 @@ def add_retention(template: Template, *, stores_logs: bool, is_compliance: bool)
     )
 
 
-def add_monitoring(template: Template, *, has_upload_buckets: bool) -> Monitoring:
+def add_monitoring(
+    template: Template, *, has_upload_buckets: bool, takes_existing_topics: bool
+) -> Monitoring:
     """Add the parameters of metrics, alarms and traces."""
     group = Group(template, "Monitoring")
     uploads_monitored = None
@@ -108,7 +130,7 @@ def add_monitoring(template: Template, *, has_upload_buckets: bool) -> Monitorin
             **YES_NO,
         )
         uploads_monitored = is_true(template, "UploadMetricsEnabled", enable)
-    alarms = _add_alarms(template, group)
+    alarms = _add_alarms(template, group, takes_existing=takes_existing_topics)
     tracing = group.add(
         "Tracing",
         "Active sends X-Ray traces of sampled invocations, at a charge",
@@ -123,31 +145,72 @@ def add_monitoring(template: Template, *, has_upload_buckets: bool) -> Monitorin
     )
 
 
-def _add_alarms(template: Template, group: Group) -> AlarmParameters:
+def _add_alarms(template: Template, group: Group, *, takes_existing: bool) -> AlarmParameters:
     address = {"Default": "", "AllowedPattern": r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$"}
-    critical = group.add(
+    critical_email = group.add(
         "CriticalAlarmEmail", "Email address of critical alarms; empty for none", **address
     )
-    warning = group.add(
+    warning_email = group.add(
         "WarningAlarmEmail", "Email address of warnings; empty for CriticalAlarmEmail", **address
     )
+    has_critical = is_given(template, "HasCriticalAlarmEmail", critical_email)
+    has_warning = is_given(template, "HasWarningAlarmEmail", warning_email)
+    sends_warnings: AWSHelperFn = Or(
+        ConditionReference(has_critical), ConditionReference(has_warning)
+    )
+    topics = {
+        severity: _add_existing_topic(template, group, severity, alarms)
+        for severity, alarms in (("Critical", "critical alarms"), ("Warning", "warnings"))
+        if takes_existing
+    }
     key = group.add(
         "AlarmTopicKmsKeyArn",
         "Own key of the alarm topics, to report a disabled stack key; empty for the stack's",
         Default="",
         AllowedPattern=OPTIONAL_KMS_KEY,
     )
-    has_critical = is_given(template, "HasCriticalAlarmEmail", critical)
-    warning_email = if_given(template, "HasWarningAlarmEmail", warning, otherwise=critical)
-    return AlarmParameters(
-        critical_email=critical,
-        has_critical_email=has_critical,
-        warning_email=warning_email,
-        has_warning_email=condition(
+    has_key = is_given(template, "HasAlarmTopicKey", key)
+    uses_stack_key: AWSHelperFn = Not(ConditionReference(has_key))
+    if topics:
+        creates_one = Or(*(ConditionReference(one.creates_own) for one in topics.values()))
+        uses_stack_key = And(uses_stack_key, creates_one)
+        has_critical = condition(
             template,
-            "SendsWarnings",
-            Or(ConditionReference(has_critical), ConditionReference("HasWarningAlarmEmail")),
+            "SendsCriticalAlarms",
+            And(
+                ConditionReference(topics["Critical"].creates_own), ConditionReference(has_critical)
+            ),
+        )
+        sends_warnings = And(ConditionReference(topics["Warning"].creates_own), sends_warnings)
+    return AlarmParameters(
+        critical=AlarmRecipient(
+            email=critical_email,
+            subscribes_email=has_critical,
+            existing_topic=topics.get("Critical"),
+        ),
+        warning=AlarmRecipient(
+            email=If(has_warning, warning_email, critical_email),
+            subscribes_email=condition(template, "SendsWarnings", sends_warnings),
+            existing_topic=topics.get("Warning"),
         ),
         topic_kms_key=key,
-        has_topic_kms_key=is_given(template, "HasAlarmTopicKey", key),
+        has_topic_kms_key=has_key,
+        uses_stack_key=condition(template, "AlarmsUseStackKey", uses_stack_key),
     )
+
+
+def _add_existing_topic(
+    template: Template, group: Group, severity: str, alarms: str
+) -> ExistingTopic:
+    """Add the parameter of a topic; the outputs of the topics in use have other names.
+
+    The name of an output must be unique within the template.
+    """
+    topic = group.add(
+        f"Existing{severity}TopicArn",
+        f"Existing topic of {alarms}, in this Region; empty for one of the stack's",
+        Default="",
+        AllowedPattern=f"^$|{TOPIC}",
+    )
+    creates_own = condition(template, f"Creates{severity}Topic", Equals(topic, ""))
+    return ExistingTopic(arn=topic, creates_own=creates_own)

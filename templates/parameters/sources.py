@@ -14,6 +14,7 @@ from templates.limits import (
 from templates.parameters.builder import (
     BUCKET_NAME,
     OPTIONAL_KMS_KEY,
+    TOPIC,
     Condition,
     Group,
     differ,
@@ -72,7 +73,7 @@ def _add_external_bucket(
         topic = group.add(
             naming.logical_id(name, "TopicArn"),
             f"SNS topic of source {name}, in this Region, with the bucket's notifications",
-            AllowedPattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$",
+            AllowedPattern=TOPIC,
             MaxLength=LONGEST_ARN + len("sns") + MAX_TOPIC_NAME_CHARACTERS,
         )
     return ExternalBucket(

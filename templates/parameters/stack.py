@@ -50,6 +50,10 @@ def add_parameters(template: Template, specification: Specification) -> Paramete
             stores_logs=logs.archive or logs.s3_access_logs,
             is_compliance=logs.object_lock == "compliance",
         ),
-        monitoring=add_monitoring(template, has_upload_buckets=has_upload_buckets),
+        monitoring=add_monitoring(
+            template,
+            has_upload_buckets=has_upload_buckets,
+            takes_existing_topics=specification.alarms.topic_parameters,
+        ),
         controls=add_controls(template, has_upload_buckets=has_upload_buckets),
     )

@@ -7,7 +7,10 @@ from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
 from darkroom.iam.expectations.requests import KEY, by_service, by_user
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
-_TOPICS = ("CriticalAlarmTopic", "WarningAlarmTopic")
+_TOPICS = {
+    "CriticalAlarmTopic": "ExistingCriticalTopicArn",
+    "WarningAlarmTopic": "ExistingWarningTopicArn",
+}
 _CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 
@@ -18,9 +21,8 @@ def allowed(stack: StackModel) -> Iterator[Expectation]:
         publish = by_service(_CLOUDWATCH, "sns:Publish", topic, **{"aws:SourceArn": alarm})
         yield Expectation("notify of an alarm", publish, (policy,))
         yield Expectation("test an alarm topic", by_user("sns:Publish", topic), (denials,))
-    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-        use = by_service(_CLOUDWATCH, action, KEY)
-        yield Expectation("notify of an alarm", use, (KEY_POLICY,))
+    if _uses_key(stack):
+        yield from _use_of_key("notify of an alarm")
 
 
 def denied(stack: StackModel) -> Iterator[Expectation]:
@@ -45,10 +47,10 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
     for _, policy, _ in _topics(stack):
         yield Expectation("another topic", other, (policy,))
 
-    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-        yield Expectation(
-            "another account", by_service(_CLOUDWATCH, action, KEY, **other_account), (KEY_POLICY,)
-        )
+    if _uses_key(stack):
+        yield from _use_of_key("another account", **other_account)
+    else:
+        yield from _use_of_key("the key of no topic")
     for action in ("kms:Encrypt", "kms:CreateGrant"):
         yield Expectation("another action", by_service(_CLOUDWATCH, action, KEY), (KEY_POLICY,))
     for topic, _, denials in _topics(stack):
@@ -56,13 +58,28 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         yield Expectation("plain HTTP", publish, (denials,))
 
 
+def _use_of_key(reason: str, **context: str) -> Iterator[Expectation]:
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        use = by_service(_CLOUDWATCH, action, KEY, **context)
+        yield Expectation(reason, use, (KEY_POLICY,))
+
+
+def _uses_key(stack: StackModel) -> bool:
+    """Return whether a topic is encrypted with the stack's key, by the parameters."""
+    return bool(_topics(stack)) and not stack.parameter("AlarmTopicKmsKeyArn")
+
+
 def _topics(stack: StackModel) -> list[tuple[str, PolicyCheck, PolicyCheck]]:
-    """Return each topic, and its policy as what allows and as what only denies."""
+    """Return each topic of the stack, and its policy as what allows and as what only denies.
+
+    An existing topic takes the place of one.
+    """
     return [
         (
             stack.resolve({"Ref": title}),
             PolicyCheck(f"{title}Policy", "resource-based"),
             PolicyCheck(f"{title}Policy", "deny-only"),
         )
-        for title in _TOPICS
+        for title, parameter in _TOPICS.items()
+        if parameter not in stack.parameters or not stack.parameter(parameter)
     ]

@@ -5,13 +5,7 @@ from typing import Any
 
 from tests.mutation import additions
 from tests.mutation.additions import Template, sub
-from tests.mutation.defects.seed import (
-    _all,
-    defect,
-    drop,
-    named,
-    of,
-)
+from tests.mutation.defects.seed import defect, drop, named, of
 
 
 @defect("cloudwatch-alarm-metric")
@@ -205,23 +199,14 @@ def dashboard_named_as_another_stacks(t: Template) -> None:
     of(t, "Dashboard")["DashboardName"] = sub("pictures-${AWS::Region}")
 
 
-def traced(template: Template) -> list[Any]:
-    """Return condition, statement and nothing: the right to send traces where it is asked for."""
-    return next(
-        found
-        for one in _all(of(template, "WorkerRole"))
-        if (found := one.get("Fn::If", []))[1:] and found[1].get("Sid") == "SendTraces"
-    )
-
-
 @defect("lambda-tracing-permissions")
 def traces_without_rights(t: Template) -> None:
-    traced(t)[1] = {"Ref": "AWS::NoValue"}
+    drop(t, "WorkerRole", "SendTraces")
 
 
 @defect("lambda-tracing-permissions")
 def traces_without_telemetry(t: Template) -> None:
-    traced(t)[1]["Action"] = ["xray:PutTraceSegments"]
+    named(t, "WorkerRole", "SendTraces")["Action"] = ["xray:PutTraceSegments"]
 
 
 @defect("cloudwatch-required-alarms")

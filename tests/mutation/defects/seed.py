@@ -45,12 +45,13 @@ def of(template: Template, title: str) -> dict[str, Any]:
 
 def named(template: Template, title: str, sid: str) -> dict[str, Any]:
     """Return the statement `sid` of any policy of a resource."""
-    return next(one for one in _all(of(template, title)) if one.get("Sid") == sid)
+    found = (_statement(one) for among in _lists(of(template, title)) for one in among)
+    return next(one for one in found if one.get("Sid") == sid)
 
 
 def drop(template: Template, title: str, sid: str) -> None:
     for found in _lists(of(template, title)):
-        found[:] = [one for one in found if one.get("Sid") != sid]
+        found[:] = [one for one in found if _statement(one).get("Sid") != sid]
 
 
 def _lists(value: Any) -> list[list[dict[str, Any]]]:
@@ -62,8 +63,10 @@ def _lists(value: Any) -> list[list[dict[str, Any]]]:
     return []
 
 
-def _all(value: Any) -> list[dict[str, Any]]:
-    return [one for found in _lists(value) for one in found]
+def _statement(one: dict[str, Any]) -> dict[str, Any]:
+    """Return a statement, also of a condition that may leave it out."""
+    found: dict[str, Any] = one["Fn::If"][1] if "Fn::If" in one else one
+    return found
 
 
 def configurations(template: Template) -> list[dict[str, Any]]:

@@ -269,3 +269,43 @@ def test_mail_where_there_is_an_address(
         stack.resolve({"Ref": topic}): email for topic, email in expected.items()
     }
     assert {one["Protocol"] for one in found} <= {"email"}
+
+
+EXISTING = "arn:aws:sns:eu-west-1:444455556666:on-call"
+
+
+@pytest.mark.parametrize("severity", ["Critical", "Warning"])
+def test_an_existing_topic_takes_the_place_of_the_stacks(
+    stack: ResolvedTemplate, severity: str
+) -> None:
+    """O5: its alarms notify it, and neither a topic nor a policy nor an address is added to it."""
+    own = f"{severity}AlarmTopic"
+    (other,) = {*TOPICS.values()} - {own}
+    mail = {"CriticalAlarmEmail": "a@x.org", "WarningAlarmEmail": "t@x.org"}
+    given = stack.with_parameters(**{f"Existing{severity}TopicArn": EXISTING}, **mail)
+    active = {title for title, _ in given.active_resources()}
+    assert not {title for title in active if title.startswith(f"{severity}Alarm")}
+    assert {other, f"{other}Policy", other.replace("Topic", "Subscription")} <= active
+    recipients = {
+        TOPICS["critical"]: stack.resolve({"Ref": "CriticalAlarmTopic"}),
+        TOPICS["warning"]: stack.resolve({"Ref": "WarningAlarmTopic"}),
+        own: EXISTING,
+    }
+    for title, (level, _) in WATCHED.items():
+        alarm = given.properties(title)
+        topic = [recipients[TOPICS[level]]]
+        assert alarm["AlarmActions"] == topic
+        assert alarm.get("OKActions", topic) == topic
+    for title, arn in recipients.items():
+        assert given.resolve(given.template["Outputs"][f"{title}Arn"]["Value"]) == arn
+
+
+def test_a_template_may_have_no_parameters_of_topics() -> None:
+    """O5, D7: the template is smaller by the parameters and the choice in each alarm."""
+    without = generate(alarms={"topic_parameters": False})
+    assert not {name for name in without.parameters if name.startswith("Existing")}
+    assert set(TOPICS.values()) < {title for title, _ in without.active_resources()}
+    used = without.with_parameters(AlarmTopicKmsKeyArn="arn:aws:kms:eu-west-1:111122223333:key/x")
+    for one, allowed in ((without, True), (used, False)):
+        sids = {statement["Sid"] for statement in one.statements("EncryptionKey")}
+        assert ("PublishAlarms" in sids) is allowed

@@ -79,6 +79,8 @@ TEXTS: dict[str, tuple[list[str], list[str]]] = {
     "S3PrefixListId": (["", "pl-6da54004", "pl-0123456789abcdef0"], ["0.0.0.0/0", "pl-", "pl-g"]),
     "CriticalAlarmEmail": (["", "ops@example.com", "a@b.c"], ["ops", "a b@c.d", "a@b", "a@@b.c"]),
     "WarningAlarmEmail": (["", "ops@example.com", "a@b.c"], ["ops", "a b@c.d", "a@b", "a@@b.c"]),
+    "ExistingCriticalTopicArn": (["", f"{TOPIC}:on-call"], [f"{TOPIC}:a.fifo", "on-call", TOPIC]),
+    "ExistingWarningTopicArn": (["", f"{TOPIC}:on-call"], [f"{TOPIC}:a.fifo", "on-call", TOPIC]),
     "AlarmTopicKmsKeyArn": (["", f"{KEY}/0"], [f"{KEY}/", "alias/alarms"]),
     "FeedBucketName": (["my-bucket", "a1b", "x" * 63], ["My-Bucket", "x1", "", "x" * 64]),
     "FeedKmsKeyArn": (["", f"{KEY}/0"], [f"{KEY}/", "alias/feed"]),

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from templates import specification
 from templates.specification import ProcessingQueue, Specification, SpecificationError
-from templates.specification_options import Cdn, Events, Logs
+from templates.specification_options import Alarms, Cdn, Events, Logs
 from templates.specification_sources import Source
 from templates.specification_variants import Variants
 
@@ -21,7 +21,7 @@ def test_the_shipped_file_names_every_key() -> None:
     """C1: whatever values it has; docs/reference/specification.md has the defaults."""
     named = set(re.findall(r"^#? ?(\w+) *=", SHIPPED.read_text("utf-8"), re.MULTILINE))
     models: list[type[BaseModel]] = [ProcessingQueue, Source]
-    models += [Variants, specification.Network, Cdn, Events, Logs]
+    models += [Variants, specification.Network, Alarms, Cdn, Events, Logs]
     keys = {key for model in models for key in model.model_fields}
     assert keys - named - {"interface_endpoints", "formats"} == set()  # these are tables
     assert specification.load(SHIPPED)

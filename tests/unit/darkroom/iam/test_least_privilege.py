@@ -31,6 +31,35 @@ def test_traces_may_be_sent_only_with_tracing() -> None:
         assert any("xray:Put" in one.action for one in failures(replace(stack, template=wrong)))
 
 
+TOPIC = "arn:aws:sns:eu-west-1:444455556666:alarms"
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/other"
+
+
+@pytest.mark.parametrize(
+    ("given", "uses_key"),
+    [
+        ({"ExistingCriticalTopicArn": TOPIC}, True),
+        ({"ExistingWarningTopicArn": TOPIC}, True),
+        ({"ExistingCriticalTopicArn": TOPIC, "ExistingWarningTopicArn": TOPIC}, False),
+        ({"AlarmTopicKmsKeyArn": KEY}, False),
+    ],
+)
+def test_alarms_may_use_the_key_for_the_topics_of_the_stack_only(
+    given: dict[str, str], uses_key: bool
+) -> None:
+    """S5, O5: an existing topic has its own policy and key; every mutant is noticed."""
+    stack = stack_of()
+    changed = replace(stack, values={**stack.values, **given})
+    assert verify(changed).is_passed
+    uses = [one for one in suite.allowed(changed) if one.reason == "notify of an alarm"]
+    assert any(one.request.action == "kms:Decrypt" for one in uses) is uses_key
+    conditions = stack.template["Conditions"]
+    for name in ("AlarmsUseStackKey", "CreatesCriticalTopic", "CreatesWarningTopic"):
+        swapped = {**conditions, name: {"Fn::Not": [conditions[name]]}}
+        wrong = replace(changed, template={**stack.template, "Conditions": swapped})
+        assert not verify(wrong).is_passed, name
+
+
 def test_every_source_and_queue_is_tested() -> None:
     """S5: each permission for each source, an external key included, has its request."""
     stack = stack_of(**EVERY_KIND)
