@@ -23,6 +23,7 @@ from templates.specification_file import SpecificationError
 # installs, nor botocore, before they run: help comes at once, whatever is installed.
 COMMANDS = {
     "local": "darkroom.commands.local",
+    "load": "darkroom.commands.load",
     "package": "darkroom.commands.package",
     "validate": "darkroom.commands.validate",
     "diff": "darkroom.commands.diff",

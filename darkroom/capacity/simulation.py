@@ -92,7 +92,7 @@ class Simulation:
         self.scale = max(1.0, min(expected / self.max_pictures, most / MIN_BATCHES))
         self._environment = simpy.Environment()
         self._random = random.Random(self.seed)  # noqa: S311  # nosec B311 # no secret
-        self._slots = 0
+        self._slots = self._running = self._most_running = 0
         self._busy_seconds = 0.0
         self._arrived = self._done = self._dead = self._batches = self._received = 0
         self._done_full = self._seconds_full = 0.0
@@ -152,7 +152,10 @@ class Simulation:
             if not drawn:
                 drawn = self._random.choices(service.works, service.shares, k=1000)
             self._arrived += 1
-            self._send(_QueuedPicture(self._environment.now, drawn.pop()))
+            self._send_picture(drawn.pop())
+
+    def _send_picture(self, work: Work) -> None:
+        self._send(_QueuedPicture(self._environment.now, work))
 
     def _send(self, message: _QueuedPicture) -> None:
         self._queue.append(message)
@@ -198,7 +201,10 @@ class Simulation:
                     self._oldest = max(self._oldest, clock.now - message.sent)
                 message.received += 1
             seconds = service.batch([message.work for message in batch])
+            self._running += 1
+            self._most_running = max(self._most_running, self._running)
             yield clock.timeout(seconds)
+            self._running -= 1
             self._busy_seconds += seconds
             self._batches += 1
             self._received += len(batch)

@@ -88,10 +88,22 @@ class Result:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
-def deploy(emulator: Emulator, plan: Specification, *, progress: Progress) -> Deployment:
-    """Generate the template, package the worker and deploy both as the stack STACK_NAME."""
+def deploy(
+    emulator: Emulator,
+    plan: Specification,
+    *,
+    concurrency: int | None = None,
+    progress: Progress,
+) -> Deployment:
+    """Generate the template, package the worker and deploy both as the stack STACK_NAME.
+
+    `concurrency` is each queue's MaximumConcurrency; None for the template's default.
+    """
     text = pipeline.render(pipeline.build(plan))
     generated = json.loads(text)
+    for queue in plan.queues if concurrency else ():
+        if parameter := generated["Parameters"].get(naming.logical_id(queue, "MaximumConcurrency")):
+            parameter["Default"] = concurrency
     template, removed = deployment.runnable(generated)
     notes = [
         f"without {', '.join(name for name in removed if removed[name] == missing)}:"
@@ -160,7 +172,7 @@ def process(
         for count, _ in enumerate(pool.map(put, uploads), start=1):
             progress.update(f"Uploaded {count:,} of {plural(len(uploads), 'object')}")
     pending = {(buckets[upload.source], upload.key): upload for upload in uploads}
-    found = _wait(emulator, stack, plan, set(pending), progress)
+    found = wait(emulator, stack, plan, set(pending), progress)
     unknown = Ended("unfinished", detail="no outcome so far")
     return [_result(s3, stack, found.get(place, unknown), one) for place, one in pending.items()]
 
@@ -178,14 +190,18 @@ Place = tuple[str, str]
 """Bucket and key of an upload."""
 
 
-def _wait(
+def wait(
     emulator: Emulator,
     stack: deployment.EmulatedStack,
     plan: Specification,
     pending: set[Place],
     progress: Progress,
 ) -> dict[Place, Ended]:
-    """Return the outcome of each upload that has one in time."""
+    """Return the outcome of each upload that has one in time.
+
+    Raises:
+        UserError: the worker cannot start, with its error.
+    """
     count = len(pending)
     stall = max([STALL_SECONDS, *(2.0 * one.timeout_seconds for one in plan.queues.values())])
     log = _LogReader(emulator, stack)
