@@ -14,6 +14,7 @@ PREFLIGHT = (
     "concurrency",
     "code",
     "alarm-email",
+    "alarm-topics",
     "object-lock",
     "distribution",
     "vpc",

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from darkroom.aws import resource_names, vpc
 from darkroom.aws.errors import is_not_found
 from darkroom.checks.account import check_distribution, check_name_prefix
+from darkroom.checks.alarm_topics import check_existing_topics, check_recipients
 from darkroom.checks.deployment_plan import DeploymentPlan
 from darkroom.checks.existing_network import check_existing_network
 from darkroom.checks.existing_sources import check_existing_sources
@@ -35,9 +36,6 @@ POLLER_CONCURRENCY = 10
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 """
-
-PRODUCTION = {"prod", "production"}
-"""Values of the parameter Environment, in lower case."""
 
 # States from which a stack can be updated. Of the others, a failed first creation is the usual one.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
@@ -178,9 +176,9 @@ def _obstacles(plan: DeploymentPlan, zones: Sequence[str]) -> dict[str, str]:
 def check_allowed_regions(plan: DeploymentPlan) -> Iterator[Finding]:
     """A production stack names the Regions it may be deployed to; by default this one."""
     name = "AllowedRegions"
-    environment = plan.values.get("Environment", "")
-    if name not in plan.declared or environment.lower() not in PRODUCTION:
+    if name not in plan.declared or not plan.inputs.is_production:
         return
+    environment = plan.values["Environment"]
     allowed, region = plan.values[name], plan.account.region
     if name in plan.given or allowed != "*":
         yield passed(f"{name} is {allowed}")
@@ -326,17 +324,6 @@ def check_code(plan: DeploymentPlan) -> Iterator[Finding]:
         yield passed(f"s3://{bucket}/{key} exists, {head['ContentLength']:,} bytes")
 
 
-def check_alarm_email(plan: DeploymentPlan) -> Iterator[Finding]:
-    """Pitfall 35: alarms reach a person. The template's AllowedPattern checks the address."""
-    if address := plan.values.get("CriticalAlarmEmail"):
-        yield passed(f"alarms go to {address}, once its subscription is confirmed")
-    else:
-        yield warned(
-            "alarms go to nobody: CriticalAlarmEmail is empty",
-            "CriticalAlarmEmail=you@example.com, or subscribe something else to the topic",
-        )
-
-
 CHECKS: dict[str, Check[DeploymentPlan]] = {
     "caller": check_caller,
     "parameters": check_parameters,
@@ -350,7 +337,8 @@ CHECKS: dict[str, Check[DeploymentPlan]] = {
     "name-prefix": check_name_prefix,
     "concurrency": check_concurrency,
     "code": check_code,
-    "alarm-email": check_alarm_email,
+    "alarm-email": lambda plan: check_recipients(plan.inputs),
+    "alarm-topics": lambda plan: check_existing_topics(plan.inputs),
     "object-lock": check_object_lock,
     "distribution": check_distribution,
     "vpc": lambda plan: check_existing_network(plan.inputs),

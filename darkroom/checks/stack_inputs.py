@@ -7,10 +7,13 @@ from typing import Any
 from darkroom.aws.session import Account
 from darkroom.cloudformation.resolver import ResolvedTemplate
 
+PRODUCTION = {"prod", "production"}
+"""Values of the parameter Environment, in lower case."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StackInputs:
-    """What the checks of existing networks and sources examine, before and after a deployment."""
+    """What the checks of what exists outside the stack examine, before and after a deployment."""
 
     account: Account
     template: ResolvedTemplate
@@ -24,6 +27,11 @@ class StackInputs:
     def physical_ids(self) -> frozenset[str]:
         """The physical ids of the stack's own resources."""
         return frozenset(self.resources.values())
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the parameter Environment says so."""
+        return self.values.get("Environment", "").lower() in PRODUCTION
 
     @property
     def declared(self) -> Mapping[str, Any]:

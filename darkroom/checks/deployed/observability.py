@@ -1,7 +1,8 @@
-"""Checks of the deployed stack's logs, alarms, topics and their subscriptions."""
+"""Checks of the deployed stack's logs, alarms and topics."""
 
 from collections.abc import Iterator
 
+from darkroom.checks.alarm_topics import check_existing_topics
 from darkroom.checks.deployed.comparison import (
     RESTORE,
     Target,
@@ -95,7 +96,7 @@ def check_alarms(target: Target) -> Iterator[Finding]:
 
 
 def check_topics(target: Target) -> Iterator[Finding]:
-    """Topics are encrypted, and CloudWatch may publish to them."""
+    """Topics are encrypted, and CloudWatch may publish to them, to existing ones as well."""
     sns = target.stack.client("sns")
     policies = {
         arn: properties["PolicyDocument"]
@@ -109,27 +110,4 @@ def check_topics(target: Target) -> Iterator[Finding]:
             *differ_policies(policies.get(arn), found.get("Policy")),
         ]
         yield from judge(target, "topics", (title, arn), differences)
-
-
-def check_subscriptions(target: Target) -> Iterator[Finding]:
-    """Pitfall 35: each topic has a subscription, and each subscription is confirmed."""
-    sns = target.stack.client("sns")
-    for title, arn, _ in target.resources("SNS::Topic"):
-        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-        subscriptions = [one for page in pages for one in page["Subscriptions"]]
-        for subscription in subscriptions:
-            endpoint, protocol = subscription["Endpoint"], subscription["Protocol"]
-            if subscription["SubscriptionArn"].startswith("arn:"):
-                yield passed(f"{title} notifies {endpoint}")
-            else:
-                yield failed(
-                    f"{endpoint} has not confirmed its subscription, so {title} does not notify it",
-                    "follow the link in the message from AWS, which is valid for three days;"
-                    f" afterwards: aws sns subscribe --topic-arn {arn} --protocol {protocol}"
-                    f" --notification-endpoint {endpoint}",
-                )
-        if not subscriptions:
-            parameter = title.replace("Topic", "Email")
-            is_declared = parameter in target.template.parameters
-            deploy = f"deploy with {parameter}, or " if is_declared else ""
-            yield warned(f"{title} notifies nobody", f"{deploy}subscribe to it")
+    yield from check_existing_topics(target.inputs)

@@ -17,9 +17,9 @@ from darkroom.checks.deployed.network import check_network
 from darkroom.checks.deployed.observability import (
     check_alarms,
     check_logs,
-    check_subscriptions,
     check_topics,
 )
+from darkroom.checks.deployed.subscriptions import check_subscriptions
 from darkroom.checks.existing_sources import check_existing_sources
 from darkroom.checks.framework import Check, CheckResult, Finding, failed, passed, run_checks
 from darkroom.console.command import StackOptions

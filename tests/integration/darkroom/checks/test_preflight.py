@@ -136,6 +136,12 @@ def test_discovered_values_are_written_for_deploy(operator: Operator, emulator: 
         ("CodeBucket=nowhere", "code", "fail", "there is no s3://nowhere"),
         ("CodeBucket=abroad", "code", "fail", "is in eu-central-1"),
         ("CriticalAlarmEmail=", "alarm-email", "warn", "go to nobody"),
+        (
+            "ExistingCriticalTopicArn=arn:aws:sns:eu-west-1:000000000000:gone",
+            "alarm-topics",
+            "fail",
+            "there is no topic",
+        ),
         ("CriticalAlarmEmail=nobody", "parameters", "fail", "CriticalAlarmEmail is 'nobody'"),
         ("Alarm=x", "parameters", "fail", "Alarm is not a parameter"),
         ("AvailabilityZoneIndexB=0", "rules", "fail", "values must differ"),

@@ -15,7 +15,8 @@ from darkroom.checks.deployed.buckets import lifecycle_rules
 from darkroom.checks.deployed.comparison import Target, differ, differ_policies
 from darkroom.checks.deployed.functions import check_functions, check_triggers
 from darkroom.checks.deployed.network import check_network
-from darkroom.checks.deployed.observability import check_logs, check_subscriptions
+from darkroom.checks.deployed.observability import check_logs, check_topics
+from darkroom.checks.deployed.subscriptions import check_subscriptions
 from darkroom.checks.framework import Finding
 from darkroom.cloudformation.identifiers import deployed
 from darkroom.cloudformation.resolver import ResolvedTemplate
@@ -24,6 +25,7 @@ from templates import pipeline, specification
 from tests.unit.darkroom.checks.conftest import respond
 
 REGION, ACCOUNT = "eu-west-1", "111122223333"
+CALLER = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me", "UserId": "A"}
 PHYSICAL = {
     "S3Endpoint": "vpce-0a",
     "SqsEndpoint": "vpce-0b",
@@ -77,7 +79,7 @@ def stubbed() -> Callable[..., Stubbed]:
             id="arn",
             status=status,
             outputs={},
-            parameters={},
+            parameters=values,
             resources=PHYSICAL,
             session=session,
         )
@@ -212,27 +214,89 @@ def test_arns_are_those_that_aws_makes(stubbed: Callable[..., Stubbed]) -> None:
     assert live.resolve({"Fn::GetAtt": ["WorkQueue", "QueueName"]}) == "work"
 
 
+def subscribers(*arns: str) -> tuple[str, dict[str, Any]]:
+    """Return AWS's answer with subscriptions of these ARNs."""
+    subscriptions = [
+        {"SubscriptionArn": arn, "Protocol": "email", "Endpoint": "you@example.com"} for arn in arns
+    ]
+    return "list_subscriptions_by_topic", {"Subscriptions": subscriptions}
+
+
+CONFIRMED, PENDING = f"{PHYSICAL['CriticalAlarmTopic']}:0", "PendingConfirmation"
+EXISTING = f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call"
+
+
 def test_unconfirmed_subscriptions_fail(stubbed: Callable[..., Stubbed]) -> None:
     """Pitfall 35: each topic has its own sentence, and its own parameter."""
     one = stubbed()
-
-    def page(*arns: str) -> tuple[str, dict[str, Any]]:
-        subscriptions = [
-            {"SubscriptionArn": arn, "Protocol": "email", "Endpoint": "you@example.com"}
-            for arn in arns
-        ]
-        return "list_subscriptions_by_topic", {"Subscriptions": subscriptions}
-
-    one.answers("sns", page("PendingConfirmation", "arn:aws:sns:x:y:z"), page())
-    pending, confirmed, nobody = check_subscriptions(one.target)
-    assert (pending.verdict, confirmed.verdict, nobody.verdict) == ("fail", "pass", "warn")
+    one.answers("sns", subscribers(PENDING, CONFIRMED), subscribers())
+    confirmed, pending, nobody = check_subscriptions(one.target)
+    assert (confirmed.verdict, pending.verdict, nobody.verdict) == ("pass", "fail", "warn")
     assert "has not confirmed" in pending.message
     assert "WarningAlarmTopic notifies nobody" in nobody.message
     assert "WarningAlarmEmail" in nobody.remediation
     announced = stubbed({"events": {"topic": True}})
-    announced.answers("sns", page(), page(), page())
+    announced.answers("sns", subscribers(), subscribers(), subscribers())
     unread = {one.message: one.remediation for one in check_subscriptions(announced.target)}
     assert unread["RecordTopic notifies nobody"] == "subscribe to it"
+
+
+@pytest.mark.parametrize(
+    ("environment", "critical", "warning", "verdicts"),
+    [
+        ("dev", [], [], ["warn", "warn"]),
+        ("prod", [], [CONFIRMED], ["fail", "pass"]),
+        ("production", [PENDING], [], ["fail", "warn"]),
+        ("prod", ["Deleted"], [], ["fail", "warn"]),
+        ("prod", [CONFIRMED], [], ["pass", "warn"]),
+    ],
+)
+def test_production_has_a_subscriber(
+    stubbed: Callable[..., Stubbed],
+    environment: str,
+    critical: list[str],
+    warning: list[str],
+    verdicts: list[str],
+) -> None:
+    """O5, pitfall 35: of critical alarms; a deleted subscription is none."""
+    one = stubbed(Environment=environment)
+    one.answers("sns", subscribers(*critical), subscribers(*warning))
+    assert [found.verdict for found in check_subscriptions(one.target)] == verdicts
+
+
+@pytest.mark.parametrize(
+    ("environment", "arns", "verdict", "message"),
+    [
+        ("prod", [CONFIRMED, CONFIRMED, PENDING], "pass", "notifies 2 subscribers"),
+        ("prod", [], "fail", "notifies nobody, and Environment is prod"),
+        ("prod", [PENDING], "fail", "you@example.com has not confirmed the subscription"),
+        ("dev", [PENDING], "warn", "you@example.com has not confirmed the subscription"),
+        ("dev", [], "warn", "notifies nobody"),
+    ],
+)
+def test_an_existing_topic_has_a_subscriber(
+    stubbed: Callable[..., Stubbed], environment: str, arns: list[str], verdict: str, message: str
+) -> None:
+    """O5, pitfall 35: a subscription that is not confirmed is named as such."""
+    one = stubbed(Environment=environment, ExistingCriticalTopicArn=EXISTING)
+    one.answers("sns", subscribers(CONFIRMED), subscribers(*arns))
+    own, existing = check_subscriptions(one.target)
+    assert own.message.startswith("WarningAlarmTopic notifies")
+    assert existing.verdict == verdict
+    assert existing.message.startswith(f"ExistingCriticalTopicArn: {EXISTING} ")
+    assert message in existing.message
+
+
+def test_an_existing_topic_that_no_alarm_can_use_is_reported(
+    stubbed: Callable[..., Stubbed],
+) -> None:
+    """O5, pitfall 32: `verify` finds a policy that someone has changed since."""
+    one = stubbed(ExistingCriticalTopicArn=EXISTING, ExistingWarningTopicArn=f"{EXISTING}-2")
+    respond(one.target.stack.client("sts"), ("get_caller_identity", CALLER))
+    attributes = ("get_topic_attributes", {"Attributes": {"Policy": json.dumps({"Statement": []})}})
+    one.answers("sns", attributes, attributes)
+    found = [one for one in check_topics(one.target) if one.verdict == "fail"]
+    assert ["does not let 5 of 5 alarms" in found[0].message, len(found)] == [True, 2]
 
 
 def test_drift_is_awaited_and_read_page_by_page(
