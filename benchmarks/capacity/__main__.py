@@ -5,12 +5,14 @@ import io
 import statistics
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.capacity.concurrency import Batch, measure
 from benchmarks.capacity.curve_fit import Figure, fitted, measured
 from benchmarks.capacity.scenarios import SCENARIOS, Comparison, rows
 from darkroom.capacity import prices
+from darkroom.capacity.service import MEGABYTES_PER_CORE
 from darkroom.commands import capacity
 from darkroom.console.progress import Progress
 
@@ -33,7 +35,9 @@ def main() -> int:
         progress.update(f"simulating: {scenario.name}")
         compared += rows(scenario)
     progress.update("running the handler")
-    batches = measure(SCENARIOS[0].capacity().service)
+    service = SCENARIOS[0].capacity().service
+    one_core = replace(service.stack, memory_megabytes=MEGABYTES_PER_CORE)
+    batches = measure(replace(service, stack=one_core, _known={}))
     progress.clear()
     parts = [
         HEAD.rstrip(),
