@@ -43,7 +43,7 @@ STREAMS = 4  # uploads at once; one key's versions are all in one stream, in the
 BACKLOG = 150  # waiting messages that pause uploads, so that versions of a key meet in the queue
 POLL_SECONDS = 0.5
 QUIET_POLLS = 4  # polls in a row with an empty queue before it counts as drained
-LONGEST_SECONDS = 900.0  # from the first upload until the queue must be empty, on a busy machine
+LONGEST_DRAIN_SECONDS = 900.0  # from the last upload until the queue is empty, on a busy machine
 LONGEST_REDRIVE_SECONDS = 120.0
 EVENT_TIME = re.compile(r'("eventTime": ?)"[^"]+"')
 LONG_AGO = r'\1"2020-01-01T00:00:00.000Z"'
@@ -106,7 +106,7 @@ def run(count: int, seed: int) -> int:
             injector = FaultInjector(pipeline, seed=seed)
             sources = _upload(pipeline, todo, injector, seed, progress)
             uploaded = time.monotonic() - started
-            left = _drain(pipeline, LONGEST_SECONDS - uploaded, progress)
+            left = _drain(pipeline, LONGEST_DRAIN_SECONDS, progress)
             drained = time.monotonic() - started
             faults.active, faults.poison = False, ()
             dead = observations.dead_letters(pipeline)
@@ -264,7 +264,7 @@ def _delete(pipeline: Pipeline, key: str) -> str:
 def _drain(pipeline: Pipeline, seconds: float, progress: Progress) -> int:
     """Wait until the work queue is empty, or for this long; return how many messages it holds."""
     deadline = time.monotonic() + seconds
-    quiet = waiting = 0
+    quiet, waiting = 0, pipeline.waiting()
     while quiet < QUIET_POLLS and time.monotonic() < deadline:
         waiting = pipeline.waiting()
         quiet = quiet + 1 if waiting == 0 else 0
