@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from worker.imaging import jpeg, memory_estimate, png
+from worker.imaging import jpeg, memory_estimate, png, tiff
 from worker.results import Rejection
 
 # Importing a plugin registers it. Without these, Pillow would import all of its forty at the first
@@ -99,6 +99,12 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     Raises:
         Rejection: It is not an image of an accepted format, or not within the limits.
     """
+    if (numbers := tiff.numbers(source)) > tiff.MOST_NUMBERS:
+        raise Rejection(
+            "unsupported_format",
+            f"The directories hold more than {tiff.MOST_NUMBERS:,} numbers, such as places of"
+            f" strips: {numbers:,} or more.",
+        )
     try:
         picture = Image.open(source, formats=ACCEPTED)
     except UnidentifiedImageError as error:

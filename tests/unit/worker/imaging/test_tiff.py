@@ -1,0 +1,98 @@
+"""Numbers in a TIFF's directories: bounded before they become objects."""
+
+import io
+import struct
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.worker.imaging.corpus import long, quarters, saved, short, tiff
+from worker.imaging.thumbnails import make
+from worker.imaging.tiff import MOST_NUMBERS, numbers
+from worker.results import Rejection
+from worker.settings import Variants
+
+VARIANTS = Variants((40,), {"jpeg": 85}, 1_000_000)
+HUGE = MOST_NUMBERS + 1
+
+
+def shorts(tag: int, count: int) -> tuple[int, int, int, bytes]:
+    return tag, 3, count, bytes(2 * count)
+
+
+def exif(count: int) -> bytes:
+    """A TIFF whose Exif directory has an entry of so many numbers."""
+    size = len(tiff(long(0x8769, 0)))
+    inner = struct.pack("<HHHII", 1, 0x9286, 3, count, size + 18) + bytes(4)
+    return tiff(long(0x8769, size)) + inner + bytes(2 * count)
+
+
+def big(count: int) -> bytes:
+    """A BigTIFF with an entry of so many numbers."""
+    return struct.pack("<2sHHHQQHHQQQ", b"II", 43, 8, 0, 16, 1, 258, 3, count, 44, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff(shorts(258, HUGE)),
+        tiff(shorts(273, HUGE // 2), shorts(279, HUGE - HUGE // 2)),
+        exif(HUGE),
+        big(HUGE),
+        big(2**63),
+        b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x02\x00\x03\x7f\xff\xff\xff\x00\x00\x00\x00",
+    ],
+    ids=["one entry", "two entries", "inner", "BigTIFF", "beyond the file", "big-endian"],
+)
+def test_more_numbers_than_any_picture_needs_are_rejected(data: bytes) -> None:
+    """P5: 24 million in a file of 48 MB would take a gigabyte, and seconds, as objects."""
+    with pytest.raises(Rejection) as caught:
+        list(make(io.BytesIO(data), [VARIANTS]))
+    assert caught.value.reason == "unsupported_format"
+    assert "more than 200,000 numbers" in caught.value.detail
+
+
+@pytest.mark.parametrize("count", [0, 1, 100])
+@pytest.mark.parametrize("build", [exif, big, lambda count: tiff(shorts(258, count))])
+def test_numbers_are_counted(build: Callable[[int], bytes], count: int) -> None:
+    """P5: bytes and texts are no numbers; a directory's offset is one."""
+    file = io.BytesIO(build(count))
+    assert numbers(file) == count + (build is exif)
+    assert file.tell() == 0
+
+
+def test_what_is_no_number_may_be_long() -> None:
+    """P1: profiles and descriptions are bytes."""
+    texts = [(270, 2, HUGE, bytes(HUGE)), (34675, 7, HUGE, bytes(HUGE))]
+    assert numbers(io.BytesIO(tiff(*texts, short(256, 1)))) == 1
+
+
+def test_directories_that_name_each_other_end() -> None:
+    """P5: each is counted once."""
+    data = tiff(long(0x8769, 8), long(0x8825, 8))
+    assert numbers(io.BytesIO(data)) == 2
+
+
+def test_ordinary_pictures_are_far_below() -> None:
+    """P1: with one strip per row too."""
+    picture = quarters((300, 200))
+    plain, strips = (
+        saved(picture, "TIFF"),
+        saved(picture, "TIFF", compression="tiff_deflate", tiffinfo={278: 1}),
+    )
+    assert 0 < numbers(io.BytesIO(plain)) < 100
+    assert 400 <= numbers(io.BytesIO(strips)) < 500
+    assert len(list(make(io.BytesIO(strips), [VARIANTS]))) == 2
+
+
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"II*\x00", b"MM\x00*", b"II+\x00\x08\x00\x00\x00", b""]),
+)
+def test_any_bytes_are_counted(data: bytes, start: bytes) -> None:
+    """P5: never an exception; the decoder says what is wrong."""
+    file = io.BytesIO(start + data)
+    assert numbers(file) >= 0
+    assert file.tell() == 0
