@@ -1,24 +1,22 @@
-"""The alarms, and the two topics that report them."""
+"""The alarms: what each one compares, and which topic it notifies."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import awacs.sns as sns
-from troposphere import GetAtt, If, Output, Ref, Sub, Template
+from troposphere import GetAtt, If, Ref, Sub, Template
 from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm, Metric, MetricDataQuery, MetricDimension, MetricStat
 from troposphere.firehose import DeliveryStream
 from troposphere.s3 import Bucket
-from troposphere.sns import SubscriptionResource, Topic, TopicPolicy
 from troposphere.sqs import Queue
 
-from templates import buckets, naming, policies
+from templates import buckets, naming, prices
+from templates.alarm_topics import Topics
 from templates.dashboard import NAMESPACE, VISIBLE
 from templates.dns_firewall import DnsFirewall
-from templates.encryption import Encryption
 from templates.parameters.builder import Condition
 from templates.parameters.capacity import Capacity
-from templates.parameters.monitoring import AlarmParameters, AlarmRecipient
+from templates.parameters.monitoring import CostLimit
 from templates.queues import QueuePair
 from templates.specification import ProcessingQueue
 from templates.specification_values import DEFAULT
@@ -44,91 +42,6 @@ LATE_DELIVERY_SECONDS = 3 * 300
 HEARD_WITHIN_MINUTES = 10
 
 
-@dataclass(frozen=True, kw_only=True)
-class Topics:
-    """The ARNs of the topics that alarms notify, the stack's own or existing ones."""
-
-    critical: Ref | If
-    """Of alarms that stop the work."""
-
-    warning: Ref | If
-    """Of warnings that can wait a day."""
-
-    def outputs(self) -> list[Output]:
-        """Return the stack's outputs about the topics."""
-        return [
-            Output(
-                "CriticalAlarmTopicArn", Description="Topic of critical alarms", Value=self.critical
-            ),
-            Output("WarningAlarmTopicArn", Description="Topic of warnings", Value=self.warning),
-        ]
-
-
-def add_topics(
-    template: Template, *, parameters: AlarmParameters, encryption: Encryption
-) -> Topics:
-    """Add a topic for each severity that has no existing one, its policy and its subscription."""
-    # A message about the stack's disabled key cannot be encrypted with that key.
-    key = If(parameters.has_topic_kms_key, parameters.topic_kms_key, encryption.arn)
-    critical, warning = (
-        _add_topic(template, severity, recipient, key)
-        for severity, recipient in (
-            ("Critical", parameters.critical),
-            ("Warning", parameters.warning),
-        )
-    )
-    return Topics(critical=critical, warning=warning)
-
-
-def _add_topic(template: Template, severity: str, recipient: AlarmRecipient, key: If) -> Ref | If:
-    """Add the topic of a severity unless there is one; return the ARN of either."""
-    existing = recipient.existing_topic
-    conditional: dict[str, Any] = {"Condition": existing.creates_own} if existing else {}
-    topic = template.add_resource(
-        Topic(
-            f"{severity}AlarmTopic",
-            TopicName=naming.name(f"{severity.lower()}-alarms"),
-            KmsMasterKeyId=key,
-            **conditional,
-        )
-    )
-    _add_policy(template, topic, conditional)
-    template.add_resource(
-        SubscriptionResource(
-            f"{severity}AlarmSubscription",
-            Condition=recipient.subscribes_email,
-            TopicArn=Ref(topic),
-            Protocol="email",
-            Endpoint=recipient.email,
-        )
-    )
-    return If(existing.creates_own, Ref(topic), existing.arn) if existing else Ref(topic)
-
-
-def _add_policy(template: Template, topic: Topic, conditional: dict[str, Any]) -> None:
-    """Let the stack's alarms publish to a topic; a policy may cover one only (pitfall 66)."""
-    arn = [Ref(topic)]
-    alarms = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm"
-    template.add_resource(
-        TopicPolicy(
-            f"{topic.title}Policy",
-            Topics=arn,
-            PolicyDocument=policies.document(
-                policies.allow(
-                    "PublishAlarms",
-                    [sns.Publish],
-                    arn,
-                    policies.from_this_account(),
-                    policies.on_behalf_of(Sub(f"{alarms}:${{{naming.NAME_PREFIX}}}-*")),
-                    principal=policies.service("cloudwatch.amazonaws.com"),
-                ),
-                policies.deny_plaintext([sns.Publish], arn),
-            ),
-            **conditional,
-        )
-    )
-
-
 def add_queue_alarms(
     template: Template,
     topics: Topics,
@@ -137,6 +50,7 @@ def add_queue_alarms(
     settings: ProcessingQueue,
     function: Function,
     capacity: Capacity,
+    cost_limit: CostLimit | None,
 ) -> None:
     """Add the alarms of a queue, its dead-letter queue and its function."""
     critical = _AlarmGroup(template, topics.critical, queues.name, reports_ok=True)
@@ -144,6 +58,8 @@ def add_queue_alarms(
     _add_backlog_alarms(critical, warning, queues, settings, function)
     _add_function_alarms(critical, warning, settings, function, capacity)
     _add_rejection_alarm(warning, function)
+    if cost_limit:
+        _add_cost_alarm(warning, function, cost_limit)
 
 
 def _add_backlog_alarms(
@@ -295,6 +211,36 @@ def _add_rejection_alarm(warning: "_AlarmGroup", function: Function) -> None:
     )
 
 
+def _add_cost_alarm(warning: "_AlarmGroup", function: Function, limit: CostLimit) -> None:
+    """Add the alarm for what the dashboard estimates as the cost of an hour.
+
+    It is for each queue, because an alarm takes ten metrics at most.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html
+    """
+    thumbnails, pictures = (
+        _worker_metric(function, name) for name in ("ThumbnailsWritten", "ImagesProcessed")
+    )
+    memory = f"${{{function.MemorySize.data['Ref']}}}"
+    # An invocation that fails or times out costs as well, and sends no metric of the worker.
+    requests = prices.requests_cost("FILL(thumbnails,0)", "FILL(pictures,0)")
+    warning.add(
+        "CostAlarm",
+        "hourly-cost",
+        "The hour costs more than the maximum",
+        "Find out who uploads",
+        Condition=limit.is_given,
+        Metrics=_expression(
+            Sub(f"{prices.function_cost('duration', memory)}+{requests}"),
+            period=60 * MINUTE,
+            duration=(_function_metric(function, "Duration"), "Sum"),
+            thumbnails=(thumbnails, "Sum"),
+            pictures=(pictures, "Sum"),
+        ),
+        EvaluationPeriods=1,
+        Threshold=limit.maximum,
+    )
+
+
 def add_upload_alarm(
     template: Template,
     topics: Topics,
@@ -441,7 +387,7 @@ def _worker_metric(function: Function, name: str) -> dict[str, Any]:
 
 
 def _expression(
-    expression: str, *, period: int, **metrics: tuple[dict[str, Any], str]
+    expression: str | Sub, *, period: int, **metrics: tuple[dict[str, Any], str]
 ) -> list[MetricDataQuery]:
     """Return an expression and the metrics that it uses, each by its name and with a statistic."""
     return [

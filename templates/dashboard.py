@@ -31,10 +31,6 @@ REASONS = (
 VISIBLE = "ApproximateNumberOfMessagesVisible"
 AGE = "ApproximateAgeOfOldestMessage"
 
-# Two reads, an upload and a list per picture, beside its variants. These prices are nine tenths of
-# what use costs; other regions differ by about ten percent, and China is billed in yuan.
-PICTURE_REQUESTS_USD = 2 * prices.S3_WRITE + 2 * prices.S3_READ
-
 Widget = dict[str, Any]
 CHART: Widget = {"type": "metric", "width": 8, "properties": {"region": "${AWS::Region}"}}
 
@@ -146,13 +142,11 @@ def _cost(
         memory = f"${{{function.MemorySize.data['Ref']}}}"
         per_hour = f"*3600/PERIOD(d{number})"
         for label, expression in (
-            (
-                "Function",
-                f"d{number}/1000*{memory}/1024*{prices.LAMBDA_GB_SECOND_ARM64:f}{per_hour}",
-            ),
-            ("S3", f"(v{number}*{prices.S3_WRITE:f}+p{number}*{PICTURE_REQUESTS_USD:f}){per_hour}"),
+            ("Function", prices.function_cost(f"d{number}", memory)),
+            ("S3", prices.requests_cost(f"v{number}", f"p{number}")),
         ):
-            shown.append([{"expression": expression, "label": _label(label, queue, by_queue)}])
+            label = _label(label, queue, by_queue)
+            shown.append([{"expression": f"{expression}{per_hour}", "label": label}])
     return [*hidden, shown]
 
 

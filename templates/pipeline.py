@@ -13,12 +13,11 @@ from troposphere.cloudwatch import Alarm
 from troposphere.iam import PolicyType, Role
 
 from templates import limits, naming, policy_limits
+from templates.alarm_topics import Topics, add_topics
 from templates.alarms import (
-    Topics,
     add_dns_firewall_alarm,
     add_log_delivery_alarm,
     add_queue_alarms,
-    add_topics,
     add_upload_alarm,
 )
 from templates.bucket import AccessLogs
@@ -367,6 +366,7 @@ def _add_alarms(
             settings=settings,
             function=functions[name],
             capacity=parameters.capacity[name],
+            cost_limit=parameters.monitoring.alarms.cost_limit,
         )
     for source, bucket in stack.buckets.uploads.items():
         add_upload_alarm(

@@ -27,6 +27,9 @@ class Alarms(_Table):
     topic_parameters: bool = True
     """Have parameters for existing SNS topics, which take the place of the stack's."""
 
+    hourly_cost: bool = True
+    """Have the parameter `MaximumHourlyCost`, with which each queue has an alarm on its cost."""
+
 
 class Logs(_Table):
     """Logs that are kept in buckets."""

@@ -42,6 +42,7 @@ LATE_SECONDS = 3600
 FIREWALL_MINUTES = 5
 FOREIGN_NAMES = 1  # asked for in that time; to send data takes thousands
 AGE_COUNTS_RECEIVES = 3
+OUTPUTS = 5  # thumbnails of a picture, by default
 POLLERS = 5  # batches that Lambda tries at once while all of them are throttled
 
 By = Callable[[int], float]
@@ -101,6 +102,7 @@ TROUBLES = {
     "S3 fails",
     "S3 fails four times of five",
     "function does not start",
+    "function hangs",  # until its timeout
     "throttled",
     "mapping disabled",
     "key disabled",
@@ -303,6 +305,8 @@ class _Play:
     def _takes(self, batch: list[_Message]) -> float:
         if self.wrong("function does not start"):
             return 1
+        if self.wrong("function hangs"):
+            return self.timeout
         if self.wrong("S3 fails"):
             return 10
         slow = sum(message.special == "slow" for message in batch)
@@ -334,7 +338,9 @@ class _Play:
                 self._hide(message, wait)
             ended = [message for message in one.batch if message not in again]
             self.of_worker("ImagesProcessed", len(ended))
-            self.of_worker("Rejected", sum(message.rejected for message in ended))
+            rejected = sum(message.rejected for message in ended)
+            self.of_worker("Rejected", rejected)
+            self.of_worker("ThumbnailsWritten", OUTPUTS * (len(ended) - rejected))
 
     def _returns(self, message: _Message) -> bool:
         """Return whether the worker fails to process a message."""

@@ -11,9 +11,11 @@ from darkroom.cloudformation.resolver import ResolvedTemplate
 from tests.unit.templates.conftest import generate
 
 # Few concurrent batches, so that the model has little to count.
-PARAMETERS = {"MaximumConcurrency": 8}
+PARAMETERS = {"MaximumConcurrency": 8, "MemorySize": 8192, "MaximumHourlyCost": 2.95}
 # Of that, in batches of five pictures that take one second each: 8 × 5 / 5 s = 480 per minute.
 CAPACITY = 480
+# With this memory most of the cost is Lambda's: an hour at capacity costs 4.11 US dollars, and 3.07
+# if no invocation gives a result.
 
 LATER = range(30, 10**6)
 """From the half hour on."""
@@ -113,7 +115,7 @@ HARM = (
     ),
     Scenario(
         name="a day's uploads at once",
-        uploads=lambda minute: 60 * CAPACITY if minute == 30 else 30,
+        uploads=lambda minute: 120 * CAPACITY if minute == 30 else 30,
         raises=frozenset({"queue-age", "queue-depth"}),
     ),
     Scenario(
@@ -134,6 +136,7 @@ HARM = (
     Scenario(
         name="S3 fails for an hour",
         hours=5,
+        uploads=always(20),
         trouble={"S3 fails": range(30, 90)},
         redriven=170,
         raises=frozenset({"retries", "dead-letters"}),
@@ -191,6 +194,17 @@ HARM = (
         raises=frozenset({"blocked-dns-queries"}),
     ),
     Scenario(name="all uploads are junk", rejected=1, raises=frozenset({"rejections"})),
+    Scenario(
+        name="a flood of uploads, at 75 % of capacity",
+        uploads=always(CAPACITY * 0.75),
+        raises=frozenset({"hourly-cost"}),
+        spares=frozenset({"concurrency-limit-reached", "queue-depth"}),
+    ),
+    Scenario(
+        name="invocations hang until the timeout",
+        trouble={"function hangs": range(10**6)},
+        raises=frozenset({"worker-errors", "hourly-cost"}),
+    ),
     Scenario(
         name="logs are delivered an hour late",
         trouble={"logs late": LATER},

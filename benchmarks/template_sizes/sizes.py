@@ -34,6 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "`propagate_deletes = true`": {"sources": {"default": {"propagate_deletes": True}}},
     "one suffix less": {"sources": {"default": {"suffixes": SUFFIXES[:-1]}}},
     "`alarms.topic_parameters = false`": {"alarms": {"topic_parameters": False}},
+    "`alarms.hourly_cost = false`": {"alarms": {"hourly_cost": False}},
     "`events.topic = true`": {"events": {"topic": True}},
     "`events.eventbridge = true`": {"events": {"eventbridge": True}},
     "`logs.archive = true`": {"logs": {"archive": True}},

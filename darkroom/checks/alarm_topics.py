@@ -22,7 +22,7 @@ CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 
 def unheard(inputs: StackInputs, message: str, remediation: str) -> Finding:
-    """Return that nobody hears of critical alarms: a failure for production, else a warning."""
+    """Return that nobody is notified of critical alarms; it fails for production only."""
     if inputs.is_production:
         environment = inputs.values["Environment"]
         return failed(f"{message}, and Environment is {environment}", remediation)

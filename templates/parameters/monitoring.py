@@ -15,6 +15,7 @@ from templates.parameters.builder import (
     is_given,
     is_true,
 )
+from templates.specification_options import Alarms
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
@@ -52,6 +53,14 @@ class AlarmRecipient:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CostLimit:
+    """The estimated US dollars per hour of a queue, above which a warning is sent."""
+
+    maximum: Ref
+    is_given: Condition
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlarmParameters:
     """Who receives the alarms, and the key of the stack's topics."""
 
@@ -63,6 +72,9 @@ class AlarmParameters:
 
     uses_stack_key: Condition
     """Condition: a topic is encrypted with the stack's key."""
+
+    cost_limit: CostLimit | None
+    """None for a template without alarms on cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +129,7 @@ def add_retention(template: Template, *, stores_logs: bool, is_compliance: bool)
 
 
 def add_monitoring(
-    template: Template, *, has_upload_buckets: bool, takes_existing_topics: bool
+    template: Template, *, has_upload_buckets: bool, alarm_settings: Alarms
 ) -> Monitoring:
     """Add the parameters of metrics, alarms and traces."""
     group = Group(template, "Monitoring")
@@ -130,7 +142,7 @@ def add_monitoring(
             **YES_NO,
         )
         uploads_monitored = is_true(template, "UploadMetricsEnabled", enable)
-    alarms = _add_alarms(template, group, takes_existing=takes_existing_topics)
+    alarms = _add_alarms(template, group, alarm_settings)
     tracing = group.add(
         "Tracing",
         "Active sends X-Ray traces of sampled invocations, at a charge",
@@ -145,7 +157,7 @@ def add_monitoring(
     )
 
 
-def _add_alarms(template: Template, group: Group, *, takes_existing: bool) -> AlarmParameters:
+def _add_alarms(template: Template, group: Group, settings: Alarms) -> AlarmParameters:
     address = {"Default": "", "AllowedPattern": r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$"}
     critical_email = group.add(
         "CriticalAlarmEmail", "Email address of critical alarms; empty for none", **address
@@ -161,7 +173,7 @@ def _add_alarms(template: Template, group: Group, *, takes_existing: bool) -> Al
     topics = {
         severity: _add_existing_topic(template, group, severity, alarms)
         for severity, alarms in (("Critical", "critical alarms"), ("Warning", "warnings"))
-        if takes_existing
+        if settings.topic_parameters
     }
     key = group.add(
         "AlarmTopicKmsKeyArn",
@@ -196,7 +208,21 @@ def _add_alarms(template: Template, group: Group, *, takes_existing: bool) -> Al
         topic_kms_key=key,
         has_topic_kms_key=has_key,
         uses_stack_key=condition(template, "AlarmsUseStackKey", uses_stack_key),
+        cost_limit=_add_cost_limit(template, group) if settings.hourly_cost else None,
     )
+
+
+def _add_cost_limit(template: Template, group: Group) -> CostLimit:
+    maximum = group.add(
+        "MaximumHourlyCost",
+        "Estimated US dollars per hour of a queue above which a warning is sent; 0 for no limit",
+        Type="Number",
+        Default=0,
+        MinValue=0,
+        MaxValue=100_000,
+    )
+    given = condition(template, "HasMaximumHourlyCost", Not(Equals(maximum, 0)))
+    return CostLimit(maximum=maximum, is_given=given)
 
 
 def _add_existing_topic(

@@ -53,7 +53,7 @@ def add_parameters(template: Template, specification: Specification) -> Paramete
         monitoring=add_monitoring(
             template,
             has_upload_buckets=has_upload_buckets,
-            takes_existing_topics=specification.alarms.topic_parameters,
+            alarm_settings=specification.alarms,
         ),
         controls=add_controls(template, has_upload_buckets=has_upload_buckets),
     )

@@ -106,7 +106,8 @@ def tables(draw: st.DrawFn, skeleton: Skeleton | None = None) -> Tables:
         "logs": draw(_logs(bones.vpc)),
     }
     if draw(st.booleans()):
-        found["alarms"] = {"topic_parameters": draw(st.booleans())}
+        keys = ("topic_parameters", "hourly_cost")
+        found["alarms"] = {key: draw(st.booleans()) for key in keys}
     if draw(st.booleans()):
         found["events"] = draw(st.fixed_dictionaries({"topic": st.booleans()}))
     cdn = {"custom_domain": st.booleans(), "web_acl": st.booleans()}

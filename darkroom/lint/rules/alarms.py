@@ -30,6 +30,7 @@ LEVELS = {
     "UnreservedConcurrentExecutions",
 }
 SECONDS_OF_A_DAY = 24 * 3600
+MAX_METRICS = 10  # of an alarm on an expression
 FEWEST_WORDS = 4  # a description with fewer is not an instruction
 
 
@@ -104,7 +105,9 @@ def cloudwatch_alarm_evaluation(model: TemplateModel) -> Problems:
         if (number(alarm.get("DatapointsToAlarm")) or 0) > (periods or 0):
             yield title, "needs more breaching data points than it evaluates"
         for metric, statistic, given in _statistics(alarm):
-            if metric in LEVELS and statistic == "Sum":
+            # In an expression the sum of durations is the time that is paid for.
+            is_paid = metric == "Duration" and "Metrics" in alarm
+            if metric in LEVELS and statistic == "Sum" and not is_paid:
                 yield title, f"adds up {metric}, which is not a count"
             period = number(given) or 0
             if period not in (10, 20, 30) and (period % 60 or not period):
@@ -146,6 +149,25 @@ def cloudwatch_alarm_expression(model: TemplateModel) -> Problems:
                     yield title, f"computes from {name}, which is not a metric of the alarm"
         if queries and sum(str(one.get("ReturnData")).lower() != "false" for one in queries) != 1:
             yield title, "does not return one result"
+
+
+@rule(
+    "DR-CLOUDWATCH-014",
+    "error",
+    remediation="Split the alarm, or send one metric in the place of several.",
+    source=f"{ALARMS}/alarm-limits.html",
+    requirements=("O2",),
+    pitfalls=(85,),
+)
+def cloudwatch_alarm_metric_count(model: TemplateModel) -> Problems:
+    """An alarm on an expression has at most ten metrics.
+
+    CloudWatch refuses more, in the middle of a deployment; the limit cannot be raised.
+    """
+    for title, alarm in model.resources_of_type("CloudWatch::Alarm").items():
+        count = sum("MetricStat" in one for one in alarm.get("Metrics", []))
+        if count > MAX_METRICS:
+            yield title, f"computes from {count} metrics"
 
 
 @rule(

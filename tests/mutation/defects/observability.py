@@ -209,6 +209,17 @@ def traces_without_telemetry(t: Template) -> None:
     named(t, "WorkerRole", "SendTraces")["Action"] = ["xray:PutTraceSegments"]
 
 
+@defect("cloudwatch-alarm-metric-count")
+def alarm_with_too_many_metrics(t: Template) -> None:
+    queries = of(t, "RejectionAlarm")["Metrics"]
+    queries += [{**queries[1], "Id": f"more{number}"} for number in range(9)]
+
+
+@defect("cloudwatch-alarm-evaluation")
+def alarm_on_the_sum_of_durations(t: Template) -> None:
+    of(t, "WorkerDurationAlarm")["Statistic"] = "Sum"
+
+
 @defect("cloudwatch-required-alarms")
 def no_alarm_of_waiting_work(t: Template) -> None:
     del t["Resources"]["QueueAgeAlarm"]

@@ -98,7 +98,7 @@ def test_an_alarm_names_real_resources_and_reaches_its_topic(
 
 def test_every_alarm_has_a_section_of_the_runbook() -> None:
     """O2: and every section has an alarm; the email is all that an operator has at night."""
-    stack = generate(logs={"archive": True})
+    stack = generate(logs={"archive": True}).with_parameters(MaximumHourlyCost=5)
     sections = set()
     for alarm in stack.resources_of_type("CloudWatch::Alarm").values():
         words, _, place = alarm["AlarmDescription"].partition(": docs/runbook.md#")
@@ -212,6 +212,39 @@ def test_every_queue_and_every_bucket_has_its_own_alarms() -> None:
         buckets.REQUEST_METRICS,
         stack.properties("BulkWorkQueue")["QueueName"],
     }
+
+
+def test_an_hour_of_a_queue_that_costs_more_than_the_limit_is_a_warning() -> None:
+    """O2, D6: by the dashboard's estimate, so that both have the price of the README."""
+    assert "CostAlarm" not in generate().resources_of_type("CloudWatch::Alarm")  # off by default
+    stack = generate(
+        sources={"default": {}, "scans": {"queue": "bulk"}},
+        queues={"default": {}, "bulk": {}},
+    ).with_parameters(MaximumHourlyCost=5, MemorySize=1792, BulkMemorySize=3584)
+    for owner, price in (("", 9.33), ("Bulk", 18.67)):
+        alarm = stack.properties(f"{owner}CostAlarm")
+        assert alarm["Threshold"] == 5
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+        assert alarm["AlarmActions"] == [stack.resolve({"Ref": "WarningAlarmTopic"})]
+        expression, *metrics = alarm["Metrics"]
+        assert {one["MetricStat"]["Period"] for one in metrics} == {3600}
+        assert {one["MetricStat"]["Stat"] for one in metrics} == {"Sum"}
+        name = [
+            {"Name": "FunctionName", "Value": stack.properties(f"{owner}Worker")["FunctionName"]}
+        ]
+        assert all(metric["Dimensions"] == name for metric in watched(alarm))
+        sums = {"Duration": 400e6, "ThumbnailsWritten": 6e6, "ImagesProcessed": 1e6}
+        values = {one["Id"]: sums[one["MetricStat"]["Metric"]["MetricName"]] for one in metrics}
+        text = re.sub(r"FILL\((\w+),0\)", r"\1", expression["Expression"])
+        cost = eval(text, {"__builtins__": {}}, values)  # noqa: S307 -- arithmetic of ours
+        assert cost == pytest.approx(price + 30.00 + 5.40 + 5.40, abs=0.01)
+
+
+def test_a_template_may_have_no_limit_of_cost() -> None:
+    """O2, D7: the template is smaller by the parameter and an alarm for each queue."""
+    without = generate(alarms={"hourly_cost": False})
+    assert "MaximumHourlyCost" not in without.parameters
+    assert "CostAlarm" not in without.resources
 
 
 @pytest.mark.parametrize("topic", TOPICS.values())

@@ -237,7 +237,7 @@ def test_a_key_that_cannot_be_read_is_a_warning(planned: Planned) -> None:
 def test_a_topic_that_cannot_be_used_is_reported(
     planned: Planned, topic: str, code: str, verdict: str, message: str
 ) -> None:
-    """O5: an alarm cannot have it, or CloudWatch does not find it."""
+    """O5, pitfall 86: an alarm cannot have it, or it does not exist."""
     inputs = planned(ExistingWarningTopicArn=topic).inputs
     if code:
         stubber = Stubber(inputs.account.client("sns"))

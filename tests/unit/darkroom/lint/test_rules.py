@@ -18,7 +18,7 @@ from tests.mutation.defects import DEFECTS, Defect
 # The highest code of each service that was ever given.
 LAST_CODES = {
     "CFN": 10,
-    "CLOUDWATCH": 13,
+    "CLOUDWATCH": 14,
     "EVENTS": 3,
     "FIREHOSE": 3,
     "IAM": 16,
