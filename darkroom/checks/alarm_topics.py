@@ -20,6 +20,9 @@ EXISTING_TOPICS = {EXISTING_TOPIC: "critical alarms", "ExistingWarningTopicArn":
 
 CLOUDWATCH = "cloudwatch.amazonaws.com"
 
+MANAGED_KEY = "alias/aws/sns"
+"""The alias of the key that AWS manages for SNS; it may also be named by its id (pitfall 4)."""
+
 
 def unheard(inputs: StackInputs, message: str, remediation: str) -> Finding:
     """Return that nobody is notified of critical alarms; it fails for production only."""
@@ -137,8 +140,15 @@ def _key(inputs: StackInputs, name: str, topic: str, key: str) -> Iterator[Findi
         f"a customer managed key whose policy allows {CLOUDWATCH} kms:Decrypt and"
         " kms:GenerateDataKey*"
     )
+    of_sns = failed(
+        f"{name}: {topic} is encrypted with {key}, a key of SNS, which alarms cannot use",
+        remediation,
+    )
     if not key:
         yield passed(f"{name}: {topic} is not encrypted with a key")
+        return
+    if key.endswith(MANAGED_KEY):
+        yield of_sns
         return
     if topic.split(":")[4] != inputs.account.caller["Account"]:
         yield warned(
@@ -149,10 +159,7 @@ def _key(inputs: StackInputs, name: str, topic: str, key: str) -> Iterator[Findi
     kms = inputs.account.client("kms")
     about = kms.describe_key(KeyId=key)["KeyMetadata"]
     if about.get("KeyManager") == "AWS":
-        yield failed(
-            f"{name}: {topic} is encrypted with {key}, a key of SNS, which alarms cannot use",
-            remediation,
-        )
+        yield of_sns
         return
     policy = kms.get_key_policy(KeyId=about["KeyId"], PolicyName="default")["Policy"]
     statements = _statements(policy)

@@ -175,6 +175,56 @@ def test_a_stack_on_the_embedded_aws_passes(
     assert "versioning is Suspended, not Enabled" in failure["message"]
 
 
+def test_an_existing_topic_takes_the_alarms(
+    emulator: Emulator, package_parameters: dict[str, str], terminal: Callable[[str], Operator]
+) -> None:
+    """O5, pitfalls 4, 32, 35: production needs a subscriber, a policy and a key that alarms use."""
+    name, sns = "on-call", emulator.client("sns")
+    topic = sns.create_topic(Name="pager")["TopicArn"]
+    deployment.deploy(
+        emulator,
+        template(specification.parse({}, origin="test")),
+        stack_name=name,
+        parameters={
+            **package_parameters,
+            "NamePrefix": name,
+            "Environment": "prod",
+            "ExistingCriticalTopicArn": topic,
+        },
+    )
+    operator = terminal(name)
+
+    def problems(check: str) -> list[str]:
+        report = json.loads(operator.does("verify", *all_but(check), "--format", "json", status=1))
+        failed = [one["message"] for one in report["checks"] if one["verdict"] == "fail"]
+        operator.capture.readouterr()
+        return failed
+
+    (found,) = emulator.client("cloudwatch").describe_alarms(AlarmNames=[f"{name}-dead-letters"])[
+        "MetricAlarms"
+    ]
+    assert found["AlarmActions"] == found["OKActions"] == [topic]
+    own = [one["TopicArn"] for one in sns.list_topics()["Topics"] if f":{name}-" in one["TopicArn"]]
+    assert [arn.rpartition(":")[2] for arn in own] == [f"{name}-warning-alarms"]
+    assert problems("subscriptions") == [
+        f"ExistingCriticalTopicArn: {topic} notifies nobody, and Environment is prod"
+    ]
+    queue = emulator.client("sqs").create_queue(QueueName="pager")["QueueUrl"]
+    arn = topic.replace(":sns:", ":sqs:")
+    assert queue.endswith("/pager")
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    assert verified(operator, *all_but("subscriptions"))["verdict"] == "warn"  # of warnings
+    policy = {"Version": "2012-10-17", "Statement": []}
+    sns.set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps(policy)
+    )
+    assert f"the policy of {topic} does not let" in problems("topics")[0]
+    sns.set_topic_attributes(
+        TopicArn=topic, AttributeName="KmsMasterKeyId", AttributeValue="alias/aws/sns"
+    )
+    assert "a key of SNS, which alarms cannot use" in problems("topics")[1]
+
+
 def leftovers(pipeline: Pipeline) -> list[str]:
     """Keys of all versions and delete markers in both buckets."""
     return [
@@ -271,7 +321,7 @@ CHANGES: list[Change] = [
             FunctionName=p.stack.outputs["FunctionName"], MemorySize=512
         ),
         "functions",
-        "memory is 512, not 1792",
+        "memory is 512, not 1280",
     ),
     (
         "reserved",

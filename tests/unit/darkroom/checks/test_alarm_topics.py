@@ -174,7 +174,8 @@ def policy_of(*statements: str) -> tuple[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("key", "answers", "verdict", "message"),
     [
-        ("alias/aws/sns", [key_of("AWS")], "fail", "a key of SNS, which alarms cannot use"),
+        ("alias/aws/sns", [], "fail", "a key of SNS, which alarms cannot use"),
+        (KEY, [key_of("AWS")], "fail", "a key of SNS, which alarms cannot use"),
         (KEY, [key_of(), policy_of()], "fail", "use kms:Decrypt and kms:GenerateDataKey"),
         (
             KEY,
