@@ -231,10 +231,12 @@ def _bands(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
 
 def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
     """Return the conversion to values that can be averaged; None where they are already."""
+    if picture.mode == "I;16B":
+        return lambda band: _sixteen_to_eight(band.convert("I"))  # `point` knows no such mode
     if picture.mode.startswith("I;16"):
         # Pillow's own conversion clips at 255. Such an image may name one transparent grey instead
         # of having an alpha channel; that grey is shown.
-        return lambda band: band.point(lambda value: value * (1 / 257) + 0).convert("L")
+        return _sixteen_to_eight
     if picture.has_transparency_data:
         return lambda band: band.convert("RGBA")
     if picture.mode in {"I", "F"}:
@@ -242,6 +244,10 @@ def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | 
     if picture.mode in {"L", "RGB", "YCbCr", "CMYK", "LAB"}:
         return None
     return lambda band: band.convert("L" if band.mode == "1" else "RGB")
+
+
+def _sixteen_to_eight(band: Image.Image) -> Image.Image:
+    return band.point(lambda value: value * (1 / 257) + 0).convert("L")
 
 
 def _stretch(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:

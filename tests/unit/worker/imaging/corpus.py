@@ -484,6 +484,11 @@ SPECIMENS: Sequence[Specimen] = (
     ),
     Specimen("png 16 bit rgb", _sixteen_bit_rgb, LOOSE),
     Specimen("tiff 16 bit grey", lambda: saved(_sixteen(), "TIFF"), _gradient("I;16")),
+    Specimen(
+        "tiff 16 bit grey, big-endian",
+        lambda: saved(_sixteen().convert("I").convert("I;16B"), "TIFF"),
+        _gradient("I;16"),
+    ),
     Specimen("tiff float", lambda: saved(_ramp("F", (0, 1, 2, 3)), "TIFF"), _gradient("F")),
     Specimen("tiff 32 bit", lambda: saved(_ramp("I", (-3, -1, 1, 3)), "TIFF"), _gradient("I")),
     Specimen("png interlaced", _interlaced, LOOSE),

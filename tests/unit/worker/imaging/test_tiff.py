@@ -1,4 +1,4 @@
-"""Numbers in a TIFF's directories: bounded before they become objects."""
+"""worker/imaging/tiff.py: layouts of samples, and bounds on directories."""
 
 import io
 import struct
@@ -7,13 +7,19 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.unit.worker.imaging.corpus import long, quarters, saved, short, tiff
+from tests.unit.worker.imaging.tiff_files import COMPRESSIONS, Layout, Plane, tiff_of
+from worker.imaging.decoding import decode, upright
+from worker.imaging.identify import exif_orientation, open_picture
 from worker.imaging.thumbnails import make
 from worker.imaging.tiff import MOST_NUMBERS, numbers
 from worker.results import Rejection
 from worker.settings import Variants
 
+# Pillow warns of what is odd in a file, which does not matter here.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 VARIANTS = Variants((40,), {"jpeg": 85}, 1_000_000)
 HUGE = MOST_NUMBERS + 1
 
@@ -96,3 +102,54 @@ def test_any_bytes_are_counted(data: bytes, start: bytes) -> None:
     file = io.BytesIO(start + data)
     assert numbers(file) >= 0
     assert file.tell() == 0
+
+
+SIXTEEN = [
+    Layout(16, order=order, compression=compression, rows_per_strip=rows, tile=tile, big=big)
+    for order in "<>"
+    for compression in COMPRESSIONS
+    for rows, tile, big in ((None, None, False), (3, None, order == "<"), (None, (16, 16), False))
+]
+
+
+def grey(bits: int, size: tuple[int, int] = (37, 11)) -> Plane:
+    """Rows of all kinds of values, black and white among them."""
+    white = 2**bits - 1
+    count = size[0] * size[1]
+    values = [(white * place // (count - 1)) ^ (place * 5 & 3) for place in range(count)]
+    return [values[size[0] * y : size[0] * (y + 1)] for y in range(size[1])]
+
+
+def decoded(data: bytes) -> Image.Image:
+    """The pixels that thumbnails are made of, at full size and upright."""
+    with open_picture(io.BytesIO(data), 1_000_000) as picture:
+        orientation = exif_orientation(picture)
+        return upright(decode(picture, picture.size), orientation)
+
+
+def rows_of(image: Image.Image) -> list[list[int]]:
+    assert image.mode == "L"
+    data = image.tobytes()
+    return [list(data[image.width * y : image.width * (y + 1)]) for y in range(image.height)]
+
+
+@pytest.mark.parametrize("layout", SIXTEEN, ids=str)
+def test_sixteen_bits_of_grey_in_either_byte_order(layout: Layout) -> None:
+    """P1: strips and tiles, raw and compressed: each value is a 257th."""
+    plane = grey(16)
+    assert rows_of(decoded(tiff_of([plane], layout))) == [
+        [value // 257 for value in row] for row in plane
+    ]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_of_grey_are_turned_upright(order: str, orientation: int) -> None:
+    """P1: as eight bits are."""
+    plane = grey(8)
+    narrow = tiff_of([plane], Layout(orientation=orientation))
+    wide = tiff_of(
+        [[[value * 257 for value in row] for row in plane]],
+        Layout(16, order=order, orientation=orientation),
+    )
+    assert rows_of(decoded(wide)) == rows_of(decoded(narrow))
