@@ -98,7 +98,8 @@ class ResolvedSource:
             config["keep_metadata"] = self.settings.keep_metadata
         if self.external:  # a topic does not filter, and a rule only by prefix
             config["prefixes"] = self.settings.prefixes
-            config["suffixes"] = self.settings.suffixes
+            if suffixes := self.settings.filtered_suffixes():
+                config["suffixes"] = suffixes
         return config
 
     def outputs(self) -> list[Output]:

@@ -10,7 +10,14 @@ from templates.limits import (
     MAX_BUCKET_NOTIFICATIONS,
     MAX_EVENT_PATTERN_CHARACTERS,
 )
-from templates.specification_values import DEFAULT, TABLE_CONFIG, Prefix, SourcePrefix, Suffix
+from templates.specification_values import (
+    ANY_SUFFIX,
+    DEFAULT,
+    TABLE_CONFIG,
+    Prefix,
+    SourcePrefix,
+    Suffix,
+)
 
 MAX_ARCHIVE_DAYS = 36_500
 """A hundred years. For both storage classes S3 takes 0 and any positive number.
@@ -33,7 +40,7 @@ def _listed(value: object) -> object:
 class Source(_Table):
     """A bucket that pictures come from.
 
-    A picture is processed if its key starts with one of `prefixes` and ends with one of `suffixes`.
+    A file is processed if its key starts with one of `prefixes` and ends with one of `suffixes`.
     """
 
     type: Literal["s3", "eventbridge", "sns"] = "s3"
@@ -47,6 +54,12 @@ class Source(_Table):
     suffixes: Annotated[tuple[Suffix, ...], Field(min_length=1)] = (
         ".jpg",
         ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".heic",
+        ".heif",
+        ".hif",
         ".png",
         ".webp",
         ".gif",
@@ -55,8 +68,9 @@ class Source(_Table):
         ".tiff",
         ".bmp",
     )
-    """Key suffixes in lower case, which match upper case too; an empty one matches any key. The
-    worker detects the format from the content."""
+    """Key suffixes in lower case, which match upper case too, but no mixture; or `["*"]` for any
+    key. Keys with another suffix are announced to nobody. The worker detects the format from the
+    content."""
 
     propagate_deletes: bool = False
     """Delete the thumbnails when their upload is deleted."""
@@ -102,6 +116,8 @@ class Source(_Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if ANY_SUFFIX in self.suffixes and len(self.suffixes) > 1:
+            raise ValueError(f'suffixes has "{ANY_SUFFIX}" and others, which it overlaps; keep one')
         for kind, values, contains in (
             ("prefixes", self.prefixes, str.startswith),
             ("suffixes", self.suffixes, str.endswith),
@@ -127,7 +143,8 @@ class Source(_Table):
             raise ValueError(
                 f"{len(self.prefixes)} prefixes with {len(self.suffixes)} suffixes, in lower and"
                 f" upper case and for {len(self.events())} types of event, need {count}"
-                f" notifications; S3 allows {MAX_BUCKET_NOTIFICATIONS}"
+                f" notifications; S3 allows {MAX_BUCKET_NOTIFICATIONS}. Name fewer suffixes, or"
+                f' suffixes = ["{ANY_SUFFIX}"]'
             )
         length = len(json.dumps(self.event_pattern(MAX_BUCKET_NAME_CHARACTERS * "b")))
         if self.type == "eventbridge" and length > MAX_EVENT_PATTERN_CHARACTERS:
@@ -174,11 +191,18 @@ class Source(_Table):
         }
 
     def filters(self) -> tuple[tuple[str, str], ...]:
-        """Return each prefix with each suffix in lower and upper case (pitfall 11)."""
+        """Return each prefix with each suffix in lower and upper case (pitfall 11).
+
+        An empty text matches any key.
+        """
         return tuple(
             (prefix, cased)
             for prefix in self.prefixes
-            for suffix in self.suffixes
+            for suffix in self.filtered_suffixes() or ("",)
             # `.001` is the same in both cases, and S3 refuses a filter twice (pitfall 12).
             for cased in dict.fromkeys((suffix, suffix.upper()))
         )
+
+    def filtered_suffixes(self) -> tuple[str, ...]:
+        """Return the suffixes in lower case; none where any key matches."""
+        return () if ANY_SUFFIX in self.suffixes else self.suffixes

@@ -8,6 +8,9 @@ from pydantic import AfterValidator, ConfigDict
 DEFAULT = "default"
 """The name of the source, queue or variants whose resources have plain names."""
 
+ANY_SUFFIX = "*"
+"""What the specification and the output `UploadSuffixes` have for keys of any suffix, or none."""
+
 TABLE_CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 """How pydantic reads each table of the specification."""
 
@@ -54,10 +57,10 @@ def _valid_prefix(prefix: str) -> str:
 
 
 def _valid_suffix(suffix: str) -> str:
-    if not suffix:
+    if suffix == ANY_SUFFIX:
         return suffix
     if not re.fullmatch(r"\.[A-Za-z0-9!_.'()-]+", suffix):
-        raise ValueError("must be an extension that starts with '.', like '.jpg'")
+        raise ValueError("must be an extension that starts with '.', like '.jpg', or '*' for any")
     if suffix != suffix.lower():
         raise ValueError(
             f"must be lower-case, like '{suffix.lower()}'; upper case is added automatically"
@@ -122,7 +125,7 @@ Prefix = Annotated[str, AfterValidator(_valid_prefix)]
 SourcePrefix = Annotated[str, AfterValidator(_valid_source_prefix)]
 """A prefix, or an empty one for the whole bucket."""
 Suffix = Annotated[str, AfterValidator(_valid_suffix)]
-"""An extension, or an empty suffix for any."""
+"""An extension, or ANY_SUFFIX."""
 AspectRatio = Annotated[str, AfterValidator(_valid_ratio)]
 Color = Annotated[str, AfterValidator(_valid_color)]
 Action = Annotated[str, AfterValidator(_valid_action)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from darkroom.aws.stack import Stack
 from darkroom.errors import UsageError, UserError
+from templates.specification_values import ANY_SUFFIX
 from worker import settings
 
 _WORK_QUEUE = "WorkQueueUrl"
@@ -30,19 +31,34 @@ class DeployedSource:
     queue: DeployedQueue
     prefixes: tuple[str, ...]
     suffixes: tuple[str, ...]
-    """Lower case; the upper-case forms match as well."""
+    """Lower case; the upper-case forms match as well. Or ANY_SUFFIX alone."""
 
     @property
     def name(self) -> str:
         """Its name in the specification."""
         return self.settings.name
 
+    @property
+    def filters_in_worker(self) -> bool:
+        """Whether the worker itself chooses by suffix: of a topic's or a rule's messages."""
+        return bool(self.settings.suffixes)
+
     def matches(self, key: str) -> bool:
         """Return whether an upload of this key would be processed."""
-        if self.settings.suffixes:  # of a topic's messages, the worker itself chooses
+        if self.filters_in_worker:
             return self.settings.matches(key)
         cased = (case for suffix in self.suffixes for case in (suffix, suffix.upper()))
-        return key.startswith(self.prefixes) and key.endswith(tuple(cased))
+        return key.startswith(self.prefixes) and (
+            ANY_SUFFIX in self.suffixes or key.endswith(tuple(cased))
+        )
+
+    def is_unannounced(self, key: str) -> bool:
+        """Return whether a file of this key is one of the source's, and no filter names it.
+
+        What ends with `/` is a folder that a console shows, and no file.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-folders.html
+        """
+        return key.startswith(self.prefixes) and not key.endswith("/") and not self.matches(key)
 
 
 def find_queues(stack: Stack, name: str | None = None) -> tuple[DeployedQueue, ...]:

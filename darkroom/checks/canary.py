@@ -20,7 +20,8 @@ from darkroom.console.progress import Progress
 from darkroom.console.text import plural
 from darkroom.errors import UserError
 from templates.specification_sources import Source
-from worker import storage
+from templates.specification_values import ANY_SUFFIX
+from worker import imaging, storage
 from worker.events import SourceObject
 from worker.imaging import geometry
 from worker.records import Record
@@ -55,7 +56,9 @@ class Canary:
         The canary is deleted in any case, also on Ctrl-C.
         """
         suffixes = [one for one in self.source.suffixes if one in (".jpg", ".jpeg")]
-        suffix = (suffixes or list(self.source.suffixes) or [".jpg"])[0]
+        if not suffixes and ANY_SUFFIX not in self.source.suffixes:
+            suffixes = list(self.source.suffixes)
+        suffix = (suffixes or [".jpg"])[0]
         key = f"{self.source.prefixes[0]}canary-{uuid.uuid4()}{suffix}"
         try:
             put = self.s3.put_object(
@@ -171,7 +174,7 @@ class Canary:
         rejection = record.content["rejection"]
         takes_pictures = set(self.source.suffixes) & set(PICTURE_SUFFIXES)
         reason = rejection["reason"]
-        if takes_pictures or reason in storage.REASONS:
+        if takes_pictures or reason in (*storage.REASONS, *imaging.REASONS):
             return failed(
                 f"the canary was rejected as {reason}: {rejection['detail']}",
                 "docs/runbook.md, rejections",

@@ -209,7 +209,7 @@ def _label(path: Path, given: Path) -> str:
 
 def _matches(name: str, source: Source) -> bool:
     # Not `name.lower()`: S3's filters match the two spellings of a suffix and no mixture.
-    return any(name.endswith((suffix, suffix.upper())) for suffix in source.suffixes)
+    return name.endswith(tuple(suffix for _, suffix in source.filters()))
 
 
 def _unused_key(source: str, prefix: str, name: str, used: set[tuple[str, str]]) -> str:

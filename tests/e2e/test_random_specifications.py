@@ -74,7 +74,8 @@ def test_a_random_specification_runs(
     uploaded = {}
     for source, settings in plan.sources.items():
         pipeline = Pipeline(emulator, stack, source)
-        key = f"{settings.prefixes[-1]}a b+c{settings.suffixes[0].upper()}"
+        prefix, suffix = settings.filters()[-1]
+        key = f"{prefix}a b+c{suffix}"
         pipeline.upload(key, pictures.jpeg())
         uploaded[key] = pipeline
     for key, pipeline in uploaded.items():

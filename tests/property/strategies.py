@@ -173,7 +173,7 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
     if len(known) > most or draw(st.booleans()):
         found["suffixes"] = suffixes[:most]
     if draw(st.integers(0, 9)) == 0:  # any suffix
-        found["suffixes"] = [""]
+        found["suffixes"] = ["*"]
     if draw(st.booleans()):
         found["output_prefix"] = draw(st.just("out/") | _prefixes())
     if kind == "s3" and draw(st.booleans()):

@@ -1,5 +1,6 @@
 import re
 import tomllib
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from templates import specification
+from templates.limits import MAX_BUCKET_NOTIFICATIONS
 from templates.specification import ProcessingQueue, Specification, SpecificationError
 from templates.specification_options import Alarms, Cdn, Events, Logs
 from templates.specification_sources import Source
@@ -101,6 +103,11 @@ def test_the_shipped_file_names_every_key() -> None:
         ({"sources": {"scan-1": {}}}, "sources.scan-1", "starting with a letter"),
         ({"sources": {"default": {"suffixes": ["jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
         ({"sources": {"default": {"suffixes": [".Jpg"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
+        (
+            {"sources": {"default": {"suffixes": [""]}}},
+            "sources.default.suffixes[0]",
+            "'*' for any",
+        ),
         ({"variants": {"default": {"widths": []}}}, "variants.default.widths", "at least 1"),
         ({"variants": {"default": {"widths": [9, 90]}}}, "variants.default.widths[0]", "16"),
         ({"variants": {"default": {"widths": [90, 90]}}}, "variants.default.widths", "twice"),
@@ -302,6 +309,7 @@ def test_a_long_value_is_shown_in_part() -> None:
         {"prefixes": ["in/", "in/"]},
         {"suffixes": [".gz", ".tar.gz"]},
         {"suffixes": [".jpg", ".jpg"]},
+        {"suffixes": ["*", ".jpg"]},
     ],
 )
 def test_overlapping_filters_are_refused_by_name(uploads: dict[str, Any]) -> None:
@@ -313,10 +321,10 @@ def test_overlapping_filters_are_refused_by_name(uploads: dict[str, Any]) -> Non
 def test_more_notifications_than_s3_takes_are_refused() -> None:
     """T2: 100 configurations a bucket."""
     prefixes = [f"p{number}/" for number in range(6)]
-    with pytest.raises(SpecificationError, match="need 108 notifications; S3 allows 100"):
+    with pytest.raises(SpecificationError, match=r'need 180 .*; S3 allows 100\. .* = \["\*"\]'):
         specification.parse({"sources": {"default": {"prefixes": prefixes}}}, origin="mine.toml")
     deletes = {"prefixes": prefixes[:2], "propagate_deletes": True}
-    with pytest.raises(SpecificationError, match="3 types of event, need 108"):
+    with pytest.raises(SpecificationError, match="3 types of event, need 180"):
         specification.parse({"sources": {"default": deletes}}, origin="mine.toml")
 
 
@@ -418,6 +426,28 @@ def test_the_last_try_comes_before_a_message_expires() -> None:
     specification.parse(
         {"queues": {"default": {**queue, "max_receive_count": 63}}}, origin="x.toml"
     )
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_the_default_suffixes_fit_and_do_not_overlap(*, deletes: bool) -> None:
+    """T2, pitfall 11, pitfall 12: what phones and cameras write, in both cases, within 100."""
+    source = Source(propagate_deletes=deletes)
+    assert {".jpg", ".jpe", ".jfif", ".mpo", ".heic", ".heif", ".hif", ".avif"} <= set(
+        source.suffixes
+    )
+    found = source.notifications()
+    assert len(found) == len(set(found)) <= MAX_BUCKET_NOTIFICATIONS
+    for event in source.events():
+        suffixes = [suffix for one, _, suffix in found if one == event]
+        assert {*map(str.lower, suffixes)} == set(source.suffixes)
+        assert {*map(str.swapcase, suffixes)} == set(suffixes)
+        assert not any(a.endswith(b) for a, b in permutations(suffixes, 2))
+
+
+def test_any_suffix_is_one_notification_of_each_prefix() -> None:
+    """T2: everything under a prefix is announced."""
+    source = Source(prefixes=("in/", "raw/"), suffixes=("*",))
+    assert source.filters() == (("in/", ""), ("raw/", ""))
 
 
 def test_a_suffix_without_letters_is_notified_once() -> None:

@@ -143,7 +143,13 @@ def test_a_canary_without_a_record_fails(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("suffix", "reason", "verdict"),
-    [(".jpg", "not_an_image", "fail"), (".txt", "not_text", "pass"), (".txt", "empty", "fail")],
+    [
+        (".jpg", "not_an_image", "fail"),
+        ("*", "corrupt", "fail"),
+        ("*", "not_text", "pass"),
+        (".txt", "not_text", "pass"),
+        (".txt", "empty", "fail"),
+    ],
 )
 def test_a_rejected_picture_is_right_where_pictures_are_not_processed(
     monkeypatch: pytest.MonkeyPatch, suffix: str, reason: str, verdict: str
