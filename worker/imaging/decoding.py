@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
-from worker.imaging import jpeg, memory_estimate, png
+from worker.imaging import jpeg, memory_estimate, png, tiff
 from worker.imaging.geometry import Size
 from worker.imaging.srgb import to_srgb
 from worker.results import Rejection
@@ -231,12 +231,10 @@ def _bands(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
 
 def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
     """Return the conversion to values that can be averaged; None where they are already."""
-    if picture.mode == "I;16B":
-        return lambda band: _sixteen_to_eight(band.convert("I"))  # `point` knows no such mode
     if picture.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255. Such an image may name one transparent grey instead
-        # of having an alpha channel; that grey is shown.
-        return _sixteen_to_eight
+        # Such an image may name one transparent grey instead of having an alpha channel; that grey
+        # is shown.
+        return _sixteen_to_eight(white_is_zero=tiff.white_is_zero(picture))
     if picture.has_transparency_data:
         return lambda band: band.convert("RGBA")
     if picture.mode in {"I", "F"}:
@@ -246,8 +244,16 @@ def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | 
     return lambda band: band.convert("L" if band.mode == "1" else "RGB")
 
 
-def _sixteen_to_eight(band: Image.Image) -> Image.Image:
-    return band.point(lambda value: value * (1 / 257) + 0).convert("L")
+def _sixteen_to_eight(*, white_is_zero: bool) -> Callable[[Image.Image], Image.Image]:
+    """Return the conversion of 16 bits to eight; Pillow's own clips at 255."""
+    scale, offset = (-1 / 257, 255) if white_is_zero else (1 / 257, 0)
+
+    def convert(band: Image.Image) -> Image.Image:
+        if band.mode == "I;16B":
+            band = band.convert("I")  # `point` does not take it
+        return band.point(lambda value: value * scale + offset).convert("L")
+
+    return convert
 
 
 def _stretch(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
@@ -257,4 +263,6 @@ def _stretch(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
         raise Rejection("corrupt", "Some pixels are not finite numbers.")
     scale = 255 / (high - low) if high > low else 0.0
     offset = -low * scale
+    if tiff.white_is_zero(picture):
+        scale, offset = -scale, 255 - offset
     return lambda band: band.convert("F").point(lambda value: value * scale + offset).convert("L")

@@ -105,11 +105,16 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
             f"The directories hold more than {tiff.MOST_NUMBERS:,} numbers, such as places of"
             f" strips: {numbers:,} or more.",
         )
+    head = source.read(16)
+    source.seek(0)
+    picture: ImageFile.ImageFile
     try:
-        picture = Image.open(source, formats=ACCEPTED)
-    except UnidentifiedImageError as error:
-        source.seek(0)
-        raise _unidentified(source.read(16)) from error
+        if _has_signature("TIFF", head):
+            picture = tiff.TiffPicture(source)
+        else:
+            picture = Image.open(source, formats=ACCEPTED)
+    except (UnidentifiedImageError, SyntaxError) as error:
+        raise _unidentified(head) from error
     width, height = picture.size
     pixels = memory_estimate.pixels_at_once(picture)
     if pixels > max_pixels or max(width, height) > _LONGEST_ROW:

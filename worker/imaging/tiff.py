@@ -1,4 +1,4 @@
-"""How many numbers the directories of a TIFF hold, before Pillow makes an object of each."""
+"""TIFF files: layouts that Pillow reads wrongly or not at all, and a bound on directories."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, Final
+
+from PIL import Image, TiffImagePlugin
 
 MOST_NUMBERS: Final = 200_000
 """About 10 MB as objects. An image of 65,535 rows in strips of one row needs 131,070; one of 100
@@ -21,6 +23,37 @@ _SINGLE_BYTES: Final = frozenset({1, 2, 6, 7})
 _BYTE_ORDERS: Final = {b"II": "<", b"MM": ">"}
 _BIG: Final = 43
 """The version of a BigTIFF, with counts and offsets of eight bytes."""
+
+# Tags of the samples' layout, TIFF 6.0: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+_BITS_PER_SAMPLE: Final = 258
+_PHOTOMETRIC: Final = 262
+_SAMPLES_PER_PIXEL: Final = 277
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
+"""Values of PhotometricInterpretation."""
+
+
+class TiffPicture(TiffImagePlugin.TiffImageFile):
+    """A TIFF whose tags are changed to what Pillow reads rightly, before it looks at them.
+
+    Attributes:
+        white_is_zero: Its values are still to be inverted: Pillow does that up to eight bits.
+    """
+
+    white_is_zero = False
+
+    def _setup(self) -> None:
+        tags = self.tag_v2
+        deep = max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8
+        if deep and tags.get(_SAMPLES_PER_PIXEL, 1) == 1:
+            self.white_is_zero = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+            tags[_PHOTOMETRIC] = _BLACK_IS_ZERO if self.white_is_zero else tags.get(_PHOTOMETRIC, 1)
+        super()._setup()
+
+
+def white_is_zero(picture: Image.Image) -> bool:
+    """Return whether a picture's values, once decoded, are those of its negative."""
+    return isinstance(picture, TiffPicture) and picture.white_is_zero
 
 
 def numbers(file: BinaryIO) -> int:

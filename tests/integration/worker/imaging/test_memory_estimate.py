@@ -17,15 +17,14 @@ ONE_STRIP = {"compression": "tiff_lzw", "tiffinfo": {278: SIZE[1]}}
 
 MEASURE = """
 import io, re, sys
-from PIL import Image
-from worker.imaging import decoding, geometry, memory_estimate, thumbnails
+from worker.imaging import decoding, geometry, identify, memory_estimate, thumbnails
 from worker.settings import Variants
 
 file, width, format_name = sys.argv[1:]
 variants = Variants((int(width), 10), {format_name: 80}, 12_000_000)
 with open(file, "rb") as opened:
     source = io.BytesIO(opened.read())
-with Image.open(source) as picture:
+with identify.open_picture(source, 12_000_000) as picture:
     size = geometry.resize_plan(picture.size, variants).full_size
     _, rows = decoding.reduction(picture.size, size)
     estimate = memory_estimate.decoding_bytes(picture, size, rows)

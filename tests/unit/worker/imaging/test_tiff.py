@@ -3,11 +3,12 @@
 import io
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops
 
 from tests.unit.worker.imaging.corpus import long, quarters, saved, short, tiff
 from tests.unit.worker.imaging.tiff_files import COMPRESSIONS, Layout, Plane, tiff_of
@@ -116,7 +117,7 @@ def grey(bits: int, size: tuple[int, int] = (37, 11)) -> Plane:
     """Rows of all kinds of values, black and white among them."""
     white = 2**bits - 1
     count = size[0] * size[1]
-    values = [(white * place // (count - 1)) ^ (place * 5 & 3) for place in range(count)]
+    values = [((white * place // (count - 1)) ^ (place * 5 & 3)) & white for place in range(count)]
     return [values[size[0] * y : size[0] * (y + 1)] for y in range(size[1])]
 
 
@@ -153,3 +154,33 @@ def test_sixteen_bits_of_grey_are_turned_upright(order: str, orientation: int) -
         Layout(16, order=order, orientation=orientation),
     )
     assert rows_of(decoded(wide)) == rows_of(decoded(narrow))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_white_is_zero_at_any_depth(bits: int, order: str, compression: int) -> None:
+    """P1: the same values with black as zero are its negative, in strips and in tiles."""
+    plane, white = grey(bits), 2**bits - 1
+    inverted = [[white - value for value in row] for row in plane]
+    for tile in (None, (16, 16)):
+        negative = Layout(bits, 0, order, compression, tile=tile)
+        positive = replace(negative, photometric=1)
+        assert decoded(tiff_of([plane], negative)) == decoded(tiff_of([inverted], positive))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("bits", "sample_format"), [(16, 2), (32, 2), (32, 3)])
+def test_white_is_zero_with_a_sign_or_a_fraction(bits: int, sample_format: int, order: str) -> None:
+    """P1: the largest number is black then."""
+    plane = grey(8)
+    negative = decoded(tiff_of([plane], Layout(bits, 0, order, sample_format=sample_format)))
+    positive = decoded(tiff_of([plane], Layout(bits, 1, order, sample_format=sample_format)))
+    assert rows_of(ImageChops.invert(negative)) == rows_of(positive) == plane
+
+
+def test_without_a_photometric_interpretation_black_is_zero() -> None:
+    """P1: as libtiff takes it."""
+    plane = grey(16)
+    tagless = decoded(tiff_of([plane], Layout(16, without=(262,))))
+    assert tagless == decoded(tiff_of([plane], Layout(16)))
