@@ -185,11 +185,11 @@ def _shrink(picture: ImageFile.ImageFile, size: Size, box: Box | None) -> Image.
     decoded in the same way: a large image with its second and third copy would determine how much
     memory the function needs.
     """
-    in_strips = png.has_strips(picture)
-    if not in_strips:
+    read = _band_reader(picture)
+    if read is _bands:
         picture.load()
     convert = _conversion(picture)
-    if convert is None and not in_strips:
+    if convert is None and read is _bands:
         image = resize(picture, size, FIRST_FILTERS, box)
         image.info = {}  # savers would copy comments, profiles and more from here
         return image
@@ -199,8 +199,7 @@ def _shrink(picture: ImageFile.ImageFile, size: Size, box: Box | None) -> Image.
     (across, down), rows = reduction(picture.size, size, gap)
     reduced: Image.Image | None = None
     opaque = True
-    bands = png.strips(picture, rows) if in_strips else _bands(picture, rows)
-    for number, band in enumerate(bands):
+    for number, band in enumerate(read(picture, rows)):
         if convert:
             band = convert(band)
         if band.mode == "RGBA":
@@ -223,7 +222,16 @@ def _shrink(picture: ImageFile.ImageFile, size: Size, box: Box | None) -> Image.
     return image.convert("RGBA").convert("RGB") if opaque else image.convert("RGBA")
 
 
-def _bands(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
+def _band_reader(
+    picture: ImageFile.ImageFile,
+) -> Callable[[ImageFile.ImageFile, int], Iterator[Image.Image]]:
+    """Return what yields bands of so many rows; `_bands` where Pillow decodes all of it first."""
+    if png.has_strips(picture):
+        return png.strips
+    return tiff.packed_bands if tiff.has_packed_bands(picture) else _bands
+
+
+def _bands(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
     width, height = picture.size
     for top in range(0, height, rows):
         yield picture.crop((0, top, width, min(top + rows, height)))
@@ -231,6 +239,8 @@ def _bands(picture: Image.Image, rows: int) -> Iterator[Image.Image]:
 
 def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
     """Return the conversion to values that can be averaged; None where they are already."""
+    if tiff.has_packed_bands(picture):
+        return ImageChops.invert if tiff.white_is_zero(picture) else None
     if picture.mode.startswith("I;16"):
         # Such an image may name one transparent grey instead of having an alpha channel; that grey
         # is shown.

@@ -131,8 +131,8 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
 
 def exif_orientation(picture: ImageFile.ImageFile) -> int:
     """Return the EXIF orientation, 1 to 8, that is still to be applied after decoding."""
-    if picture.format == "TIFF":
-        return 1  # there it is part of the format, and Pillow applies it
+    if isinstance(picture, tiff.TiffPicture):
+        return picture.orientation  # 1 where Pillow applies it, as it is part of the format
     try:
         if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
             picture.info["exif"] = png.late_exif(picture)

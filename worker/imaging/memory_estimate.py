@@ -11,7 +11,7 @@ from typing import Final
 from PIL import AvifImagePlugin, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from worker import limits
-from worker.imaging import avif, jpeg, png
+from worker.imaging import avif, jpeg, png, tiff
 
 _BYTES_PER_BAND_PIXEL: Final = 24
 """Rows that are converted at a time: as they were, as RGBA, with their alpha multiplied in."""
@@ -41,6 +41,8 @@ def decoding_bytes(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], ban
         extra = len(file_content(picture))
     else:
         extra = picture.width * band_rows * _BYTES_PER_BAND_PIXEL
+        if tiff.has_packed_bands(picture):
+            extra += len(file_content(picture))  # a copy with another directory
     return pixels + extra + encoding_bytes(thumbnail)
 
 

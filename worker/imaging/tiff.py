@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, Final
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
+
+from worker.imaging import packed_tiff
 
 MOST_NUMBERS: Final = 200_000
 """About 10 MB as objects. An image of 65,535 rows in strips of one row needs 131,070; one of 100
@@ -24,13 +26,22 @@ _BYTE_ORDERS: Final = {b"II": "<", b"MM": ">"}
 _BIG: Final = 43
 """The version of a BigTIFF, with counts and offsets of eight bytes."""
 
-# Tags of the samples' layout, TIFF 6.0: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+# Tags of TIFF 6.0: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
 _BITS_PER_SAMPLE: Final = 258
+_COMPRESSION: Final = 259
 _PHOTOMETRIC: Final = 262
+_FILL_ORDER: Final = 266
+_ORIENTATION: Final = 274
 _SAMPLES_PER_PIXEL: Final = 277
+_PREDICTOR: Final = 317
+_TILE_WIDTH: Final = 322
+_SAMPLE_FORMAT: Final = 339
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
 """Values of PhotometricInterpretation."""
+
+_OF_BYTES: Final = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
+"""Compressions of whatever bytes: none, LZW, Deflate (two numbers), PackBits, LZMA, Zstandard."""
 
 
 class TiffPicture(TiffImagePlugin.TiffImageFile):
@@ -38,22 +49,62 @@ class TiffPicture(TiffImagePlugin.TiffImageFile):
 
     Attributes:
         white_is_zero: Its values are still to be inverted: Pillow does that up to eight bits.
+        packed_bits: The bits per sample where `packed_bands` has to read it, instead of `load`;
+            else 0.
+        orientation: The orientation, 1 to 8, that is still to be applied after decoding.
     """
 
     white_is_zero = False
+    packed_bits = 0
+    orientation = 1
 
     def _setup(self) -> None:
         tags = self.tag_v2
-        deep = max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8
-        if deep and tags.get(_SAMPLES_PER_PIXEL, 1) == 1:
-            self.white_is_zero = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-            tags[_PHOTOMETRIC] = _BLACK_IS_ZERO if self.white_is_zero else tags.get(_PHOTOMETRIC, 1)
+        (bits, *others) = tags.get(_BITS_PER_SAMPLE, (1,))
+        if bits > 8 and not others and tags.get(_SAMPLES_PER_PIXEL, 1) == 1:
+            photometric = tags.get(_PHOTOMETRIC, _BLACK_IS_ZERO)
+            self.white_is_zero = photometric == _WHITE_IS_ZERO
+            tags[_PHOTOMETRIC] = _BLACK_IS_ZERO if self.white_is_zero else photometric
+            if bits < 16:
+                self._check_packed(bits)
+                self.packed_bits = bits
+                # Only so that it opens: Pillow has 12 bits, as if they were 16.
+                tags[_BITS_PER_SAMPLE] = (16,)
+                tags[_FILL_ORDER] = 1
         super()._setup()
+        if self.packed_bits:
+            self._size = self._tile_size
+            orientation = tags.get(_ORIENTATION, 1)
+            self.orientation = orientation if orientation in range(1, 9) else 1
+
+    def _check_packed(self, bits: int) -> None:
+        tags = self.tag_v2
+        if (
+            _PHOTOMETRIC not in tags
+            or tags.get(_SAMPLE_FORMAT, (1,)) != (1,)
+            or tags.get(_COMPRESSION, 1) not in _OF_BYTES
+            or (tags.get(_PREDICTOR, 1) != 1 and tags.get(_COMPRESSION, 1) != 1)
+            or tags.get(_TILE_WIDTH, 8) * bits % 8
+        ):
+            raise SyntaxError("unknown layout of packed samples")
 
 
 def white_is_zero(picture: Image.Image) -> bool:
     """Return whether a picture's values, once decoded, are those of its negative."""
     return isinstance(picture, TiffPicture) and picture.white_is_zero
+
+
+def has_packed_bands(picture: Image.Image) -> bool:
+    """Return whether `packed_bands` has to read it, instead of Pillow."""
+    return isinstance(picture, TiffPicture) and picture.packed_bits > 0
+
+
+def packed_bands(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
+    """Yield bands of this many rows in grey; see packed_tiff.bands."""
+    if not isinstance(picture, TiffPicture) or picture.fp is None:
+        raise TypeError(picture)
+    picture.fp.seek(0)
+    return packed_tiff.bands(picture.fp.read(), picture.tag_v2, picture.packed_bits, rows)
 
 
 def numbers(file: BinaryIO) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from tests.unit.worker.imaging.corpus import long, short, tiff
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
 
@@ -97,3 +101,30 @@ def test_a_wide_variant_takes_no_more_than_estimated(
     picture(mode).save(file, "JPEG" if mode == "RGB" else "PNG")
     estimate, peak = measured(file, width, format_name)
     assert peak < estimate
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize("bits", [10, 14])
+def test_packed_samples_take_no_more_than_estimated(
+    bits: int, compression: int, tmp_path: Path
+) -> None:
+    """P5: a second copy of the file is among it."""
+    file = tmp_path / "picture"
+    file.write_bytes(packed_tiff(bits, compression))
+    estimate, peak = measured(file, 1_200, "jpeg")
+    assert peak < estimate < 2 * peak + 90_000_000
+
+
+def packed_tiff(bits: int, compression: int) -> bytes:
+    """Return one strip of noise."""
+    strip = os.urandom(SIZE[0] * SIZE[1] * bits // 8)
+    if compression != 1:
+        strip = zlib.compress(strip, 1)
+
+    def directory(offset: int) -> bytes:
+        return tiff(
+            *(short(256, SIZE[0]), short(257, SIZE[1]), short(258, bits), short(259, compression)),
+            *(short(262, 1), long(273, offset), short(278, SIZE[1]), long(279, len(strip))),
+        )
+
+    return directory(len(directory(0))) + strip

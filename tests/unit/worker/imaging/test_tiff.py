@@ -12,11 +12,12 @@ from PIL import Image, ImageChops
 
 from tests.unit.worker.imaging.corpus import long, quarters, saved, short, tiff
 from tests.unit.worker.imaging.tiff_files import COMPRESSIONS, Layout, Plane, tiff_of
+from worker.imaging import decoding
 from worker.imaging.decoding import decode, upright
 from worker.imaging.identify import exif_orientation, open_picture
 from worker.imaging.thumbnails import make
 from worker.imaging.tiff import MOST_NUMBERS, numbers
-from worker.results import Rejection
+from worker.results import Properties, Rejection
 from worker.settings import Variants
 
 # Pillow warns of what is odd in a file, which does not matter here.
@@ -184,3 +185,63 @@ def test_without_a_photometric_interpretation_black_is_zero() -> None:
     plane = grey(16)
     tagless = decoded(tiff_of([plane], Layout(16, without=(262,))))
     assert tagless == decoded(tiff_of([plane], Layout(16)))
+
+
+@pytest.mark.parametrize("bits", range(9, 16))
+@pytest.mark.parametrize("width", [1, 2, 3, 16, 37])
+def test_packed_samples_are_their_highest_eight_bits(bits: int, width: int) -> None:
+    """P1: a row is filled up to whole bytes, whatever the depth and the width."""
+    plane = grey(bits, (width, 11))
+    highest = [[value >> bits - 8 for value in row] for row in plane]
+    lowest = [[255 - value for value in row] for row in highest]
+    for order, fill_order, big in ("<", 1, True), ("<", 2, False), (">", 1, False):
+        layout = Layout(bits, order=order, fill_order=fill_order, big=big)
+        assert rows_of(decoded(tiff_of([plane], layout))) == highest
+        assert rows_of(decoded(tiff_of([plane], replace(layout, photometric=0)))) == lowest
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("fill_order", [1, 2])
+@pytest.mark.parametrize(("rows", "tile"), [(3, None), (None, (16, 16)), (None, (48, 16))])
+def test_packed_samples_in_strips_and_tiles(
+    bits: int, compression: int, fill_order: int, rows: int | None, tile: tuple[int, int] | None
+) -> None:
+    """P1: with any compression of bytes."""
+    plane = grey(bits)
+    layout = Layout(
+        bits, compression=compression, fill_order=fill_order, rows_per_strip=rows, tile=tile
+    )
+    assert rows_of(decoded(tiff_of([plane], layout))) == [
+        [value >> bits - 8 for value in row] for row in plane
+    ]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_packed_samples_are_turned_upright(orientation: int) -> None:
+    """P1: the record has the size as shown, too."""
+    plane = grey(8)
+    narrow = tiff_of([plane], Layout(orientation=orientation))
+    deep = [[value << 4 for value in row] for row in plane]
+    packed = tiff_of([deep], Layout(12, orientation=orientation))
+    assert rows_of(decoded(packed)) == rows_of(decoded(narrow))
+    for output in make(io.BytesIO(packed), [VARIANTS]):
+        if isinstance(output, Properties):
+            assert (output.source["width"] > output.source["height"]) == (orientation < 5)
+
+
+def test_packed_samples_read_in_bands_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: saving memory changes no pixel."""
+    data = tiff_of([grey(12, (61, 301))], Layout(12))
+    whole = list(make(io.BytesIO(data), [VARIANTS]))
+    monkeypatch.setattr(decoding, "_BAND_PIXELS", 1_000)
+    assert list(make(io.BytesIO(data), [VARIANTS])) == whole
+
+
+def test_packed_samples_that_end_early_are_rejected() -> None:
+    """P3: no picture that is black from there on."""
+    for compression in COMPRESSIONS:
+        data = tiff_of([grey(12, (61, 301))], Layout(12, compression=compression))
+        with pytest.raises(Rejection) as caught:
+            list(make(io.BytesIO(data[: len(data) // 2]), [VARIANTS]))
+        assert caught.value.reason == "corrupt"
