@@ -33,9 +33,20 @@ _PHOTOMETRIC: Final = 262
 _FILL_ORDER: Final = 266
 _ORIENTATION: Final = 274
 _SAMPLES_PER_PIXEL: Final = 277
+_PLANAR: Final = 284
 _PREDICTOR: Final = 317
 _TILE_WIDTH: Final = 322
+_EXTRA_SAMPLES: Final = 338
 _SAMPLE_FORMAT: Final = 339
+
+_COLOURS: Final = {0: 1, 1: 1, 2: 3, 5: 4}
+"""Samples of grey, RGB and CMYK, by PhotometricInterpretation."""
+
+_SEPARATE_PLANES, _TOGETHER = 2, 1
+"""Values of PlanarConfiguration."""
+
+_UNSPECIFIED, _PREMULTIPLIED, _ALPHA = 0, 1, 2
+"""Values of ExtraSamples."""
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
 """Values of PhotometricInterpretation."""
@@ -60,6 +71,8 @@ class TiffPicture(TiffImagePlugin.TiffImageFile):
 
     def _setup(self) -> None:
         tags = self.tag_v2
+        if tags.get(_PLANAR) == _SEPARATE_PLANES:
+            self._set_planes()
         (bits, *others) = tags.get(_BITS_PER_SAMPLE, (1,))
         if bits > 8 and not others and tags.get(_SAMPLES_PER_PIXEL, 1) == 1:
             photometric = tags.get(_PHOTOMETRIC, _BLACK_IS_ZERO)
@@ -76,6 +89,37 @@ class TiffPicture(TiffImagePlugin.TiffImageFile):
             self._size = self._tile_size
             orientation = tags.get(_ORIENTATION, 1)
             self.orientation = orientation if orientation in range(1, 9) else 1
+
+    def _set_planes(self) -> None:
+        """Have libtiff read the planes that Pillow reads wrongly.
+
+        Pillow's own reader takes every plane for one of eight bits, in strips that are as wide as
+        the colours alone. It leaves to libtiff, which reads the tags itself, what is compressed.
+        """
+        tags = self.tag_v2
+        samples = tags.get(_SAMPLES_PER_PIXEL, 1)
+        if samples == 1:
+            tags[_PLANAR] = _TOGETHER
+            return
+        photometric = tags.get(_PHOTOMETRIC)
+        colours = _COLOURS.get(photometric, 0)
+        depths = set(tags.get(_BITS_PER_SAMPLE, (1,)))
+        extra = tags.get(_EXTRA_SAMPLES, ())
+        raw = tags.get(_COMPRESSION, 1) == 1
+        simple = raw and depths == {8} and tags.get(_FILL_ORDER, 1) == 1
+        if simple and photometric == 2 and samples == 4 and not extra:
+            extra = tags[_EXTRA_SAMPLES] = (_ALPHA,)  # as Pillow takes it where they are together
+        has_alpha = photometric == 2 and extra in {(_PREMULTIPLIED,), (_ALPHA,)}
+        if (
+            not colours
+            or depths not in ({8}, {16})
+            or (colours == 1 and depths != {8})
+            or samples != colours + len(extra)
+            or not (has_alpha or set(extra) <= {_UNSPECIFIED})
+        ):
+            raise SyntaxError("unknown layout of planes")
+        if raw and not (simple and extra in {(), (_ALPHA,)}):
+            tags[_COMPRESSION] = 8
 
     def _check_packed(self, bits: int) -> None:
         tags = self.tag_v2

@@ -245,3 +245,77 @@ def test_packed_samples_that_end_early_are_rejected() -> None:
         with pytest.raises(Rejection) as caught:
             list(make(io.BytesIO(data[: len(data) // 2]), [VARIANTS]))
         assert caught.value.reason == "corrupt"
+
+
+def planes(count: int, bits: int) -> list[Plane]:
+    """Samples that differ in each plane."""
+    rows = grey(bits)
+    step = 37 << bits - 8
+    return [
+        [[value + number * step & 2**bits - 1 for value in row] for row in rows]
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("photometric", "extra", "count"),
+    [
+        *((0, (), 1), (1, (), 1), (2, (), 3), (2, (0,), 4), (2, (1,), 4), (2, (2,), 4)),
+        (5, (), 4),
+    ],
+    ids=["white is zero", "grey", "RGB", "RGBX", "premultiplied", "RGBA", "CMYK"],
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_separate_planes_are_as_those_together(
+    photometric: int, extra: tuple[int, ...], count: int, order: str, compression: int, bits: int
+) -> None:
+    """P1: whatever the depth and compression, in strips and tiles."""
+    for rows, tile in (None, None), (4, None), (None, (16, 16)):
+        layout = Layout(
+            bits, photometric, order, compression, extra=extra, rows_per_strip=rows, tile=tile
+        )
+        together = decoded(tiff_of(planes(count, bits), layout))
+        assert decoded(tiff_of(planes(count, bits), replace(layout, planar=2))) == together
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+@pytest.mark.parametrize(("photometric", "count"), [(1, 1), (2, 3)])
+def test_separate_planes_of_reversed_bits(
+    photometric: int, count: int, tile: tuple[int, int] | None
+) -> None:
+    """P1: FillOrder says so, as scanners for fax do."""
+    layout = Layout(8, photometric, fill_order=2, tile=tile)
+    together = decoded(tiff_of(planes(count, 8), layout))
+    assert decoded(tiff_of(planes(count, 8), replace(layout, planar=2))) == together
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_a_fourth_plane_without_a_meaning_is_alpha(tile: tuple[int, int] | None) -> None:
+    """P1: as where the samples are together."""
+    layout = Layout(8, 2, tile=tile)
+    together = decoded(tiff_of(planes(4, 8), layout))
+    assert decoded(tiff_of(planes(4, 8), replace(layout, planar=2))) == together
+
+
+@pytest.mark.parametrize(
+    ("layout", "count"),
+    [
+        (Layout(8, 1, extra=(2,)), 2),
+        (Layout(16, 1, extra=(0,)), 2),
+        (Layout(16, 2), 4),
+        (Layout(8, 6), 3),
+        (Layout(8, 8), 3),
+        (Layout(8, 2, extra=(2, 0)), 5),
+    ],
+    ids=["grey and alpha", "16 bit grey and more", "no meaning", "YCbCr", "CIELAB", "and more"],
+)
+@pytest.mark.parametrize("compression", [1, 8])
+def test_planes_that_would_come_out_wrong_are_rejected(
+    layout: Layout, count: int, compression: int
+) -> None:
+    """P1: rather no thumbnail than one in other colors."""
+    data = tiff_of(planes(count, layout.bits), replace(layout, planar=2, compression=compression))
+    with pytest.raises(Rejection):
+        decoded(data)
