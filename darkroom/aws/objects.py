@@ -19,7 +19,7 @@ from worker.events import SourceObject
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef, ObjectVersionTypeDef
 
 Position = str | list[int]
 """Progress: a key of a listing, or file and row (from 0) of an inventory."""
@@ -69,18 +69,32 @@ def list_objects(
         for page in pages:
             for item in page.get("Versions", ()):
                 if item["IsLatest"] and item["Key"] > after:
-                    yield ExistingObject(
-                        source=SourceObject(
-                            bucket=bucket,
-                            key=item["Key"],
-                            version_id=_version(item["VersionId"]),
-                            etag=item["ETag"].strip('"'),
-                            size=item["Size"],
-                        ),
-                        modified=item["LastModified"],
-                        position=item["Key"],
-                        storage_class=item.get("StorageClass", "STANDARD"),
-                    )
+                    yield _listed(bucket, item)
+
+
+def first_objects(s3: "S3Client", bucket: str, prefix: str) -> tuple[list[ExistingObject], bool]:
+    """Return the current ones of the first 1,000 versions under a prefix, and whether that is all.
+
+    One request, whatever the bucket holds.
+    """
+    page = s3.list_object_versions(Bucket=bucket, Prefix=prefix)
+    found = [_listed(bucket, item) for item in page.get("Versions", ()) if item["IsLatest"]]
+    return found, not page.get("IsTruncated", False)
+
+
+def _listed(bucket: str, item: "ObjectVersionTypeDef") -> ExistingObject:
+    return ExistingObject(
+        source=SourceObject(
+            bucket=bucket,
+            key=item["Key"],
+            version_id=_version(item["VersionId"]),
+            etag=item["ETag"].strip('"'),
+            size=item["Size"],
+        ),
+        modified=item["LastModified"],
+        position=item["Key"],
+        storage_class=item.get("StorageClass", "STANDARD"),
+    )
 
 
 @dataclass(frozen=True)

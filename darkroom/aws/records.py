@@ -42,6 +42,11 @@ def is_processed(record: Record | None, existing: ExistingObject, source: Source
     )
 
 
+def is_recorded(record: Record | None, existing: ExistingObject) -> bool:
+    """Return whether a record is of this version of an object, whatever it was made with."""
+    return record is not None and _is_of(record, existing)
+
+
 def is_stale(record: Record | None, existing: ExistingObject, source: Source) -> bool:
     """Return whether a record is of other variants than the source's, or of another worker.
 

@@ -30,6 +30,7 @@ VERIFY = (
     "network",
     "dns-firewall",
     "sources",
+    "unannounced",
     "logs",
     "archive",
     "alarms",

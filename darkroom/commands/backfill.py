@@ -22,6 +22,7 @@ from darkroom.console.text import plural
 EXAMPLES = """
   darkroom backfill --stack-name darkroom-prod --dry-run
   darkroom backfill --stack-name darkroom-prod --skip-processed --yes --rate 100
+  darkroom backfill --stack-name darkroom-prod --unannounced      # cat.Jpg, cat.dng
   darkroom backfill --stack-name darkroom-prod --source scans --prefix uploads/2025/ --since 30d
 """
 
@@ -47,6 +48,11 @@ EXAMPLES = """
     "--skip-processed",
     is_flag=True,
     help="Skip objects whose record is of their current version and variants; one GET for each.",
+)
+@click.option(
+    "--unannounced",
+    is_flag=True,
+    help="Instead, what has a suffix that no notification names, and no record; one GET for each.",
 )
 @click.option(
     "--rebuild-stale",
@@ -82,8 +88,8 @@ def command(
 ) -> None:
     """Send a source's existing objects to its queue.
 
-    Sends the current versions whose keys match the source's prefixes and suffixes. Counts them and
-    asks first.
+    Sends the current versions whose keys match the source's prefixes and suffixes, or with
+    --unannounced those that S3 has announced to nobody. Counts them and asks first.
     """
     from darkroom.aws.queues import find_source
     from darkroom.aws.stack import open_stack

@@ -21,6 +21,7 @@ from darkroom.console.option_types import Timestamp
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
 from darkroom.errors import UsageError, UserError
+from templates.specification_values import ANY_SUFFIX
 from worker.records import Record
 from worker.settings import Source
 
@@ -64,6 +65,10 @@ class Filters:
 
     skip_processed: bool = False
     """Leave out what has a record of its current version and the source's current variants."""
+
+    unannounced: bool = False
+    """Only what lies under the source's prefixes, has a suffix that no notification names, and has
+    no record of its current version and variants; with `rebuild_stale` a stale one."""
 
     rebuild_stale: bool = False
     """Only what has a record of other variants, or of another version of the worker."""
@@ -192,6 +197,12 @@ class Backfill:
 
     def __post_init__(self) -> None:
         """Check the filters, and open the checkpoint."""
+        if self.filters.unannounced and self.source.filters_in_worker:
+            raise UsageError(
+                f"--unannounced: the worker itself compares the suffixes of {self.source.name}, and"
+                " would skip these objects; name their suffixes in the specification, or"
+                f' suffixes = ["{ANY_SUFFIX}"], deploy, and backfill with --skip-processed'
+            )
         if not self._prefixes:
             raise UsageError(
                 f"--prefix {self.filters.prefix}: the source notifies only of keys under"
@@ -313,7 +324,9 @@ class Backfill:
         """Yield what is to be sent after the checkpoint; count what is skipped."""
         self.skipped.clear()
         wanted = self._matching()
-        if self.filters.skip_processed:
+        if self.filters.skip_processed or (
+            self.filters.unannounced and not self.filters.rebuild_stale
+        ):
             return self._by_record(wanted, "processed already", records.is_processed, skip=True)
         if self.filters.rebuild_stale:
             return self._by_record(wanted, "not stale", records.is_stale, skip=False)
@@ -338,8 +351,13 @@ class Backfill:
         """Return the first filter that the object does not match."""
         filters, key, size = self.filters, found.source.key, found.source.size or 0
         since, until = filters.since, filters.until
+        wanted = (
+            {"announced, or a folder": self.source.is_unannounced(key)}
+            if filters.unannounced
+            else {"not matched by the source": self.source.matches(key)}
+        )
         matches = {
-            "not matched by the source": self.source.matches(key),
+            **wanted,
             "--prefix": key.startswith(filters.prefix),
             "--suffix": key.endswith(filters.suffix),
             "--since": since is None or found.modified >= since.time,

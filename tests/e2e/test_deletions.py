@@ -16,8 +16,8 @@ from worker import keys
 
 @pytest.fixture(scope="module")
 def following(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
-    """A third stack, with one suffix, `propagate_deletes` and `keep_metadata`."""
-    source = {"suffixes": [".jpg"], "propagate_deletes": True, "keep_metadata": ["taken"]}
+    """A third stack, with any suffix, `propagate_deletes` and `keep_metadata`."""
+    source = {"suffixes": ["*"], "propagate_deletes": True, "keep_metadata": ["taken"]}
     plan = specification.parse({"sources": {"default": source}}, origin="test")
     stack = deployment.deploy(
         emulator,
@@ -82,3 +82,12 @@ def test_a_canary_leaves_nothing(following: Pipeline, terminal: Callable[[str], 
     left = following.s3.list_object_versions(Bucket=following.thumbnail_bucket)
     kept = [*left.get("Versions", []), *left.get("DeleteMarkers", [])]
     assert not [one["Key"] for one in kept if "canary" in one["Key"]]
+
+
+def test_any_file_under_a_prefix_has_an_outcome(following: Pipeline) -> None:
+    """R2, T2: with `suffixes = ["*"]`, whatever its name: thumbnails, or a rejection."""
+    version = following.upload("uploads/cat.Jpg", pictures.jpeg())
+    for key, body in (("uploads/notes.txt", b"no picture"), ("uploads/.DS_Store", b"Bud1")):
+        following.upload(key, body)
+        assert following.rejection(key)["rejection"]["reason"] == "not_an_image"
+    following.thumbnails("uploads/cat.Jpg", version)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.aws import notifications
+from darkroom.checks.names import VERIFY
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from darkroom.operations import backfill
@@ -135,6 +136,31 @@ def test_what_was_there_before_gets_thumbnails(operated: Pipeline, operator: Ope
     made = operated.thumbnails(odd, newer)
     assert all("source-sequencer" in stored.metadata for stored in made.values())
     operated.drained()
+
+
+def test_what_no_filter_names_gets_its_outcome(operated: Pipeline, operator: Operator) -> None:
+    """R2, D4, D6, pitfall 11: `verify` names it, and `backfill --unannounced` sends it once."""
+    picture, text = "uploads/left/cat.Jpg", "uploads/left/notes.txt"
+    versions = {key: operated.upload(key, pictures.jpeg()) for key in (picture, "uploads/left/")}
+    operated.upload(text, b"no picture")
+    others = [option for name in VERIFY if name != "unannounced" for option in ("--skip", name)]
+
+    def warnings() -> list[str]:
+        report = json.loads(operator.does("verify", *others, "--format", "json"))
+        return [one["message"] for one in report["checks"] if one["verdict"] == "warn"]
+
+    (warning,) = warnings()
+    assert "a suffix that is announced to nobody" in warning
+    assert picture in warning or " more" in warning
+    only = ("--unannounced", "--prefix", "uploads/left/")
+    assert operator.reads("backfill", "--dry-run", *only)["objects"] == 2
+    assert operator.reads("backfill", "--yes", *only)["sent"] == 2
+    operated.thumbnails(picture, versions[picture])
+    assert operated.rejection(text)["rejection"]["reason"] == "not_an_image"
+    assert operator.reads("backfill", "--dry-run", *only)["objects"] == 0
+    operator.does("backfill", "--yes", "--unannounced")
+    operated.drained()
+    assert not warnings()
 
 
 def test_what_is_done_is_left_alone(operated: Pipeline, operator: Operator) -> None:

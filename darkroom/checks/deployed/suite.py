@@ -20,6 +20,7 @@ from darkroom.checks.deployed.observability import (
     check_topics,
 )
 from darkroom.checks.deployed.subscriptions import check_subscriptions
+from darkroom.checks.deployed.unannounced import check_unannounced
 from darkroom.checks.existing_sources import check_existing_sources
 from darkroom.checks.framework import Check, CheckResult, Finding, failed, passed, run_checks
 from darkroom.console.command import StackOptions
@@ -101,6 +102,7 @@ CHECKS: dict[str, Check[Target]] = {
     "network": check_network,
     "dns-firewall": check_dns_firewall,
     "sources": lambda target: check_existing_sources(target.inputs),
+    "unannounced": check_unannounced,
     "logs": check_logs,
     "archive": check_archive,
     "alarms": check_alarms,

@@ -1,6 +1,7 @@
 """Queues and sources of a deployed stack, by the names that the specification gives them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import botocore.session
@@ -124,6 +125,19 @@ def test_the_worker_chooses_of_a_topics_messages(two: Stack) -> None:
     found = queues.find_source(two, "press")
     assert found.matches("in/x.Jpg")
     assert not found.matches("out/x.jpg")
+
+
+def test_what_no_notification_names_is_unannounced(two: Stack) -> None:
+    """R2, pitfall 11: below the prefixes, in the cases of S3's filters; a folder is no file."""
+    found = queues.find_sources(two)
+    scans, press = found["scans"], found["others"]
+    keys = ["a/x.jpg", "a/x.JPG", "a/x.Jpg", "b/x", "b/y/", "a/", "c/x.Jpg"]
+    assert [key for key in keys if scans.is_unannounced(key)] == ["a/x.Jpg", "b/x"]
+    assert not press.is_unannounced("in/x.Jpg")
+    assert press.is_unannounced("in/x.txt")
+    everything = replace(scans, suffixes=("*",))
+    assert [key for key in keys if everything.matches(key)] == keys[:-1]
+    assert not any(map(everything.is_unannounced, keys))
 
 
 def test_one_of_several_sources_must_be_named(two: Stack) -> None:
