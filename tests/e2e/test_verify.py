@@ -304,7 +304,7 @@ CHANGES: list[Change] = [
             QueueUrl=p.stack.outputs["WorkQueueUrl"], Attributes={"VisibilityTimeout": "30"}
         ),
         "queues",
-        "VisibilityTimeout is 30, not 360",
+        "VisibilityTimeout is 30, not 365",
     ),
     (
         "no-redrive",
