@@ -6,7 +6,9 @@ resizes it to the size stated: the decoder's memory depends on the frame alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 _SEQUENCE_HEADER = 1
@@ -39,6 +41,14 @@ def pixels_at_once(data: bytes) -> int:
     if not any(found):
         raise ValueError("no AV1 frames")
     return max(max(max(areas), sum(areas) // 2) for areas in found if areas)
+
+
+def stated_size(data: bytes) -> tuple[int, int]:
+    """Return width and height of the largest image by what the container says; zeros if nothing."""
+    sizes = [(0, 0)]
+    with suppress(ValueError):
+        sizes += _Container(memoryview(data)).stated_sizes()
+    return max(sizes, key=math.prod)
 
 
 def _number(data: memoryview, position: int, size: int) -> int:
@@ -80,6 +90,11 @@ class _Container:
                 else:
                     yield body
             position = end
+
+    def stated_sizes(self) -> Iterator[tuple[int, int]]:
+        """Yield width and height of each image, which follow four bytes of version and flags."""
+        for size in self._boxes(self._file, b"metaiprpipcoispe"):
+            yield _number(size, 4, 4), _number(size, 8, 4)
 
     def items(self) -> Iterator[memoryview]:
         """Yield the data of each AV1 item."""

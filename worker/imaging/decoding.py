@@ -245,6 +245,8 @@ def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | 
         # Such an image may name one transparent grey instead of having an alpha channel; that grey
         # is shown.
         return _sixteen_to_eight(white_is_zero=tiff.white_is_zero(picture))
+    if picture.mode == "La":
+        return lambda band: band.convert("LA").convert("RGBA")
     if picture.has_transparency_data:
         return lambda band: band.convert("RGBA")
     if picture.mode in {"I", "F"}:

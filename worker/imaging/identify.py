@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from worker.imaging import jpeg, memory_estimate, png, tiff
+from worker.imaging import avif, jpeg, memory_estimate, png, tiff
 from worker.results import Rejection
 
 # Importing a plugin registers it. Without these, Pillow would import all of its forty at the first
@@ -66,8 +66,23 @@ _NOT_DECODED: Final = (
     (0, b"8BPS", "Photoshop"),
     (0, b"%PDF-", "PDF"),
     (0, b"\x00\x00\x01\x00", "ICO"),
-    (0, b"<svg", "SVG"),
+    (0, b"II\xbc\x01", "JPEG XR"),
+    (0, b"MM\x00\x2b", "big-endian BigTIFF"),
 )
+
+_HEAD_BYTES: Final = 4_096
+"""What signatures are looked for in; an SVG may have declarations and comments before it."""
+
+_SVG: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s[^\[>]*(?:\[.*?\]\s*)?>)*+<(?:svg:)?svg\b",
+    re.DOTALL | re.IGNORECASE,
+)
+"""A prolog (https://www.w3.org/TR/xml/#sec-prolog-dtd) and the root element; no backtracking."""
+
+_MOST_AVIF_PIXELS: Final = 16_384 * 16_384
+_LONGEST_AVIF_SIDE: Final = 32_768
+"""libavif's own limits, AVIF_DEFAULT_IMAGE_SIZE_LIMIT and AVIF_DEFAULT_IMAGE_DIMENSION_LIMIT:
+https://github.com/AOMediaCodec/libavif/blob/main/include/avif/avif.h"""
 
 
 @contextmanager
@@ -105,7 +120,7 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
             f"The directories hold more than {tiff.MOST_NUMBERS:,} numbers, such as places of"
             f" strips: {numbers:,} or more.",
         )
-    head = source.read(16)
+    head = source.read(_HEAD_BYTES)
     source.seek(0)
     picture: ImageFile.ImageFile
     try:
@@ -114,7 +129,8 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
         else:
             picture = Image.open(source, formats=ACCEPTED)
     except (UnidentifiedImageError, SyntaxError) as error:
-        raise _unidentified(head) from error
+        source.seek(0)
+        raise _unidentified(source.read(), max_pixels) from error
     width, height = picture.size
     pixels = memory_estimate.pixels_at_once(picture)
     if pixels > max_pixels or max(width, height) > _LONGEST_ROW:
@@ -125,7 +141,10 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
             f" at most {max_pixels:,} in all are allowed.",
         )
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        _check_scans(memory_estimate.file_content(picture))
+        data = memory_estimate.file_content(picture)
+        if name := jpeg.unsupported(data):
+            raise _unsupported(name)
+        _check_scans(data)
     return picture
 
 
@@ -159,20 +178,38 @@ def _check_scans(data: bytes) -> None:
         )
 
 
-def _unidentified(head: bytes) -> Rejection:
-    """Return why no decoder takes a file that starts like this."""
+def _unidentified(data: bytes, max_pixels: int) -> Rejection:
+    """Return why no decoder takes a file."""
+    head = data[:_HEAD_BYTES]
     # Only now, because an AVIF file may start as HEIF does: both are boxes of the same kind.
     for offset, signature, name in _NOT_DECODED:
         if head.startswith(signature, offset):
+            return _unsupported(name)
+    if _SVG.match(head):
+        return _unsupported("SVG")
+    if _has_signature("JPEG", head) and (reason := jpeg.unsupported(data)):
+        return _unsupported(reason)
+    if _has_signature("AVIF", head):
+        width, height = avif.stated_size(data)
+        most = min(max_pixels, _MOST_AVIF_PIXELS)
+        if width * height > most or max(width, height) > _LONGEST_AVIF_SIDE:
             return Rejection(
-                "unsupported_format",
-                f"The format {name} is not supported; allowed: {', '.join(ACCEPTED)}.",
+                "too_many_pixels",
+                f"The image has {width} × {height} pixels; at most {most:,} in all and"
+                f" {_LONGEST_AVIF_SIDE:,} on a side are allowed.",
             )
     if any(_has_signature(name, head) for name in ACCEPTED):
         return Rejection("corrupt", "The file ends or breaks within its header.")
     return Rejection(
         "not_an_image",
         f"The file is not an image of a supported format; allowed: {', '.join(ACCEPTED)}.",
+    )
+
+
+def _unsupported(name: str) -> Rejection:
+    return Rejection(
+        "unsupported_format",
+        f"The format {name} is not supported; allowed: {', '.join(ACCEPTED)}.",
     )
 
 

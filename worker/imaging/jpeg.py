@@ -9,6 +9,12 @@ from dataclasses import dataclass
 _START_OF_FRAME_PROGRESSIVE = 0xC2
 _STARTS_OF_DCT_FRAME = frozenset({0xC0, 0xC1, _START_OF_FRAME_PROGRESSIVE})
 _STARTS_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_UNSUPPORTED_FRAMES = {
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical JPEG"),
+    0xCB: "lossless JPEG with arithmetic coding",
+}
+"""By marker (ITU-T T.81, table B.1): libjpeg-turbo decodes the others."""
+
 _START_OF_SCAN = 0xDA
 _ADOBE = 0xEE
 SCAN_MARKER = bytes([0xFF, _START_OF_SCAN])
@@ -53,6 +59,19 @@ def holds_luma_and_chroma(data: bytes) -> bool:
         elif segment.marker == _ADOBE and body.startswith(b"Adobe") and body[11:12] == b"\0":
             return False
     return len(names) == 3 and names != b"RGB"
+
+
+def unsupported(data: bytes) -> str | None:
+    """Return what keeps a sound file from being decoded, by name; None if nothing does."""
+    for segment in _segments(data, scans=False):
+        if segment.marker in _STARTS_OF_FRAME and segment.end - segment.start >= 10:
+            bits, components = data[segment.start + 4], data[segment.start + 9]
+            if bits != 8:
+                return f"JPEG of {bits} bits per sample"
+            if components not in {1, 3, 4}:
+                return f"JPEG of {components} components"
+            return _UNSUPPORTED_FRAMES.get(segment.marker)
+    return None
 
 
 def count_scans(data: bytes) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +12,7 @@ from typing import BinaryIO, Final
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from worker.imaging import packed_tiff
+from worker.results import Rejection
 
 MOST_NUMBERS: Final = 200_000
 """About 10 MB as objects. An image of 65,535 rows in strips of one row needs 131,070; one of 100
@@ -27,17 +30,34 @@ _BIG: Final = 43
 """The version of a BigTIFF, with counts and offsets of eight bytes."""
 
 # Tags of TIFF 6.0: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+_WIDTH: Final = 256
+_LENGTH: Final = 257
 _BITS_PER_SAMPLE: Final = 258
 _COMPRESSION: Final = 259
 _PHOTOMETRIC: Final = 262
 _FILL_ORDER: Final = 266
+_STRIP_OFFSETS: Final = 273
 _ORIENTATION: Final = 274
 _SAMPLES_PER_PIXEL: Final = 277
 _PLANAR: Final = 284
 _PREDICTOR: Final = 317
 _TILE_WIDTH: Final = 322
+_TILE_OFFSETS: Final = 324
 _EXTRA_SAMPLES: Final = 338
 _SAMPLE_FORMAT: Final = 339
+
+# https://helpx.adobe.com/camera-raw/digital-negative.html
+_DNG_VERSION: Final = 50706
+
+_NAMES: Final = {
+    **{0: "grey", 1: "grey", 2: "RGB", 3: "a palette", 4: "a transparency mask", 5: "CMYK"},
+    **{6: "YCbCr", 8: "CIELAB", 9: "ICC LAB", 10: "ITU LAB", 32803: "a color filter array"},
+    **{32844: "LogL", 32845: "LogLuv", 34892: "linear raw"},
+}
+"""By PhotometricInterpretation, with those of libtiff and DNG."""
+
+_NUMBERS: Final = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
+"""By SampleFormat."""
 
 _COLOURS: Final = {0: 1, 1: 1, 2: 3, 5: 4}
 """Samples of grey, RGB and CMYK, by PhotometricInterpretation."""
@@ -53,6 +73,8 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
 
 _OF_BYTES: Final = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """Compressions of whatever bytes: none, LZW, Deflate (two numbers), PackBits, LZMA, Zstandard."""
+
+_WEBP: Final = 50001
 
 
 class TiffPicture(TiffImagePlugin.TiffImageFile):
@@ -70,7 +92,30 @@ class TiffPicture(TiffImagePlugin.TiffImageFile):
     orientation = 1
 
     def _setup(self) -> None:
+        try:
+            self._set_up()
+        except (SyntaxError, KeyError) as error:
+            if self._is_whole():
+                detail = f"The layout is not supported: {_description(self.tag_v2)}."
+                raise Rejection("unsupported_format", detail) from error
+            raise
+
+    def _is_whole(self) -> bool:
+        """Return whether the directory is one of a picture, with its pixels in the file."""
+        tags, file = self.tag_v2, self.fp
+        if file is None:
+            return False
+        offsets = tags.get(_STRIP_OFFSETS) or tags.get(_TILE_OFFSETS) or (math.inf,)
+        try:
+            has_size = min(tags[_WIDTH], tags[_LENGTH]) > 0
+            return has_size and max(offsets) < file.seek(0, io.SEEK_END)
+        except (TypeError, KeyError):
+            return False
+
+    def _set_up(self) -> None:
         tags = self.tag_v2
+        if tags.get(_COMPRESSION) == _WEBP:
+            raise SyntaxError("libtiff is built without it")
         if tags.get(_PLANAR) == _SEPARATE_PLANES:
             self._set_planes()
         (bits, *others) = tags.get(_BITS_PER_SAMPLE, (1,))
@@ -101,7 +146,7 @@ class TiffPicture(TiffImagePlugin.TiffImageFile):
         if samples == 1:
             tags[_PLANAR] = _TOGETHER
             return
-        photometric = tags.get(_PHOTOMETRIC)
+        photometric = tags.get(_PHOTOMETRIC, -1)
         colours = _COLOURS.get(photometric, 0)
         depths = set(tags.get(_BITS_PER_SAMPLE, (1,)))
         extra = tags.get(_EXTRA_SAMPLES, ())
@@ -131,6 +176,21 @@ class TiffPicture(TiffImagePlugin.TiffImageFile):
             or tags.get(_TILE_WIDTH, 8) * bits % 8
         ):
             raise SyntaxError("unknown layout of packed samples")
+
+
+def _description(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
+    """Return what a TIFF holds and how, as far as its tags are known."""
+    photometric, compression = tags.get(_PHOTOMETRIC, -1), tags.get(_COMPRESSION, 1)
+    bits = tags.get(_BITS_PER_SAMPLE, (1,))
+    samples = tags.get(_SAMPLES_PER_PIXEL, len(bits))
+    numbers = _NUMBERS.get(tags.get(_SAMPLE_FORMAT, (1,))[0], "")
+    return (
+        ("DNG" if _DNG_VERSION in tags else "TIFF")
+        + f" of {_NAMES.get(photometric, 'colors without a known name')}"
+        + f" with {samples} {numbers}sample{'s' * (samples != 1)} of {max(bits)} bits"
+        + (" in separate planes" if tags.get(_PLANAR) == _SEPARATE_PLANES else "")
+        + ("" if compression == 1 else f", compression {compression}")
+    )
 
 
 def white_is_zero(picture: Image.Image) -> bool:

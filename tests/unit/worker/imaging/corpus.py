@@ -21,6 +21,7 @@ Size = tuple[int, int]
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (250, 250, 250)
 BLACK, YELLOW = (0, 0, 0), (255, 255, 0)
 SIZE = (200, 100)
+SVG = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 SECRET = b"SECRET"
 """In every polyglot's second half; no output may contain it."""
 
@@ -322,6 +323,14 @@ def _resized_jpeg(width: int, height: int) -> bytes:
     return data[: frame + 5] + struct.pack(">HH", height, width) + data[frame + 9 :]
 
 
+def _jpeg_with_frame(place: int, value: bytes) -> bytes:
+    """Return a JPEG with this byte at a place in its start of frame."""
+    data = bytearray(saved(quarters(), "JPEG"))
+    frame = data.index(b"\xff\xc0")
+    data[frame + place : frame + place + 1] = value
+    return bytes(data)
+
+
 def _exif_with_many(values: int, kind: int = 3) -> bytes:
     """Return EXIF data whose orientation is not one number but very many."""
     return tiff((0x0112, kind, values, b"\x77\x71\x01\x02" * (values * (2, 8)[kind == 5] // 4)))
@@ -588,7 +597,23 @@ SPECIMENS: Sequence[Specimen] = (
         lambda: _kind("avif").replace(b"ftypavif", b"ftypmif1"),
         LOOSE,
     ),
-    Specimen("svg", lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format"),
+    Specimen("svg", lambda: SVG, "unsupported_format"),
+    *(
+        Specimen(f"svg after {prolog[:9]!r}", partial(bytes.__add__, prolog, SVG), expected)
+        for prolog, expected in (
+            (b"<?xml version='1.0'?>\n", "unsupported_format"),
+            (b"\xef\xbb\xbf<?xml version='1.0'?><!-- a <svg> -->\r\n", "unsupported_format"),
+            (b"<!DOCTYPE svg PUBLIC 'a' 'b' [<!ENTITY c 'd'>]>", "unsupported_format"),
+            (b" \n", "unsupported_format"),
+            (b"<html>", "not_an_image"),
+            (b"<!--" * 10_000, "not_an_image"),
+            (b"<??>" * 10_000 + b"<html>", "not_an_image"),
+        )
+    ),
+    Specimen("jpeg of 12 bits", partial(_jpeg_with_frame, 4, b"\x0c"), "unsupported_format"),
+    Specimen("jpeg of 2 components", partial(_jpeg_with_frame, 9, b"\x02"), "unsupported_format"),
+    Specimen("hierarchical jpeg", partial(_jpeg_with_frame, 1, b"\xc5"), "unsupported_format"),
+    Specimen("jpeg xr", lambda: b"II\xbc\x01" + bytes(40), "unsupported_format"),
     Specimen("photoshop", lambda: b"8BPS\x00\x01" + bytes(40), "unsupported_format"),
     Specimen("start of a png", lambda: b"\x89PNG\r\n\x1a\n", "corrupt"),
     Specimen("start of a jpeg", lambda: b"\xff\xd8\xff\xe0\x00", "corrupt"),
@@ -611,6 +636,10 @@ SPECIMENS: Sequence[Specimen] = (
         "pixels of an avif's frame",
         lambda: _avif_of_another_size((100, 100), (5_000, 5_000)),
         "too_many_pixels",
+    ),
+    *(
+        Specimen(f"avif of {size}", partial(_avif_of_another_size, size, SIZE), "too_many_pixels")
+        for size in ((17_000, 17_000), (40_000, 1))
     ),
     Specimen("pixels of a tiff's tile", lambda: tiled_tiff(30_000), "too_many_pixels"),
     Specimen("scans", lambda: _many_scans(500), "too_many_scans"),

@@ -317,5 +317,69 @@ def test_planes_that_would_come_out_wrong_are_rejected(
 ) -> None:
     """P1: rather no thumbnail than one in other colors."""
     data = tiff_of(planes(count, layout.bits), replace(layout, planar=2, compression=compression))
-    with pytest.raises(Rejection):
+    with pytest.raises(Rejection) as caught:
         decoded(data)
+    assert caught.value.reason == "unsupported_format"
+    assert "in separate planes" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("layout", "count", "name"),
+    [
+        (Layout(32, 2, sample_format=3), 3, "RGB with 3 floating-point samples of 32 bits"),
+        (Layout(16, 8), 3, "CIELAB with 3 samples of 16 bits"),
+        (Layout(8, 5, extra=(2,)), 5, "CMYK with 5 samples of 8 bits"),
+        (Layout(12, 2), 3, "RGB with 3 samples of 12 bits"),
+        (Layout(12, 1, sample_format=2), 1, "grey with 1 signed sample of 12 bits"),
+        (Layout(24, 1), 1, "grey with 1 sample of 24 bits"),
+        (Layout(16, 32803), 1, "a color filter array with 1 sample of 16 bits"),
+    ],
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", [1, 8])
+def test_sound_but_unsupported_layouts_are_named(
+    layout: Layout, count: int, name: str, order: str, compression: int
+) -> None:
+    """P3: another try does not help, and neither is the file damaged."""
+    layout = replace(layout, order=order, compression=compression)
+    data = tiff_of(planes(count, layout.bits), layout)
+    with pytest.raises(Rejection) as caught:
+        decoded(data)
+    assert caught.value.reason == "unsupported_format"
+    assert f"TIFF of {name}" in caught.value.detail
+    # What ends before its pixels is damaged.
+    with pytest.raises(Rejection) as caught:
+        list(make(io.BytesIO(data[:150]), [VARIANTS]))
+    assert caught.value.reason == "corrupt"
+
+
+@pytest.mark.parametrize("compression", [34712, 34887, 50001])
+def test_unsupported_compressions_are_named(compression: int) -> None:
+    """P3: JPEG 2000, LERC and WebP."""
+    data = tiff_of([grey(8)], Layout(8)).replace(
+        struct.pack("<HHII", 259, 3, 1, 1), struct.pack("<HHII", 259, 3, 1, compression)
+    )
+    with pytest.raises(Rejection) as caught:
+        decoded(data)
+    assert caught.value.reason == "unsupported_format"
+    assert f"compression {compression}" in caught.value.detail
+
+
+def test_dng_is_named() -> None:
+    """P3: a camera's raw data."""
+    data = tiff(
+        *(short(256, 8), short(257, 8), short(258, 16), short(259, 1), short(262, 32803)),
+        *(long(273, 8), short(277, 1), long(279, 128), (50706, 1, 4, b"\1\4\0\0")),
+    )
+    with pytest.raises(Rejection) as caught:
+        decoded(data)
+    assert caught.value.reason == "unsupported_format"
+    assert "DNG" in caught.value.detail
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+def test_grey_with_premultiplied_alpha(compression: int) -> None:
+    """P1: as with alpha that is not multiplied in."""
+    shades = [[[100] * 9] * 9, [[200] * 9] * 9]
+    image = decoded(tiff_of(shades, Layout(8, extra=(1,), compression=compression)))
+    assert image.getpixel((4, 4)) == (127, 127, 127, 200)
