@@ -38,6 +38,12 @@ REJECTED_MIN_PICTURES = 20
 # Age of the oldest record that is not delivered; Firehose buffers for 300 seconds by default.
 LATE_DELIVERY_SECONDS = 3 * 300
 
+# A cold start takes one or two seconds; a call that S3 answers only on repetition, three.
+SLOW_API_MILLISECONDS = 5_000
+
+# Callers retry what is throttled: then most calls still succeed.
+REFUSED_PERCENT = 20
+
 # If S3, KMS or the role fails, an alarm reports it this soon, long before a dead letter (R2).
 HEARD_WITHIN_MINUTES = 10
 
@@ -300,6 +306,48 @@ def add_dns_firewall_alarm(template: Template, topics: Topics, firewall: DnsFire
         ),
         EvaluationPeriods=1,
         Threshold=0,
+    )
+
+
+def add_api_alarms(template: Template, topics: Topics, *, name: Sub, stage: str) -> None:
+    """Add the alarms of the upload API: its faults, refused calls, and slow answers.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+    """
+    group = _AlarmGroup(template, topics.warning, DEFAULT)
+
+    def metric(metric_name: str) -> dict[str, Any]:
+        return _metric("AWS/ApiGateway", metric_name, ApiName=name, Stage=stage)
+
+    group.add(
+        "UploadApiFaultAlarm",
+        "upload-api-faults",
+        "The upload API keeps failing",
+        "Check its function's log",
+        **_statistic(metric("5XXError"), "Sum", 5 * MINUTE),
+        EvaluationPeriods=3,
+        Threshold=0,
+    )
+    group.add(
+        "UploadApiRefusalAlarm",
+        "upload-api-refusals",
+        f"The upload API refuses over {REFUSED_PERCENT}% of the calls",
+        "Read the access log",
+        # No metric has 429 alone; the average is the share of the calls.
+        **_statistic(metric("4XXError"), "Average", 5 * MINUTE),
+        EvaluationPeriods=3,
+        Threshold=REFUSED_PERCENT / 100,
+    )
+    group.add(
+        "UploadApiLatencyAlarm",
+        "upload-api-latency",
+        "The upload API answers slowly",
+        "Check its function's log",
+        **metric("Latency"),
+        ExtendedStatistic="p99",
+        Period=5 * MINUTE,
+        EvaluationPeriods=3,
+        Threshold=SLOW_API_MILLISECONDS,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import awacs.s3 as s3
-from awacs.aws import Bool, BoolIfExists, NotIpAddress, Statement, StringNotEquals
+from awacs.aws import Action, Bool, BoolIfExists, NotIpAddress, Statement, StringNotEquals
 from troposphere import GetAtt, If, NoValue, Output, Ref, Template
 from troposphere.s3 import (
     Bucket,
@@ -103,6 +103,8 @@ class DataPerimeter:
     worker_arn: Arn
     s3_endpoint: Ref
     controls: Controls
+    api_arn: Arn = ""
+    """The role of the upload API's function; empty for a stack without one."""
 
     def deny_worker_outside_endpoint(self, arns: Sequence[Arn]) -> If:
         """Deny the worker's role outside its VPC, so that stolen credentials are useless.
@@ -116,6 +118,21 @@ class DataPerimeter:
                 EVERY_ACTION,
                 arns,
                 policies.by_principal(self.worker_arn),
+                StringNotEquals({"aws:SourceVpce": self.s3_endpoint}),
+                principal=policies.anyone(),
+            ),
+            NoValue,
+        )
+
+    def deny_api_outside_endpoint(self, actions: Sequence[Action], arns: Sequence[Arn]) -> If:
+        """Deny the role of the upload API's function outside the VPC, as the worker's."""
+        return If(
+            self.controls.enforce_vpce,
+            policies.deny(
+                "DenyApiOutsideEndpoint",
+                actions,
+                arns,
+                policies.by_principal(self.api_arn),
                 StringNotEquals({"aws:SourceVpce": self.s3_endpoint}),
                 principal=policies.anyone(),
             ),
@@ -287,11 +304,14 @@ def add_bucket_policies(
     buckets: Buckets,
     perimeter: DataPerimeter,
     thumbnail_readers: Sequence[Statement],
+    api_uploads: Mapping[str, Sequence[Statement]],
 ) -> None:
     """Add the policy of each bucket, which denies; roles grant access.
 
-    `thumbnail_readers` allow services, which have no role, to read thumbnails.
+    `thumbnail_readers` allow services, which have no role, to read thumbnails. `api_uploads` limit
+    the uploads by URLs of the upload API, by source.
     """
+    sources = {bucket.title: name for name, bucket in buckets.uploads.items()}
     for bucket in (*buckets.uploads.values(), buckets.thumbnails):
         arns = [GetAtt(bucket, "Arn"), policies.within(GetAtt(bucket, "Arn"), "*")]
         more: Sequence[Statement | If] = (
@@ -299,6 +319,11 @@ def add_bucket_policies(
             if bucket is buckets.thumbnails
             else [perimeter.deny_uploads_outside_cidrs(arns[1:])]
         )
+        own = api_uploads.get(sources.get(bucket.title, ""), ())
+        if own:  # not the URLs themselves, which are used from anywhere
+            more = [*more, *own, perimeter.deny_api_outside_endpoint([s3.ListBucket], arns[:1])]
+        elif perimeter.api_arn and bucket is buckets.thumbnails:
+            more = [*more, perimeter.deny_api_outside_endpoint(EVERY_ACTION, arns)]
         add_bucket_policy(
             template,
             bucket,

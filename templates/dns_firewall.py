@@ -35,8 +35,10 @@ class DnsFirewall:
     blocked: FirewallDomainList
 
 
-def add_dns_firewall(template: Template, *, vpc: Ref, settings: Network) -> DnsFirewall | None:
-    """Let a created VPC resolve the names of S3, SQS and its other interface endpoints only.
+def add_dns_firewall(
+    template: Template, *, vpc: Ref, settings: Network, services: Iterable[str]
+) -> DnsFirewall | None:
+    """Let a created VPC resolve the names of S3, SQS and `services`, its other endpoints, only.
 
     Neither security groups nor flow logs see queries to the VPC's resolver, which would carry data
     to whoever answers for a domain (pitfall 69). The firewall fails closed, as is AWS's default.
@@ -53,7 +55,7 @@ def add_dns_firewall(template: Template, *, vpc: Ref, settings: Network) -> DnsF
             "AllowedDomains",
             Domains=[
                 Sub(f"{name}.${{AWS::Region}}.${{AWS::URLSuffix}}")
-                for name in (*WORKER_NAMES, *_hosts(settings.interface_endpoints))
+                for name in (*WORKER_NAMES, *_hosts(services))
             ],
         )
     )

@@ -10,6 +10,7 @@ from troposphere.ec2 import VPCEndpoint
 from troposphere.iam import Role
 
 from templates import policies
+from templates.api import ApiIdentity
 from templates.network import Network
 from templates.parameters.builder import Condition
 from templates.parameters.regions import interface_endpoint_service
@@ -35,12 +36,13 @@ def add_endpoints(
     s3_grants: Sequence[Statement],
     sqs_grants: Sequence[Statement],
     has_sqs_endpoint: Condition,
+    api: ApiIdentity | None,
 ) -> Endpoints:
     """Add the endpoints of S3 and SQS unless the VPC has them, and return them.
 
-    They allow `role` its grants and nothing else. The function calls no other service from the
-    VPC: Lambda polls the queue, ships the logs and loads the package from outside, and S3 itself
-    uses the key (pitfall 42).
+    They allow `role` its grants, the role of `api` its own, and nothing else. The function calls no
+    other service from the VPC: Lambda polls the queue, ships the logs and loads the package from
+    outside, and S3 itself uses the key (pitfall 42).
     """
     if network.s3_endpoint and network.sqs_endpoint:
         return Endpoints(s3=network.s3_endpoint, sqs=network.sqs_endpoint)
@@ -51,7 +53,9 @@ def add_endpoints(
             VpcId=network.vpc,
             ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
             RouteTableIds=network.route_tables,
-            PolicyDocument=_policy(s3_grants, role),
+            PolicyDocument=policies.document(
+                *_through(s3_grants, role), *(_through(api.grants, api.role) if api else ())
+            ),
         )
     )
     sqs_endpoint = template.add_resource(
@@ -66,7 +70,7 @@ def add_endpoints(
             SubnetIds=network.subnets,
             SecurityGroupIds=[network.sqs_endpoint_security_group],
             PrivateDnsEnabled=True,
-            PolicyDocument=_policy(sqs_grants, role),
+            PolicyDocument=policies.document(*_through(sqs_grants, role)),
         )
     )
     return Endpoints(s3=Ref(s3_endpoint), sqs=Ref(sqs_endpoint))
@@ -127,8 +131,6 @@ def _interface(template: Template, service: str) -> If | Sub:
     return If(IS_CHINA, Sub(in_china), Sub(elsewhere))
 
 
-def _policy(grants: Sequence[Statement], role: Role) -> object:
+def _through(grants: Sequence[Statement], role: Role) -> list[Statement | If]:
     arn = GetAtt(role, "Arn")
-    return policies.document(
-        *policies.merged(policies.through_endpoint(grant, arn) for grant in grants)
-    )
+    return policies.merged(policies.through_endpoint(grant, arn) for grant in grants)

@@ -109,7 +109,7 @@ def add_identity(
         template, "WorkerLogGroup", WORKER, encryption=encryption, retention_days=log_retention_days
     )
     functions = [function_arn(queue) for queue in queues]
-    run = _run_grants(functions, log_group, encryption, tracing_enabled)
+    run = run_grants(functions, log_group, encryption, tracing_enabled)
     inline, managed = _divide(template, policies.merged(grants), run)
     attached = [
         template.add_resource(
@@ -165,7 +165,7 @@ def _divide(
     return inline, [statements for _, statements in managed]
 
 
-def _run_grants(
+def run_grants(
     functions: Sequence[Sub],
     log_group: LogGroup,
     encryption: Encryption,

@@ -15,11 +15,14 @@ from troposphere.iam import PolicyType, Role
 from templates import limits, naming, policy_limits
 from templates.alarm_topics import Topics, add_topics
 from templates.alarms import (
+    add_api_alarms,
     add_dns_firewall_alarm,
     add_log_delivery_alarm,
     add_queue_alarms,
     add_upload_alarm,
 )
+from templates.api import ApiIdentity, UploadApi, add_api, add_api_identity
+from templates.api_document import STAGE
 from templates.bucket import AccessLogs
 from templates.buckets import (
     THUMBNAILS,
@@ -120,6 +123,7 @@ def _build(specification: Specification) -> Template:
         permissions_boundary=boundary,
         tracing_enabled=parameters.monitoring.tracing_enabled,
     )
+    api_identity = add_api_identity(template, specification, parameters, buckets, encryption)
     network = add_network(
         template,
         parameters=parameters.network,
@@ -129,9 +133,14 @@ def _build(specification: Specification) -> Template:
         interfaces_owner=identity.role,
     )
     endpoints, perimeter = _add_endpoints(
-        template, specification, parameters, network, identity.role, grants
+        template, specification, parameters, network, identity.role, grants, api_identity
     )
-    dns_firewall = add_dns_firewall(template, vpc=network.vpc, settings=specification.network)
+    dns_firewall = add_dns_firewall(
+        template,
+        vpc=network.vpc,
+        settings=specification.network,
+        services=specification.interface_endpoints(),
+    )
     if parameters.cdn:
         cdn = add_distribution(
             template,
@@ -139,16 +148,7 @@ def _build(specification: Specification) -> Template:
             published=specification.published_paths(),
             parameters=parameters.cdn,
         )
-    add_bucket_policies(
-        template,
-        buckets=buckets,
-        perimeter=DataPerimeter(
-            worker_arn=GetAtt(identity.role, "Arn"),
-            s3_endpoint=endpoints.s3,
-            controls=parameters.controls,
-        ),
-        thumbnail_readers=[cdn.read_thumbnails()] if cdn else [],
-    )
+    _add_bucket_policies(template, parameters, buckets, endpoints, identity.role, api_identity, cdn)
     stack = _Stack(
         encryption,
         queues,
@@ -161,15 +161,17 @@ def _build(specification: Specification) -> Template:
         perimeter,
         dns_firewall,
         cdn,
+        api_identity,
     )
+    api = _add_api(template, specification, parameters, stack)
     functions = _add_functions(template, specification, parameters, stack)
     archive = _add_log_archive(template, specification, parameters, stack) if logs.archive else None
-    topics = _add_alarms(template, specification, parameters, stack, functions, archive)
+    topics = _add_alarms(template, specification, parameters, stack, functions, archive, api)
     if specification.dashboard:
         # From the template, so that none is forgotten.
         alarms = [one for one in template.resources.values() if isinstance(one, Alarm)]
         add_dashboard(template, alarms=alarms, queues=queues, functions=functions)
-    template.add_output(_outputs(stack, functions, archive, topics))
+    template.add_output(_outputs(stack, functions, archive, topics, api))
     _tag_everything(template, parameters.environment, specification.tags)
     return template
 
@@ -205,6 +207,7 @@ class _Stack:
     perimeter: PolicyType
     dns_firewall: DnsFirewall | None
     cdn: CdnDistribution | None
+    api_identity: ApiIdentity | None
 
 
 @dataclass(frozen=True)
@@ -270,6 +273,7 @@ def _add_endpoints(
     network: Network,
     role: Role,
     grants: _Grants,
+    api: ApiIdentity | None,
 ) -> tuple[Endpoints, PolicyType]:
     """Add the endpoints, and the policy that holds the role's calls to SQS to its own."""
     has_sqs_endpoint = parameters.network.has_sqs_endpoint
@@ -280,10 +284,9 @@ def _add_endpoints(
         s3_grants=grants.s3,
         sqs_grants=grants.sqs,
         has_sqs_endpoint=has_sqs_endpoint,
+        api=api,
     )
-    add_interface_endpoints(
-        template, network=network, services=specification.network.interface_endpoints
-    )
+    add_interface_endpoints(template, network=network, services=specification.interface_endpoints())
     perimeter = add_sqs_perimeter(
         template,
         role,
@@ -292,6 +295,29 @@ def _add_endpoints(
         enforce_vpce=parameters.controls.enforce_vpce,
     )
     return endpoints, perimeter
+
+
+def _add_bucket_policies(
+    template: Template,
+    parameters: Parameters,
+    buckets: Buckets,
+    endpoints: Endpoints,
+    role: Role,
+    api: ApiIdentity | None,
+    cdn: CdnDistribution | None,
+) -> None:
+    add_bucket_policies(
+        template,
+        buckets=buckets,
+        perimeter=DataPerimeter(
+            worker_arn=GetAtt(role, "Arn"),
+            s3_endpoint=endpoints.s3,
+            controls=parameters.controls,
+            api_arn=GetAtt(api.role, "Arn") if api else "",
+        ),
+        thumbnail_readers=[cdn.read_thumbnails()] if cdn else [],
+        api_uploads={api.source: api.deny_other_uploads()} if api else {},
+    )
 
 
 def _add_functions(
@@ -326,6 +352,22 @@ def _add_functions(
     }
 
 
+def _add_api(
+    template: Template, specification: Specification, parameters: Parameters, stack: _Stack
+) -> UploadApi | None:
+    if stack.api_identity is None:
+        return None
+    return add_api(
+        template,
+        specification=specification,
+        identity=stack.api_identity,
+        parameters=parameters,
+        network=stack.network,
+        buckets=stack.buckets,
+        encryption=stack.encryption,
+    )
+
+
 def _add_log_archive(
     template: Template, specification: Specification, parameters: Parameters, stack: _Stack
 ) -> LogArchive:
@@ -354,6 +396,7 @@ def _add_alarms(
     stack: _Stack,
     functions: Mapping[str, Function],
     archive: LogArchive | None,
+    api: UploadApi | None,
 ) -> Topics:
     topics = add_topics(
         template, parameters=parameters.monitoring.alarms, encryption=stack.encryption
@@ -379,6 +422,8 @@ def _add_alarms(
         )
     if stack.dns_firewall:
         add_dns_firewall_alarm(template, topics, stack.dns_firewall)
+    if api:
+        add_api_alarms(template, topics, name=api.name, stage=STAGE)
     for kind, stream in archive.streams.items() if archive else ():
         add_log_delivery_alarm(template, topics, kind=kind, stream=stream)
     return topics
@@ -389,6 +434,7 @@ def _outputs(
     functions: Mapping[str, Function],
     archive: LogArchive | None,
     topics: Topics,
+    api: UploadApi | None,
 ) -> list[Output]:
     parts: list[_HasOutputs] = [
         stack.buckets,
@@ -397,7 +443,7 @@ def _outputs(
         *stack.sources,
         *stack.queues.values(),
     ]
-    optional = (stack.record_topic, stack.cdn, archive, stack.access_logs)
+    optional = (stack.record_topic, stack.cdn, archive, stack.access_logs, api)
     parts += [part for part in optional if part]
     reads_external_buckets = any(source.external for source in stack.sources)
     return [

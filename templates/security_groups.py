@@ -54,6 +54,31 @@ def add_worker_security_group(
     return Ref(group)
 
 
+def add_api_security_group(
+    template: Template, *, vpc: Ref, s3_prefix_list: If, interfaces_owner: Role
+) -> Ref:
+    """Add the security group of the upload API's function: HTTPS to S3, nothing in.
+
+    It depends on `interfaces_owner` as the worker's does (pitfall 22).
+    """
+    group = template.add_resource(
+        SecurityGroup(
+            "UploadApiSecurityGroup",
+            GroupDescription="Upload API: HTTPS to S3, nothing in",
+            VpcId=vpc,
+            SecurityGroupEgress=[
+                SecurityGroupRule(
+                    **HTTPS,
+                    DestinationPrefixListId=s3_prefix_list,
+                    Description="S3 gateway endpoint",
+                )
+            ],
+            DependsOn=[interfaces_owner],
+        )
+    )
+    return Ref(group)
+
+
 def add_endpoint_security_group(
     template: Template, logical_id: str, *, vpc: Ref, cidr: Ref | None
 ) -> Ref:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from templates.specification_api import INVOKE, SERVICE, Api
 from templates.specification_file import SpecificationError as SpecificationError
 from templates.specification_file import read_tables, with_tuples
 from templates.specification_messages import messages
@@ -149,12 +150,22 @@ class Specification(_Table):
     cdn: Cdn | None = None
     """The distribution of the thumbnails; without it, none."""
 
+    api: Api | None = None
+    """The upload API; without it, none."""
+
     @field_validator("tags")
     @classmethod
     def _each_key_once(cls, tags: dict[str, str]) -> dict[str, str]:
         if len({key.lower() for key in tags}) < len(tags):
             raise ValueError("has a key twice, in upper and lower case, which IAM takes for one")
         return tags
+
+    def interface_endpoints(self) -> dict[str, tuple[str, ...]]:
+        """Return the services of interface endpoints for others than the worker, with actions."""
+        own = {}
+        if self.api and self.api.access == "private" and self.network.endpoints == "create":
+            own[SERVICE] = (INVOKE,)
+        return {**self.network.interface_endpoints, **own}
 
     def output_prefix(self, name: str) -> str:
         """Return the prefix of a source's outputs below `thumbnails/` and `rejected/`."""
@@ -184,7 +195,28 @@ class Specification(_Table):
         if self.cdn and not self.published_paths():
             raise ValueError("cdn: no source is published; remove [cdn], or publish a source")
         self._refuse_overlaps()
+        if self.api:
+            self._check_api(self.api)
         return self
+
+    def _check_api(self, api: Api) -> None:
+        source = self.sources.get(api.source)
+        if source is None:
+            defined = ", ".join(self.sources)
+            raise ValueError(f"api.source: {api.source!r} is not defined; defined: {defined}")
+        if source.type != "s3":
+            raise ValueError(
+                f'api.source: {api.source!r} must be of type "s3", not "{source.type}"'
+            )
+        if not api.prefix.startswith(source.prefixes):
+            raise ValueError(
+                f"api.prefix: {api.prefix!r} must begin with a prefix of sources.{api.source}:"
+                f" {', '.join(source.prefixes)}"
+            )
+        if SERVICE in self.network.interface_endpoints and SERVICE in self.interface_endpoints():
+            raise ValueError(
+                f'network.interface_endpoints: access = "private" of [api] has one for {SERVICE}'
+            )
 
     def _refuse_unknown_and_unused(self) -> None:
         """Refuse a queue or variants that are not defined, or that no source uses."""

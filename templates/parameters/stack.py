@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from troposphere import Ref, Template
 
+from templates.parameters.api import ApiParameters, add_api_parameters
 from templates.parameters.capacity import Capacity, add_capacity
 from templates.parameters.cdn import CdnParameters, add_cdn_parameters
 from templates.parameters.controls import Controls, add_controls
@@ -29,6 +30,7 @@ class Parameters:
 
     network: NetworkParameters
     cdn: CdnParameters | None
+    api: ApiParameters | None
     retention: Retention
     monitoring: Monitoring
     controls: Controls
@@ -45,6 +47,7 @@ def add_parameters(template: Template, specification: Specification) -> Paramete
         external=add_external_buckets(template, specification.sources),
         network=add_network_parameters(template, specification.network),
         cdn=add_cdn_parameters(template, specification.cdn) if specification.cdn else None,
+        api=add_api_parameters(template, specification),
         retention=add_retention(
             template,
             stores_logs=logs.archive or logs.s3_access_logs,

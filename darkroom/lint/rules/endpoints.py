@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel
-from darkroom.cloudformation.policy_documents import is_within_account
+from darkroom.cloudformation.policy_documents import Statement, is_within_account
 from darkroom.cloudformation.resolver import PSEUDO
 from darkroom.iam.evaluator import Request, allowed, like
 from darkroom.iam.expectations.requests import by
@@ -76,6 +76,16 @@ def vpce_policy(model: TemplateModel) -> Problems:
             yield title, "has AWS's default policy: full access"
 
 
+def _tested(statement: Statement) -> dict[str, str]:
+    """Return condition keys with values for which a statement's tests of strings hold."""
+    return {
+        key: str(values[0])
+        for operator, keys in statement.get("Condition", {}).items()
+        if operator in ("StringEquals", "StringLike")
+        for key, values in keys.items()
+    }
+
+
 @rule(
     "DR-VPCE-002",
     "error",
@@ -114,7 +124,7 @@ def vpce_policy_too_narrow(model: TemplateModel) -> Problems:
                         model.arn(role),
                         str(action),
                         str(resource),
-                        **{"aws:ResourceAccount": model.account},
+                        **{"aws:ResourceAccount": model.account, **_tested(one)},
                     )
                     if not allowed(policy, request):
                         yield endpoints[service], f"does not allow {action} on {resource}"

@@ -98,7 +98,7 @@ def test_an_alarm_names_real_resources_and_reaches_its_topic(
 
 def test_every_alarm_has_a_section_of_the_runbook() -> None:
     """O2: and every section has an alarm; the email is all that an operator has at night."""
-    stack = generate(logs={"archive": True}).with_parameters(MaximumHourlyCost=5)
+    stack = generate(api={}, logs={"archive": True}).with_parameters(MaximumHourlyCost=5)
     sections = set()
     for alarm in stack.resources_of_type("CloudWatch::Alarm").values():
         words, _, place = alarm["AlarmDescription"].partition(": docs/runbook.md#")

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from templates import specification
 from templates.limits import MAX_BUCKET_NOTIFICATIONS
 from templates.specification import ProcessingQueue, Specification, SpecificationError
+from templates.specification_api import Api
 from templates.specification_options import Alarms, Cdn, Events, Logs
 from templates.specification_sources import Source
 from templates.specification_variants import Variants
@@ -23,7 +24,7 @@ def test_the_shipped_file_names_every_key() -> None:
     """C1: whatever values it has; docs/reference/specification.md has the defaults."""
     named = set(re.findall(r"^#? ?(\w+) *=", SHIPPED.read_text("utf-8"), re.MULTILINE))
     models: list[type[BaseModel]] = [ProcessingQueue, Source]
-    models += [Variants, specification.Network, Alarms, Cdn, Events, Logs]
+    models += [Variants, specification.Network, Alarms, Api, Cdn, Events, Logs]
     keys = {key for model in models for key in model.model_fields}
     assert keys - named - {"interface_endpoints", "formats"} == set()  # these are tables
     assert specification.load(SHIPPED)
