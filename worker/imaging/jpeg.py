@@ -18,8 +18,13 @@ _UNSUPPORTED_FRAMES = {
 _START_OF_SCAN = 0xDA
 _ADOBE = 0xEE
 SCAN_MARKER = bytes([0xFF, _START_OF_SCAN])
-# Markers without a length; before the end of the image none of them starts a segment.
-_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA), 0xFF})
+_START_OF_IMAGE, _END_OF_IMAGE = 0xD8, 0xD9
+# Markers without a length (ITU-T T.81, table B.1): TEM and RST, which libjpeg passes by.
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
+
+# Before a marker, any number of 0xFF may be (ITU-T T.81, B.1.1.2). libjpeg also passes by whatever
+# else is there: what it decodes must not be hidden by a byte.
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
 
 # Within a scan, 0xFF stands for data before 0x00 and for a restart before 0xD0 to 0xD7.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -115,10 +120,13 @@ def _segments(data: bytes, *, scans: bool = True) -> Iterator[_Segment]:
         scans: False ends at the header of the first scan, without reading the rest of the file.
     """
     position = 2  # after the start-of-image marker
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker in _WITHOUT_LENGTH:
+    while (found := _MARKER.search(data, position)) and found.end() + 2 <= len(data):
+        position, marker = found.start(), data[found.start() + 1]
+        if marker in {_START_OF_IMAGE, _END_OF_IMAGE}:
             return
+        if marker in _WITHOUT_LENGTH:
+            position = found.end()
+            continue
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
         if marker == _START_OF_SCAN and not scans:
             yield _Segment(marker, position, end)

@@ -644,6 +644,11 @@ SPECIMENS: Sequence[Specimen] = (
     Specimen("pixels of a tiff's tile", lambda: tiled_tiff(30_000), "too_many_pixels"),
     Specimen("scans", lambda: _many_scans(500), "too_many_scans"),
     Specimen(
+        "scans after a fill byte",
+        lambda: _many_scans(500).replace(b"\xff\xc2", b"\xff\xff\xc2"),
+        "too_many_scans",
+    ),
+    Specimen(
         "scans within a tiff", lambda: _tiff_of_strips(SIZE, 7, _many_scans(2_000)), "corrupt"
     ),
     Specimen(

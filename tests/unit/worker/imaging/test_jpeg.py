@@ -9,12 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from worker.imaging.identify import open_picture
 from worker.imaging.jpeg import (
+    _segments,
     count_scans,
     has_partial_scans,
     holds_luma_and_chroma,
+    unsupported,
     without_fine_detail,
 )
+from worker.imaging.memory_estimate import bytes_per_pixel
+from worker.results import Rejection
 
 
 def photograph(mode: str = "RGB", size: tuple[int, int] = (321, 203)) -> Image.Image:
@@ -100,6 +105,66 @@ def test_what_is_stored_as_luma_and_chroma_is_known() -> None:
     assert not holds_luma_and_chroma(saved(photograph("CMYK")))
     assert not holds_luma_and_chroma(ycbcr.replace(b"\xff\xc0", b"\xff\xc3"))  # lossless
     assert not holds_luma_and_chroma(b"")
+
+
+BETWEEN = {
+    "a fill byte": b"\xff",
+    "fill bytes": b"\xff" * 9,
+    "TEM": b"\xff\x01",
+    "RST": b"\xff\xd3",
+    "other bytes": b"a\x00b\xff\x00",
+    "other bytes and fill bytes": b"a\xff\xff",
+}
+"""What libjpeg passes by on its way to a marker."""
+
+
+def with_between(data: bytes, between: bytes) -> bytes:
+    """Return a JPEG with these bytes before each of its markers but the first two."""
+    segments = list(_segments(data))[1:]
+    pieces = [data[segment.start : segment.end] for segment in segments]
+    return between.join((data[: segments[0].start], *pieces, data[segments[-1].end :]))
+
+
+@pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
+def test_bytes_before_markers_hide_nothing(between: bytes) -> None:
+    """P5: scans are counted, and coefficients known to stay, as without them."""
+    for image in (photograph(), photograph("L")):
+        for data in (saved(image), saved(image, progressive=False)):
+            other = with_between(data, between)
+            if between != BETWEEN["TEM"]:  # Pillow refuses it in the header
+                assert decoded(other, 1) == decoded(data, 1)
+            assert count_scans(other) == count_scans(data)
+            assert has_partial_scans(other) == has_partial_scans(data)
+            assert holds_luma_and_chroma(other) == holds_luma_and_chroma(data)
+            assert unsupported(other) is None
+            shorter = len(without_fine_detail(other)) < len(other)
+            assert shorter == (without_fine_detail(data) != data)
+
+
+@pytest.mark.parametrize("between", [value for name, value in BETWEEN.items() if name != "TEM"])
+def test_detail_between_such_bytes_is_left_out(between: bytes) -> None:
+    """P1: what stays is bit-identical at an eighth."""
+    data = saved(photograph())
+    shorter = without_fine_detail(with_between(data, between))
+    assert decoded(shorter, 8) == decoded(data, 8)
+
+
+@pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
+def test_too_many_scans_are_rejected_and_memory_is_reserved(between: bytes) -> None:
+    """P5: one byte more would have taken eight times the memory reserved."""
+    data = saved(photograph())
+    last = data.rindex(b"\xff\xda")
+    scans = (data[last:-2] + between) * 101
+    with pytest.raises(Rejection) as caught:
+        open_picture(io.BytesIO(data[:last] + scans + data[-2:]), 1_000_000)
+    assert caught.value.reason == "too_many_scans"
+    frame = data.index(b"\xff\xc2")
+    before = b"" if between == BETWEEN["TEM"] else between  # Pillow refuses it in the header
+    with_one = data[:frame] + before + data[frame:]
+    plain, filled = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(with_one))
+    assert isinstance(plain, ImageFile.ImageFile)
+    assert isinstance(filled, ImageFile.ImageFile)
+    assert bytes_per_pixel(filled) == bytes_per_pixel(plain) > 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=6)), max_size=6))
