@@ -242,9 +242,11 @@ def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | 
     if tiff.has_packed_bands(picture):
         return ImageChops.invert if tiff.white_is_zero(picture) else None
     if picture.mode.startswith("I;16"):
-        # Such an image may name one transparent grey instead of having an alpha channel; that grey
-        # is shown.
-        return _sixteen_to_eight(white_is_zero=tiff.white_is_zero(picture))
+        to_eight = _sixteen_to_eight(white_is_zero=tiff.white_is_zero(picture))
+        transparent = picture.info.get("transparency")
+        if not isinstance(transparent, int):
+            return to_eight
+        return lambda band: _with_transparent_grey(band, to_eight(band), transparent)
     if picture.mode == "La":
         return lambda band: band.convert("LA").convert("RGBA")
     if picture.has_transparency_data:
@@ -266,6 +268,15 @@ def _sixteen_to_eight(*, white_is_zero: bool) -> Callable[[Image.Image], Image.I
         return band.point(lambda value: value * scale + offset).convert("L")
 
     return convert
+
+
+def _with_transparent_grey(band: Image.Image, shown: Image.Image, grey: int) -> Image.Image:
+    """Return what is shown of 16 bits, transparent where they are this grey."""
+    alpha = [255] * (1 << 16)
+    alpha[grey] = 0
+    image = shown.convert("RGBA")
+    image.putalpha(band.convert("I").point(alpha, "L"))
+    return image
 
 
 def _stretch(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:

@@ -1,7 +1,8 @@
-"""PNG files decoded in strips of rows, so that memory does not depend on their height."""
+"""PNG files: chunks as browsers read them, and strips of rows instead of the whole image."""
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import IO
@@ -12,6 +13,42 @@ _EIGHT_BITS = frozenset({"L", "LA", "P", "RGB", "RGBA"})
 """Raw modes whose bytes in the file are the same as in Pillow's memory."""
 
 _BLOCK = 1 << 16
+
+_GREY, _COLOUR = 0, 2
+"""The specification's types of color that can have a transparent value."""
+
+
+class _Stream(PngImagePlugin.PngStream):
+    """Pillow's reader of chunks, with transparent values as the specification has them."""
+
+    _depth = 8
+    _color_type = _COLOUR
+
+    def chunk_IHDR(self, pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
+        body = super().chunk_IHDR(pos, length)
+        self._depth, self._color_type = body[8], body[9]
+        return body
+
+    def chunk_tRNS(self, pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
+        """Scale a transparent value with the samples; of 16-bit RGB, Pillow keeps the high byte."""
+        body = super().chunk_tRNS(pos, length)
+        if self._color_type in {_GREY, _COLOUR}:
+            count = 1 if self._color_type == _GREY else 3
+            white = (1 << self._depth) - 1
+            values = [value & white for value in struct.unpack(f">{count}H", body[: 2 * count])]
+            if self._color_type == _COLOUR and self._depth == 16:
+                self.im_info["transparency"] = tuple(value >> 8 for value in values)
+            elif self._color_type == _COLOUR:
+                self.im_info["transparency"] = tuple(values)
+            else:
+                self.im_info["transparency"] = (
+                    values[0] if self._depth == 16 else values[0] * 255 // white
+                )
+        return body
+
+
+# The plugin knows no other way to be given a reader of chunks.
+setattr(PngImagePlugin, "PngStream", _Stream)  # noqa: B010 -- a type cannot be assigned to
 
 
 def has_strips(picture: Image.Image) -> bool:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from tests.workload import outputs_of
-from worker.imaging import png, thumbnails
+from worker.imaging import decoding, png, thumbnails
 from worker.results import Rejection
 from worker.settings import Variants
 
@@ -264,3 +264,63 @@ def test_a_damaged_chunk_is_named_without_pythons_notation() -> None:
             )
         )
     assert caught.value.detail == "The image cannot be decoded: the chunk IDAT ends early."
+
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+"""First column and row, and steps, of each pass but the last."""
+
+
+def packed(samples: list[int], depth: int) -> bytes:
+    bits = "".join(f"{sample:0{depth}b}" for sample in samples)
+    return bytes(int(bits[at : at + 8].ljust(8, "0"), 2) for at in range(0, len(bits), 8))
+
+
+def transparent_png(
+    pixels: list[list[tuple[int, ...]]], depth: int, transparent: tuple[int, ...], interlaced: bool
+) -> bytes:
+    """Return a PNG of grey or RGB pixels of this depth, of which one value is transparent."""
+    height, width = len(pixels), len(pixels[0])
+    passes = [*ADAM7, (0, 1, 1, 2)] if interlaced else [(0, 0, 1, 1)]
+    data = b""
+    for left, top, across, down in passes:
+        for row in pixels[top::down]:
+            if samples := [sample for pixel in row[left::across] for sample in pixel]:
+                data += b"\x00" + packed(samples, depth)
+    colour = 2 if len(transparent) == 3 else 0
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    chunks = chunk(b"IHDR", head) + chunk(
+        b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)
+    )
+    return b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("depth", "channels"), [(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)]
+)
+def test_one_transparent_value_is_of_the_samples_depth(
+    depth: int, channels: int, interlaced: bool
+) -> None:
+    """P1: PNG, 11.3.1.1; it is scaled with the samples, and bits above them do not count."""
+    white = (1 << depth) - 1
+    unit = 257 if depth == 16 else 1  # of 16-bit RGB only the high bytes are compared
+    values = [(n * (white // min(15, white))) % (white + 1) // unit * unit for n in range(16)]
+    grid = [[(values[(x + y) % 16],) * channels for x in range(16)] for y in range(16)]
+    for transparent in {0, white, values[5]}:
+        above = transparent | (0x8000 if depth < 16 else 0)
+        data = transparent_png(grid, depth, (above,) * channels, interlaced)
+        found = decoding.decode(opened(data), (16, 16)).convert("RGBA")
+        for x in range(16):
+            sample = grid[3][x][0]
+            pixel = found.getpixel((x, 3))
+            assert isinstance(pixel, tuple)
+            assert pixel[3] == (0 if sample == transparent else 255)
+            if pixel[3]:
+                assert pixel[0] == sample * 255 // white
+
+
+def test_a_neighbour_of_a_transparent_16_bit_grey_is_opaque() -> None:
+    """P1: all 16 bits count."""
+    grid = [[(value,) for value in (0x1234, 0x1235, 0x1334, 0x3412)]] * 4
+    found = decoding.decode(opened(transparent_png(grid, 16, (0x1234,), False)), (4, 4))
+    assert found.getchannel("A").tobytes() == b"\x00\xff\xff\xff" * 4
