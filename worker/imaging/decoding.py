@@ -55,6 +55,8 @@ _TRANSPOSITIONS: Final = {
 
 _SWAPS_SIDES: Final = frozenset({5, 6, 7, 8})
 
+_GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I;16", "I;16B"})
+
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels."""
 
@@ -72,7 +74,9 @@ def decode(picture: ImageFile.ImageFile, size: Size) -> Image.Image:
         margin = _DECODE_MARGIN if halves >= _DECODE_MARGIN else _LEAST_MARGIN
         box = _set_scale(picture, (math.ceil(size[0] * margin), math.ceil(size[1] * margin)))
         picture.decodermaxblock = 1 << 22  # fewer, larger reads: 3 % faster
-    return to_srgb(_shrink(picture, size, box), picture.info.get("icc_profile"))
+    grey = png.is_grey(picture) or picture.mode in _GREY_MODES
+    image = _shrink(picture, size, box)
+    return to_srgb(image, picture.info.get("icc_profile"), grey=grey)
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -63,6 +63,15 @@ def has_strips(picture: Image.Image) -> bool:
     )
 
 
+def is_grey(picture: Image.Image) -> bool:
+    """Return whether it is 16-bit grey with alpha, which Pillow opens as RGBA; before decoding."""
+    return (
+        isinstance(picture, PngImagePlugin.PngImageFile)
+        and len(picture.tile) == 1
+        and picture.tile[0].args == "LA;16B"
+    )
+
+
 def strips(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
     """Yield strips of this many rows, the last one of fewer: bit-identical to Pillow's `load`.
 

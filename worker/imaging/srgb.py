@@ -8,13 +8,18 @@ from functools import lru_cache
 from PIL import Image, ImageCms
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def to_srgb(image: Image.Image, profile: bytes | None, *, grey: bool = False) -> Image.Image:
     """Return the image in RGB, RGBA, YCbCr or grey, with the values of sRGB.
 
     Args:
         image: The decoded image.
         profile: Its ICC profile.
+        grey: Whether an image in RGB or RGBA was grey: its profile may be one of grey then.
     """
+    if profile and grey and image.mode in {"RGB", "RGBA"} and _transform(profile, "L"):
+        shown = to_srgb(image.getchannel("G"), profile)
+        alpha = [image.getchannel("A")] if image.mode == "RGBA" else []
+        return Image.merge(image.mode, [shown] * 3 + alpha)
     mode = "RGB" if image.mode == "YCbCr" else image.mode
     transform = _transform(profile, mode) if profile else None
     if transform is not None:

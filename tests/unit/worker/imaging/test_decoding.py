@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import pytest
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin
 
-from tests.unit.worker.imaging.corpus import saved
+from tests.unit.worker.imaging.corpus import grey_profile, png_chunk, saved
 from tests.workload import outputs_of
 from worker.imaging import decoding, memory_estimate
 from worker.imaging.thumbnails import make
@@ -136,3 +138,42 @@ def test_one_transparent_row_far_down_is_enough(monkeypatch: pytest.MonkeyPatch)
     image.paste((9, 9, 9, 0), (0, 610, 800, 620))
     monkeypatch.setattr(decoding, "_BAND_PIXELS", 80_000)
     assert thumbnails(saved(image))["w40"].content_type == "image/png"
+
+
+def _with_profile(mode: str, depth: int, interlaced: bool = False) -> bytes:
+    """Return a PNG of middle grey whose profile is linear, so that it is shown as 188."""
+    profile = zlib.compress(grey_profile(1))
+    channels = {"L": 1, "RGB": 3, "LA": 2, "RGBA": 4}[mode]
+    colour = {"L": 0, "RGB": 2, "LA": 4, "RGBA": 6}[mode]
+    sample = b"\x80" * (depth // 8)
+    pixel = sample * (channels - (channels % 2 == 0)) + b"\x80" * (depth // 8 * (channels % 2 == 0))
+    head = struct.pack(">IIBBBBB", 1, 1, depth, colour, 0, 0, interlaced)
+    chunks = png_chunk(b"IHDR", head) + png_chunk(b"iCCP", b"a\x00\x00" + profile)
+    if channels % 2:
+        chunks += png_chunk(b"tRNS", b"\x00\x09" * channels)
+    chunks += png_chunk(b"IDAT", zlib.compress(b"\x00" + pixel)) + png_chunk(b"IEND")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(("mode", "shown"), [("L", 188), ("LA", 188), ("RGB", 128), ("RGBA", 128)])
+def test_a_grey_profile_is_for_grey_with_transparency_too(
+    mode: str, shown: int, depth: int, interlaced: bool
+) -> None:
+    """P1: alpha stays as it is; in color, a profile of grey means nothing."""
+    picture = Image.open(io.BytesIO(_with_profile(mode, depth, interlaced)))
+    assert isinstance(picture, ImageFile.ImageFile)
+    *colour, alpha = decoding.decode(picture, (1, 1)).convert("RGBA").tobytes()
+    assert colour == pytest.approx([shown] * 3, abs=1)
+    assert alpha == (128 if mode in {"LA", "RGBA"} else 255)
+
+
+def test_a_grey_tiff_with_alpha_has_its_profile_applied() -> None:
+    """P1: whatever the container."""
+    data = saved(Image.new("LA", (1, 1), (128, 90)), "TIFF", icc_profile=grey_profile(1))
+    picture = Image.open(io.BytesIO(data))
+    assert isinstance(picture, ImageFile.ImageFile)
+    *colour, alpha = decoding.decode(picture, (1, 1)).tobytes()
+    assert colour == pytest.approx([188] * 3, abs=1)
+    assert alpha == 90

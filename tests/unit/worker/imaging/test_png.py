@@ -321,6 +321,8 @@ def test_one_transparent_value_is_of_the_samples_depth(
 
 def test_a_neighbour_of_a_transparent_16_bit_grey_is_opaque() -> None:
     """P1: all 16 bits count."""
-    grid = [[(value,) for value in (0x1234, 0x1235, 0x1334, 0x3412)]] * 4
+    grid: list[list[tuple[int, ...]]] = [
+        [(value,) for value in (0x1234, 0x1235, 0x1334, 0x3412)]
+    ] * 4
     found = decoding.decode(opened(transparent_png(grid, 16, (0x1234,), False)), (4, 4))
     assert found.getchannel("A").tobytes() == b"\x00\xff\xff\xff" * 4
