@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _START_OF_FRAME_PROGRESSIVE = 0xC2
 _STARTS_OF_DCT_FRAME = frozenset({0xC0, 0xC1, _START_OF_FRAME_PROGRESSIVE})
@@ -19,8 +19,9 @@ _START_OF_SCAN = 0xDA
 _ADOBE = 0xEE
 SCAN_MARKER = bytes([0xFF, _START_OF_SCAN])
 _START_OF_IMAGE, _END_OF_IMAGE = 0xD8, 0xD9
-# Markers without a length (ITU-T T.81, table B.1): TEM and RST, which libjpeg passes by.
-_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
+# Markers without a length (ITU-T T.81, table B.1): libjpeg passes by TEM and RST.
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
+_NOT_MARKERS = frozenset({0x00, 0xFF})
 
 # Before a marker, any number of 0xFF may be (ITU-T T.81, B.1.1.2). libjpeg also passes by whatever
 # else is there: what it decodes must not be hidden by a byte.
@@ -30,8 +31,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-@dataclass(frozen=True)
-class _Segment:
+class _Segment(NamedTuple):
     """A marker with its data: `data[start:end]`, including the coded bits of a scan."""
 
     marker: int
@@ -120,12 +120,18 @@ def _segments(data: bytes, *, scans: bool = True) -> Iterator[_Segment]:
         scans: False ends at the header of the first scan, without reading the rest of the file.
     """
     position = 2  # after the start-of-image marker
-    while (found := _MARKER.search(data, position)) and found.end() + 2 <= len(data):
-        position, marker = found.start(), data[found.start() + 1]
-        if marker in {_START_OF_IMAGE, _END_OF_IMAGE}:
-            return
+    while position + 4 <= len(data):
+        marker = data[position + 1]
+        if data[position] != 0xFF or marker in _NOT_MARKERS:
+            found = _MARKER.search(data, position)
+            if not found:
+                return
+            position = found.start()
+            continue
         if marker in _WITHOUT_LENGTH:
-            position = found.end()
+            if marker in {_START_OF_IMAGE, _END_OF_IMAGE}:
+                return
+            position += 2
             continue
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
         if marker == _START_OF_SCAN and not scans:
