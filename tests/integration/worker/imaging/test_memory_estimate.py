@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -128,3 +129,33 @@ def packed_tiff(bits: int, compression: int) -> bytes:
         )
 
     return directory(len(directory(0))) + strip
+
+
+def test_separate_planes_take_no_more_than_estimated(tmp_path: Path) -> None:
+    """P5: libtiff reads a plane in one strip, though it is not compressed."""
+    plane = os.urandom(2 * SIZE[0] * SIZE[1])
+
+    def directory(offset: int) -> bytes:
+        return tiff(
+            *(short(256, SIZE[0]), short(257, SIZE[1]), short(258, 16, 16, 16), short(259, 1)),
+            *(short(262, 2), short(277, 3), short(278, SIZE[1]), short(284, 2)),
+            *(
+                long(273, *(offset + len(plane) * n for n in range(3))),
+                long(279, *[len(plane)] * 3),
+            ),
+        )
+
+    file = tmp_path / "picture"
+    file.write_bytes(directory(len(directory(0))) + plane * 3)
+    estimate, peak = measured(file, 1_200, "jpeg")
+    assert peak < estimate < 2 * peak + 90_000_000
+
+
+def test_a_fill_byte_hides_no_coefficients(tmp_path: Path) -> None:
+    """P5: a progressive JPEG's, which stay in memory until the last scan."""
+    buffer = io.BytesIO()
+    picture("RGB").save(buffer, "JPEG", progressive=True)
+    file = tmp_path / "picture"
+    file.write_bytes(buffer.getvalue().replace(b"\xff\xc2", b"\xff\xff\xc2", 1))
+    estimate, peak = measured(file, 1_200, "jpeg")
+    assert peak < estimate < 2 * peak + 90_000_000
