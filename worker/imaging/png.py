@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Final
 
 from PIL import Image, ImageFile, PngImagePlugin
 
@@ -18,11 +18,63 @@ _GREY, _COLOUR = 0, 2
 """The specification's types of color that can have a transparent value."""
 
 
+LONGEST_PROFILE: Final = 4 << 20
+"""Bytes; a picture is shown without a larger profile. Those of printers have up to 3 MB."""
+
+_READ: Final = frozenset({b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"eXIf", b"acTL", b"fcTL"})
+"""Ancillary chunks that are read; text in particular is not, and never inflated."""
+
+_DAMAGE: Final = (ValueError, SyntaxError, IndexError, struct.error, zlib.error)
+
+
 class _Stream(PngImagePlugin.PngStream):
-    """Pillow's reader of chunks, with transparent values as the specification has them."""
+    """Pillow's reader of chunks, as tolerant as the specification and browsers are.
+
+    An ancillary chunk that has a wrong checksum or makes no sense counts as absent (PNG, 13.1 and
+    13.2), and those that are not needed are not read.
+    """
 
     _depth = 8
     _color_type = _COLOUR
+
+    @property
+    def _file(self) -> IO[bytes]:
+        if self.fp is None:
+            raise ValueError("closed")
+        return self.fp
+
+    def call(self, cid: bytes, pos: int, length: int) -> bytes:
+        """Handle a chunk; an ancillary one, except an animation's pixels, may be left out."""
+        if not cid[0] & 0x20 or cid == b"fdAT":
+            return super().call(cid, pos, length)
+        file = self._file
+        if cid in _READ and _is_whole(file, cid, length):
+            file.seek(pos)
+            try:
+                super().call(cid, pos, length)
+            except _DAMAGE:
+                # A frame's place decides which pixels are decoded.
+                if cid in {b"acTL", b"fcTL"}:
+                    raise
+        file.seek(pos + length)
+        return b""
+
+    def crc(self, cid: bytes, data: bytes) -> None:
+        """Check the checksum of a critical chunk; `call` has checked those of the others."""
+        if cid[0] & 0x20:
+            self.crc_skip(cid, data)
+        else:
+            super().crc(cid, data)
+
+    def chunk_iCCP(self, pos: int, length: int) -> bytes:  # noqa: N802, ARG002 -- Pillow's
+        """Inflate a profile, if it is compressed in the one way there is and not too large."""
+        name, _, rest = ImageFile._safe_read(self._file, length).partition(b"\x00")
+        if rest[:1] == b"\x00":
+            inflater = zlib.decompressobj()
+            profile = inflater.decompress(rest[1:], LONGEST_PROFILE)
+            if not inflater.unconsumed_tail:
+                self.im_info["icc_profile"] = profile
+        return name
 
     def chunk_IHDR(self, pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
         body = super().chunk_IHDR(pos, length)
@@ -155,6 +207,16 @@ def _chunks(picture: ImageFile.ImageFile) -> Iterator[tuple[bytes, Iterator[byte
         length, name = int.from_bytes(head[:4]), head[4:]
         yield name, _body(file, name, length)
         position += 8 + length + 4
+
+
+def _is_whole(file: IO[bytes], name: bytes, length: int) -> bool:
+    """Return whether the body of a chunk that begins here has its checksum."""
+    try:
+        for _ in _body(file, name, length):
+            pass
+    except ValueError:
+        return False
+    return True
 
 
 def _body(file: IO[bytes], name: bytes, length: int) -> Iterator[bytes]:

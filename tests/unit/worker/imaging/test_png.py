@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from tests.unit.worker.imaging.corpus import grey_profile
 from tests.workload import outputs_of
 from worker.imaging import decoding, png, thumbnails
 from worker.results import Rejection
@@ -326,3 +327,80 @@ def test_a_neighbour_of_a_transparent_16_bit_grey_is_opaque() -> None:
     ] * 4
     found = decoding.decode(opened(transparent_png(grid, 16, (0x1234,), False)), (4, 4))
     assert found.getchannel("A").tobytes() == b"\x00\xff\xff\xff" * 4
+
+
+def _with_wrong_checksum(body: bytes) -> bytes:
+    return body[:-1] + bytes([body[-1] ^ 1])
+
+
+SHOWN_WITHOUT = {
+    "unknown profile method": chunk(b"iCCP", b"a\x00\x01" + zlib.compress(grey_profile(1))),
+    "profile of no stream": chunk(b"iCCP", b"a\x00\x00no stream"),
+    "profile without an end of its name": chunk(b"iCCP", b"a"),
+    "empty profile": chunk(b"iCCP", b""),
+    "profile beyond the limit": chunk(
+        b"iCCP", b"a\x00\x00" + zlib.compress(bytes(png.LONGEST_PROFILE + 1))
+    ),
+    "large text": chunk(b"zTXt", b"a\x00\x00" + zlib.compress(bytes(1_300_000))),
+    "unknown text method": chunk(b"zTXt", b"a\x00\x07text"),
+    "large international text": chunk(
+        b"iTXt", b"a\x00\x01\x00\x00\x00" + zlib.compress(bytes(1_300_000))
+    ),
+    "long text": chunk(b"tEXt", b"a\x00" + bytes(2_000_000)),
+    "short gamma": chunk(b"gAMA", b"a"),
+    "short primaries": chunk(b"cHRM", b"a"),
+    "empty intent": chunk(b"sRGB", b""),
+    "short transparency": chunk(b"tRNS", b"a"),
+    **{
+        f"wrong checksum of {name.decode()}": _with_wrong_checksum(chunk(name, body))
+        for name, body in {
+            b"tEXt": b"a\x00b",
+            b"prVt": b"a",
+            b"tRNS": bytes(6),
+            b"gAMA": bytes(4),
+            b"iCCP": b"a\x00\x00" + zlib.compress(grey_profile(1)),
+            b"acTL": struct.pack(">II", 2, 0),
+            b"tIME": bytes(7),
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ["strips", "interlaced", "animated"])
+@pytest.mark.parametrize("odd", SHOWN_WITHOUT.values(), ids=SHOWN_WITHOUT)
+def test_an_odd_ancillary_chunk_hides_no_picture(odd: bytes, kind: str) -> None:
+    """P1: PNG, 13.1 and 13.2; before the pixels, or behind them."""
+    grid: list[list[tuple[int, ...]]] = [[(9, 8, 7)] * 8] * 8
+    data = _animated() if kind == "animated" else transparent_png(grid, 8, (1, 2, 3), True)
+    if kind == "strips":
+        data = saved(picture("RGB"))
+    expected = decoding.decode(opened(data), (8, 8))
+    end = data.rindex(b"IEND") - 4
+    for at in (HEAD, end):
+        if kind != "animated" or b"acTL" not in odd:
+            changed = data[:at] + odd + data[at:]
+            assert decoding.decode(opened(changed), (8, 8)) == expected
+
+
+@pytest.mark.parametrize("size", [1_200_000, png.LONGEST_PROFILE])
+def test_a_large_profile_is_applied(size: int) -> None:
+    """P1: within the limit, whatever it was compressed to."""
+    profile = grey_profile(1)
+    body = b"a\x00\x00" + zlib.compress(profile + bytes(size - len(profile)))
+    data = saved(Image.new("L", (1, 1), 128))
+    found = decoding.decode(opened(data[:HEAD] + chunk(b"iCCP", body) + data[HEAD:]), (1, 1))
+    assert found.tobytes()[0] == pytest.approx(188, abs=1)
+
+
+@pytest.mark.parametrize("name", [b"IHDR", b"PLTE", b"ABCD"])
+def test_the_checksum_of_a_critical_chunk_matters(name: bytes) -> None:
+    """P1, P5: what the pixels mean depends on it."""
+    data = saved(picture("P"))
+    if name == b"ABCD":
+        data = data[:HEAD] + _with_wrong_checksum(chunk(name, b"a")) + data[HEAD:]
+    else:
+        at = data.index(name)
+        end = at + 8 + int.from_bytes(data[at - 4 : at])
+        data = data[: end - 1] + bytes([data[end - 1] ^ 1]) + data[end:]
+    with pytest.raises(UnidentifiedImageError):
+        opened(data)
