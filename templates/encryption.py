@@ -63,15 +63,6 @@ ENCRYPT_LOGS = [
     kms.ReEncryptFrom,
     kms.ReEncryptTo,
 ]
-# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-S3.html
-_ARCHIVE_CDN_LOGS = policies.allow(
-    "WriteRequestLogs",
-    [*ENCRYPT_LOGS, kms.DescribeKey],
-    THIS_KEY,
-    policies.from_this_account(),
-    policies.on_behalf_of(naming.cdn_log_source_arns()),
-    principal=policies.service("delivery.logs.amazonaws.com"),
-)
 
 # By pattern, because a reference would be a cycle: the distribution needs the bucket and the bucket
 # the key (pitfall 40). The bucket policy names the distribution.
@@ -125,7 +116,7 @@ def add_encryption(
     alarms_use_key: Condition,
     has_record_topic: bool,
     has_cdn: bool,
-    archives_cdn_logs: bool,
+    log_sources: Sequence[Arn],
 ) -> Encryption:
     """Add the key, with yearly rotation and an alias.
 
@@ -135,7 +126,7 @@ def add_encryption(
         alarms_use_key: Condition: a topic of alarms is encrypted with the key.
         has_record_topic: S3 publishes to the topic of records.
         has_cdn: A distribution reads thumbnails.
-        archives_cdn_logs: The distribution's access logs are archived.
+        log_sources: For which sources AWS delivers logs to the archive's bucket.
     """
     key = template.add_resource(
         Key(
@@ -166,7 +157,7 @@ def add_encryption(
                 ),
                 *([_PUBLISH_RECORDS] if has_record_topic else []),
                 *([_READ_THUMBNAILS] if has_cdn else []),
-                *([_ARCHIVE_CDN_LOGS] if archives_cdn_logs else []),
+                *([_deliver_logs(log_sources)] if log_sources else []),
                 # Without this, alarms to an encrypted topic are silently lost (pitfall 4).
                 If(
                     alarms_use_key,
@@ -201,6 +192,22 @@ def add_encryption(
         )
     )
     return Encryption(key=key, arn=GetAtt(key, "Arn"))
+
+
+def _deliver_logs(sources: Sequence[Arn]) -> Statement:
+    """Return the permission to write logs of these sources to a bucket.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-S3.html
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-S3.html
+    """
+    return policies.allow(
+        "DeliverLogs",
+        [*ENCRYPT_LOGS, kms.DescribeKey],
+        THIS_KEY,
+        policies.from_this_account(),
+        policies.on_behalf_of(*sources),
+        principal=policies.service("delivery.logs.amazonaws.com"),
+    )
 
 
 def _context(key: str, values: Sequence[Arn]) -> StringLike:

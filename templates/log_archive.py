@@ -1,6 +1,6 @@
 """The log archive and the access log bucket, which keep logs longer than their log groups."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,14 +72,14 @@ def add_log_archive(
     log_groups: Mapping[str, LogGroup],
     object_lock: str,
     access_logs: AccessLogs | None,
-    allow_log_delivery: bool,
+    log_sources: Sequence[Sub],
     retention: Retention,
     permissions_boundary: AWSHelperFn,
 ) -> LogArchive:
     """Add the archive's bucket and a delivery stream for each kind of log.
 
-    One stream for all logs would need dynamic partitioning, which costs more per gigabyte, needs
-    larger buffers, and parses JSON, which flow logs are not.
+    One stream for all logs would need dynamic partitioning, which costs more per gigabyte and needs
+    larger buffers.
 
     Args:
         template: The stack's template.
@@ -87,12 +87,12 @@ def add_log_archive(
         log_groups: The log groups to archive, by kind of log.
         object_lock: Mode of the object lock, or "off".
         access_logs: The bucket that S3 writes access logs to, if any.
-        allow_log_delivery: Let AWS services deliver logs to the bucket directly.
+        log_sources: For which sources AWS delivers logs to the bucket directly.
         retention: How long objects and logs are kept.
         permissions_boundary: Boundary of the roles.
     """
     bucket = _add_archive_bucket(
-        template, encryption, object_lock, access_logs, retention, allow_log_delivery
+        template, encryption, object_lock, access_logs, retention, log_sources
     )
     errors = add_log_group(
         template,
@@ -135,13 +135,9 @@ def add_log_archive(
         "LogSubscriptionRole",
         permissions_boundary,
         policies.allow_assume(
-            # CloudWatch Logs sends no source account (pitfall 47), and its documentation names no
-            # narrower source than all logs of the account and Region.
-            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
+            # CloudWatch Logs sends no source account (pitfall 47).
             "logs.amazonaws.com",
-            policies.on_behalf_of(
-                Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*")
-            ),
+            policies.on_behalf_of(naming.log_source_arns()),
         ),
         policies.allow("SendLogs", [firehose.PutRecord, firehose.PutRecordBatch], [streams_arn]),
     )
@@ -236,7 +232,7 @@ def _add_archive_bucket(
     object_lock: str,
     access_logs: AccessLogs | None,
     retention: Retention,
-    allow_log_delivery: bool,
+    log_sources: Sequence[Sub],
 ) -> Bucket:
     locked: dict[str, Any] = {}
     if object_lock != "off":
@@ -262,26 +258,41 @@ def _add_archive_bucket(
         access_logs=access_logs,
         **locked,
     )
-    delivery: list[Statement] = []
-    if allow_log_delivery:
-        delivery.append(
-            policies.allow(
-                "DeliverLogs",
-                [s3.PutObject],
-                [Sub(f"${{{bucket.title}.Arn}}/{DELIVERED}${{AWS::AccountId}}/*")],
-                # AWS appends a statement of its own to a policy that lacks this one.
-                StringEquals(
-                    {
-                        "s3:x-amz-acl": "bucket-owner-full-control",
-                        "aws:SourceAccount": policies.ACCOUNT,
-                    }
-                ),
-                policies.on_behalf_of(naming.cdn_log_source_arns()),
-                principal=policies.service("delivery.logs.amazonaws.com"),
-            )
-        )
+    delivery = _allow_delivery(bucket, log_sources) if log_sources else []
     add_bucket_policy(template, bucket, encryption, *delivery)
     return bucket
+
+
+def _allow_delivery(bucket: Bucket, sources: Sequence[Sub]) -> list[Statement]:
+    """Return what lets AWS services deliver logs of these sources to the bucket.
+
+    They are AWS's own: AWS changes a policy that lacks them (pitfall 65).
+    https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html
+    """
+    service = policies.service("delivery.logs.amazonaws.com")
+    conditions = (policies.from_this_account(), policies.on_behalf_of(*sources))
+    return [
+        policies.allow(
+            "AWSLogDeliveryWrite",
+            [s3.PutObject],
+            [Sub(f"${{{bucket.title}.Arn}}/{DELIVERED}${{AWS::AccountId}}/*")],
+            StringEquals(
+                {
+                    "s3:x-amz-acl": "bucket-owner-full-control",
+                    "aws:SourceAccount": policies.ACCOUNT,
+                }
+            ),
+            conditions[1],
+            principal=service,
+        ),
+        policies.allow(
+            "AWSLogDeliveryAclCheck",
+            [s3.GetBucketAcl, s3.ListBucket],
+            [GetAtt(bucket, "Arn")],
+            *conditions,
+            principal=service,
+        ),
+    ]
 
 
 def _add_role(

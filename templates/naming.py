@@ -93,6 +93,17 @@ def log_group_arns() -> Sub:
     return _regional("logs", f"log-group:/${{{NAME_PREFIX}}}/*")
 
 
+def log_source_arns() -> Sub:
+    """Return a pattern for the ARNs by which CloudWatch Logs names sources in this Region.
+
+    It is AWS's own, for subscriptions and for deliveries to a bucket: AWS documents none narrower,
+    and adds a statement to a bucket policy that lacks it (pitfall 65).
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
+    https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html
+    """
+    return _regional("logs", "*")
+
+
 def cdn_log_source_arns() -> Sub:
     """Return a pattern for the ARNs of the account's sources of CloudFront log deliveries.
 

@@ -1,16 +1,11 @@
-"""A VPC with no internet egress, or an existing one, its security groups and flow log."""
+"""A VPC with no internet egress, or an existing one, and its security groups."""
 
 from dataclasses import dataclass
 
-import awacs.logs as logs
-from troposphere import AWSHelperFn, Cidr, GetAtt, GetAZs, Ref, Select, Sub, Template
-from troposphere.ec2 import VPC, FlowLog, RouteTable, Subnet, SubnetRouteTableAssociation
-from troposphere.iam import Policy, Role
-from troposphere.logs import LogGroup
+from troposphere import Cidr, GetAZs, Ref, Select, Template
+from troposphere.ec2 import VPC, RouteTable, Subnet, SubnetRouteTableAssociation
+from troposphere.iam import Role
 
-from templates import policies
-from templates.encryption import Encryption
-from templates.log_group import add_log_group
 from templates.parameters.network import CreatedVpc, ExistingVpc, NetworkParameters
 from templates.security_groups import add_endpoint_security_group, add_worker_security_group
 
@@ -38,27 +33,21 @@ class Network:
     sqs_endpoint: Ref | None
     """The SQS endpoint of a VPC that has its endpoints."""
 
-    flow_log_group: LogGroup | None
-    """Log group of the flow log; None in an existing VPC, whose owner keeps flow logs."""
-
 
 def add_network(
     template: Template,
     *,
     parameters: NetworkParameters,
-    encryption: Encryption,
-    log_retention_days: Ref,
-    permissions_boundary: AWSHelperFn,
     interfaces_owner: Role,
 ) -> Network:
-    """Add the security groups, and a VPC with a flow log unless an existing one is used.
+    """Add the security groups, and a VPC unless an existing one is used.
 
     `interfaces_owner` is the role whose permissions delete the function's network interfaces.
     """
     vpc: Ref
     subnets: list[Ref] | Ref
     route_tables: list[Ref] | Ref | None
-    flow_log_group = s3_endpoint = sqs_endpoint = sqs_group = None
+    s3_endpoint = sqs_endpoint = sqs_group = None
     if isinstance(parameters.vpc, ExistingVpc):
         existing = parameters.vpc
         vpc, subnets, route_tables = existing.vpc, existing.subnets, existing.route_tables
@@ -66,9 +55,6 @@ def add_network(
         sqs_group = existing.sqs_endpoint_security_group
     else:
         vpc, subnets, route_tables = _add_vpc(template, parameters.vpc)
-        flow_log_group = _add_flow_log(
-            template, vpc, encryption, log_retention_days, permissions_boundary
-        )
     sqs_group = sqs_group or add_endpoint_security_group(
         template, "EndpointSecurityGroup", vpc=vpc, cidr=parameters.vpc.cidr
     )
@@ -87,7 +73,6 @@ def add_network(
         sqs_endpoint_security_group=sqs_group,
         s3_endpoint=s3_endpoint,
         sqs_endpoint=sqs_endpoint,
-        flow_log_group=flow_log_group,
     )
 
 
@@ -129,61 +114,3 @@ def _add_vpc(template: Template, parameters: CreatedVpc) -> tuple[Ref, list[Ref]
         )
         subnets.append(Ref(subnet))
     return Ref(vpc), subnets, [Ref(table)]
-
-
-def _add_flow_log(
-    template: Template,
-    vpc: Ref,
-    encryption: Encryption,
-    log_retention_days: Ref,
-    permissions_boundary: AWSHelperFn,
-) -> LogGroup:
-    group = add_log_group(
-        template, "FlowLogGroup", "flow", encryption=encryption, retention_days=log_retention_days
-    )
-    account = "${AWS::Region}:${AWS::AccountId}"
-    role = template.add_resource(
-        Role(
-            "FlowLogRole",
-            AssumeRolePolicyDocument=policies.document(
-                policies.allow_assume(
-                    "vpc-flow-logs.amazonaws.com",
-                    policies.from_this_account(),
-                    policies.on_behalf_of(
-                        Sub(f"arn:${{AWS::Partition}}:ec2:{account}:vpc-flow-log/*")
-                    ),
-                )
-            ),
-            PermissionsBoundary=permissions_boundary,
-            Policies=[
-                Policy(
-                    PolicyName="write-flow-log",
-                    PolicyDocument=policies.document(
-                        policies.allow(
-                            "WriteFlowLog",
-                            [logs.CreateLogStream, logs.DescribeLogStreams, logs.PutLogEvents],
-                            [GetAtt(group, "Arn")],
-                        ),
-                        policies.allow(
-                            "DescribeFlowLogGroup",
-                            [logs.DescribeLogGroups],
-                            # The action names no log group: account and Region are the limit.
-                            [Sub(f"arn:${{AWS::Partition}}:logs:{account}:log-group:*")],
-                        ),
-                    ),
-                )
-            ],
-        )
-    )
-    template.add_resource(
-        FlowLog(
-            "FlowLog",
-            ResourceId=vpc,
-            ResourceType="VPC",
-            TrafficType="ALL",
-            LogDestinationType="cloud-watch-logs",
-            LogGroupName=Ref(group),
-            DeliverLogsPermissionArn=GetAtt(role, "Arn"),
-        )
-    )
-    return group

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Protocol
 
 from awacs.aws import Statement
-from troposphere import GetAtt, If, Output, Ref, Tags, Template
+from troposphere import GetAtt, If, Output, Ref, Sub, Tags, Template
 from troposphere.awslambda import Function
 from troposphere.cloudwatch import Alarm
 from troposphere.iam import PolicyType, Role
@@ -36,6 +36,7 @@ from templates.dashboard import add_dashboard
 from templates.dns_firewall import DnsFirewall, add_dns_firewall
 from templates.encryption import Encryption, add_encryption
 from templates.endpoints import Endpoints, add_endpoints, add_interface_endpoints
+from templates.flow_log import add_archived_flow_log, add_flow_log_group
 from templates.function import (
     Identity,
     add_function,
@@ -89,7 +90,7 @@ def _build(specification: Specification) -> Template:
         alarms_use_key=parameters.monitoring.alarms.uses_stack_key,
         has_record_topic=events.topic,
         has_cdn=specification.cdn is not None,
-        archives_cdn_logs=specification.cdn is not None and logs.archive,
+        log_sources=_log_sources(specification),
     )
     queues = _add_queues(template, specification, encryption, senders)
     access_logs = add_access_logs(template, retention=retention) if logs.s3_access_logs else None
@@ -127,9 +128,6 @@ def _build(specification: Specification) -> Template:
     network = add_network(
         template,
         parameters=parameters.network,
-        encryption=encryption,
-        log_retention_days=retention.log_days,
-        permissions_boundary=boundary,
         interfaces_owner=identity.role,
     )
     endpoints, perimeter = _add_endpoints(
@@ -166,6 +164,7 @@ def _build(specification: Specification) -> Template:
     api = _add_api(template, specification, parameters, stack)
     functions = _add_functions(template, specification, parameters, stack)
     archive = _add_log_archive(template, specification, parameters, stack) if logs.archive else None
+    _add_flow_log(template, specification, parameters, stack, archive)
     topics = _add_alarms(template, specification, parameters, stack, functions, archive, api)
     if specification.dashboard:
         # From the template, so that none is forgotten.
@@ -371,22 +370,49 @@ def _add_api(
 def _add_log_archive(
     template: Template, specification: Specification, parameters: Parameters, stack: _Stack
 ) -> LogArchive:
-    log_groups = {"worker": stack.identity.log_group}
-    if specification.logs.archive_flow_logs and stack.network.flow_log_group:
-        log_groups["flow"] = stack.network.flow_log_group
     archive = add_log_archive(
         template,
         encryption=stack.encryption,
-        log_groups=log_groups,
+        log_groups={"worker": stack.identity.log_group},
         object_lock=specification.logs.object_lock,
         access_logs=stack.access_logs,
-        allow_log_delivery=stack.cdn is not None,
+        log_sources=_log_sources(specification),
         retention=parameters.retention,
         permissions_boundary=parameters.controls.permissions_boundary,
     )
     if stack.cdn:
         add_cdn_log_delivery(template, stack.cdn, archive.bucket)
     return archive
+
+
+def _log_sources(specification: Specification) -> list[Sub]:
+    """Return for which sources AWS delivers logs to the archive's bucket directly."""
+    sources = []
+    if specification.archives_flow_logs:
+        sources.append(naming.log_source_arns())
+    if specification.cdn and specification.logs.archive:
+        sources.append(naming.cdn_log_source_arns())
+    return sources
+
+
+def _add_flow_log(
+    template: Template,
+    specification: Specification,
+    parameters: Parameters,
+    stack: _Stack,
+    archive: LogArchive | None,
+) -> None:
+    """Add the flow log of a created VPC; an existing one's owner keeps flow logs."""
+    if archive and specification.archives_flow_logs:
+        add_archived_flow_log(template, stack.network.vpc, archive.bucket)
+    elif specification.network.vpc == "create":
+        add_flow_log_group(
+            template,
+            stack.network.vpc,
+            encryption=stack.encryption,
+            log_retention_days=parameters.retention.log_days,
+            permissions_boundary=parameters.controls.permissions_boundary,
+        )
 
 
 def _add_alarms(

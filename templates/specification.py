@@ -167,6 +167,11 @@ class Specification(_Table):
             own[SERVICE] = (INVOKE,)
         return {**self.network.interface_endpoints, **own}
 
+    @property
+    def archives_flow_logs(self) -> bool:
+        """Whether the stack's VPC has a flow log in the archive."""
+        return self.network.vpc == "create" and self.logs.archive and self.logs.archive_flow_logs
+
     def output_prefix(self, name: str) -> str:
         """Return the prefix of a source's outputs below `thumbnails/` and `rejected/`."""
         return self.sources[name].output_prefix or ("" if name == DEFAULT else f"{name}/")
@@ -187,7 +192,7 @@ class Specification(_Table):
 
     @model_validator(mode="after")
     def _related(self) -> Self:
-        if self.logs.archive_flow_logs and self.network.vpc == "existing":
+        if self.network.vpc == "existing" and self.logs.asks_for_flow_logs:
             raise ValueError(
                 "logs.archive_flow_logs: an existing VPC's flow logs belong to its owner"
             )

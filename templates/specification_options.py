@@ -34,25 +34,31 @@ class Alarms(_Table):
 class Logs(_Table):
     """Logs that are kept in buckets."""
 
-    archive: bool = False
+    archive: bool = True
     """Archive the worker's log in a bucket, for `LogArchiveRetentionDays`."""
 
-    archive_flow_logs: bool = False
-    """Archive the flow log of a created VPC too; needs `archive`."""
+    archive_flow_logs: bool = True
+    """Deliver the flow log of a created VPC to the archive, and not to a log group. Without an
+    archive, and in an existing VPC, the default has no effect and `true` is an error."""
 
     object_lock: Literal["off", "governance", "compliance"] = "off"
     """Lock archived logs for their retention; needs `archive`, and cannot be switched off again."""
 
-    s3_access_logs: bool = False
+    s3_access_logs: bool = True
     """Let S3 write the access logs of the stack's buckets to another bucket."""
 
     @model_validator(mode="after")
     def _of_an_archive(self) -> Self:
         if self.object_lock != "off" and not self.archive:
             raise ValueError(f'object_lock = "{self.object_lock}" needs archive = true')
-        if self.archive_flow_logs and not self.archive:
+        if self.asks_for_flow_logs and not self.archive:
             raise ValueError("archive_flow_logs needs archive = true")
         return self
+
+    @property
+    def asks_for_flow_logs(self) -> bool:
+        """Whether archived flow logs were asked for by name, and not only by default."""
+        return self.archive_flow_logs and "archive_flow_logs" in self.model_fields_set
 
 
 class Events(_Table):

@@ -37,12 +37,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "`alarms.hourly_cost = false`": {"alarms": {"hourly_cost": False}},
     "`events.topic = true`": {"events": {"topic": True}},
     "`events.eventbridge = true`": {"events": {"eventbridge": True}},
-    "`logs.archive = true`": {"logs": {"archive": True}},
-    "… with `archive_flow_logs = true`": {"logs": {"archive": True, "archive_flow_logs": True}},
-    '… with `object_lock = "governance"`': {"logs": {"archive": True, "object_lock": "governance"}},
-    "`logs.s3_access_logs = true`": {"logs": {"s3_access_logs": True}},
+    "`logs.archive = false`": {"logs": {"archive": False}},
+    "`logs.archive_flow_logs = false`": {"logs": {"archive_flow_logs": False}},
+    '`logs.object_lock = "governance"`': {"logs": {"object_lock": "governance"}},
+    "`logs.s3_access_logs = false`": {"logs": {"s3_access_logs": False}},
     "`[cdn]`": {"cdn": {}},
-    "… with `logs.archive = true`": {"cdn": {}, "logs": {"archive": True}},
 }
 
 

@@ -90,7 +90,7 @@ class StackModel(ResolvedTemplate):
         """Logical ids of the resources that the stack lacks because an existing VPC has them."""
         network = self.specification.network
         endpoints = {"S3Endpoint", "SqsEndpoint"} if network.endpoints == "existing" else ()
-        return frozenset({*endpoints, *(["FlowLogRole"] if network.vpc == "existing" else [])})
+        return frozenset(endpoints)
 
     @property
     def s3_endpoint(self) -> str:

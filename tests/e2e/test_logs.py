@@ -24,7 +24,6 @@ def archived(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline
     """A stack that keeps its logs."""
     plan = specification.parse(
         {
-            "logs": {"archive": True, "archive_flow_logs": True},
             "sources": {"default": {"suffixes": [".jpg"]}},
         },
         origin="test",
@@ -65,16 +64,15 @@ def logged(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str
 def test_subscription_and_stream_are_there(archived: Pipeline) -> None:
     """O6: what was deployed names one another; the emulator passes nothing between them."""
     logs, firehose = (archived.emulator.client(name) for name in ("logs", "firehose"))
-    for kind in ("worker", "flow"):
-        (one,) = logs.describe_subscription_filters(logGroupName=f"/{NAME}/{kind}")[
-            "subscriptionFilters"
-        ]
-        described = firehose.describe_delivery_stream(DeliveryStreamName=f"{NAME}.{kind}")
-        stream = described["DeliveryStreamDescription"]
-        assert one["destinationArn"] == stream["DeliveryStreamARN"]
-        (destination,) = stream["Destinations"]
-        bucket = destination["ExtendedS3DestinationDescription"]["BucketARN"]
-        assert bucket.endswith(f":{archived.stack.outputs['LogArchiveBucketName']}")
+    (one,) = logs.describe_subscription_filters(logGroupName=f"/{NAME}/worker")[
+        "subscriptionFilters"
+    ]
+    described = firehose.describe_delivery_stream(DeliveryStreamName=f"{NAME}.worker")
+    stream = described["DeliveryStreamDescription"]
+    assert one["destinationArn"] == stream["DeliveryStreamARN"]
+    (destination,) = stream["Destinations"]
+    bucket = destination["ExtendedS3DestinationDescription"]["BucketARN"]
+    assert bucket.endswith(f":{archived.stack.outputs['LogArchiveBucketName']}")
 
 
 def test_what_is_put_into_a_stream_lands_below_its_hour(archived: Pipeline) -> None:

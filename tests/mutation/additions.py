@@ -36,7 +36,8 @@ def external_sources(template: Template) -> None:
 
 def archived_distribution(template: Template) -> None:
     """A stack with a distribution whose access logs are archived."""
-    plan = specification.parse({"cdn": {}, "logs": {"archive": True}}, origin="additions")
+    tables = {"cdn": {}, "logs": {"archive_flow_logs": False}}
+    plan = specification.parse(tables, origin="additions")
     template.clear()
     template.update(json.loads(pipeline.render(pipeline.build(plan))))
 
@@ -181,6 +182,13 @@ def distribution(template: Template) -> None:
                 "Condition": {"ArnLike": {"aws:SourceArn": any_of_account}},
             }
         )
+
+
+def flow_log_group(template: Template) -> None:
+    """A VPC whose flow log is in a log group, and not in the archive."""
+    plan = specification.parse({"logs": {"archive_flow_logs": False}}, origin="additions")
+    template.clear()
+    template.update(json.loads(pipeline.render(pipeline.build(plan))))
 
 
 def archive(template: Template) -> None:

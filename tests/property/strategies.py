@@ -313,7 +313,7 @@ def _logs(draw: st.DrawFn, vpc: str) -> Tables:
             {}, optional={"archive": st.booleans(), "s3_access_logs": st.booleans()}
         )
     )
-    if found.get("archive"):
+    if found.get("archive", True):
         if vpc == "create":
             found["archive_flow_logs"] = draw(st.booleans())
         found["object_lock"] = draw(st.sampled_from(["off", "governance", "compliance"]))

@@ -9,12 +9,14 @@ from darkroom.iam.expectations.requests import (
     KEY,
     THUMBNAILS,
     by_external_user,
+    by_log_delivery,
     by_service,
 )
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
 
 _THUMBNAILS_POLICY = PolicyCheck("ThumbnailBucketPolicy", "resource-based")
 _ACCESS_LOG = f"{ARCHIVE}/AWSLogs/{ACCOUNT}/CloudFront/a.gz"
+_LOG_SOURCE = f"arn:aws:logs:us-east-1:{ACCOUNT}:delivery-source:darkroom-cdn-{REGION}"
 _ARCHIVE = PolicyCheck("LogArchiveBucketPolicy", "resource-based")
 
 
@@ -59,7 +61,7 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
     ):
         yield Expectation("more than a distribution of this account needs", request, (KEY_POLICY,))
     if stack.specification.logs.archive:
-        yield from _denied_access_log_deliveries()
+        yield from _denied_access_log_deliveries(stack)
 
 
 def _published(stack: StackModel) -> list[str]:
@@ -87,37 +89,37 @@ def _beside(key: str) -> Iterator[str]:
 
 def _access_log_delivery() -> Iterator[Expectation]:
     yield Expectation("deliver a CloudFront access log", _by_log_delivery(), (_ARCHIVE,))
+    for action in ("s3:GetBucketAcl", "s3:ListBucket"):
+        look = _by_log_delivery(action=action, resource=ARCHIVE)
+        yield Expectation("deliver a CloudFront access log", look, (_ARCHIVE,))
     for action in (*LOG_ENCRYPTION, "kms:DescribeKey"):
         use = _by_log_delivery(action=action, resource=KEY)
         yield Expectation("deliver a CloudFront access log", use, (KEY_POLICY,))
 
 
-def _denied_access_log_deliveries() -> Iterator[Expectation]:
+def _denied_access_log_deliveries(stack: StackModel) -> Iterator[Expectation]:
+    here = f"arn:aws:logs:{REGION}:{ACCOUNT}:delivery-source:a"
+    others = (
+        {"principal": "logging.s3.amazonaws.com"},
+        {"account": OTHER_ACCOUNT},
+        {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
+        {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
+        # The flow log's source is any of this Region.
+        *([] if stack.specification.archives_flow_logs else [{"source": here}]),
+    )
     for changes in (
+        *others,
         {"action": "s3:GetObject"},
         {"action": "s3:DeleteObject"},
         {"resource": f"{ARCHIVE}/worker/a.gz"},
         {"resource": f"{ARCHIVE}-other/AWSLogs/a"},
         {"resource": f"{ARCHIVE}/AWSLogs/{OTHER_ACCOUNT}/CloudFront/a.gz"},
         {"acl": "private"},
-        {"principal": "logging.s3.amazonaws.com"},
-        {"account": OTHER_ACCOUNT},
-        {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
-        {"source": f"arn:aws:logs:{REGION}:{ACCOUNT}:delivery-source:a"},
-        {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
     ):
-        request = _by_log_delivery(**changes)
-        yield Expectation("another delivery", request, (_ARCHIVE,))
-    for changes in (
-        {"action": "kms:CreateGrant"},
-        {"principal": "logging.s3.amazonaws.com"},
-        {"account": OTHER_ACCOUNT},
-        {"source": f"arn:aws:logs:us-east-1:{OTHER_ACCOUNT}:delivery-source:a"},
-        {"source": f"arn:aws:logs:{REGION}:{ACCOUNT}:delivery-source:a"},
-        {"source": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:a"},
-    ):
-        request = _by_log_delivery(**{"action": "kms:GenerateDataKey", **changes}, resource=KEY)
-        yield Expectation("the key for another delivery", request, (KEY_POLICY,))
+        yield Expectation("another delivery", _by_log_delivery(**changes), (_ARCHIVE,))
+    for changes in (*others, {"action": "kms:CreateGrant"}):
+        use = _by_log_delivery(**{"action": "kms:GenerateDataKey", **changes}, resource=KEY)
+        yield Expectation("the key for another delivery", use, (KEY_POLICY,))
 
 
 def _by_cloudfront(
@@ -133,15 +135,6 @@ def _by_cloudfront(
     return by_service(principal, action, resource, **{"aws:SourceArn": arn})
 
 
-def _by_log_delivery(
-    *,
-    principal: str = "delivery.logs.amazonaws.com",
-    action: str = "s3:PutObject",
-    resource: str = _ACCESS_LOG,
-    account: str = ACCOUNT,
-    source: str = f"arn:aws:logs:us-east-1:{ACCOUNT}:delivery-source:darkroom-cdn-{REGION}",
-    acl: str = "bucket-owner-full-control",
-) -> Request:
+def _by_log_delivery(**changes: str) -> Request:
     """Return the request of CloudWatch Logs that delivers CloudFront's access log."""
-    context = {"aws:SourceArn": source, "aws:SourceAccount": account, "s3:x-amz-acl": acl}
-    return by_service(principal, action, resource, **context)
+    return by_log_delivery(**{"resource": _ACCESS_LOG, "source": _LOG_SOURCE, **changes})

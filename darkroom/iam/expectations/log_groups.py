@@ -1,38 +1,25 @@
-"""The log groups under the KMS key, and the VPC flow log."""
+"""The log groups under the KMS key."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from darkroom.iam.evaluator import PolicyCheck, Request
+from darkroom.iam.evaluator import Request
 from darkroom.iam.expectations.expectation import (
     KEY_POLICY,
     LOG_ENCRYPTION,
     Expectation,
-    denied_by_trust_policy,
 )
-from darkroom.iam.expectations.requests import EXTERNAL_USER, KEY, by, by_service, request
-from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
-
-FLOW_LOG = "<FlowLogRole.Arn>"
+from darkroom.iam.expectations.requests import EXTERNAL_USER, KEY, request
+from darkroom.iam.model import ACCOUNT, REGION, StackModel
 
 
 def allowed(stack: StackModel) -> Iterator[Expectation]:
-    """Yield how CloudWatch Logs uses the key, and how the flow log is written."""
+    """Yield how CloudWatch Logs uses the key."""
     for group in stack.resources_of_type("Logs::LogGroup").values():
         for action in LOG_ENCRYPTION:
             yield Expectation(
                 "keep the log", _by_logs(action, group["LogGroupName"]), (KEY_POLICY,)
             )
-
-    trust = PolicyCheck("FlowLogRole", "resource-based")
-    context = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc-flow-log/fl-1"}
-    assume = by_service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **context)
-    yield Expectation("write the flow log", assume, (trust,))
-    checks = (PolicyCheck("FlowLogRole", "identity-based"),)
-    for action in ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"):
-        yield Expectation("write the flow log", _by_flow_log(action, "<FlowLogGroup.Arn>"), checks)
-    groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:any"
-    yield Expectation("write the flow log", _by_flow_log("logs:DescribeLogGroups", groups), checks)
 
 
 def denied(stack: StackModel) -> Iterator[Expectation]:
@@ -47,28 +34,6 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
     yield Expectation(
         "a user of another account, with the log group as context", other_user, (KEY_POLICY,)
     )
-    checks = (PolicyCheck("FlowLogRole", "identity-based"),)
-    for action in ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"):
-        yield Expectation("another log", _by_flow_log(action, "<WorkerLogGroup.Arn>"), checks)
-    any_group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:any"
-    for action in ("logs:CreateLogGroup", "logs:DeleteLogGroup", "ec2:DescribeVpcs"):
-        for group in ("<FlowLogGroup.Arn>", any_group):
-            yield Expectation("more than writing its log", _by_flow_log(action, group), checks)
-    other_group = f"arn:aws:logs:{REGION}:{OTHER_ACCOUNT}:log-group:any"
-    yield Expectation(
-        "another account", _by_flow_log("logs:DescribeLogGroups", other_group), checks
-    )
-    yield Expectation(
-        "another account", _by_flow_log("logs:DescribeLogGroups", "arn:aws:logs:x"), checks
-    )
-    yield from denied_by_trust_policy("FlowLogRole")
-    wrong = {"aws:SourceArn": f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:vpc-flow-log/fl-1"}
-    assume = by_service("vpc-flow-logs.amazonaws.com", "sts:AssumeRole", "<FlowLogRole>", **wrong)
-    yield Expectation("another flow log", assume, (PolicyCheck("FlowLogRole", "resource-based"),))
-
-
-def _by_flow_log(action: str, resource: str) -> Request:
-    return by(FLOW_LOG, action, resource)
 
 
 def _by_logs(action: str, log_group: str) -> Request:

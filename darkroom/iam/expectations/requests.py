@@ -82,6 +82,20 @@ def by_service(name: str, action: str, resource: str, **context: str) -> Request
     )
 
 
+def by_log_delivery(
+    *,
+    resource: str,
+    source: str,
+    principal: str = "delivery.logs.amazonaws.com",
+    action: str = "s3:PutObject",
+    account: str = ACCOUNT,
+    acl: str = "bucket-owner-full-control",
+) -> Request:
+    """Return the request of CloudWatch Logs that delivers another service's log to a bucket."""
+    context = {"aws:SourceArn": source, "aws:SourceAccount": account, "s3:x-amz-acl": acl}
+    return by_service(principal, action, resource, **context)
+
+
 def request(principal: str, action: str, resource: str, context: Mapping[str, str]) -> Request:
     """Return a request with no condition keys but `context`."""
     lowered = {key.lower(): value for key, value in context.items()}

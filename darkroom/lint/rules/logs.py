@@ -1,5 +1,6 @@
 """Rules about log groups and the delivery of logs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from darkroom.cloudformation.model import TemplateModel
@@ -118,18 +119,42 @@ def logs_subscription_permissions(model: TemplateModel) -> Problems:
     "error",
     remediation=(
         "Give the bucket a policy that allows delivery.logs.amazonaws.com s3:PutObject under"
-        " AWSLogs/ACCOUNT/, and let the delivery depend on it (DependsOn)."
+        " AWSLogs/ACCOUNT/, let the delivery depend on it (DependsOn), and allow the service to use"
+        " the bucket's key."
     ),
     source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-V2-S3.html",
     requirements=("O6",),
     pitfalls=(65,),
 )
 def logs_delivery_depends_on_policy(model: TemplateModel) -> Problems:
-    """A log delivery to a bucket depends on the bucket's policy, which allows it.
+    """A log delivery or flow log to a bucket depends on its policy; it and the key allow it.
 
     AWS gives a bucket without a policy one of its own, which CloudFormation cannot replace, and
-    adds a statement to a policy that does not allow the delivery.
+    changes a policy that does not allow the delivery. What may not use the key is not delivered.
     """
+    for delivery, bucket, source in _deliveries_to_buckets(model):
+        for policy in model.resource_policies(bucket):
+            if policy not in model.dependencies(delivery):
+                yield delivery, f"does not depend on {policy}"
+        context = {"aws:SourceAccount": model.account, "aws:SourceArn": source}
+        service = "delivery.logs.amazonaws.com"
+        put = by_service(
+            service,
+            "s3:PutObject",
+            f"{model.arn(bucket)}/AWSLogs/{model.account}/x",
+            **context,
+            **{"s3:x-amz-acl": "bucket-owner-full-control"},
+        )
+        if not allowed(model.resource_policy_statements(bucket), put):
+            yield bucket, f"does not allow {delivery} to write to it"
+        key = model.kms_key_of(bucket)
+        use = by_service(service, "kms:GenerateDataKey", "*", **context)
+        if key and not allowed(model.statements(key), use):
+            yield key, f"does not allow {delivery} to write to {bucket}"
+
+
+def _deliveries_to_buckets(model: TemplateModel) -> Iterator[tuple[str, str, str]]:
+    """Yield each delivery of logs to a bucket of the template, the bucket and the source's ARN."""
     for delivery, properties in model.resources_of_type("Logs::Delivery").items():
         destination, source = (
             model.logical_id(properties.get(name), f"Logs::{kind}")
@@ -138,27 +163,13 @@ def logs_delivery_depends_on_policy(model: TemplateModel) -> Problems:
                 ("DeliverySourceName", "DeliverySource"),
             )
         )
-        bucket = model.logical_id(
-            destination and model.properties(destination).get("DestinationResourceArn"),
-            "S3::Bucket",
-        )
-        if not bucket:
-            continue
-        for policy in model.resource_policies(bucket):
-            if policy not in model.dependencies(delivery):
-                yield delivery, f"does not depend on {policy}"
-        put = by_service(
-            "delivery.logs.amazonaws.com",
-            "s3:PutObject",
-            f"{model.arn(bucket)}/AWSLogs/{model.account}/x",
-            **{
-                "aws:SourceAccount": model.account,
-                "aws:SourceArn": model.arn(source) if source else "",
-                "s3:x-amz-acl": "bucket-owner-full-control",
-            },
-        )
-        if not allowed(model.resource_policy_statements(bucket), put):
-            yield bucket, f"does not allow {delivery} to write to it"
+        arn = destination and model.properties(destination).get("DestinationResourceArn")
+        if bucket := model.logical_id(arn, "S3::Bucket"):
+            yield delivery, bucket, model.arn(source) if source else ""
+    logs = f"arn:{model.pseudo('Partition')}:logs:{model.pseudo('Region')}:{model.account}:*"
+    for title, properties in model.resources_of_type("EC2::FlowLog").items():
+        if bucket := model.logical_id(properties.get("LogDestination"), "S3::Bucket"):
+            yield title, bucket, logs
 
 
 @rule(

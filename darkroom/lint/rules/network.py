@@ -240,8 +240,8 @@ def lambda_vpc_config(model: TemplateModel) -> Problems:
     "DR-VPC-007",
     "warning",
     remediation=(
-        "Add an AWS::EC2::FlowLog for the network, with a role that vpc-flow-logs.amazonaws.com"
-        " may assume and that may write to the log group."
+        "Add an AWS::EC2::FlowLog for the network, to a bucket, or to a log group with a role that"
+        " vpc-flow-logs.amazonaws.com may assume and that may write to it."
     ),
     source=f"{VPC}/flow-logs-iam-role.html",
     requirements=("S6",),

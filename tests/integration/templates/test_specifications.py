@@ -117,11 +117,12 @@ def test_policies_grant_exactly_what_is_needed(tables: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "logs",
     [
-        {"archive": True},
-        {"archive": True, "s3_access_logs": True, "archive_flow_logs": True},
-        {"s3_access_logs": True},
+        {},
+        {"archive_flow_logs": False, "s3_access_logs": False},
+        {"archive": False},
+        {"archive": False, "s3_access_logs": False},
     ],
-    ids=["archive", "all", "access"],
+    ids=["all", "worker", "access", "none"],
 )
 def test_log_delivery_is_allowed_where_logs_are_kept(logs: dict[str, bool]) -> None:
     """S5, O6: with each log bucket that the specification can enable."""

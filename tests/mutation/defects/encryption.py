@@ -22,7 +22,7 @@ def topic_not_encrypted(t: Template) -> None:
 
 @defect("kms-cmk-encryption")
 def log_group_not_encrypted(t: Template) -> None:
-    del of(t, "FlowLogGroup")["KmsKeyId"]
+    del of(t, "LogDeliveryLogGroup")["KmsKeyId"]
 
 
 @defect("kms-cmk-encryption")

@@ -127,7 +127,7 @@ def code_under_a_fixed_key(t: Template) -> None:
 
 @defect("iam-permissions-boundary")
 def role_without_boundary(t: Template) -> None:
-    del of(t, "FlowLogRole")["PermissionsBoundary"]
+    del of(t, "LogDeliveryRole")["PermissionsBoundary"]
 
 
 @defect("iam-lambda-trust")

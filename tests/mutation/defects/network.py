@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from darkroom.lint.rules import endpoints
+from tests.mutation import additions
 from tests.mutation.additions import Template, arn, sub
 from tests.mutation.defects.seed import (
     defect,
@@ -32,7 +33,7 @@ def endpoint_refuses_back_off(t: Template) -> None:
 @defect("vpce-policy-too-narrow")
 def endpoint_admits_another_role(t: Template) -> None:
     condition = named(t, "S3Endpoint", "ReadUploads")["Condition"]
-    condition["ArnEquals"]["aws:PrincipalArn"] = arn("FlowLogRole")
+    condition["ArnEquals"]["aws:PrincipalArn"] = arn("LogDeliveryRole")
 
 
 @defect("vpce-policy-too-narrow")
@@ -280,7 +281,7 @@ def no_flow_log(t: Template) -> None:
     del t["Resources"]["FlowLog"]
 
 
-@defect("vpc-flow-logs")
+@defect("vpc-flow-logs", on=additions.flow_log_group)
 def flow_log_cannot_write(t: Template) -> None:
     named(t, "FlowLogRole", "WriteFlowLog")["Action"].remove("logs:PutLogEvents")
 

@@ -351,11 +351,26 @@ def log_delivery_before_bucket_policy(t: Template) -> None:
 
 @defect("logs-delivery-depends-on-policy", on=additions.archived_distribution)
 def log_delivery_without_its_statement(t: Template) -> None:
-    drop(t, "LogArchiveBucketPolicy", "DeliverLogs")
+    drop(t, "LogArchiveBucketPolicy", "AWSLogDeliveryWrite")
 
 
 @defect("logs-delivery-depends-on-policy", on=additions.archived_distribution)
 def log_delivery_from_another_region(t: Template) -> None:
     source = sub("arn:${AWS::Partition}:logs:eu-west-1:${AWS::AccountId}:delivery-source:*")
-    condition = named(t, "LogArchiveBucketPolicy", "DeliverLogs")["Condition"]
+    condition = named(t, "LogArchiveBucketPolicy", "AWSLogDeliveryWrite")["Condition"]
     condition["ArnLike"]["aws:SourceArn"] = source
+
+
+@defect("logs-delivery-depends-on-policy")
+def flow_log_before_bucket_policy(t: Template) -> None:
+    del t["Resources"]["FlowLog"]["DependsOn"]
+
+
+@defect("logs-delivery-depends-on-policy")
+def flow_log_without_its_statement(t: Template) -> None:
+    drop(t, "LogArchiveBucketPolicy", "AWSLogDeliveryWrite")
+
+
+@defect("logs-delivery-depends-on-policy")
+def flow_log_without_the_key(t: Template) -> None:
+    drop(t, "EncryptionKey", "DeliverLogs")

@@ -16,7 +16,7 @@ def wildcard_action(t: Template) -> None:
 
 @defect("iam-wildcard-action")
 def action_by_exclusion(t: Template) -> None:
-    statement = named(t, "FlowLogRole", "WriteFlowLog")
+    statement = named(t, "LogDeliveryRole", "LogDeliveryErrors")
     del statement["Action"]
     statement["NotAction"] = ["logs:DeleteLogGroup"]
 
@@ -34,7 +34,7 @@ def every_bucket(t: Template) -> None:
 
 @defect("iam-aws-managed-policy")
 def managed_policy(t: Template) -> None:
-    of(t, "FlowLogRole")["ManagedPolicyArns"] = [
+    of(t, "LogDeliveryRole")["ManagedPolicyArns"] = [
         sub("arn:${AWS::Partition}:iam::aws:policy/CloudWatchLogsFullAccess")
     ]
 
@@ -62,7 +62,7 @@ def key_for_rules_of_anybody(t: Template) -> None:
     del named(t, "EncryptionKey", "AnnounceExisting")["Condition"]
 
 
-@defect("iam-confused-deputy")
+@defect("iam-confused-deputy", on=additions.flow_log_group)
 def role_for_flow_logs_of_anybody(t: Template) -> None:
     del of(t, "FlowLogRole")["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]
 
@@ -88,7 +88,7 @@ def alarms_of_every_account(t: Template) -> None:
 
 @defect("iam-statement-elements")
 def statement_without_resource(t: Template) -> None:
-    del named(t, "FlowLogRole", "WriteFlowLog")["Resource"]
+    del named(t, "LogDeliveryRole", "WriteLogs")["Resource"]
 
 
 @defect("iam-statement-elements")

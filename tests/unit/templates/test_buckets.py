@@ -145,7 +145,7 @@ def test_deletions_are_notified_only_when_specified() -> None:
 
 def test_the_bucket_waits_for_the_queue_policy(stack: ResolvedTemplate) -> None:
     """Pitfall 1, T3: S3 tries the queue when the notification is set."""
-    assert stack.resources["UploadBucket"]["DependsOn"] == ["WorkQueuePolicy"]
+    assert "WorkQueuePolicy" in stack.resources["UploadBucket"]["DependsOn"]
 
 
 def test_only_the_upload_bucket_sends_notifications(stack: ResolvedTemplate) -> None:
@@ -158,7 +158,7 @@ def test_only_the_upload_bucket_sends_notifications(stack: ResolvedTemplate) -> 
 def test_a_record_is_announced_and_no_other_object() -> None:
     """T3, pitfall 1: by what the worker writes last; S3 tries the topic when it is set."""
     bucket = generate(events={"topic": True}).resources["ThumbnailBucket"]
-    assert bucket["DependsOn"] == ["RecordTopicPolicy"]
+    assert "RecordTopicPolicy" in bucket["DependsOn"]
     settings = bucket["Properties"]["NotificationConfiguration"]
     assert list(settings) == ["TopicConfigurations"]
     (configuration,) = settings["TopicConfigurations"]

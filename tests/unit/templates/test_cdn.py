@@ -16,7 +16,7 @@ OWN_NAME = {
 
 @pytest.fixture(scope="module")
 def web() -> ResolvedTemplate:
-    return generate(cdn={})
+    return generate(cdn={}, logs={"archive": False})
 
 
 def config(stack: ResolvedTemplate) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def test_partitions_without_it_are_refused(
 
 @pytest.fixture(scope="module")
 def archived() -> ResolvedTemplate:
-    return generate(cdn={}, logs={"archive": True})
+    return generate(cdn={}, logs={"archive_flow_logs": False})
 
 
 def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: ResolvedTemplate) -> None:
@@ -195,8 +195,8 @@ def test_requests_are_noted_in_the_archive_where_the_stack_can(archived: Resolve
 def test_logs_come_from_cloudfronts_region_only(archived: ResolvedTemplate) -> None:
     """S5, pitfall 79: the stack's Region is another, and has no sources of CloudFront's logs."""
     for title, sid in (
-        ("LogArchiveBucketPolicy", "DeliverLogs"),
-        ("EncryptionKey", "WriteRequestLogs"),
+        ("LogArchiveBucketPolicy", "AWSLogDeliveryWrite"),
+        ("EncryptionKey", "DeliverLogs"),
     ):
         condition = archived.statement(title, sid)["Condition"]
         assert condition["ArnLike"] == {
@@ -207,4 +207,4 @@ def test_logs_come_from_cloudfronts_region_only(archived: ResolvedTemplate) -> N
 def test_without_an_archive_nothing_is_noted(web: ResolvedTemplate) -> None:
     """S5: and the key admits no delivery."""
     assert not [title for title in web.resources if title.startswith("DistributionLogSource")]
-    assert "WriteRequestLogs" not in {one["Sid"] for one in web.statements("EncryptionKey")}
+    assert "DeliverLogs" not in {one["Sid"] for one in web.statements("EncryptionKey")}

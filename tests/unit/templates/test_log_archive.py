@@ -8,7 +8,7 @@ from templates.specification import SpecificationError
 from tests.unit.templates.conftest import generate
 
 ACCOUNT = "111122223333"
-KINDS = {"WorkerLog": "worker", "FlowLog": "flow"}
+KINDS = {"WorkerLog": "worker"}
 
 
 def _destination(stack: ResolvedTemplate, title: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def _destination(stack: ResolvedTemplate, title: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def stack() -> ResolvedTemplate:
-    return generate(logs={"archive": True, "archive_flow_logs": True})
+    return generate()
 
 
 @pytest.mark.parametrize("title", KINDS)
@@ -120,7 +120,7 @@ def test_the_roles_are_exactly_these(stack: ResolvedTemplate) -> None:
         },
     }
     assert stack.statement("LogDeliveryRole", "WriteLogs")["Resource"] == [
-        f"<LogArchiveBucket.Arn>/{prefix}/*" for prefix in ("worker", "flow", "failed")
+        f"<LogArchiveBucket.Arn>/{prefix}/*" for prefix in ("worker", "failed")
     ]
     context = stack.statement("LogDeliveryRole", "EncryptLogs")["Condition"]["StringLike"]
     assert context == {"kms:EncryptionContext:aws:s3:arn": ["<LogArchiveBucket.Arn>"]}
@@ -128,7 +128,7 @@ def test_the_roles_are_exactly_these(stack: ResolvedTemplate) -> None:
 
 @pytest.mark.parametrize(
     ("other", "mine"),
-    [("darkroom.worker", True), ("darkroom.flow", True), ("darkroom-two.worker", False)],
+    [("darkroom.worker", True), ("darkroom-two.worker", False)],
 )
 def test_the_streams_of_a_stack_are_not_anothers(
     stack: ResolvedTemplate, other: str, mine: bool
@@ -161,18 +161,68 @@ def test_each_service_assumes_its_role_for_this_account_alone(stack: ResolvedTem
     }
 
 
-def test_the_workers_log_alone_is_kept_where_no_more_is_asked_for() -> None:
-    """S5, O6: and no right is given for the other."""
-    stack = generate(logs={"archive": True})
-    assert set(stack.resources_of_type("Logs::SubscriptionFilter")) == {"WorkerLogSubscription"}
-    assert stack.statement("LogDeliveryRole", "WriteLogs")["Resource"] == [
-        f"<LogArchiveBucket.Arn>/{prefix}/*" for prefix in ("worker", "failed")
-    ]
+def test_aws_delivers_the_flow_log_to_the_archive(stack: ResolvedTemplate) -> None:
+    """O6, S6: all traffic of the VPC, by hour, with no role and no log group in between."""
+    assert stack.properties("FlowLog") == {
+        "ResourceId": "<Vpc>",
+        "ResourceType": "VPC",
+        "TrafficType": "ALL",
+        "LogDestinationType": "s3",
+        "LogDestination": "<LogArchiveBucket.Arn>",
+        "DestinationOptions": {
+            "FileFormat": "plain-text",
+            "HiveCompatiblePartitions": False,
+            "PerHourPartition": True,
+        },
+        "Tags": stack.properties("Vpc")["Tags"],
+    }
+    assert not {"FlowLogRole", "FlowLogGroup"} & set(stack.resources)
 
 
-def test_there_is_no_archive_unless_one_is_asked_for() -> None:
+def test_the_archive_admits_the_flow_log_before_it_is_there(stack: ResolvedTemplate) -> None:
+    """Pitfall 65: with AWS's own statements, or AWS would change the policy."""
+    assert stack.resources["FlowLog"]["DependsOn"] == ["LogArchiveBucketPolicy"]
+    source = {"aws:SourceArn": f"arn:aws:logs:eu-west-1:{ACCOUNT}:*"}
+    account = {"aws:SourceAccount": ACCOUNT}
+    for title, sid, actions, resources, equals in (
+        (
+            "LogArchiveBucketPolicy",
+            "AWSLogDeliveryWrite",
+            ["s3:PutObject"],
+            [f"<LogArchiveBucket.Arn>/AWSLogs/{ACCOUNT}/*"],
+            {**account, "s3:x-amz-acl": "bucket-owner-full-control"},
+        ),
+        (
+            "LogArchiveBucketPolicy",
+            "AWSLogDeliveryAclCheck",
+            ["s3:GetBucketAcl", "s3:ListBucket"],
+            ["<LogArchiveBucket.Arn>"],
+            account,
+        ),
+    ):
+        statement = stack.statement(title, sid)
+        assert statement["Principal"] == {"Service": ["delivery.logs.amazonaws.com"]}
+        assert (statement["Action"], statement["Resource"]) == (actions, resources)
+        assert statement["Condition"] == {"StringEquals": equals, "ArnLike": source}
+    use = stack.statement("EncryptionKey", "DeliverLogs")
+    assert {"kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey"} <= set(use["Action"])
+    assert use["Condition"] == {"StringEquals": account, "ArnLike": source}
+
+
+@pytest.mark.parametrize("vpc", ["create", "existing"])
+def test_only_a_created_vpc_has_its_flow_log_in_the_archive(vpc: str) -> None:
+    """O6, S5: the default is no error in an existing VPC, and nothing is admitted for it."""
+    found = generate(network={"vpc": vpc})
+    created = vpc == "create"
+    assert ("FlowLog" in found.resources) is created
+    sids = {one["Sid"] for one in found.statements("LogArchiveBucketPolicy")}
+    assert ("AWSLogDeliveryWrite" in sids) is created
+    assert ("DeliverLogs" in {one["Sid"] for one in found.statements("EncryptionKey")}) is created
+
+
+def test_there_is_no_archive_where_it_is_off() -> None:
     """O6: by specification, with all that belongs to it."""
-    stack = generate()
+    stack = generate(logs={"archive": False, "s3_access_logs": False})
     for kind in ("KinesisFirehose::DeliveryStream", "Logs::SubscriptionFilter", "Logs::LogStream"):
         assert not stack.resources_of_type(kind)
     assert len(stack.resources_of_type("S3::Bucket")) == 2
@@ -184,23 +234,21 @@ def test_there_is_no_archive_unless_one_is_asked_for() -> None:
 def test_a_compliance_lock_is_for_ten_years_at_most() -> None:
     """O6: nobody can undo a larger number that was typed by mistake."""
     for mode, most in (("governance", 36_500), ("compliance", 3653)):
-        stack = generate(logs={"archive": True, "object_lock": mode})
+        stack = generate(logs={"object_lock": mode})
         assert stack.template["Parameters"]["LogArchiveRetentionDays"]["MaxValue"] == most
 
 
 @pytest.mark.parametrize("mode", ["governance", "compliance"])
 def test_the_archive_can_be_locked(mode: str) -> None:
     """O6: nobody deletes a line before its time; as long as it is kept, so that it does go."""
-    stack = generate(logs={"archive": True, "object_lock": mode}).with_parameters(
-        LogArchiveRetentionDays=90
-    )
+    stack = generate(logs={"object_lock": mode}).with_parameters(LogArchiveRetentionDays=90)
     bucket = stack.properties("LogArchiveBucket")
     assert bucket["ObjectLockEnabled"] is True
     assert bucket["ObjectLockConfiguration"] == {
         "ObjectLockEnabled": "Enabled",
         "Rule": {"DefaultRetention": {"Mode": mode.upper(), "Days": 90}},
     }
-    unlocked = generate(logs={"archive": True}).properties("LogArchiveBucket")
+    unlocked = generate().properties("LogArchiveBucket")
     assert not [key for key in unlocked if key.startswith("ObjectLock")]
 
 
@@ -208,15 +256,15 @@ def test_the_archive_can_be_locked(mode: str) -> None:
     ("tables", "message"),
     [
         (
-            {"logs": {"object_lock": "governance"}},
+            {"logs": {"archive": False, "object_lock": "governance"}},
             'logs: object_lock = "governance" needs archive = true',
         ),
         (
-            {"logs": {"archive_flow_logs": True}},
+            {"logs": {"archive": False, "archive_flow_logs": True}},
             "logs: archive_flow_logs needs archive = true",
         ),
         (
-            {"logs": {"archive": True, "archive_flow_logs": True}, "network": {"vpc": "existing"}},
+            {"logs": {"archive_flow_logs": True}, "network": {"vpc": "existing"}},
             "logs.archive_flow_logs: an existing VPC's flow logs belong to its owner",
         ),
     ],
@@ -228,9 +276,7 @@ def test_what_cannot_be_archived_is_refused(tables: dict[str, Any], message: str
 
 def test_s3_delivers_access_logs_where_it_can() -> None:
     """S1, S2: closed and versioned like the others, but under S3's key and without a lock."""
-    stack = generate(
-        logs={"archive": True, "s3_access_logs": True, "object_lock": "compliance"}
-    ).with_parameters(LogArchiveRetentionDays=90)
+    stack = generate(logs={"object_lock": "compliance"}).with_parameters(LogArchiveRetentionDays=90)
     bucket = stack.properties("AccessLogBucket")
     archive = stack.properties("LogArchiveBucket")
     for key in ("PublicAccessBlockConfiguration", "OwnershipControls", "VersioningConfiguration"):
@@ -244,7 +290,7 @@ def test_s3_delivers_access_logs_where_it_can() -> None:
 
 def test_access_logs_come_from_this_stacks_buckets() -> None:
     """S5, pitfall 32: S3's log delivery, for this account and these names, and nothing else."""
-    stack = generate(logs={"s3_access_logs": True})
+    stack = generate()
     allowed = [s for s in stack.statements("AccessLogBucketPolicy") if s["Effect"] == "Allow"]
     (statement,) = allowed
     assert statement["Principal"] == {"Service": ["logging.s3.amazonaws.com"]}
@@ -259,6 +305,6 @@ def test_access_logs_come_from_this_stacks_buckets() -> None:
 
 def test_an_access_log_alone_has_a_retention() -> None:
     """Pitfall 51: the parameter is there for either bucket."""
-    stack = generate(logs={"s3_access_logs": True})
+    stack = generate(logs={"archive": False})
     (rule,) = stack.properties("AccessLogBucket")["LifecycleConfiguration"]["Rules"]
     assert rule["ExpirationInDays"] == 365

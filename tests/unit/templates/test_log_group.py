@@ -4,7 +4,7 @@ from darkroom.cloudformation.resolver import ResolvedTemplate
 def test_every_log_group_has_retention_and_key(stack: ResolvedTemplate) -> None:
     """O1, S4: explicit, for each writer of the stack."""
     groups = stack.with_parameters(LogRetentionDays=7).resources_of_type("Logs::LogGroup")
-    assert set(groups) == {"WorkerLogGroup", "FlowLogGroup"}
+    assert set(groups) == {"WorkerLogGroup", "LogDeliveryLogGroup"}
     for group in groups.values():
         assert group["RetentionInDays"] == 7
         assert group["KmsKeyId"] == "<EncryptionKey.Arn>"

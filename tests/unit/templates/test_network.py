@@ -104,8 +104,10 @@ def test_the_interfaces_go_before_the_right_to_remove_them(stack: ResolvedTempla
     assert vpc_config["SecurityGroupIds"] == ["<WorkerSecurityGroup>"]
 
 
-def test_all_traffic_is_recorded_by_a_role_that_can_do_only_that(stack: ResolvedTemplate) -> None:
-    """S6, S5: flow logs, trusted for this account's flow logs alone (pitfall 32)."""
+@pytest.mark.parametrize("logs", [{"archive": False}, {"archive_flow_logs": False}])
+def test_traffic_that_is_not_archived_is_in_a_log_group(logs: dict[str, bool]) -> None:
+    """S6, S5: by a role that can do only that, for this account's flow logs (pitfall 32)."""
+    stack = generate(logs=logs)
     log = stack.properties("FlowLog")
     assert (log["ResourceId"], log["TrafficType"]) == ("<Vpc>", "ALL")
     assert log["LogGroupName"] == stack.properties("FlowLogGroup")["LogGroupName"]

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 EVERY_RESOURCE = {
     ("EncryptionKey", "Administer"): "in a key's policy `*` is that key",
     ("EncryptionKey", "CreateServiceGrants"): "in a key's policy `*` is that key",
+    ("EncryptionKey", "DeliverLogs"): "in a key's policy `*` is that key",
     ("EncryptionKey", "SendEvents"): "in a key's policy `*` is that key",
     ("EncryptionKey", "PublishAlarms"): "in a key's policy `*` is that key",
     ("EncryptionKey", "EncryptLogs"): "in a key's policy `*` is that key",
@@ -183,7 +184,7 @@ def test_every_role_takes_a_permissions_boundary(stack: ResolvedTemplate) -> Non
     """S8: none unless one is given."""
     bounded = stack.with_parameters(PermissionsBoundaryArn="arn:edge")
     roles = bounded.resources_of_type("IAM::Role")
-    assert len(roles) == 2
+    assert set(roles) == {"WorkerRole", "LogDeliveryRole", "LogSubscriptionRole"}
     assert {role.get("PermissionsBoundary") for role in roles.values()} == {"arn:edge"}
     assert all(
         "PermissionsBoundary" not in role for role in stack.resources_of_type("IAM::Role").values()

@@ -232,7 +232,7 @@ def test_every_policy_of_the_stack_has_mutants() -> None:
     policies = {title: found for title in stack.resources if (found := stack.statements(title))}
     changed = {mutant.title for mutant in mutants(policies)}
     assert changed == set(policies)
-    assert {"WorkerRole", "FlowLogRole", "EncryptionKey", "S3Endpoint"} <= changed
+    assert {"WorkerRole", "LogDeliveryRole", "EncryptionKey", "S3Endpoint"} <= changed
 
 
 def test_a_managed_policy_counts_for_its_role() -> None:

@@ -83,6 +83,10 @@ class Stubbed:
         return stubber
 
 
+# The buckets of PHYSICAL, and no others.
+WITHOUT_LOGS = {"logs": {"archive": False, "s3_access_logs": False}}
+
+
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
@@ -98,7 +102,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stubbed]:
     ) -> Stubbed:
         session = botocore.session.Session()
         session.set_config_variable("region", "eu-west-1")
-        plan = specification.parse(description or {}, origin="test")
+        plan = specification.parse(description or WITHOUT_LOGS, origin="test")
         template = json.loads(pipeline.render(pipeline.build(plan)))
         pseudo = {
             "AWS::AccountId": "111122223333",
@@ -319,7 +323,7 @@ def test_the_archive_gets_the_last_lines(
 ) -> None:
     """O6: Firehose has the lines of the last five minutes only in its buffer."""
     archive = {"WorkerLogDelivery": "darkroom.worker"}
-    one = stubbed(status, {"logs": {"archive": True}}, PHYSICAL | archive)
+    one = stubbed(status, {"logs": {"s3_access_logs": False}}, PHYSICAL | archive)
     one.work.discard_messages = True
     one.answers("sqs", count(), count(url="dead"))
     one.answers("lambda", mapping("Disabled"), mapping("Disabled"))
