@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Final, cast
 
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
@@ -190,16 +190,20 @@ def _shrink(picture: ImageFile.ImageFile, size: Size, box: Box | None) -> Image.
     memory the function needs.
     """
     read = _band_reader(picture)
+    frame = _partial_frame(picture)
     if read is _bands:
         picture.load()
     convert = _conversion(picture)
+    if frame:
+        read, convert = partial(_frame_bands, frame=frame), None
     if convert is None and read is _bands:
         image = resize(picture, size, FIRST_FILTERS, box)
         image.info = {}  # savers would copy comments, profiles and more from here
         return image
     width, height = picture.size
     # Next to transparent parts, the box filter shows where it does too much.
-    gap = _REDUCING_GAP if picture.has_transparency_data else _BAND_REDUCING_GAP
+    transparent = frame or picture.has_transparency_data
+    gap = _REDUCING_GAP if transparent else _BAND_REDUCING_GAP
     (across, down), rows = reduction(picture.size, size, gap)
     reduced: Image.Image | None = None
     opaque = True
@@ -239,6 +243,32 @@ def _bands(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
     width, height = picture.size
     for top in range(0, height, rows):
         yield picture.crop((0, top, width, min(top + rows, height)))
+
+
+def _partial_frame(picture: ImageFile.ImageFile) -> tuple[int, int, int, int] | None:
+    """Return the part of a GIF's screen that its first frame covers; None for all; before loading.
+
+    Browsers show the rest as transparent, whatever the background color. Where a color is
+    transparent, Pillow fills the rest with it.
+    """
+    if picture.format != "GIF" or "transparency" in picture.info or not picture.tile:
+        return None
+    frame = picture.tile[0].extents
+    return None if frame is None or frame == (0, 0, *picture.size) else frame
+
+
+def _frame_bands(
+    picture: ImageFile.ImageFile, rows: int, frame: tuple[int, int, int, int]
+) -> Iterator[Image.Image]:
+    """Yield bands in RGBA, transparent outside of a frame."""
+    left, upper, right, lower = frame
+    for number, band in enumerate(_bands(picture, rows)):
+        top = number * rows
+        shown = left, max(upper - top, 0), right, min(lower - top, band.height)
+        image = Image.new("RGBA", band.size)
+        if shown[1] < shown[3]:
+            image.paste(band.crop(shown).convert("RGBA"), shown)
+        yield image
 
 
 def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | None:

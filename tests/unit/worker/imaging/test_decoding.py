@@ -177,3 +177,73 @@ def test_a_grey_tiff_with_alpha_has_its_profile_applied() -> None:
     *colour, alpha = decoding.decode(picture, (1, 1)).tobytes()
     assert colour == pytest.approx([188] * 3, abs=1)
     assert alpha == 90
+
+
+RED, BLUE = (220, 30, 30), (31, 30, 220)
+
+
+def _gif(
+    screen: tuple[int, int],
+    frame: tuple[int, int, int, int],
+    *,
+    interlaced: bool = False,
+    local_palette: bool = False,
+    transparent: bool = False,
+    frames: int = 1,
+) -> bytes:
+    """Return a GIF of a blue background with a red frame of left, top, width and height."""
+    image = Image.new("P", frame[2:], 0)
+    image.putpalette(RED + BLUE)
+    data = saved(image, "GIF", interlace=interlaced)
+    palette = bytes(RED + BLUE)
+    pixels = data[data.index(b",") + 10 : -1]
+    control = b"\x21\xf9\x04\x01\x00\x00\x01\x00" if transparent else b""
+    flags = 0x40 * interlaced | 0x80 * local_palette
+    picture = control + b"," + struct.pack("<4HB", *frame, flags)
+    picture += (palette if local_palette else b"") + pixels
+    head = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 1, 0) + palette
+    return head + picture * frames + b";"
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("local_palette", [False, True])
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    "frame", [(0, 0, 4, 3), (5, 7, 4, 3), (0, 8, 12, 2), (3, 0, 2, 10), (11, 9, 1, 1)]
+)
+@pytest.mark.parametrize("band", [12, 36, 1_000])
+def test_what_a_gifs_first_frame_does_not_cover_is_transparent(
+    band: int,
+    frame: tuple[int, int, int, int],
+    interlaced: bool,
+    local_palette: bool,
+    transparent: bool,
+    frames: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """P1: browsers show no background color; wherever a band of rows ends."""
+    monkeypatch.setattr(decoding, "_BAND_PIXELS", band)
+    data = _gif(
+        (12, 10),
+        frame,
+        interlaced=interlaced,
+        local_palette=local_palette,
+        transparent=transparent,
+        frames=frames,
+    )
+    picture = Image.open(io.BytesIO(data))
+    assert isinstance(picture, ImageFile.ImageFile)
+    found = decoding.decode(picture, (12, 10))
+    expected = Image.new("RGBA", (12, 10))
+    left, top, width, height = frame
+    expected.paste((*RED, 255), (left, top, left + width, top + height))
+    assert found.getchannel("A").tobytes() == expected.getchannel("A").tobytes()
+    assert found.getpixel((left, top)) == (*RED, 255)
+
+
+def test_a_gif_whose_frame_covers_all_stays_opaque() -> None:
+    """P1: it is a JPEG then."""
+    picture = Image.open(io.BytesIO(_gif((12, 10), (0, 0, 12, 10))))
+    assert isinstance(picture, ImageFile.ImageFile)
+    assert decoding.decode(picture, (12, 10)).mode == "RGB"
