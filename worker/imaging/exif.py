@@ -1,4 +1,4 @@
-"""When a picture was taken, and its copyright, as its EXIF data say."""
+"""A picture's orientation, when it was taken, and its copyright, as its EXIF data say."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import IO, Final
 
 from PIL import ImageFile
 
-from worker.imaging.identify import LONGEST_EXIF
+from worker.imaging import png, tiff
 
 LONGEST_COPYRIGHT: Final = 300
 """Characters of a copyright that are kept."""
 
 # Tags of Exif 2.32, https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf
+_ORIENTATION: Final = 0x0112
 _COPYRIGHT: Final = 0x8298
 _EXIF_DIRECTORY: Final = 0x8769
 _DATE_TIME_ORIGINAL: Final = 0x9003
@@ -28,6 +29,10 @@ _TEXT_TYPES: Final = frozenset({1, 2, 7, 129})
 """BYTE, ASCII, UNDEFINED, and UTF-8 of Exif 3.0; each has one byte per value."""
 
 _LONG: Final = 4
+_NUMBERS: Final = {1: "B", 3: "H", _LONG: "I"}
+"""BYTE, SHORT and LONG, by struct's names; an orientation is a SHORT, but not in every file."""
+
+_HEADER: Final = b"Exif\x00\x00"
 _MOST_ENTRIES: Final = 1_000
 """Entries of a directory that are looked at; cameras write some sixty."""
 
@@ -36,6 +41,27 @@ _LONGEST_TEXT: Final = 4_096
 
 _DATE: Final = re.compile(rb"([0-9]{4}):([0-9]{2}):([0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2})")
 _OFFSET: Final = re.compile(rb"[+-][0-9]{2}:[0-9]{2}")
+
+
+def orientation(picture: ImageFile.ImageFile) -> int:
+    """Return the EXIF orientation, 1 to 8, that is still to be applied after decoding.
+
+    XMP may name one too, which browsers do not follow. EXIF data behind a PNG's pixels are put into
+    `picture.info`.
+    """
+    if isinstance(picture, tiff.TiffPicture):
+        return picture.orientation  # 1 where Pillow applies it, as it is part of the format
+    found = 1
+    # Damaged EXIF data are not a reason to reject good pixels.
+    with suppress(Exception):
+        if picture.format == "PNG" and "exif" not in picture.info:
+            picture.info["exif"] = png.late_exif(picture)
+        if file := _tiff(picture):
+            order, offset = _first_directory(file)
+            for tag, type_, count, value in _entries(file, order, offset):
+                if tag == _ORIENTATION and type_ in _NUMBERS and count == 1:
+                    (found,) = struct.unpack_from(f"{order}{_NUMBERS[type_]}", value)
+    return found if found in range(1, 9) else 1
 
 
 def metadata(picture: ImageFile.ImageFile, keep: Collection[str]) -> dict[str, str | None]:
@@ -65,17 +91,17 @@ def _tiff(picture: ImageFile.ImageFile) -> IO[bytes] | None:
     """Return EXIF data, which have the structure of a TIFF, as a file."""
     if picture.format == "TIFF":
         return picture.fp
-    data = picture.info.get("exif") or b""
-    if not isinstance(data, bytes) or len(data) > LONGEST_EXIF:
+    data = picture.info.get("exif")
+    if not isinstance(data, bytes):
         return None
-    return io.BytesIO(data.removeprefix(b"Exif\x00\x00"))
+    while data.startswith(_HEADER):  # some write it twice
+        data = data[len(_HEADER) :]
+    return io.BytesIO(data)
 
 
 def _texts(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield tag and bytes of the texts in the first directory and in its Exif directory."""
-    file.seek(0)
-    order = {b"II": "<", b"MM": ">"}[file.read(2)]
-    _, offset = struct.unpack(f"{order}HI", file.read(6))
+    order, offset = _first_directory(file)
     for _ in range(2):  # no more, whatever they name
         inner = None
         for tag, type_, count, value in _entries(file, order, offset):
@@ -86,6 +112,14 @@ def _texts(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         if inner is None:
             return
         offset = inner
+
+
+def _first_directory(file: IO[bytes]) -> tuple[str, int]:
+    """Return the byte order, in struct's notation, and the first directory's offset."""
+    file.seek(0)
+    order = {b"II": "<", b"MM": ">"}[file.read(2)]
+    _, offset = struct.unpack(f"{order}HI", file.read(6))
+    return order, offset
 
 
 def _entries(file: IO[bytes], order: str, offset: int) -> Iterator[tuple[int, int, int, bytes]]:

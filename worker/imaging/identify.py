@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from worker.imaging import avif, jpeg, memory_estimate, png, tiff
+from worker.imaging import avif, jpeg, memory_estimate, tiff
 from worker.results import Rejection
 
 # Importing a plugin registers it. Without these, Pillow would import all of its forty at the first
@@ -45,13 +45,8 @@ _MOST_SCANS: Final = 100
 _LONGEST_ROW: Final = 2**31 // 64
 """Pillow counts a row's bits, up to 64 per pixel, in 31 bits, and calls more a lack of memory."""
 
-LONGEST_EXIF: Final = 65_536
-"""Bytes; a JPEG cannot hold more. Pillow makes an object of every number in it."""
-
 _BYTES: Final = re.compile(r"""\bb(['"])(.*?)\1""")
 """Python's notation of bytes, such as the name of a chunk, in a decoder's message."""
-
-_EXIF_ORIENTATION: Final = 0x0112
 
 _NOT_DECODED: Final = (
     # (offset, signature, name): formats that people do upload and that are not decoded here.
@@ -146,22 +141,6 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
             raise _unsupported(name)
         _check_scans(data)
     return picture
-
-
-def exif_orientation(picture: ImageFile.ImageFile) -> int:
-    """Return the EXIF orientation, 1 to 8, that is still to be applied after decoding."""
-    if isinstance(picture, tiff.TiffPicture):
-        return picture.orientation  # 1 where Pillow applies it, as it is part of the format
-    try:
-        if isinstance(picture, PngImagePlugin.PngImageFile) and "exif" not in picture.info:
-            picture.info["exif"] = png.late_exif(picture)
-        if len(picture.info.get("exif") or b"") > LONGEST_EXIF:
-            return 1
-        # Not the PNG plugin's own, which decodes all pixels to see what may follow them.
-        value = Image.Image.getexif(picture).get(_EXIF_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 -- damaged EXIF data are not a reason to reject good pixels
-        return 1
-    return value if value in range(1, 9) else 1
 
 
 def _check_scans(data: bytes) -> None:

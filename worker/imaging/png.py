@@ -21,6 +21,9 @@ _GREY, _COLOUR = 0, 2
 LONGEST_PROFILE: Final = 4 << 20
 """Bytes; a picture is shown without a larger profile. Those of printers have up to 3 MB."""
 
+LONGEST_EXIF: Final = 1 << 20
+"""Bytes that are kept of EXIF data; what is read of them is at their start, before a preview."""
+
 _READ: Final = frozenset({b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"eXIf", b"acTL", b"fcTL"})
 """Ancillary chunks that are read; text in particular is not, and never inflated."""
 
@@ -75,6 +78,11 @@ class _Stream(PngImagePlugin.PngStream):
             if not inflater.unconsumed_tail:
                 self.im_info["icc_profile"] = profile
         return name
+
+    def chunk_eXIf(self, pos: int, length: int) -> bytes:  # noqa: N802, ARG002 -- Pillow's
+        """Read what is needed of EXIF data, which may be of any size."""
+        self.im_info["exif"] = b"Exif\x00\x00" + self._file.read(min(length, LONGEST_EXIF))
+        return b""
 
     def chunk_IHDR(self, pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
         body = super().chunk_IHDR(pos, length)
@@ -159,8 +167,17 @@ def late_exif(picture: ImageFile.ImageFile) -> bytes | None:
     """Return EXIF data that follow the pixels; to find them, Pillow would decode all pixels."""
     for name, chunk in _chunks(picture):
         if name == b"eXIf":
-            return b"Exif\x00\x00" + b"".join(chunk)
+            return _exif_start(chunk)
     return None
+
+
+def _exif_start(pieces: Iterator[bytes]) -> bytes:
+    """Return the first pieces of EXIF data; reads all, so that the checksum is checked."""
+    found = bytearray(b"Exif\x00\x00")
+    for piece in pieces:
+        if len(found) < LONGEST_EXIF:
+            found += piece
+    return bytes(found)
 
 
 class _Inflated:

@@ -21,7 +21,7 @@ from worker.imaging.decoding import (
     upright,
 )
 from worker.imaging.geometry import VariantGeometry
-from worker.imaging.identify import exif_orientation, open_picture, rejecting_damage
+from worker.imaging.identify import open_picture, rejecting_damage
 from worker.imaging.memory import Memory
 from worker.keys import output_name
 from worker.results import Output, Properties, Rejection
@@ -118,7 +118,7 @@ def _decoded(
     """
     pixels = variants[0].max_pixels
     with rejecting_damage(pixels), open_picture(source, pixels) as picture:
-        orientation = exif_orientation(picture)
+        orientation = exif.orientation(picture)
         width, height = swap_sides(picture.size, orientation)
         image = {
             "type": Image.MIME.get(picture.format or ""),

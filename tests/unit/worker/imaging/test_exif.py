@@ -16,6 +16,7 @@ from tests.unit.worker.imaging.corpus import (
     TiffEntry,
     long,
     png_chunk,
+    png_with,
     quarters,
     saved,
     short,
@@ -203,9 +204,72 @@ def test_a_tiff_is_read_in_small_parts() -> None:
     assert file.tell() == 77
 
 
-def test_data_that_are_too_long_are_left_alone() -> None:
-    """P5: no JPEG can hold them."""
-    assert of(camera() + bytes(65_536)) == NONE
+@pytest.mark.parametrize("kind", ["PNG", "late PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("size", [65_535, 65_536, 70_000, 2_000_000])
+def test_exif_data_of_any_size_are_read(kind: str, order: str, size: int) -> None:
+    """P1, P7: with a preview behind the directory, they are larger than a JPEG can hold."""
+    data = camera(order=order) + bytes(size)
+    file = late_png(data) if kind == "late PNG" else saved(quarters(), kind, exif=data)
+    *_, properties = make(io.BytesIO(file), [JPEG_ONLY], keep_metadata=("copyright",))
+    assert isinstance(properties, Properties)
+    assert properties.record["copyright"] == "(c) Jane"
+    width, height = quarters().size
+    assert (properties.source["width"], properties.source["height"]) == (height, width)
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("turned", [None, 1, 8])
+def test_xmp_turns_no_picture(kind: str, turned: int | None) -> None:
+    """P1: EXIF does; XMP beside it or alone does not, as in browsers."""
+    found = Image.Exif()
+    if turned:
+        found[0x0112] = turned
+    if kind == "PNG":
+        chunk = png_chunk(b"iTXt", b"XML:com.adobe.xmp\x00\x00\x00\x00\x00" + XMP)
+        data = png_with(saved(quarters(), exif=found), chunk)
+    else:
+        data = saved(quarters(), kind, exif=found, xmp=XMP)
+    with Image.open(io.BytesIO(data)) as picture:
+        assert isinstance(picture, ImageFile.ImageFile)
+        assert exif.orientation(picture) == (turned or 1)
+
+
+def entry(order: str, type_: int, count: int, value: int) -> bytes:
+    """EXIF data with nothing but an orientation, as one number of this type."""
+    number = struct.pack(order + {1: "B", 3: "H", 4: "I", 5: "I", 8: "h"}[type_], value)
+    return (
+        (b"II" if order == "<" else b"MM")
+        + struct.pack(f"{order}HIHHHI", 42, 8, 1, 0x0112, type_, count)
+        + number.ljust(4, b"\x00")
+        + bytes(4)
+    )
+
+
+@pytest.mark.parametrize("head", [b"", b"Exif\x00\x00", b"Exif\x00\x00" * 2])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("type_", "count", "value", "expected"),
+    [
+        *((type_, 1, value, value) for type_ in (1, 3, 4) for value in range(1, 9)),
+        *((type_, 1, value, 1) for type_ in (1, 3, 4) for value in (0, 9, 255)),
+        (3, 0, 6, 1),
+        (3, 2, 6, 1),
+        (5, 1, 6, 1),
+        (8, 1, 6, 1),
+    ],
+)
+def test_an_orientation_is_one_number(
+    head: bytes, order: str, type_: int, count: int, value: int, expected: int
+) -> None:
+    """P1: of either byte order; what is no orientation turns nothing."""
+    picture = SimpleNamespace(
+        format="JPEG", info={"exif": head + entry(order, type_, count, value)}
+    )
+    assert exif.orientation(cast("ImageFile.ImageFile", picture)) == expected
 
 
 CAMERA = camera()

@@ -14,7 +14,8 @@ from tests.unit.worker.imaging.corpus import long, quarters, saved, short, tiff
 from tests.unit.worker.imaging.tiff_files import COMPRESSIONS, Layout, Plane, tiff_of
 from worker.imaging import decoding
 from worker.imaging.decoding import decode, upright
-from worker.imaging.identify import exif_orientation, open_picture
+from worker.imaging.exif import orientation
+from worker.imaging.identify import open_picture
 from worker.imaging.thumbnails import make
 from worker.imaging.tiff import MOST_NUMBERS, numbers
 from worker.results import Properties, Rejection
@@ -125,8 +126,8 @@ def grey(bits: int, size: tuple[int, int] = (37, 11)) -> Plane:
 def decoded(data: bytes) -> Image.Image:
     """The pixels that thumbnails are made of, at full size and upright."""
     with open_picture(io.BytesIO(data), 1_000_000) as picture:
-        orientation = exif_orientation(picture)
-        return upright(decode(picture, picture.size), orientation)
+        turned = orientation(picture)
+        return upright(decode(picture, picture.size), turned)
 
 
 def rows_of(image: Image.Image) -> list[list[int]]:
