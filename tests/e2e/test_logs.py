@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from darkroom import cli
-from darkroom.emulator import deployment
+from darkroom.emulator import deployment, log_delivery
 from darkroom.emulator.ministack import Emulator
 from templates import specification
 from tests.e2e import pictures
@@ -116,17 +116,11 @@ def test_a_picture_is_followed_through_the_log(
 def test_a_picture_is_followed_through_the_archive(
     archived: Pipeline, lines: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """O6: in the shape that Firehose writes, in the hours asked for alone."""
-    pages = archived.emulator.client("logs").get_paginator("filter_log_events")
-    events = [
-        event["message"].rstrip("\n")
-        for page in pages.paginate(logGroupName=archived.stack.outputs["LogGroupName"])
-        for event in page["events"]
-    ]
+    """O6: real lines, as subscription and stream deliver them, in the hours asked for alone."""
     bucket = archived.stack.outputs["LogArchiveBucketName"]
-    place = f"worker/{datetime.now(UTC):%Y/%m/%d/%H}/{NAME}.worker-1-x.gz"
-    body = gzip.compress(("\n".join(events) + "\n").encode())
-    archived.s3.put_object(Bucket=bucket, Key=place, Body=body)
+    group = archived.stack.outputs["LogGroupName"]
+    key = log_delivery.deliver(archived.emulator, group, f"{NAME}.worker")
+    assert key.startswith("worker/")
     # Not to be read: it is not gzip.
     archived.s3.put_object(Bucket=bucket, Key="worker/2020/01/01/00/x.gz", Body=b"?")
     for line in lines:
