@@ -37,8 +37,18 @@ REFUSED = {
     (ALARM, "Metrics"): "metric math in alarms",
 }
 
-# The worker names the stack's key when it writes a thumbnail. The emulator's conditions do not have
-# that key, so this statement of this policy would deny the worker's own writes.
+# Statements that would deny every request, because the emulator does not have what they test, and
+# why: by type and Sid.
+BUCKET_POLICY = "AWS::S3::BucketPolicy"
+NO_CONDITION_KEY = "the emulator does not have the condition key"
+REMOVED_STATEMENTS = {
+    ("AWS::ApiGateway::RestApi", "DenyElsewhere"): "the emulator's requests come through no VPC"
+    " endpoint",
+    (BUCKET_POLICY, "DenyApiOverwrites"): NO_CONDITION_KEY,
+    (BUCKET_POLICY, "DenyApiWithoutUrl"): NO_CONDITION_KEY,
+    (BUCKET_POLICY, "DenyApiOldUrls"): NO_CONDITION_KEY,
+}
+# Only this policy, of which the emulator does not see the key that the worker names.
 KEY_POLICY, KEY_STATEMENT = "ThumbnailBucketPolicy", "DenyOtherKeys"
 
 # The emulator's requests come through no VPC endpoint, so a policy that requires one would deny the
@@ -73,9 +83,10 @@ class EmulatedStack:
 def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return `template` as the emulator runs it, and what was removed: logical id to its reason.
 
-    What is REFUSED is removed, and so is KEY_STATEMENT of KEY_POLICY. The maximum concurrency of
-    each event source mapping becomes its parameter's default: CloudFormation converts a parameter's
-    text to a number, and the emulator does not, so that its poller would fail on the text.
+    What is REFUSED is removed, and so are KEY_STATEMENT of KEY_POLICY and REMOVED_STATEMENTS. The
+    maximum concurrency of each event source mapping becomes its parameter's default: CloudFormation
+    converts a parameter's text to a number, and the emulator does not, so that its poller would
+    fail on the text.
     """
     resources = template["Resources"]
     removed = {
@@ -96,19 +107,32 @@ def runnable(template: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
         for name, resource in resources.items()
         if name not in removed
     }
-    if policy := kept.get(KEY_POLICY):
-        kept[KEY_POLICY] = _without_statement(policy, KEY_STATEMENT)
+    for name, sid in [(KEY_POLICY, KEY_STATEMENT), *removed_statements(template)]:
+        if name in kept:
+            kept[name] = _without_statement(kept[name], sid)
     return {**template, "Resources": kept}, removed
 
 
-def _without_statement(policy: Mapping[str, Any], sid: str) -> Mapping[str, Any]:
-    properties = policy["Properties"]
-    document = properties["PolicyDocument"]
-    statements = [one for one in document["Statement"] if one.get("Sid") != sid]
+def removed_statements(template: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """Return the REMOVED_STATEMENTS of a template: logical id and Sid to their reason."""
     return {
-        **policy,
-        "Properties": {**properties, "PolicyDocument": {**document, "Statement": statements}},
+        (name, one["Sid"]): REMOVED_STATEMENTS[resource["Type"], one["Sid"]]
+        for name, resource in template["Resources"].items()
+        if (document := resource.get("Properties", {}).get(_policy_property(resource)))
+        for one in document["Statement"]
+        if (resource["Type"], one.get("Sid")) in REMOVED_STATEMENTS
     }
+
+
+def _policy_property(resource: Mapping[str, Any]) -> str:
+    return "Policy" if resource["Type"] == "AWS::ApiGateway::RestApi" else "PolicyDocument"
+
+
+def _without_statement(policy: Mapping[str, Any], sid: str) -> Mapping[str, Any]:
+    properties, name = policy["Properties"], _policy_property(policy)
+    document = properties[name]
+    statements = [one for one in document["Statement"] if one.get("Sid") != sid]
+    return {**policy, "Properties": {**properties, name: {**document, "Statement": statements}}}
 
 
 def _with_numbers(resource: Mapping[str, Any], parameters: Mapping[str, Any]) -> Mapping[str, Any]:

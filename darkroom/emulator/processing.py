@@ -118,6 +118,10 @@ def deploy(
         f"without {deployment.KEY_STATEMENT} of {deployment.KEY_POLICY}: the emulator does not see"
         " the key that the worker names when it writes"
     )
+    notes += [
+        f"without {sid} of {name}: {reason}"
+        for (name, sid), reason in deployment.removed_statements(generated).items()
+    ]
     notes += deployment.concurrency_notes(generated)
     if not deployment.runs_linux_packages():
         notes.append(

@@ -135,6 +135,7 @@ OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "ArnEquals": like,  # IAM treats both ARN operators alike
     "ArnLike": like,
     "Bool": lambda expected, actual: expected.lower() == actual.lower(),
+    "NumericGreaterThan": lambda expected, actual: float(actual) > float(expected),
     "IpAddress": lambda expected, actual: ip_address(actual) in ip_network(expected),
 }
 

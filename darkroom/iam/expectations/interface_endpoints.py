@@ -27,7 +27,7 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
 
 def _calls(stack: StackModel) -> Iterator[tuple[Request, tuple[PolicyCheck, ...]]]:
     """Yield each call that an endpoint allows, with the endpoint policy that decides."""
-    for service, actions in stack.specification.network.interface_endpoints.items():
+    for service, actions in stack.specification.interface_endpoints().items():
         title = "".join(word.capitalize() for word in re.split("[.-]", service)) + "Endpoint"
         for action in actions:
             call = by_user(action, "any", **{"aws:ResourceAccount": ACCOUNT})

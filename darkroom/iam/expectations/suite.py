@@ -14,6 +14,7 @@ from darkroom.iam.expectations import (
     principals,
     producers,
     record_topic,
+    upload_api,
     worker,
 )
 from darkroom.iam.expectations.expectation import KEY_POLICY, Expectation
@@ -31,6 +32,7 @@ SUBJECTS = (
     log_archive,
     access_logs,
     cloudfront,
+    upload_api,
 )
 
 

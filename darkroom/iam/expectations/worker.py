@@ -160,7 +160,7 @@ def allowed(stack: StackModel) -> Iterator[Expectation]:
         yield Expectation("attach to the VPC", by_worker(action, interface), (WORKER_ROLE,))
     for action in DESCRIBE_INTERFACES:
         yield Expectation("attach to the VPC", by_worker(action, "*"), (WORKER_ROLE,))
-    if _traces(stack):
+    if traces(stack):
         for action in SEND_TRACES:
             yield Expectation("send traces", by_worker(action, "*"), (WORKER_ROLE,))
     # Lambda documents no condition key for this request.
@@ -249,7 +249,7 @@ def _beyond_the_role(stack: StackModel) -> Iterator[Expectation]:
     yield Expectation(
         "delete logs", by_worker("logs:DeleteLogStream", "<WorkerLogGroup.Arn>"), only
     )
-    for action in ("xray:GetTraceSummaries", *(() if _traces(stack) else SEND_TRACES)):
+    for action in ("xray:GetTraceSummaries", *(() if traces(stack) else SEND_TRACES)):
         yield Expectation("more than sending traces", by_worker(action, "*"), only)
     for account, region in ((OTHER_ACCOUNT, REGION), (ACCOUNT, "us-east-1")):
         interface = f"arn:aws:ec2:{region}:{account}:network-interface/eni-1"
@@ -334,7 +334,8 @@ def _functions(stack: StackModel) -> tuple[str, ...]:
     return (*own, f"{own[0]}-other")
 
 
-def _traces(stack: StackModel) -> bool:
+def traces(stack: StackModel) -> bool:
+    """Return whether a function of the stack sends traces."""
     return any(
         function["TracingConfig"]["Mode"] == "Active"
         for function in stack.resources_of_type("Lambda::Function").values()

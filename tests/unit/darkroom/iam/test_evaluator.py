@@ -51,6 +51,9 @@ def decide(condition: dict[str, Any], context: dict[str, str]) -> bool:
         ({"Bool": {"K": True}}, {"k": "true"}, True),
         ({"ForAnyValue:StringLike": {"K": ["a*"]}}, {"k": "ab"}, True),
         ({"NotIpAddress": {"K": "192.0.2.0/24"}}, {"k": "192.0.2.9"}, False),
+        ({"NumericGreaterThan": {"K": "300"}}, {"k": "301"}, True),
+        ({"NumericGreaterThan": {"K": "300"}}, {"k": "300"}, False),
+        ({"NumericGreaterThan": {"K": "300"}}, {}, False),
         ({"NumericLessThan": {"K": "2"}}, {"k": "1"}, False),  # not known here, so it never holds
     ],
 )

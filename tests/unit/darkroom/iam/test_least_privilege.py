@@ -31,6 +31,22 @@ def test_traces_may_be_sent_only_with_tracing() -> None:
         assert any("xray:Put" in one.action for one in failures(replace(stack, template=wrong)))
 
 
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"api": {}},
+        {
+            "api": {"access": "regional", "source": "scans", "prefix": "in/api/"},
+            "sources": {"scans": {"prefixes": ["in/"], "hash_prefix": True}},
+        },
+        {"api": {}, "network": {"vpc": "existing", "endpoints": "existing"}},
+    ],
+)
+def test_the_upload_api_may_do_what_it_needs_and_nothing_else(tables: dict[str, Any]) -> None:
+    """A1, S5: its role, endpoint, buckets and callers; every mutant is noticed."""
+    assert verify(stack_of(**tables)).is_passed
+
+
 TOPIC = "arn:aws:sns:eu-west-1:444455556666:alarms"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/other"
 

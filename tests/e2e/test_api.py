@@ -1,0 +1,232 @@
+"""The upload API on the emulator: what it refuses, what its URLs take, and what it reports."""
+
+import base64
+import hashlib
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from darkroom.emulator import deployment
+from darkroom.emulator.ministack import Emulator
+from templates import specification
+from tests.e2e import pictures
+from tests.e2e.conftest import template
+from tests.e2e.harness import Pipeline
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def send(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> Answer:
+    parts = urlsplit(url)
+    host = parts.netloc
+    connection = (
+        http.client.HTTPConnection(host, timeout=30)
+        if parts.scheme == "http"
+        else http.client.HTTPSConnection(
+            host,
+            timeout=30,
+            context=ssl._create_unverified_context(),  # noqa: S323 -- on this host
+        )
+    )
+    try:
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        connection.request(method, path, body or None, headers)
+        answer = connection.getresponse()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, found, answer.read()
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class Client:
+    """A caller of the API, with a user's credentials and a key."""
+
+    url: str
+    key: str
+    credentials: Credentials
+    region: str
+
+    def call(self, method: str, path: str, content: Any = None, *, signed: bool = True) -> Answer:
+        body = b"" if content is None else json.dumps(content).encode()
+        request = AWSRequest(method, f"{self.url}{path}", data=body)
+        if self.key:
+            request.headers["x-api-key"] = self.key
+        if signed:
+            SigV4Auth(self.credentials, "execute-api", self.region).add_auth(request)
+        return send(method, f"{self.url}{path}", dict(request.headers.items()), body)
+
+    def describe(self, body: bytes, name: str = "cat.jpg") -> dict[str, Any]:
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        status, _, answer = self.call(
+            "POST", "/uploads", {"name": name, "bytes": len(body), "sha256": digest}
+        )
+        assert status == 201, answer
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def state(self, upload: str) -> dict[str, Any]:
+        status, _, answer = self.call("GET", f"/uploads/{upload}")
+        assert status == 200, answer
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+
+def put(described: dict[str, Any], body: bytes, **changed: str) -> int:
+    headers = described["headers"] | {k.replace("_", "-"): v for k, v in changed.items()}
+    return send("PUT", described["url"], headers, body)[0]
+
+
+Deployed = tuple[Pipeline, Callable[..., Client]]
+
+
+def _deploy(
+    emulator: Emulator, package_parameters: dict[str, str], name: str, **given: str
+) -> Deployed:
+    plan = specification.parse({"api": {}}, origin="test")
+    stack = deployment.deploy(
+        emulator,
+        template(plan),
+        stack_name=name,
+        parameters={**package_parameters, "NamePrefix": name, **given},
+    )
+    gateway = emulator.client("apigateway")
+    key = gateway.get_api_key(apiKey=stack.outputs["UploadApiKeyId"], includeValue=True)["value"]
+    api = urlsplit(stack.outputs["UploadApiUrl"]).netloc.partition(".")[0]
+    url = f"{emulator.url}/_aws/execute-api/{api}/v1"
+
+    def client(user: str, *, permitted: str = "*", api_key: str = key) -> Client:
+        iam = emulator.client("iam")
+        iam.create_user(UserName=user)
+        here = f"arn:aws:execute-api:{emulator.region}:*:{api}/v1/{permitted}"
+        allow = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": here}
+        iam.put_user_policy(
+            UserName=user,
+            PolicyName="call",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
+        )
+        made = iam.create_access_key(UserName=user)["AccessKey"]
+        credentials = Credentials(made["AccessKeyId"], made["SecretAccessKey"])
+        return Client(url, api_key, credentials, emulator.region)
+
+    return Pipeline(emulator, stack), client
+
+
+@pytest.fixture(scope="module")
+def deployed(emulator: Emulator, package_parameters: dict[str, str]) -> Deployed:
+    return _deploy(emulator, package_parameters, "with-api", ApiRate="100", ApiBurst="200")
+
+
+@pytest.fixture(scope="module")
+def caller(deployed: Deployed) -> Client:
+    return deployed[1]("caller")
+
+
+def test_without_signature_permission_or_key_nothing_is_answered(
+    deployed: Deployed, caller: Client
+) -> None:
+    """A1: unsigned, a wrong secret, another method than permitted, and no or another key: 403."""
+    _, client = deployed
+    wrong = Client(
+        caller.url,
+        caller.key,
+        Credentials(caller.credentials.access_key, "wrong" * 8),
+        caller.region,
+    )
+    for answer in (
+        caller.call("GET", "/uploads/x", signed=False),
+        wrong.call("GET", "/uploads/x"),
+        client("poster", permitted="POST/*").call("GET", "/uploads/x"),
+        client("keyless", api_key="").call("GET", "/uploads/x"),
+        client("other-key", api_key="k" * 40).call("GET", "/uploads/x"),
+    ):
+        assert answer[0] == 403, answer
+    status, headers, body = caller.call("GET", "/uploads/x")
+    assert (status, headers["content-type"]) == (404, "application/problem+json")
+    assert json.loads(body)["request_id"]
+
+
+def test_a_url_takes_the_described_bytes_and_only_once(caller: Client) -> None:
+    """A1: other bytes, length, type or key are refused, and a second upload too."""
+    body = pictures.jpeg()
+    described = caller.describe(body)
+    assert put(described, body[:-1] + b"x") == 400
+    assert put(described, body + b"x", content_length=str(len(body) + 1)) == 403
+    assert put(described, body, content_type="text/html") == 403
+    assert put(described, body, if_none_match="other") == 403
+    moved = described | {"url": described["url"].replace(described["key"], "uploads/api/x.jpg")}
+    assert put(moved, body) == 403
+    assert put(described, body) == 200
+    assert put(described, body) == 412
+
+
+def test_an_upload_is_followed_to_its_outputs(deployed: Deployed, caller: Client) -> None:
+    """A1, P7: expected, then done with the outputs of the record; foreign ids are unknown."""
+    pipeline, client = deployed
+    body = pictures.jpeg()
+    described = caller.describe(body)
+    assert caller.state(described["id"])["state"] == "expected"
+    assert put(described, body) == 200
+    done = _until(caller, described["id"], "done")
+    assert {one["name"] for one in done["outputs"]} == set(pipeline.variant_names)
+    for output in done["outputs"]:
+        stored = pipeline.stored(output["key"])
+        assert stored is not None
+        assert len(stored.body) == output["bytes"]
+    other = client("other-caller")
+    foreign, unknown = (
+        other.call("GET", f"/uploads/{one}") for one in (described["id"], "unknown")
+    )
+    assert foreign[0] == unknown[0] == 404
+    contents = [json.loads(one[2]) | {"request_id": ""} for one in (foreign, unknown)]
+    assert contents[0] == contents[1]
+
+
+def test_a_rejected_upload_says_why(caller: Client) -> None:
+    """A1, R2: what is no picture has a reason."""
+    described = caller.describe(b"no picture")
+    assert put(described, b"no picture") == 200
+    rejected = _until(caller, described["id"], "rejected")
+    assert rejected["reason"]
+    assert rejected["outputs"] == []
+
+
+def _until(caller: Client, upload: str, state: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = caller.state(upload)
+        if found["state"] == state:
+            return found
+        assert found["state"] in ("expected", "waiting")
+        time.sleep(0.2)
+    raise AssertionError(f"{upload} is not {state}")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"ApiRate": "1", "ApiBurst": "3"}, "Too Many Requests"),
+        ({"ApiRate": "100", "ApiBurst": "200", "ApiQuota": "3"}, "Limit Exceeded"),
+    ],
+)
+def test_too_many_calls_are_refused(
+    given: dict[str, str], message: str, emulator: Emulator, package_parameters: dict[str, str]
+) -> None:
+    """A1: 429 of the stage and of the plan; the emulator takes no gateway responses from a body."""
+    name = "api-" + message.split()[0].lower()
+    _, client = _deploy(emulator, package_parameters, name, **given)
+    caller = client(f"caller-{name}")
+    answers = [caller.call("GET", "/uploads/x") for _ in range(8)]
+    assert answers[0][0] == 404
+    assert answers[-1][0] == 429, answers
+    assert json.loads(answers[-1][2])["message"] == message
