@@ -5,6 +5,7 @@ from types import ModuleType
 from darkroom.lint.rule import Rule
 from darkroom.lint.rules import (
     alarms,
+    apis,
     buckets,
     dashboards,
     encryption,
@@ -36,6 +37,7 @@ MODULES: tuple[ModuleType, ...] = (
     dashboards,
     logs,
     regions,
+    apis,
     template,
 )
 RULES: dict[str, Rule] = {

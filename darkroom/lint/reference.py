@@ -7,6 +7,7 @@ from darkroom.lint.catalogue import ALL_RULES, PARAMETER_FILE, RULES, SUPPRESSIO
 from darkroom.lint.rule import Rule
 
 SERVICES = {
+    "API": "API Gateway",
     "CFN": "The template as a whole",
     "CLOUDWATCH": "CloudWatch alarms and dashboards",
     "EVENTS": "EventBridge",

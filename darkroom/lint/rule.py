@@ -28,6 +28,7 @@ CFN_LINT_NUMBERS = {
     "SQS": 9600,
     "VPC": 9650,
     "VPCE": 9700,
+    "API": 9750,
 }
 CFN_LINT_LETTERS: dict[Severity, str] = {"error": "E", "warning": "W", "info": "I"}
 

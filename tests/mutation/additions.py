@@ -42,6 +42,13 @@ def archived_distribution(template: Template) -> None:
     template.update(json.loads(pipeline.render(pipeline.build(plan))))
 
 
+def upload_api(template: Template) -> None:
+    """A stack with a private upload API."""
+    plan = specification.parse({"api": {}}, origin="additions")
+    template.clear()
+    template.update(json.loads(pipeline.render(pipeline.build(plan))))
+
+
 def record_topic(template: Template) -> None:
     """A stack whose thumbnail bucket notifies a topic of each record."""
     plan = specification.parse({"events": {"topic": True}}, origin="additions")

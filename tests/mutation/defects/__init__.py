@@ -7,7 +7,16 @@ from tests.mutation.defects.seed import DEFECTS, Defect
 __all__ = ["DEFECTS", "Defect"]
 
 for _name in (
-    *("buckets", "encryption", "functions", "network", "observability", "policies", "queues"),
+    *(
+        "apis",
+        "buckets",
+        "encryption",
+        "functions",
+        "network",
+        "observability",
+        "policies",
+        "queues",
+    ),
     "template",
 ):
     import_module(f"{__name__}.{_name}")  # registers its defects

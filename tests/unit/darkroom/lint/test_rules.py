@@ -17,6 +17,7 @@ from tests.mutation.defects import DEFECTS, Defect
 
 # The highest code of each service that was ever given.
 LAST_CODES = {
+    "API": 4,
     "CFN": 10,
     "CLOUDWATCH": 14,
     "EVENTS": 3,
