@@ -31,6 +31,7 @@ COMMANDS = {
     "capacity": "darkroom.commands.capacity",
     "preflight": "darkroom.commands.preflight",
     "verify": "darkroom.commands.verify",
+    "upload": "darkroom.commands.upload",
     "logs": "darkroom.commands.logs",
     "dlq": "darkroom.commands.dlq",
     "rejections": "darkroom.commands.rejections",
