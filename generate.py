@@ -32,14 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     except specification.SpecificationError as error:
         return _failed(f"error: {error}", 2)
     text = pipeline.render(template) if options.format == "json" else template.to_yaml()
+    status = _write(text, options.output)
     size = len(text.encode())
-    if size > MAX_DIRECT_TEMPLATE_BYTES:
+    if status == 0 and size > MAX_DIRECT_TEMPLATE_BYTES:
         print(
             f"note: {size:,} bytes; CloudFormation takes {MAX_DIRECT_TEMPLATE_BYTES:,} directly."
             " Deploy it with `aws cloudformation deploy --s3-bucket BUCKET`.",
             file=sys.stderr,
         )
-    return _write(text, options.output)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

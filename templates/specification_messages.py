@@ -16,7 +16,6 @@ _ALLOWED = {
     "int_type": "must be a whole number",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
-    "missing": "must be given",
     "model_type": "must be a table",
     "string_pattern_mismatch": "must be the name of a service, like 'kms'",
     "string_too_long": "must have at most {max_length} characters",

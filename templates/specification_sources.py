@@ -127,8 +127,9 @@ class Source(_Table):
                     # S3 refuses overlapping filters when the stack is deployed (pitfall 12).
                     if contains(value, other):
                         raise ValueError(f"{kind} {other!r} and {value!r} overlap; keep one")
-        if len(set(self.variants)) < len(self.variants):
-            raise ValueError("variants has a name twice; keep one of each")
+        for index, name in enumerate(self.variants):
+            if name in self.variants[:index]:
+                raise ValueError(f"variants has {name!r} twice; keep one")
         if self.raw_message_delivery and self.type != "sns":
             raise ValueError(f'raw_message_delivery needs type = "sns", not "{self.type}"')
         if self.archive_after_days is not None and self.type != "s3":

@@ -29,7 +29,13 @@ class Format(_Table):
 
 
 def _with_quality(value: object) -> object:
-    return {"quality": value} if isinstance(value, int | float | str) else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"quality": value}
+    if isinstance(value, dict) and "quality" in value:
+        return value
+    if not isinstance(value, Format):
+        raise ValueError("must be a quality from 1 to 100, or a table with one: { quality = 80 }")
+    return value
 
 
 class Variants(_Table):
@@ -108,6 +114,13 @@ class Variants(_Table):
                     else 'needs an aspect_ratio, like "4:3"'
                 )
             )
+        if "formats" in self.model_fields_set:  # the default's may be for wider variants
+            for name, one in self.formats.items():
+                if one.min_width > max(self.widths):
+                    raise ValueError(
+                        f"formats.{name} is never made: its min_width of {one.min_width} is above"
+                        f" the widest width, {max(self.widths)}"
+                    )
         narrowest = min(self.widths)
         if narrowest < min(one.min_width for one in self.formats.values()):
             raise ValueError(

@@ -150,12 +150,26 @@ def test_the_shipped_file_names_every_key() -> None:
         (
             {"variants": {"default": {"formats": {"webp": [80]}}}},
             "variants.default.formats.webp",
-            "must be a table",
+            "must be a quality from 1 to 100",
         ),
         (
             {"variants": {"default": {"formats": {"webp": {"min_width": 9}}}}},
-            "variants.default.formats.webp.quality",
-            "must be given",
+            "variants.default.formats.webp",
+            "a table with one: { quality = 80 }",
+        ),
+        (
+            {"variants": {"default": {"formats": {"webp": True}}}},
+            "variants.default.formats.webp",
+            "must be a quality from 1 to 100",
+        ),
+        (
+            {
+                "variants": {
+                    "default": {"formats": {"jpeg": 80, "webp": {"quality": 1, "min_width": 1201}}}
+                }
+            },
+            "variants.default",
+            "formats.webp is never made",
         ),
         (
             {"variants": {"default": {"formats": {"webp": {"quality": 9, "width": 9}}}}},
@@ -214,7 +228,7 @@ def test_the_shipped_file_names_every_key() -> None:
         (
             {"sources": {"default": {"variants": ["default", "default"]}}},
             "sources.default",
-            "a name twice",
+            "variants has 'default' twice",
         ),
         (
             {
