@@ -34,7 +34,9 @@ def _with_quality(value: object) -> object:
     if isinstance(value, dict) and "quality" in value:
         return value
     if not isinstance(value, Format):
-        raise ValueError("must be a quality from 1 to 100, or a table with one: { quality = 80 }")
+        raise ValueError(  # noqa: TRY004 -- what pydantic turns into an error of the key
+            "must be a quality from 1 to 100, or a table with one: { quality = 80 }"
+        )
     return value
 
 

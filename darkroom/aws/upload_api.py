@@ -14,7 +14,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError, SSLError
 from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
+from darkroom.aws.session import Account
 from darkroom.console.command import LOGGER
 from darkroom.errors import UsageError, UserError
 
@@ -53,9 +55,7 @@ class UploadApi:
     api_key: str = field(repr=False)
     credentials: Credentials = field(repr=False)
     region: str
-    send: Callable[[AWSPreparedRequest], Any] = field(
-        default_factory=lambda: URLLib3Session().send, repr=False
-    )
+    send: Callable[[AWSPreparedRequest], Any] = field(repr=False)
     """Returns the answer: `status_code`, `headers` and `content`."""
 
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
@@ -171,6 +171,12 @@ def _problem(status: int, body: Any) -> str:
     if status == 403:
         text += "; it takes credentials that may call it, and its API key"
     return text
+
+
+def http_sender(url: str, account: Account) -> Callable[[AWSPreparedRequest], Any]:
+    """Return what sends requests, with the caller's proxies and certificates of authorities."""
+    authorities = account.session.get_config_variable("ca_bundle")
+    return URLLib3Session(verify=authorities or True, proxies=get_environ_proxies(url)).send
 
 
 def parse_url(text: str) -> str:

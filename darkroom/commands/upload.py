@@ -57,7 +57,7 @@ def command(
     uploaded again. The exit status is 1 if a file was refused or has no result yet.
     """
     from darkroom.aws.session import open_account
-    from darkroom.aws.upload_api import UploadApi, parse_url
+    from darkroom.aws.upload_api import UploadApi, http_sender, parse_url
     from darkroom.console.output import print_result
     from darkroom.console.progress import Progress
     from darkroom.emulator.pictures import collect
@@ -72,7 +72,13 @@ def command(
     credentials = account.session.get_credentials()
     if credentials is None:
         raise UserError("no AWS credentials; the API takes requests that are signed with them")
-    api = UploadApi(url=url, api_key=api_key, credentials=credentials, region=account.region)
+    api = UploadApi(
+        url=url,
+        api_key=api_key,
+        credentials=credentials,
+        region=account.region,
+        send=http_sender(url, account),
+    )
     run = Uploads(api, Checkpoint.open(checkpoint, url), Progress(), timeout)
     outcomes = run.run(files)
     print_result([one.data() for one in outcomes], results_table(outcomes), format_)

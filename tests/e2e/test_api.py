@@ -5,9 +5,12 @@ import hashlib
 import http.client
 import json
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +23,7 @@ from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from templates import specification
 from tests.e2e import pictures
-from tests.e2e.conftest import template
+from tests.e2e.conftest import ROOT, template
 from tests.e2e.harness import Pipeline
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -230,3 +233,48 @@ def test_too_many_calls_are_refused(
     assert answers[0][0] == 404
     assert answers[-1][0] == 429, answers
     assert json.loads(answers[-1][2])["message"] == message
+
+
+def test_the_command_uploads_and_tells_what_came_out(
+    emulator: Emulator, caller: Client, tmp_path: Path
+) -> None:
+    """A1: thumbnails, a rejection and the API's refusal; a second run uploads nothing again."""
+    folder = tmp_path / "my pictures"
+    folder.mkdir()
+    (folder / "a cat.jpg").write_bytes(pictures.jpeg())
+    (folder / "junk.png").write_bytes(b"junk")
+    (folder / "note.txt").write_bytes(b"a note")
+    environment = {
+        **emulator.environment,
+        "AWS_ACCESS_KEY_ID": caller.credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": caller.credentials.secret_key,
+        "DARKROOM_API_KEY": caller.key,
+        "PYTHONPATH": str(ROOT),
+    }
+
+    def upload() -> dict[str, Any]:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "darkroom", "upload", str(folder), "--api", caller.url),
+                *("--checkpoint", str(tmp_path / "done.jsonl"), "--format", "json"),
+            ],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 1, done.stderr + done.stdout  # one was refused
+        return {one["file"].rpartition("/")[2]: one for one in json.loads(done.stdout)}
+
+    found = upload()
+    assert {name: one["state"] for name, one in found.items()} == {
+        "a cat.jpg": "done",
+        "junk.png": "rejected",
+        "note.txt": "refused",
+    }
+    assert {one["name"] for one in found["a cat.jpg"]["outputs"]} >= {"w400", "w400.webp"}
+    assert "415" in found["note.txt"]["detail"]
+    again = upload()
+    assert {one["id"] for one in again.values()} == {one["id"] for one in found.values()}
