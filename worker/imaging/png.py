@@ -69,7 +69,7 @@ class _Stream(PngImagePlugin.PngStream):
         else:
             super().crc(cid, data)
 
-    def chunk_iCCP(self, pos: int, length: int) -> bytes:  # noqa: N802, ARG002 -- Pillow's
+    def chunk_iCCP(self, _pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
         """Inflate a profile, if it is compressed in the one way there is and not too large."""
         name, _, rest = ImageFile._safe_read(self._file, length).partition(b"\x00")
         if rest[:1] == b"\x00":
@@ -79,7 +79,7 @@ class _Stream(PngImagePlugin.PngStream):
                 self.im_info["icc_profile"] = profile
         return name
 
-    def chunk_eXIf(self, pos: int, length: int) -> bytes:  # noqa: N802, ARG002 -- Pillow's
+    def chunk_eXIf(self, _pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
         """Read what is needed of EXIF data, which may be of any size."""
         self.im_info["exif"] = b"Exif\x00\x00" + self._file.read(min(length, LONGEST_EXIF))
         return b""

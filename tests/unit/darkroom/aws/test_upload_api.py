@@ -47,7 +47,7 @@ class Service:
     def client(self, url: str = URL) -> UploadApi:
         return UploadApi(
             url=url,
-            api_key="the-key",
+            api_key="test",
             credentials=Credentials("AKID", "secret"),
             region="eu-west-1",
             send=self.send,
@@ -81,7 +81,7 @@ def test_a_request_is_signed_and_has_the_key(url: str, region: str) -> None:
     assert (request.method, request.url) == ("POST", f"{url}/uploads")
     signature = text(request.headers["Authorization"])
     assert re.search(rf"Credential=AKID/\d+/{region}/execute-api/aws4_request", signature)
-    assert text(request.headers["x-api-key"]) == "the-key"
+    assert text(request.headers["x-api-key"]) == "test"
     assert json.loads(text(request.body)) == {"name": "cat.jpg", "bytes": 3, "sha256": "c2hh"}
 
 

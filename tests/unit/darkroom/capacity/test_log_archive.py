@@ -72,7 +72,7 @@ def record(lines: list[str]) -> bytes:
         "owner": "111122223333",
         "logGroup": "/darkroom-prod/worker",
         "logStream": f"2026/11/27/[$LATEST]{identifier()}",
-        "subscriptionFilters": ["darkroom-prod-WorkerLogSubscription-AbCdEfGhIjKl"],
+        "subscriptionFilters": ["darkroom-prod-worker-log-subscription"],
         "logEvents": events,
     }
     return gzip.compress(json.dumps(content).encode())
