@@ -1,6 +1,6 @@
 """The log archive and the access log bucket, which keep logs longer than their log groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,9 @@ HOUR = "!{timestamp:yyyy/MM/dd/HH}/"
 # Prefix of records that Firehose could not process, followed by the kinds of log and error.
 FAILED = "failed/"
 
+FLOW_LOGS = "flow-logs"
+"""The name of their source, whose delivery also looks at the bucket."""
+
 # Prefix of the logs that AWS services deliver directly.
 DELIVERED = "AWSLogs/"
 
@@ -72,7 +75,7 @@ def add_log_archive(
     log_groups: Mapping[str, LogGroup],
     object_lock: str,
     access_logs: AccessLogs | None,
-    log_sources: Sequence[Sub],
+    log_sources: Mapping[str, Sub],
     retention: Retention,
     permissions_boundary: AWSHelperFn,
 ) -> LogArchive:
@@ -87,7 +90,7 @@ def add_log_archive(
         log_groups: The log groups to archive, by kind of log.
         object_lock: Mode of the object lock, or "off".
         access_logs: The bucket that S3 writes access logs to, if any.
-        log_sources: For which sources AWS delivers logs to the bucket directly.
+        log_sources: For which sources AWS delivers logs to the bucket directly, by name.
         retention: How long objects and logs are kept.
         permissions_boundary: Boundary of the roles.
     """
@@ -232,7 +235,7 @@ def _add_archive_bucket(
     object_lock: str,
     access_logs: AccessLogs | None,
     retention: Retention,
-    log_sources: Sequence[Sub],
+    log_sources: Mapping[str, Sub],
 ) -> Bucket:
     locked: dict[str, Any] = {}
     if object_lock != "off":
@@ -263,15 +266,14 @@ def _add_archive_bucket(
     return bucket
 
 
-def _allow_delivery(bucket: Bucket, sources: Sequence[Sub]) -> list[Statement]:
+def _allow_delivery(bucket: Bucket, sources: Mapping[str, Sub]) -> list[Statement]:
     """Return what lets AWS services deliver logs of these sources to the bucket.
 
     They are AWS's own: AWS changes a policy that lacks them (pitfall 65).
     https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html
     """
     service = policies.service("delivery.logs.amazonaws.com")
-    conditions = (policies.from_this_account(), policies.on_behalf_of(*sources))
-    return [
+    statements = [
         policies.allow(
             "AWSLogDeliveryWrite",
             [s3.PutObject],
@@ -282,17 +284,22 @@ def _allow_delivery(bucket: Bucket, sources: Sequence[Sub]) -> list[Statement]:
                     "aws:SourceAccount": policies.ACCOUNT,
                 }
             ),
-            conditions[1],
-            principal=service,
-        ),
-        policies.allow(
-            "AWSLogDeliveryAclCheck",
-            [s3.GetBucketAcl, s3.ListBucket],
-            [GetAtt(bucket, "Arn")],
-            *conditions,
+            policies.on_behalf_of(*sources.values()),
             principal=service,
         ),
     ]
+    if flow_log := sources.get(FLOW_LOGS):
+        statements.append(
+            policies.allow(
+                "AWSLogDeliveryAclCheck",
+                [s3.GetBucketAcl, s3.ListBucket],
+                [GetAtt(bucket, "Arn")],
+                policies.from_this_account(),
+                policies.on_behalf_of(flow_log),
+                principal=service,
+            )
+        )
+    return statements
 
 
 def _add_role(

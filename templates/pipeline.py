@@ -44,7 +44,7 @@ from templates.function import (
     add_sqs_perimeter,
     function_output,
 )
-from templates.log_archive import LogArchive, add_access_logs, add_log_archive
+from templates.log_archive import FLOW_LOGS, LogArchive, add_access_logs, add_log_archive
 from templates.network import Network, add_network
 from templates.parameters.stack import Parameters, add_parameters
 from templates.queues import QueuePair, Sender, add_queue_pair
@@ -90,7 +90,7 @@ def _build(specification: Specification) -> Template:
         alarms_use_key=parameters.monitoring.alarms.uses_stack_key,
         has_record_topic=events.topic,
         has_cdn=specification.cdn is not None,
-        log_sources=_log_sources(specification),
+        log_sources=list(_log_sources(specification).values()),
     )
     queues = _add_queues(template, specification, encryption, senders)
     access_logs = add_access_logs(template, retention=retention) if logs.s3_access_logs else None
@@ -385,13 +385,13 @@ def _add_log_archive(
     return archive
 
 
-def _log_sources(specification: Specification) -> list[Sub]:
-    """Return for which sources AWS delivers logs to the archive's bucket directly."""
-    sources = []
+def _log_sources(specification: Specification) -> dict[str, Sub]:
+    """Return for which sources AWS delivers logs to the archive's bucket directly, by name."""
+    sources = {}
     if specification.archives_flow_logs:
-        sources.append(naming.log_source_arns())
+        sources[FLOW_LOGS] = naming.log_source_arns()
     if specification.cdn and specification.logs.archive:
-        sources.append(naming.cdn_log_source_arns())
+        sources["cdn"] = naming.cdn_log_source_arns()
     return sources
 
 

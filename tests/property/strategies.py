@@ -276,10 +276,14 @@ def _variants(draw: st.DrawFn) -> Tables:
     # One of the formats is made at every width.
     if all(isinstance(one, dict) for one in found.get("formats", {"": 1}).values()):
         found["formats"][draw(formats)] = 80
+    # A format that is asked for is made at some width.
+    widest = max(found.get("widths", Variants().widths))
+    for one in found.get("formats", {}).values():
+        if isinstance(one, dict) and "min_width" in one:
+            one["min_width"] = min(one["min_width"], widest)
     fit = found.get("fit", "inside")
     if fit != "inside":
         # As high as the widest may be, and as flat as the ratio may say.
-        widest = max(found.get("widths", Variants().widths))
         across = draw(st.integers(1, 999))
         down = draw(st.integers(1, min(999, max(1, MAX_PIXELS_PER_SIDE * across // widest))))
         if widest * down > MAX_PIXELS_PER_SIDE * across:
