@@ -69,9 +69,7 @@ def test_a_closed_standard_output_is_status_1() -> None:
     """C1: `python generate.py >&-`."""
     command = f"'{sys.executable}' '{ROOT / 'generate.py'}' >&-"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
-    note, error = done.stderr.splitlines(keepends=True)
-    assert (done.returncode, error) == (1, "error: standard output: is closed\n")
-    assert is_size_note(note)
+    assert (done.returncode, done.stderr) == (1, "error: standard output: is closed\n")
 
 
 def test_a_reader_that_has_enough_ends_it_without_an_error() -> None:
@@ -79,7 +77,7 @@ def test_a_reader_that_has_enough_ends_it_without_an_error() -> None:
     command = f"'{sys.executable}' '{ROOT / 'generate.py'}' | head -c 1"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout == "{"
-    assert is_size_note(done.stderr)
+    assert not done.stderr or is_size_note(done.stderr)  # as soon as the reader ends, or later
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:

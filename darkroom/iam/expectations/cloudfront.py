@@ -89,9 +89,6 @@ def _beside(key: str) -> Iterator[str]:
 
 def _access_log_delivery() -> Iterator[Expectation]:
     yield Expectation("deliver a CloudFront access log", _by_log_delivery(), (_ARCHIVE,))
-    for action in ("s3:GetBucketAcl", "s3:ListBucket"):
-        look = _by_log_delivery(action=action, resource=ARCHIVE)
-        yield Expectation("deliver a CloudFront access log", look, (_ARCHIVE,))
     for action in (*LOG_ENCRYPTION, "kms:DescribeKey"):
         use = _by_log_delivery(action=action, resource=KEY)
         yield Expectation("deliver a CloudFront access log", use, (KEY_POLICY,))
