@@ -20,10 +20,14 @@ from tests.e2e.test_verify import mapping
 
 NAME = "leaving"
 
+# A deletion waits six minutes for what Firehose has to deliver.
+WITHOUT_LOGS = {"archive": False, "s3_access_logs": False}
+
 
 @pytest.fixture
 def leaving(emulator: Emulator, package_parameters: dict[str, str]) -> Iterator[Pipeline]:
-    plan = specification.parse({"sources": {"default": {"suffixes": [".jpg"]}}}, origin="test")
+    tables = {"sources": {"default": {"suffixes": [".jpg"]}}, "logs": WITHOUT_LOGS}
+    plan = specification.parse(tables, origin="test")
     stack = deployment.deploy(
         emulator,
         template(plan),
@@ -179,7 +183,7 @@ def test_a_failed_creation_is_deleted_and_another_bucket_stays(
     emulator: Emulator, package_parameters: dict[str, str], terminal: Callable[[str], Operator]
 ) -> None:
     """D6, pitfall 29: nothing to disable, and a bucket of the same name is not the stack's."""
-    s3, plan = emulator.client("s3"), specification.parse({}, origin="test")
+    s3, plan = emulator.client("s3"), specification.parse({"logs": WITHOUT_LOGS}, origin="test")
     parameters = {**package_parameters, "NamePrefix": "failing", "CreateSqsEndpoint": "false"}
     account = emulator.client("sts").get_caller_identity()["Account"]
     bucket = f"failing-uploads-{account}-{emulator.region}"
