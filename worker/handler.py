@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.handlers import add_expect_header
 
 from worker import events, logs, process
+from worker.connections import send_first_request_alone
 from worker.deadline import no_request_after
 from worker.events import Notification, SourceObject
 from worker.imaging.memory import Memory, configure_malloc, divide_memory
@@ -85,7 +86,7 @@ def _worker() -> Worker:
     return Worker(
         settings=settings,
         s3=s3_client(session),
-        sqs=session.create_client("sqs", config=client_config())
+        sqs=send_first_request_alone(session.create_client("sqs", config=client_config()))
         if settings.work_queue_url
         else None,
         memory=memory,
@@ -100,7 +101,7 @@ def s3_client(session: botocore.session.Session) -> Any:
     """
     client = session.create_client("s3", config=client_config())
     client.meta.events.unregister("before-call.s3", add_expect_header)
-    return client
+    return send_first_request_alone(client)
 
 
 def client_config() -> Config:

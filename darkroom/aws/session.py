@@ -27,6 +27,7 @@ from botocore.utils import validate_region_name
 from darkroom.aws.errors import explained, sentence
 from darkroom.console.command import LOGGER
 from darkroom.errors import UsageError
+from worker.connections import send_first_request_alone
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -103,7 +104,7 @@ class Account:
     def client(self, service: str) -> Any:
         """Return the client for `service`, the same one each time; threads may share it."""
         if service not in self._clients:
-            client = self.session.create_client(service, config=CONFIG)
+            client = send_first_request_alone(self.session.create_client(service, config=CONFIG))
             client.meta.events.register("before-call", _log_request)
             self._clients[service] = client
         return self._clients[service]

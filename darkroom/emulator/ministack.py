@@ -22,6 +22,7 @@ import trustme
 from botocore.config import Config
 
 from darkroom.errors import UserError
+from worker.connections import send_first_request_alone
 
 HOST = "127.0.0.1"
 ACCESS_KEY = "test"  # MiniStack's own root caller; means nothing to the real AWS
@@ -137,7 +138,7 @@ class Emulator:
             "aws_access_key_id": ACCESS_KEY,
             "aws_secret_access_key": SECRET_KEY,
         }
-        return session.create_client(
+        client = session.create_client(
             service,
             region_name=self.region,
             endpoint_url=self.url,
@@ -149,6 +150,7 @@ class Emulator:
             ),
             **(credentials or root),
         )
+        return send_first_request_alone(client)
 
     def wait(self) -> None:
         """Wait for Ctrl-C.
