@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from worker.imaging.isobmff import Container, number
+
 _SEQUENCE_HEADER = 1
 _WITH_FRAME_HEADER: Final = frozenset({3, 6})
 """Types of AV1's open bitstream units (https://aomediacodec.github.io/av1-spec/, 6.2.2)."""
@@ -20,9 +22,6 @@ _CHOSEN_BY_FRAME = 2
 
 _LONGEST_HEADER: Final = 1024
 """Bytes; a sequence header has at most 32 operating points, of some 13 bytes each."""
-
-_MOST_STEPS: Final = 100_000
-"""Boxes, extents and OBUs: most files have about thirty; a few bytes could ask for billions."""
 
 
 def pixels_at_once(data: bytes) -> int:
@@ -34,9 +33,9 @@ def pixels_at_once(data: bytes) -> int:
     Raises:
         ValueError: The file is not valid, or has no frames.
     """
-    container = _Container(memoryview(data))
+    container = _AvifContainer(memoryview(data))
     # An animation has its first image twice, as items and in its tracks; one of them is decoded.
-    ways = [container.items(), container.first_samples()]
+    ways = [container.coded_items(), container.first_samples()]
     found = [[max(container.areas(sample)) for sample in samples] for samples in ways]
     if not any(found):
         raise ValueError("no AV1 frames")
@@ -47,127 +46,34 @@ def stated_size(data: bytes) -> tuple[int, int]:
     """Return width and height of the largest image by what the container says; zeros if nothing."""
     sizes = [(0, 0)]
     with suppress(ValueError):
-        sizes += _Container(memoryview(data)).stated_sizes()
+        sizes += Container(memoryview(data)).stated_sizes()
     return max(sizes, key=math.prod)
 
 
-def _number(data: memoryview, position: int, size: int) -> int:
-    if position + size > len(data):
-        raise ValueError("a box that ends early")
-    return int.from_bytes(data[position : position + size])
+class _AvifContainer(Container):
+    """A container whose items and tracks are coded in AV1."""
 
-
-class _Container:
-    """A file whose parts are read, within a number of steps."""
-
-    def __init__(self, file: memoryview) -> None:
-        self._file = file
-        self._steps = 0
-        self._joined = 0
-
-    def _step(self) -> None:
-        self._steps += 1
-        if self._steps > _MOST_STEPS:
-            raise ValueError(f"more than {_MOST_STEPS} parts")
-
-    def _boxes(self, data: memoryview, path: bytes) -> Iterator[memoryview]:
-        """Yield the bodies of the boxes at a path: names of four letters, outermost first."""
-        position = 0
-        while position + 8 <= len(data):
-            self._step()
-            size, start = _number(data, position, 4), position + 8
-            if size == 1:
-                size, start = _number(data, start, 8), start + 8
-            end = position + size if size else len(data)
-            if not start <= end <= len(data):
-                return  # not a box: other data may follow a file, which libavif does not read
-            name = bytes(data[position + 4 : position + 8])
-            if name == path[:4]:
-                # A "meta" box has a version and flags before the boxes in it.
-                body = data[start + 4 * (name == b"meta") : end]
-                if path[4:]:
-                    yield from self._boxes(body, path[4:])
-                else:
-                    yield body
-            position = end
-
-    def stated_sizes(self) -> Iterator[tuple[int, int]]:
-        """Yield width and height of each image, which follow four bytes of version and flags."""
-        for size in self._boxes(self._file, b"metaiprpipcoispe"):
-            yield _number(size, 4, 4), _number(size, 8, 4)
-
-    def items(self) -> Iterator[memoryview]:
+    def coded_items(self) -> Iterator[memoryview]:
         """Yield the data of each AV1 item."""
-        coded = set(self._coded_items())
-        for location in self._boxes(self._file, b"metailoc"):
-            inside = next(self._boxes(self._file, b"metaidat"), self._file[:0])
-            for identity, is_inside, extents in self._extents(location):
-                if identity not in coded:
-                    continue
-                source = inside if is_inside else self._file
-                pieces = [source[start : start + length] for start, length in extents]
-                if len(pieces) == 1:
-                    yield pieces[0]
-                else:
-                    self._joined += sum(map(len, pieces))
-                    if self._joined > len(self._file):
-                        raise ValueError("items that hold more than the file")
-                    yield memoryview(b"".join(pieces))
-
-    def _coded_items(self) -> Iterator[int]:
-        for entries in self._boxes(self._file, b"metaiinf"):
-            head = 6 if _number(entries, 0, 1) == 0 else 8
-            for entry in self._boxes(entries[head:], b"infe"):
-                id_bytes = 4 if _number(entry, 0, 1) == 3 else 2
-                if bytes(entry[6 + id_bytes : 10 + id_bytes]) == b"av01":
-                    yield _number(entry, 4, id_bytes)
-
-    def _extents(self, location: memoryview) -> Iterator[tuple[int, bool, list[tuple[int, int]]]]:
-        """Yield each item's id, whether it is in the "idat" box, and its extents: start, length."""
-        position = 0
-
-        def take(size: int) -> int:
-            nonlocal position
-            position += size
-            return _number(location, position - size, size)
-
-        version = take(1)
-        take(3)
-        sizes = take(2)
-        start_bytes, length_bytes, base_bytes = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
-        index_bytes = sizes & 15 if version else 0
-        id_bytes = 4 if version == 2 else 2
-        for _ in range(take(id_bytes)):
-            self._step()
-            identity = take(id_bytes)
-            method = take(2) & 15 if version else 0
-            if method > 1:
-                raise ValueError("an item within an item")
-            take(2)  # which file: this one
-            base = take(base_bytes)
-            extents = []
-            for _ in range(take(2)):
-                self._step()
-                take(index_bytes)
-                start, length = base + take(start_bytes), take(length_bytes)
-                extents.append((start, length))
-            yield identity, method == 1, extents
+        coded = {item for item, kind in self.item_types().items() if kind == b"av01"}
+        for _, data in self.items(coded):
+            yield data
 
     def first_samples(self) -> Iterator[memoryview]:
         """Yield the data of the first frame of each track."""
-        for table in self._boxes(self._file, b"moovtrakmdiaminfstbl"):
-            kinds = list(self._boxes(table, b"stsd"))
-            if not any(entry for kind in kinds for entry in self._boxes(kind[8:], b"av01")):
+        for table in self.boxes(self.file, b"moovtrakmdiaminfstbl"):
+            kinds = list(self.boxes(table, b"stsd"))
+            if not any(entry for kind in kinds for entry in self.boxes(kind[8:], b"av01")):
                 continue
             starts = [
-                _number(places, 8, width)
+                number(places, 8, width)
                 for name, width in ((b"stco", 4), (b"co64", 8))
-                for places in self._boxes(table, name)
+                for places in self.boxes(table, name)
             ]
-            for sizes in self._boxes(table, b"stsz"):
-                size = _number(sizes, 4, 4) or _number(sizes, 12, 4)
+            for sizes in self.boxes(table, b"stsz"):
+                size = number(sizes, 4, 4) or number(sizes, 12, 4)
                 for start in starts:
-                    yield self._file[start : start + size]
+                    yield self.file[start : start + size]
 
     def areas(self, sample: memoryview) -> Iterator[int]:
         """Yield numbers of pixels; no frame of the sample has more than the largest."""
@@ -185,14 +91,14 @@ class _Container:
         """Yield type and body of each OBU (5.3)."""
         position = 0
         while position < len(sample):
-            self._step()
+            self.step()
             head = sample[position]
             position += 2 if head & 4 else 1
             size = len(sample) - position
             if head & 2:
                 size, shift, byte = 0, 0, 128
                 while byte > 127 and shift < 56:
-                    byte = _number(sample, position, 1)
+                    byte = number(sample, position, 1)
                     size |= (byte & 127) << shift
                     shift, position = shift + 7, position + 1
             yield head >> 3 & 15, sample[position : position + size]
