@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import product
+from typing import Final
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
+
+_ROUNDING: Final = 1
+"""The most by which two values of eight bits differ that are computed to be equal."""
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, *, grey: bool = False) -> Image.Image:
@@ -16,41 +21,94 @@ def to_srgb(image: Image.Image, profile: bytes | None, *, grey: bool = False) ->
         profile: Its ICC profile.
         grey: Whether an image in RGB or RGBA was grey: its profile may be one of grey then.
     """
-    if profile and grey and image.mode in {"RGB", "RGBA"} and _transform(profile, "L"):
-        shown = to_srgb(image.getchannel("G"), profile)
-        alpha = [image.getchannel("A")] if image.mode == "RGBA" else []
-        return Image.merge(image.mode, [shown] * 3 + alpha)
+    if profile and (image.mode == "L" or (grey and image.mode in {"RGB", "RGBA"})):
+        return _grey_to_srgb(image, profile)
     mode = "RGB" if image.mode == "YCbCr" else image.mode
     transform = _transform(profile, mode) if profile else None
     if transform is not None:
-        image = image.convert(mode)
-        converted = ImageCms.applyTransform(image, transform)
-        if converted is None:  # only in-place conversion returns nothing
-            raise AssertionError
-        converted.info = {}  # savers would copy the new profile, with the time it was made
-        # Grey goes through the profile as RGB and comes back, with equal channels, as one.
-        return converted.getchannel("G") if image.mode == "L" else converted
+        return _applied(transform, image.convert(mode))
     if image.mode in {"L", "RGB", "YCbCr", "RGBA"}:
         return image
     return image.convert("RGB")
+
+
+def _grey_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    tables = _grey_tables(profile)
+    if not tables:
+        return image
+    value = image.getchannel("G") if len(image.getbands()) > 1 else image
+    shown = [value.point(table) for table in tables]
+    if image.mode == "L":
+        return shown[0] if len(shown) == 1 else Image.merge("RGB", shown)
+    alpha = [image.getchannel("A")] if image.mode == "RGBA" else []
+    return Image.merge(image.mode, shown * (3 // len(shown)) + alpha)
+
+
+@lru_cache(maxsize=8)
+def _grey_tables(profile: bytes) -> list[list[int]]:
+    """Return what is shown of each of the 256 greys: one value, three, or none where it is itself.
+
+    The profile may be one of grey or, as cameras write it into grey pictures as well, one of RGB.
+    """
+    greys = Image.frombytes("L", (256, 1), bytes(range(256)))
+    for mode in ("L", "RGB"):
+        # Optimised, the darkest greys would be off by half of their value.
+        transform = _built(profile, mode, ImageCms.Flags.NOOPTIMIZE)
+        if transform is not None:
+            shown = _applied(transform, greys.convert(mode))
+            if _are_equal(shown, greys.convert("RGB")):
+                return []
+            red, green, blue = shown.split()
+            is_grey = _are_equal(red, green) and _are_equal(green, blue)
+            return [list(band.tobytes()) for band in ((green,) if is_grey else (red, green, blue))]
+    return []
 
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Return the transform from a profile to sRGB; None where it is not needed or not usable.
 
-    Images from one camera have the same profile, and building the transform takes longer than
-    applying it.
+    Not needed is one that changes nothing: a profile's name says little about that. Images from one
+    camera have the same profile, and building the transform takes longer than applying it.
     """
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if ImageCms.getProfileDescription(source).startswith("sRGB"):
+    transform = _built(profile, mode)
+    if transform is not None and mode in {"RGB", "RGBA"}:
+        colours = _colours().convert(mode)
+        if _are_equal(_applied(transform, colours), colours):
             return None
+    return transform
+
+
+def _built(
+    profile: bytes, mode: str, flags: ImageCms.Flags = ImageCms.Flags.NONE
+) -> ImageCms.ImageCmsTransform | None:
+    try:
         return ImageCms.buildTransform(
-            source,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
             ImageCms.createProfile("sRGB"),
             mode,
             "RGBA" if mode == "RGBA" else "RGB",
+            flags=flags,
         )
     except (OSError, ImageCms.PyCMSError):
         return None  # damaged, or for another kind of image: the pixels are still good
+
+
+def _applied(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Image.Image:
+    converted = ImageCms.applyTransform(image, transform)
+    if converted is None:  # only in-place conversion returns nothing
+        raise AssertionError
+    converted.info = {}  # savers would copy the new profile, with the time it was made
+    return converted
+
+
+def _are_equal(image: Image.Image, other: Image.Image) -> bool:
+    """Return whether two images are the same within rounding."""
+    return max(ImageChops.difference(image, other).convert("RGB").tobytes()) <= _ROUNDING
+
+
+@cache
+def _colours() -> Image.Image:
+    """Return an image of all combinations of 16 values of each channel."""
+    values = bytes(value for pixel in product(range(0, 256, 17), repeat=3) for value in pixel)
+    return Image.frombytes("RGB", (64, 64), values)

@@ -114,7 +114,9 @@ def profile_with_red_and_blue_swapped() -> bytes:
     return profile
 
 
-def _profile(kind: bytes, space: bytes, tags: Mapping[bytes, bytes]) -> bytes:
+def _profile(
+    kind: bytes, space: bytes, tags: Mapping[bytes, bytes], name: str = "made here"
+) -> bytes:
     """Return an ICC profile with the required parts only."""
 
     def text(signature: bytes, value: str) -> bytes:
@@ -124,14 +126,14 @@ def _profile(kind: bytes, space: bytes, tags: Mapping[bytes, bytes]) -> bytes:
 
     white = struct.pack(">3i", 63_190, 65_536, 54_061)
     tags = {
-        b"desc": text(b"mluc", "made here"),
+        b"desc": text(b"mluc", name),
         b"cprt": text(b"mluc", "none"),
         b"wtpt": b"XYZ \x00\x00\x00\x00" + white,
         **tags,
     }
     body, table = b"", struct.pack(">I", len(tags))
-    for name, value in tags.items():
-        table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(value))
+    for tag, value in tags.items():
+        table += tag + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(value))
         body += value + b"\x00" * (-len(value) % 4)
     head = struct.pack(">I4sI", 128 + len(table) + len(body), b"none", 0x04300000)
     head += kind + space + b"\x00" * 12 + b"acsp" + b"\x00" * 28 + white
@@ -142,6 +144,41 @@ def grey_profile(gamma: float) -> bytes:
     """Return a profile that says how dark each grey is meant."""
     curve = b"curv" + struct.pack(">4xIH2x", 1, round(gamma * 256))
     return _profile(b"mntr", b"GRAYXYZ ", {b"kTRC": curve})
+
+
+SRGB_PRIMARIES = (
+    (0.43607, 0.22249, 0.01392),
+    (0.38515, 0.71687, 0.09708),
+    (0.14307, 0.06061, 0.7141),
+)
+"""Red, green and blue of IEC 61966-2-1 in XYZ, adapted to D50, as the ICC publishes them."""
+
+
+def srgb_decoded(value: float) -> float:
+    """Return the light, 0 to 1, of a value of sRGB: IEC 61966-2-1."""
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def srgb_encoded(light: float) -> float:
+    """Return the value of sRGB, 0 to 1, of light: the inverse."""
+    light = min(max(light, 0.0), 1.0)
+    return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
+
+
+def rgb_profile(
+    decoded: Callable[[float], float],
+    name: str = "made here",
+    primaries: Sequence[Sequence[float]] = SRGB_PRIMARIES,
+) -> bytes:
+    """Return a profile of three primaries and one curve of 1,024 points."""
+    points = [round(65_535 * decoded(number / 1_023)) for number in range(1_024)]
+    curve = b"curv" + struct.pack(">4xI1024H", len(points), *points)
+    tags = {}
+    for letter, primary in zip("rgb", primaries, strict=True):
+        fixed = [round(value * 65_536) for value in primary]
+        tags[f"{letter}XYZ".encode()] = b"XYZ " + struct.pack(">4x3i", *fixed)
+        tags[f"{letter}TRC".encode()] = curve
+    return _profile(b"mntr", b"RGB XYZ ", tags, name)
 
 
 def cmyk_profile_with_cyan_and_magenta_swapped() -> bytes:
