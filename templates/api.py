@@ -1,7 +1,7 @@
 """The upload API: its function, its limits, and who may call it from where."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -67,9 +67,15 @@ TIMEOUT_SECONDS = 10
 LONGEST_SIGNATURE_MILLISECONDS = 300_000
 """The expiry of the URLs, which worker/api_states.py has in seconds."""
 
+ACCESS_LOGS = f"{FUNCTION}-access"
+
 # What the stage writes of each request; nothing that grants anything.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
+    # A caller may choose the other one.
+    "extendedRequestId": "$context.extendedRequestId",
+    # Of the function's invocation.
+    "functionRequestId": "$context.integration.requestId",
     "time": "$context.requestTimeEpoch",
     "caller": "$context.identity.userArn",
     "address": "$context.identity.sourceIp",
@@ -122,6 +128,8 @@ class UploadApi:
     api: RestApi
     stage: Stage
     key: ApiKey
+    log_groups: Mapping[str, LogGroup]
+    """Of the function and of the stage, by kind of log."""
 
     @property
     def name(self) -> Sub:
@@ -282,9 +290,20 @@ def add_api(
             SourceArn=_execute_api_arn(api),
         )
     )
-    log_days = parameters.retention.log_days
-    stage = _add_stage(template, api, deployment, limits, encryption, log_days)
-    return UploadApi(api=api, stage=stage, key=_add_usage_plan(template, api, stage, limits))
+    access_log_group = add_log_group(
+        template,
+        "UploadApiAccessLogGroup",
+        ACCESS_LOGS,
+        encryption=encryption,
+        retention_days=parameters.retention.log_days,
+    )
+    stage = _add_stage(template, api, deployment, limits, access_log_group)
+    return UploadApi(
+        api=api,
+        stage=stage,
+        key=_add_usage_plan(template, api, stage, limits),
+        log_groups={FUNCTION: identity.log_group, ACCESS_LOGS: access_log_group},
+    )
 
 
 def _add_rest_api(
@@ -346,16 +365,8 @@ def _add_stage(
     api: RestApi,
     deployment: Deployment,
     parameters: ApiParameters,
-    encryption: Encryption,
-    log_retention_days: Ref,
+    log_group: LogGroup,
 ) -> Stage:
-    log_group = add_log_group(
-        template,
-        "UploadApiAccessLogGroup",
-        f"{FUNCTION}-access",
-        encryption=encryption,
-        retention_days=log_retention_days,
-    )
     return template.add_resource(
         Stage(
             "UploadApiStage",

@@ -170,7 +170,7 @@ def _add_stream(
     """Add the delivery stream of a kind of log, and the subscription that feeds it."""
     stream = template.add_resource(
         DeliveryStream(
-            f"{kind.capitalize()}LogDelivery",
+            naming.logical_id(kind, "LogDelivery"),
             DeliveryStreamName=naming.stream_name(kind),
             # Firehose uses the key through a grant that the deployer creates.
             DeliveryStreamEncryptionConfigurationInput=DeliveryStreamEncryptionConfigurationInput(
@@ -187,7 +187,7 @@ def _add_stream(
     )
     template.add_resource(
         SubscriptionFilter(
-            f"{kind.capitalize()}LogSubscription",
+            naming.logical_id(kind, "LogSubscription"),
             LogGroupName=Ref(log_group),
             FilterPattern="",  # everything
             DestinationArn=GetAtt(stream, "Arn"),

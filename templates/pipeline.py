@@ -163,7 +163,9 @@ def _build(specification: Specification) -> Template:
     )
     api = _add_api(template, specification, parameters, stack)
     functions = _add_functions(template, specification, parameters, stack)
-    archive = _add_log_archive(template, specification, parameters, stack) if logs.archive else None
+    archive = (
+        _add_log_archive(template, specification, parameters, stack, api) if logs.archive else None
+    )
     _add_flow_log(template, specification, parameters, stack, archive)
     topics = _add_alarms(template, specification, parameters, stack, functions, archive, api)
     if specification.dashboard:
@@ -368,12 +370,16 @@ def _add_api(
 
 
 def _add_log_archive(
-    template: Template, specification: Specification, parameters: Parameters, stack: _Stack
+    template: Template,
+    specification: Specification,
+    parameters: Parameters,
+    stack: _Stack,
+    api: UploadApi | None,
 ) -> LogArchive:
     archive = add_log_archive(
         template,
         encryption=stack.encryption,
-        log_groups={"worker": stack.identity.log_group},
+        log_groups={"worker": stack.identity.log_group, **(api.log_groups if api else {})},
         object_lock=specification.logs.object_lock,
         access_logs=stack.access_logs,
         log_sources=_log_sources(specification),

@@ -27,12 +27,12 @@ Answer = dict[str, Any]
 """What API Gateway takes from a function: status, headers and body."""
 
 
-def handle(event: Mapping[str, Any], context: object) -> Answer:  # noqa: ARG001 -- Lambda's form
+def handle(event: Mapping[str, Any], context: object) -> Answer:
     """Answer one request of API Gateway.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
     """
-    return _api().answer(event)
+    return _api().answer(event, getattr(context, "aws_request_id", None))
 
 
 @cache
@@ -75,28 +75,29 @@ class Api:
     s3: Any
     now: Callable[[], float] = time.time
 
-    def answer(self, event: Mapping[str, Any]) -> Answer:
-        """Answer one request; a fault of S3 is an answer as well, and is logged."""
+    def answer(self, event: Mapping[str, Any], invocation: str | None = None) -> Answer:
+        """Answer one request; a fault of S3 is an answer as well, and is logged.
+
+        Args:
+            event: The request.
+            invocation: Lambda's id of this invocation, for the log.
+        """
         request_id = str(_context(event).get("requestId", ""))
+        ids = {"function_request_id": invocation, "api_request_id": request_id}
         try:
-            return self._answer(event, request_id)
+            return self._answer(event, ids)
         except Problem as problem:
             LOGGER.info(
-                "request refused",
-                extra=fields(status=problem.status, reason=str(problem), api_request_id=request_id),
+                "request refused", extra=fields(**ids, status=problem.status, reason=str(problem))
             )
             return _answer(problem.status, {**problem.members, "request_id": request_id}, PROBLEM)
         except (BotoCoreError, ClientError, ValueError) as error:
-            LOGGER.error(
-                "request failed",
-                exc_info=error,
-                extra=fields(status=503, api_request_id=request_id),
-            )
+            LOGGER.error("request failed", exc_info=error, extra=fields(**ids, status=503))
             detail = "storage did not answer as expected; the request may be repeated"
             members = Problem(503, "Unavailable", detail).members
             return _answer(503, {**members, "request_id": request_id}, PROBLEM)
 
-    def _answer(self, event: Mapping[str, Any], request_id: str) -> Answer:
+    def _answer(self, event: Mapping[str, Any], ids: Mapping[str, str | None]) -> Answer:
         identity = _context(event).get("identity")
         caller = identity.get("caller") if isinstance(identity, Mapping) else None
         if not isinstance(caller, str) or not caller.partition(":")[0]:
@@ -105,12 +106,14 @@ class Api:
         folder = caller_folder(caller)
         match (event.get("httpMethod"), event.get("resource")):
             case ("POST", "/uploads"):
-                return self._expect(event, folder, request_id)
+                return self._expect(event, folder, ids)
             case ("GET", "/uploads/{id}"):
                 return self._find(event, folder)
         raise _unknown()
 
-    def _expect(self, event: Mapping[str, Any], folder: str, request_id: str) -> Answer:
+    def _expect(
+        self, event: Mapping[str, Any], folder: str, ids: Mapping[str, str | None]
+    ) -> Answer:
         """Return the URL of one upload, which takes exactly the bytes that were described."""
         described = parse_description(event, self.settings)
         upload = new_id(folder, described.suffix, now=self.now())
@@ -129,7 +132,7 @@ class Api:
         )
         LOGGER.info(  # without the URL, which is a permission
             "upload expected",
-            extra=fields(id=str(upload), bytes=described.size, api_request_id=request_id),
+            extra=fields(**ids, id=str(upload), key=key, bytes=described.size),
         )
         return _answer(
             201,

@@ -1,4 +1,4 @@
-"""`darkroom logs`: the lines of the worker's log about one object, message or invocation."""
+"""`darkroom logs`: the lines of the stack's logs about one object, message or invocation."""
 
 import click
 
@@ -42,9 +42,10 @@ def command(
     archive: bool,
     format_: str,
 ) -> None:
-    """Show the log lines about an object key, message id or request id.
+    """Show the log lines about an object key, upload id, message id or request id.
 
-    Prints the worker's lines and Lambda's own about the same invocations, oldest first.
+    Prints the worker's lines, the upload API's with its access log, and Lambda's own about the same
+    invocations, oldest first.
     """
     from darkroom.aws.stack import open_stack
     from darkroom.operations import log_search

@@ -1,11 +1,12 @@
-"""Search the worker's log, in CloudWatch Logs or in the archive, for one object or invocation."""
+"""Search the stack's logs, in CloudWatch Logs or in the archive, for one object or invocation."""
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any, Protocol
 
 from darkroom.aws.log_archive import split_records, unpack
@@ -16,9 +17,21 @@ from darkroom.errors import UsageError, UserError
 
 HOUR = timedelta(hours=1)
 
+WORKER = "worker"
+
+# Each has its prefix in the archive, which ends the log group's name too.
+API_LOG_GROUPS = {
+    "upload-api": "UploadApiLogGroup",
+    "upload-api-access": "UploadApiAccessLogGroup",
+}
+"""By kind of log, the logical id of its log group in a stack with an upload API."""
+
 # A term without quotes, escapes and blanks is spelled the same in a filter pattern and in JSON.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
+
+# The invocation of a line, and the request of API Gateway that it is about.
+REQUEST_FIELDS = ("function_request_id", "requestId", "api_request_id", "functionRequestId")
 
 # How Lambda names the invocation in a line that is not JSON.
 REQUEST_IN_TEXT = re.compile(r"RequestId: ([0-9a-f-]{36})")
@@ -36,13 +49,14 @@ class Line:
     """Empty unless the text is a JSON object."""
 
     @property
-    def request_id(self) -> str:
-        """The invocation that wrote it, or an empty string."""
+    def request_ids(self) -> set[str]:
+        """The invocation that wrote it, and the request of API Gateway that it is about."""
         record = self.fields.get("record")  # of Lambda's own lines
-        inside = record.get("requestId") if isinstance(record, dict) else None
-        found = self.fields.get("function_request_id") or self.fields.get("requestId") or inside
-        in_text = REQUEST_IN_TEXT.search(self.text)
-        return str(found or (in_text[1] if in_text else ""))
+        found = {self.fields.get(name) for name in REQUEST_FIELDS}
+        found.add(record.get("requestId") if isinstance(record, dict) else None)
+        if not self.fields and (in_text := REQUEST_IN_TEXT.search(self.text)):
+            found.add(in_text[1])
+        return {str(one) for one in found - {None, "", "-"}}  # API Gateway writes "-" for none
 
     @property
     def message_id(self) -> str:
@@ -50,8 +64,9 @@ class Line:
         return str(self.fields.get("message_id", ""))
 
     def is_about(self, wanted: str) -> bool:
-        """Return whether `wanted` is its object key, its message id or its request id."""
-        return wanted in (self.fields.get("key"), self.message_id, self.request_id)
+        """Return whether `wanted` is its object key, upload id, message id or a request id."""
+        ids = {self.fields.get("key"), self.fields.get("id"), self.message_id, *self.request_ids}
+        return wanted in ids or str(self.fields.get("path", "")).endswith(f"/{wanted}")
 
     def data(self) -> dict[str, Any]:
         """Return the line for JSON; `text` is an object where the line itself is JSON."""
@@ -67,18 +82,20 @@ class Log(Protocol):
 
 @dataclass(frozen=True)
 class LogGroup:
-    """The worker's log group in CloudWatch Logs, between two times."""
+    """Log groups of the stack in CloudWatch Logs, between two times."""
 
     stack: Stack
     since: datetime
     until: datetime
+    kinds: Collection[str] = (WORKER,)
 
     def search(self, terms: Iterable[str]) -> Iterator[Line]:
         """Yield the lines that contain one of `terms`."""
         pages = self.stack.client("logs").get_paginator("filter_log_events")
-        for term in terms:  # one by one: a pattern of many may be longer than is allowed
+        # One by one: a pattern of many may be longer than is allowed.
+        for name, term in product(map(self._name, self.kinds), list(terms)):
             for page in pages.paginate(
-                logGroupName=self.stack.output("LogGroupName"),
+                logGroupName=name,
                 startTime=int(self.since.timestamp() * 1000),
                 endTime=int(self.until.timestamp() * 1000),
                 filterPattern=f'"{term}"',
@@ -86,6 +103,11 @@ class LogGroup:
                 for event in page["events"]:
                     time = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                     yield parse_line(event["message"], time)
+
+    def _name(self, kind: str) -> str:
+        if kind == WORKER:
+            return self.stack.output("LogGroupName")
+        return self.stack.resources[API_LOG_GROUPS[kind]]
 
 
 @dataclass(frozen=True)
@@ -96,6 +118,7 @@ class Archive:
     since: datetime
     until: datetime
     progress: Progress
+    kinds: Collection[str] = (WORKER,)
 
     def search(self, terms: Iterable[str]) -> Iterator[Line]:
         """Yield the lines that contain one of `terms`."""
@@ -122,29 +145,30 @@ class Archive:
         """
         hour = (self.since - HOUR).replace(minute=0, second=0, microsecond=0)
         while hour <= self.until + HOUR:
-            yield f"worker/{hour:%Y/%m/%d/%H}/"
+            yield from (f"{kind}/{hour:%Y/%m/%d/%H}/" for kind in self.kinds)
             hour += HOUR
 
 
 def find_lines(log: Log, wanted: str) -> list[Line]:
-    """Return the lines about an object key, message id or request id, ordered by time.
+    """Return the lines about an object key, upload id, message id or request id, ordered by time.
 
-    They include Lambda's lines about the invocations. Of a batch with other messages only the lines
-    about this one are returned, unless `wanted` is the request id.
+    They include Lambda's lines about the invocations, and the access log's about the requests. Of
+    a batch with other messages only the lines about this one are returned, unless `wanted` is the
+    request id.
 
     Raises:
         UsageError: `wanted` has no letter or digit that a filter pattern can contain.
     """
     named = [line for line in log.search([_term(wanted)]) if line.is_about(wanted)]
-    requests = {line.request_id for line in named} - {""}
+    requests = {one for line in named for one in line.request_ids}
     messages = {line.message_id for line in named} - {""}
     lines = (
         [
             line
             for line in log.search(sorted(requests))
-            if line.request_id in requests
+            if line.request_ids & requests
             and (wanted in requests or not line.message_id or line.message_id in messages)
-            and (line.fields.get("key") in (None, wanted) or wanted in requests | messages)
+            and ("key" not in line.fields or line.is_about(wanted) or wanted in requests | messages)
         ]
         if requests
         else named
@@ -162,13 +186,14 @@ def search(
         UsageError: as `find_lines`.
         UserError: there is no such line.
     """
-    log: Log = LogGroup(stack, since, until)
+    kinds = [WORKER, *(kind for kind, title in API_LOG_GROUPS.items() if title in stack.resources)]
+    log: Log = LogGroup(stack, since, until, kinds)
     if archive:
-        log = Archive(stack, since, until, Progress())
+        log = Archive(stack, since, until, Progress(), kinds)
     found = find_lines(log, wanted)
     if not found:
         raise UserError(
-            f"{wanted!r} not found in the {'archive' if archive else 'worker log'} of {stack.name}"
+            f"{wanted!r} not found in the {'archive' if archive else 'log'} of {stack.name}"
             f" between {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC; try an earlier"
             f" --since{'' if archive else ', or --archive'}"
         )
@@ -195,8 +220,12 @@ def parse_line(text: str, time: datetime) -> Line:
         return Line(time, text, {})
     stamp = fields.get("timestamp") or fields.get("time")
     if isinstance(stamp, str):
-        with suppress(ValueError):  # the time of its arrival is near enough
-            time = datetime.fromisoformat(stamp)
+        with suppress(ValueError, OverflowError):  # the time of its arrival is near enough
+            time = (
+                datetime.fromtimestamp(int(stamp) / 1000, UTC)  # of API Gateway
+                if stamp.isdecimal()
+                else datetime.fromisoformat(stamp)
+            )
     return Line(time if time.tzinfo else time.replace(tzinfo=UTC), text, fields)
 
 

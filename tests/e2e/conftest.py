@@ -88,3 +88,13 @@ def terminal(
             monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     return lambda name: Operator(name, capsys, monkeypatch)
+
+
+@pytest.fixture
+def person(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run here work on the emulator, whatever the environment is."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in emulator.environment.items():
+        if name.startswith(("AWS_", "NO_PROXY")):
+            monkeypatch.setenv(name, value)

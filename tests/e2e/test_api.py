@@ -19,7 +19,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from darkroom.emulator import deployment
+from darkroom import cli
+from darkroom.emulator import deployment, log_delivery
 from darkroom.emulator.ministack import Emulator
 from templates import specification
 from tests.e2e import pictures
@@ -193,6 +194,32 @@ def test_an_upload_is_followed_to_its_outputs(deployed: Deployed, caller: Client
     assert foreign[0] == unknown[0] == 404
     contents = [json.loads(one[2]) | {"request_id": ""} for one in (foreign, unknown)]
     assert contents[0] == contents[1]
+
+
+@pytest.mark.usefixtures("person")
+def test_a_call_is_followed_through_the_log_and_the_archive(
+    deployed: Deployed, caller: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A1, O1, O6: by its id, with Lambda's lines about the invocation; and no URL is logged."""
+    pipeline, _ = deployed
+    described = caller.describe(pictures.jpeg())
+
+    def logged(*where: str) -> list[dict[str, Any]]:
+        stack = ["--stack-name", pipeline.stack.name, "--format", "json"]
+        assert cli.main(["logs", described["id"], *where, *stack]) == 0
+        found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+        return found
+
+    lines = logged()
+    (own,) = [one["text"] for one in lines if isinstance(one["text"], dict)]
+    assert (own["id"], own["key"]) == (described["id"], described["key"])
+    assert own["api_request_id"]
+    assert "Signature" not in json.dumps(lines)
+    group = f"/{pipeline.stack.name}/upload-api"
+    key = log_delivery.deliver(pipeline.emulator, group, f"{pipeline.stack.name}.upload-api")
+    assert key.startswith("upload-api/")
+    archived = logged("--archive")
+    assert {str(one["text"]) for one in archived} == {str(one["text"]) for one in lines}
 
 
 def test_a_rejected_upload_says_why(caller: Client) -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,15 +34,6 @@ def archived(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline
         parameters={**package_parameters, "NamePrefix": NAME},
     )
     return Pipeline(emulator, stack)
-
-
-@pytest.fixture
-def person(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in emulator.environment.items():
-        if name.startswith(("AWS_", "NO_PROXY")):
-            monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +127,7 @@ def test_a_picture_is_followed_through_the_archive(
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        (["uploads/missing.jpg"], 1, "'uploads/missing.jpg' not found in the worker log of"),
+        (["uploads/missing.jpg"], 1, "'uploads/missing.jpg' not found in the log of"),
         (["x", "--since", "1h", "--until", "2h"], 2, "--since 1h is not before --until 2h"),
         (["…"], 2, "has no ASCII letter"),
     ],

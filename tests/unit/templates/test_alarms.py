@@ -115,7 +115,8 @@ def test_every_alarm_has_a_section_of_the_runbook() -> None:
         meaning, first = words.split(". ")
         assert len(meaning) > 15
         assert len(first) > 10
-        assert alarm["AlarmName"] in (f"darkroom-{place}", f"darkroom-worker-{place}")
+        logs = ("", "worker-", "upload-api-", "upload-api-access-")
+        assert alarm["AlarmName"] in {f"darkroom-{kind}{place}" for kind in logs}
         sections.add(place)
     assert sections == anchors()
 

@@ -8,7 +8,11 @@ from templates.specification import SpecificationError
 from tests.unit.templates.conftest import generate
 
 ACCOUNT = "111122223333"
-KINDS = {"WorkerLog": "worker"}
+KINDS = {
+    "WorkerLog": "worker",
+    "UploadApiLog": "upload-api",
+    "UploadApiAccessLog": "upload-api-access",
+}
 
 
 def _destination(stack: ResolvedTemplate, title: str) -> dict[str, Any]:
@@ -20,7 +24,7 @@ def _destination(stack: ResolvedTemplate, title: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def stack() -> ResolvedTemplate:
-    return generate()
+    return generate(api={})
 
 
 @pytest.mark.parametrize("title", KINDS)
@@ -120,7 +124,7 @@ def test_the_roles_are_exactly_these(stack: ResolvedTemplate) -> None:
         },
     }
     assert stack.statement("LogDeliveryRole", "WriteLogs")["Resource"] == [
-        f"<LogArchiveBucket.Arn>/{prefix}/*" for prefix in ("worker", "failed")
+        f"<LogArchiveBucket.Arn>/{prefix}/*" for prefix in (*KINDS.values(), "failed")
     ]
     context = stack.statement("LogDeliveryRole", "EncryptLogs")["Condition"]["StringLike"]
     assert context == {"kms:EncryptionContext:aws:s3:arn": ["<LogArchiveBucket.Arn>"]}

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from darkroom.console.progress import Progress
-from darkroom.errors import UsageError
+from darkroom.errors import UsageError, UserError
 from darkroom.operations import log_search
 from darkroom.operations.log_search import Archive, Line
+from tests.unit.templates.conftest import generate
 
 NOON = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 REQUEST = "6f0a3c1e-0000-4000-8000-000000000000"
@@ -47,6 +48,66 @@ def test_the_lines_of_an_object_and_of_its_invocation() -> None:
     assert found(log, "m-1") == texts
     assert found(log, REQUEST) == [*texts[:2], json.dumps(other), texts[2]]
     assert found(log, "uploads/a") == []
+
+
+def test_a_call_of_the_upload_api_is_followed_through_both_of_its_logs() -> None:
+    """A1, O1: by upload id, object key, or the id of either request; not others' calls."""
+    key, upload = "uploads/api/0f/one.jpg", "0f-one.jpg"
+    worker = {"function_request_id": REQUEST, "message_id": "m-1", "key": key}
+    ids = {"function_request_id": "lambda-1", "api_request_id": "gateway-1"}
+    expected = {**ids, "id": upload, "key": key}
+    report = {"type": "platform.report", "record": {"requestId": "lambda-1"}}
+    access = {"requestId": "gateway-1", "functionRequestId": "lambda-1", "path": "/v1/uploads"}
+    asked = {
+        "requestId": "gateway-2",
+        "functionRequestId": "-",
+        "path": f"/v1/uploads/{upload}",
+        "time": str(int(NOON.timestamp() * 1000)),
+    }
+    other = {"requestId": "gateway-3", "functionRequestId": "-", "path": "/v1/uploads/0f-two.jpg"}
+    log = Log(worker, expected, report, access, asked, other)
+
+    def lines(*wanted: dict[str, Any]) -> list[str]:
+        return sorted(map(json.dumps, wanted))
+
+    assert sorted(found(log, key)) == lines(worker, expected, report, access)
+    assert sorted(found(log, upload)) == lines(expected, report, access, asked)
+    for request in ids.values():
+        assert sorted(found(log, request)) == lines(expected, report, access)
+    assert log_search.parse_line(json.dumps(asked), NOON.replace(hour=1)).time == NOON
+
+
+@pytest.mark.parametrize("has_api", [True, False])
+def test_the_logs_of_an_upload_api_are_searched_too(has_api: bool) -> None:
+    """A1, O1: where the stack has one; its groups are found by their logical ids."""
+    asked: list[str] = []
+
+    def paginate(**options: Any) -> list[dict[str, Any]]:
+        asked.append(options["logGroupName"])
+        return [{"events": []}]
+
+    titles = log_search.API_LOG_GROUPS.values()
+    stack: Any = SimpleNamespace(
+        name="s",
+        resources={title: f"/s/{title}" for title in titles} if has_api else {},
+        output=lambda _name: "/s/worker",
+        client=lambda _service: SimpleNamespace(
+            get_paginator=lambda _name: SimpleNamespace(paginate=paginate)
+        ),
+    )
+    with pytest.raises(UserError, match="not found in the log of s"):
+        log_search.search(stack, "a", since=NOON, until=NOON, archive=False)
+    assert asked == ["/s/worker", *(f"/s/{title}" for title in titles if has_api)]
+
+
+def test_each_kind_of_log_ends_its_groups_name_and_begins_its_objects() -> None:
+    """A1, O6: one name in the template, in the archive and here."""
+    live = generate(api={})
+    for kind, title in log_search.API_LOG_GROUPS.items():
+        assert live.properties(title)["LogGroupName"] == f"/darkroom/{kind}"
+        streams = live.resources_of_type("KinesisFirehose::DeliveryStream").values()
+        prefixes = [one["ExtendedS3DestinationConfiguration"]["Prefix"] for one in streams]
+        assert any(prefix.startswith(f"{kind}/!") for prefix in prefixes)
 
 
 def test_what_no_pattern_can_hold_is_refused() -> None:
