@@ -75,10 +75,12 @@ def command(
             *report.events(finished.events),
             f"Gallery: {finished.page.resolve().as_uri()}",
         ]
+        if finished.log_object:
+            text.append(f"Log archive: {finished.log_object}")
         if finished.warnings:
             text += ["", "The worker's last warnings:", *(f"  {one}" for one in finished.warnings)]
         facts = report.data(finished.results, run.selection, finished.elapsed, finished.page)
-        facts["events"] = finished.events
+        facts |= {"events": finished.events, "log_object": finished.log_object}
         print_result(facts, "\n".join(text), format_)
         if keep_running:
             _keep_running(run)
@@ -108,7 +110,8 @@ def _keep_running(run: "LocalRun") -> None:
             "\nThe emulator keeps running. To use it from another terminal:\n"
             f"  unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN\n{exports}{uploads}"
             f"  aws s3 ls --recursive s3://{run.thumbnail_bucket}/\n"
-            f"  {running_program()} logs KEY --stack-name {run.stack_name}\n"
+            f"  {running_program()} logs KEY --stack-name {run.stack_name}"
+            f"{'  # or with --archive' if run.has_log_archive else ''}\n"
             "Version 2 of the AWS CLI reads AWS_ENDPOINT_URL for every service; version 1 needs"
             " --endpoint-url $AWS_ENDPOINT_URL for some.\n"
             "Ctrl-C stops the emulator and deletes everything in it."

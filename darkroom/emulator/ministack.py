@@ -152,14 +152,17 @@ class Emulator:
         )
         return send_first_request_alone(client)
 
-    def wait(self) -> None:
-        """Wait for Ctrl-C.
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for Ctrl-C, or for some seconds.
 
         Raises:
             UserError: the emulator stopped on its own.
         """
         if self._process is not None:
-            status = self._process.wait()
+            try:
+                status = self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return
             raise UserError(f"The emulator stopped with status {status}.\n{self.log_tail()}")
 
     def log_tail(self, *, lines: int = 15, about: str = "") -> str:

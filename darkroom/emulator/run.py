@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -11,12 +11,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Self
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from darkroom.console.progress import Progress
 from darkroom.console.text import printable
 from darkroom.emulator import gallery, pictures, processing, report
+from darkroom.emulator.log_delivery import LogDelivery
 from darkroom.emulator.ministack import Emulator
 from darkroom.emulator.record_events import RecordEvents
 from templates import specification
+
+DELIVERY_SECONDS = 5.0
+"""How often the worker's new log lines are delivered while the emulator is kept running."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class Finished:
     """The results of the uploads, `elapsed` seconds after the first, and the page that shows them.
 
     `warnings` are the worker's last ones where a picture failed or has no outcome. `events` are the
-    keys of the records that were announced, by `topic` and `eventbridge`.
+    keys of the records that were announced, by `topic` and `eventbridge`. `log_object` is the
+    address of the object with the worker's log in the log archive; None without one.
     """
 
     results: Sequence[processing.Result]
@@ -32,6 +39,7 @@ class Finished:
     page: Path
     warnings: Sequence[str]
     events: Mapping[str, Sequence[str]]
+    log_object: str | None
 
     @property
     def is_complete(self) -> bool:
@@ -64,6 +72,11 @@ class LocalRun:
             self._progress.step(f"Emulator of AWS at {self._emulator.url}")
             self._deployed = processing.deploy(self._emulator, self.plan, progress=self._progress)
             self._events = RecordEvents(self._emulator, self._deployed.stack, self.plan.events)
+            self._log_delivery = (
+                LogDelivery(self._emulator, self._deployed.stack.outputs["LogGroupName"])
+                if self.plan.logs.archive
+                else None
+            )
             self._exits = exits.pop_all()
         return self
 
@@ -87,6 +100,11 @@ class LocalRun:
         return self._deployed.stack.thumbnail_bucket
 
     @property
+    def has_log_archive(self) -> bool:
+        """Whether the worker's log is delivered to a bucket."""
+        return self._log_delivery is not None
+
+    @property
     def upload_places(self) -> list[str]:
         """Bucket and prefix of each source."""
         return [
@@ -96,12 +114,18 @@ class LocalRun:
         ]
 
     def wait(self) -> None:
-        """Wait for Ctrl-C.
+        """Wait for Ctrl-C, and deliver what the worker logs meanwhile.
 
         Raises:
             UserError: the emulator stopped on its own.
         """
-        self._emulator.wait()
+        if self._log_delivery is None:
+            self._emulator.wait()
+            return
+        while True:
+            self._emulator.wait(DELIVERY_SECONDS)
+            with suppress(BotoCoreError, ClientError):  # the stack is deleted, or the emulator ends
+                self._log_delivery.deliver()
 
     def process(self) -> Finished:
         """Send the files through the stack and write the gallery."""
@@ -123,7 +147,10 @@ class LocalRun:
         self._write_gallery(results, elapsed)
         attention = any(one.outcome in processing.NEEDS_ATTENTION for one in results)
         warnings = processing.warnings(self._emulator, stack) if attention else []
-        return Finished(results, elapsed, self._page, warnings, events)
+        log_object = None
+        if self._log_delivery and (key := self._log_delivery.deliver()):
+            log_object = f"s3://{self._log_delivery.bucket}/{key}"
+        return Finished(results, elapsed, self._page, warnings, events, log_object)
 
     def _write_gallery(self, results: Sequence[processing.Result], elapsed: float) -> None:
         s3 = self._emulator.client("s3")

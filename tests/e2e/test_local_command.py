@@ -357,7 +357,7 @@ def test_interrupted_it_leaves_nothing(
 
 @thumbnails_only
 def test_kept_it_can_be_used_as_it_says(tmp_path: Path) -> None:
-    """D5: the printed exports are enough for the AWS CLI to send another picture through."""
+    """D5, O6: with the printed lines another picture is sent, and followed in the archive."""
     process = subprocess.Popen(
         command("--keep-running", "--output", tmp_path / "out"),
         env=environment(tmp_path),
@@ -375,17 +375,21 @@ def test_kept_it_can_be_used_as_it_says(tmp_path: Path) -> None:
                 break
         (tmp_path / "new.jpg").write_bytes(pictures.jpeg())
         block = [line for line in said.splitlines() if line.startswith("  ")]
-        lines = [
-            line.replace("cp FILE", "cp new.jpg") for line in block if "darkroom logs" not in line
-        ]
-        assert any("--stack-name darkroom" in line for line in block)
+        (logs,) = [line for line in block if "darkroom logs" in line]
+        lines = [line.replace("cp FILE", "cp new.jpg") for line in block if line != logs]
         script = [f'aws() {{ "{sys.executable}" -m awscli "$@"; }}', *lines]
         # The last line lists the thumbnail bucket: again, until the new picture is there.
         script[-1] = (
             f"until {lines[-1].strip()} | grep uploads/new.jpg/index.json; do sleep 1; done"
         )
+        # And the line about the logs reads the archive, which gets the picture's lines soon after.
+        command_line, _, option = logs.strip().partition("  # or with ")
+        assert option == "--archive"
+        reading = f"{command_line} {option} --format json".replace(" KEY ", " uploads/new.jpg ")
+        reading = f'"{sys.executable}" -m darkroom {reading.partition(" ")[2]}'
+        script.append(f"until {reading}; do sleep 1; done")
         stale = {"AWS_PROFILE": "doesnotexist", "AWS_SESSION_TOKEN": "stale"}
-        subprocess.run(
+        done = subprocess.run(
             ["/bin/sh", "-euc", "\n".join(script)],
             env={**environment(tmp_path), "AWS_CONFIG_FILE": os.devnull, **stale},
             cwd=tmp_path,
@@ -393,6 +397,9 @@ def test_kept_it_can_be_used_as_it_says(tmp_path: Path) -> None:
             capture_output=True,
             timeout=60,
         )
+        found = json.loads(done.stdout[done.stdout.index(b"[") :])
+        texts = [one["text"] for one in found if isinstance(one["text"], dict)]
+        assert [one["outcome"] for one in texts if "outcome" in one] == ["succeeded"]
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)

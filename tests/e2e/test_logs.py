@@ -109,8 +109,13 @@ def test_a_picture_is_followed_through_the_archive(
     """O6: real lines, as subscription and stream deliver them, in the hours asked for alone."""
     bucket = archived.stack.outputs["LogArchiveBucketName"]
     group = archived.stack.outputs["LogGroupName"]
-    key = log_delivery.deliver(archived.emulator, group, f"{NAME}.worker")
+    delivery = log_delivery.LogDelivery(archived.emulator, group)
+    assert delivery.bucket == bucket
+    key = delivery.deliver()
+    assert key
     assert key.startswith("worker/")
+    assert key.endswith(".gz")
+    assert delivery.deliver() is None  # each line once
     # Not to be read: it is not gzip.
     archived.s3.put_object(Bucket=bucket, Key="worker/2020/01/01/00/x.gz", Body=b"?")
     for line in lines:
