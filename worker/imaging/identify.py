@@ -14,24 +14,23 @@ from PIL import (
     Image,
     ImageFile,
     JpegImagePlugin,
-    MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
 )
 
-from worker.imaging import avif, jpeg, memory_estimate, tiff
+from worker.imaging import avif, avif_tables, jpeg, memory_estimate, tiff, webp
+from worker.imaging.work_limits import MOST_READS, CountedFile
 from worker.results import Rejection
 
 # Importing a plugin registers it. Without these, Pillow would import all of its forty at the first
-# WebP. MPO is what many cameras call a JPEG with a preview behind it: the JPEG plugin opens it.
+# WebP.
 _PLUGINS: Final = (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     JpegImagePlugin,
-    MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
@@ -41,6 +40,10 @@ ACCEPTED: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
 
 _MOST_SCANS: Final = 100
 """Encoders make about ten; 500 in 112 kB of a small image keep a core busy for 0.6 s."""
+
+_MOST_SCANNED_PIXELS: Final = 4_000_000_000
+"""In all components of all scans, each of which visits all blocks: 100 megapixels in the ten scans
+that encoders make are 1,200 million."""
 
 _LONGEST_ROW: Final = 2**31 // 64
 """Pillow counts a row's bits, up to 64 per pixel, in 31 bits, and calls more a lack of memory."""
@@ -109,23 +112,9 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     Raises:
         Rejection: It is not an image of an accepted format, or not within the limits.
     """
-    if (numbers := tiff.numbers(source)) > tiff.MOST_NUMBERS:
-        raise Rejection(
-            "unsupported_format",
-            f"The directories hold more than {tiff.MOST_NUMBERS:,} numbers, such as places of"
-            f" strips: {numbers:,} or more.",
-        )
-    head = source.read(_HEAD_BYTES)
-    source.seek(0)
-    picture: ImageFile.ImageFile
-    try:
-        if _has_signature("TIFF", head):
-            picture = tiff.TiffPicture(source)
-        else:
-            picture = Image.open(source, formats=ACCEPTED)
-    except (UnidentifiedImageError, SyntaxError) as error:
-        source.seek(0)
-        raise _unidentified(source.read(), max_pixels) from error
+    file = CountedFile(source.read())
+    picture = _opened(file, max_pixels)
+    file.most_reads = MOST_READS
     width, height = picture.size
     pixels = memory_estimate.pixels_at_once(picture)
     if pixels > max_pixels or max(width, height) > _LONGEST_ROW:
@@ -135,26 +124,57 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
             f"The image has {width} × {height} pixels{within};"
             f" at most {max_pixels:,} in all are allowed.",
         )
-    if isinstance(picture, JpegImagePlugin.JpegImageFile):
+    if isinstance(picture, jpeg.JpegPicture):
         data = memory_estimate.file_content(picture)
         if name := jpeg.unsupported(data):
             raise _unsupported(name)
-        _check_scans(data)
+        _check_scans(data, width * height, picture.scan_weight)
+    if isinstance(picture, tiff.TiffPicture):
+        tiff.check_tiles(picture, max_pixels)
     return picture
 
 
-def _check_scans(data: bytes) -> None:
+def _opened(source: CountedFile, max_pixels: int) -> ImageFile.ImageFile:
+    if (numbers := tiff.numbers(source)) > tiff.MOST_NUMBERS:
+        raise Rejection(
+            "unsupported_format",
+            f"The directories hold more than {tiff.MOST_NUMBERS:,} numbers, such as places of"
+            f" strips: {numbers:,} or more.",
+        )
+    data = source.read()
+    source.seek(0)
+    head = data[:_HEAD_BYTES]
+    try:
+        if _has_signature("TIFF", head):
+            return tiff.TiffPicture(source)
+        if _has_signature("JPEG", head):
+            return jpeg.JpegPicture(source)
+        if _has_signature("WEBP", head):
+            webp.check_parts(data)
+        elif _has_signature("AVIF", head):
+            avif_tables.check(data)
+        return Image.open(source, formats=ACCEPTED)
+    except (UnidentifiedImageError, SyntaxError) as error:
+        raise _unidentified(data, max_pixels) from error
+
+
+def _check_scans(data: bytes, pixels: int, weight: int) -> None:
     # Where the first scan holds everything, no other is decoded. The bytes of a marker can also
     # occur elsewhere: counting them first is quick, and an upper bound.
-    if (
-        jpeg.has_partial_scans(data)
-        and data.count(jpeg.SCAN_MARKER) > _MOST_SCANS
-        and jpeg.count_scans(data) > _MOST_SCANS
-    ):
-        raise Rejection(
-            "too_many_scans",
-            f"The image has more than {_MOST_SCANS} scans, the most that are allowed.",
-        )
+    if not jpeg.has_partial_scans(data):
+        return
+    most = data.count(jpeg.SCAN_MARKER)
+    pixels *= weight
+    if most <= _MOST_SCANS and most * pixels * jpeg.MOST_COMPONENTS <= _MOST_SCANNED_PIXELS:
+        return
+    scans = jpeg.scan_components(data)
+    if len(scans) > _MOST_SCANS:
+        detail = f"The image has {len(scans)} scans; at most {_MOST_SCANS} are allowed."
+    elif sum(scans) * pixels > _MOST_SCANNED_PIXELS:
+        detail = f"The image has {len(scans)} scans, too many for its {pixels // weight:,} pixels."
+    else:
+        return
+    raise Rejection("too_many_scans", detail)
 
 
 def _unidentified(data: bytes, max_pixels: int) -> Rejection:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import IO, Final, NamedTuple
+
+from PIL import ImageFile, JpegImagePlugin
+
+from worker.imaging.work_limits import MOST_PARTS, too_many_parts
 
 _START_OF_FRAME_PROGRESSIVE = 0xC2
 _STARTS_OF_DCT_FRAME = frozenset({0xC0, 0xC1, _START_OF_FRAME_PROGRESSIVE})
@@ -17,6 +21,12 @@ _UNSUPPORTED_FRAMES = {
 
 _START_OF_SCAN = 0xDA
 _ADOBE = 0xEE
+MOST_COMPONENTS: Final = 4
+"""Of a scan (ITU-T T.81, B.2.3)."""
+
+_ARITHMETIC_WEIGHT: Final = 10
+"""How much longer a scan takes, at most: the decoder goes on without any bits in the file."""
+
 SCAN_MARKER = bytes([0xFF, _START_OF_SCAN])
 _START_OF_IMAGE, _END_OF_IMAGE = 0xD8, 0xD9
 # Markers without a length (ITU-T T.81, table B.1): libjpeg passes by TEM and RST.
@@ -31,12 +41,81 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
+_LONGEST_EXIF: Final = 1 << 20
+"""Bytes, over all segments; what is read of EXIF data is at their start."""
+
+_MOST_PROFILE_SEGMENTS: Final = 255
+"""The segments of a profile are counted in one byte (ICC.1:2022, B.4)."""
+
+_EXIF, _PROFILE = b"Exif\x00\x00", b"ICC_PROFILE\x00"
+_NEEDED: Final = {0xE0: b"JFIF", 0xE1: _EXIF, 0xE2: _PROFILE, _ADOBE: b"Adobe"}
+"""By marker, what the application segments begin with that a thumbnail needs."""
+
+
 class _Segment(NamedTuple):
     """A marker with its data: `data[start:end]`, including the coded bits of a scan."""
 
     marker: int
     start: int
     end: int
+
+
+class JpegPicture(JpegImagePlugin.JpegImageFile):
+    """A JPEG of whose header only what a thumbnail needs is read.
+
+    Pillow keeps every segment, appends to EXIF data by copying them, and lists the components of
+    each frame: in a file made for that, this takes gigabytes or hours. It also calls a file with
+    further images behind it MPO, where browsers see the first one, a JPEG.
+
+    Attributes:
+        scan_weight: How much longer a scan takes to decode than one in Huffman coding.
+    """
+
+    scan_weight = 1
+
+    def _open(self) -> None:
+        data = self._file().read()
+        if not data.startswith(b"\xff\xd8\xff"):
+            raise SyntaxError("not a JPEG file")
+        self.bits = self.layers = self._exif_offset = 0
+        self.layer: list[tuple[int, int, int, int]] = []
+        self.quantization: dict[int, list[int]] = {}
+        self.app: dict[str, bytes] = {}
+        self.applist: list[tuple[str, bytes]] = []
+        self.icclist: list[bytes] = []
+        self._huffman_dc: dict[int, bytes] = {}
+        self._huffman_ac: dict[int, bytes] = {}
+        exif_bytes = 0
+        for marker, start, end in _segments(data, scans=False):
+            if end > len(data):
+                raise SyntaxError("a segment that ends early")
+            if marker in _STARTS_OF_FRAME:
+                if self.layer:
+                    raise SyntaxError("a second frame")  # there is one (ITU-T T.81, B.2.2)
+                self.scan_weight = _ARITHMETIC_WEIGHT if marker & 8 else 1
+                self._read(marker, start)
+            elif marker in _NEEDED and data.startswith(_NEEDED[marker], start + 4):
+                is_exif = marker == 0xE1
+                exif_bytes += is_exif * (end - start)
+                if exif_bytes <= _LONGEST_EXIF and len(self.icclist) <= _MOST_PROFILE_SEGMENTS:
+                    self._read(marker, start)
+            elif marker == _START_OF_SCAN:
+                raw_mode = "CMYK;I" if self.mode == "CMYK" else self.mode
+                self.tile = [ImageFile._Tile("jpeg", (0, 0, *self.size), 0, (raw_mode, ""))]
+        self.app.clear()
+        self.applist.clear()
+
+    def _file(self) -> IO[bytes]:
+        if self.fp is None:
+            raise ValueError("closed")
+        return self.fp
+
+    def _read(self, marker: int, start: int) -> None:
+        """Have Pillow read a segment."""
+        self._file().seek(start + 2)
+        handler = JpegImagePlugin.MARKER[0xFF00 | marker][2]
+        if handler:
+            handler(self, 0xFF00 | marker)
 
 
 def has_partial_scans(data: bytes) -> bool:
@@ -79,9 +158,13 @@ def unsupported(data: bytes) -> str | None:
     return None
 
 
-def count_scans(data: bytes) -> int:
-    """Return how many scans a file has; in a progressive file each is as large as the image."""
-    return sum(segment.marker == _START_OF_SCAN for segment in _segments(data))
+def scan_components(data: bytes) -> list[int]:
+    """Return the number of components of each scan; in a progressive file each is a whole image."""
+    return [
+        min(data[start + 4], MOST_COMPONENTS)
+        for marker, start, end in _segments(data)
+        if marker == _START_OF_SCAN and end > start + 4
+    ]
 
 
 def without_fine_detail(data: bytes) -> bytes:
@@ -118,14 +201,22 @@ def _segments(data: bytes, *, scans: bool = True) -> Iterator[_Segment]:
     Args:
         data: The file.
         scans: False ends at the header of the first scan, without reading the rest of the file.
+
+    Raises:
+        Rejection: There are more segments, and bytes between them, than MOST_PARTS.
     """
     position = 2  # after the start-of-image marker
+    steps = 0
     while position + 4 <= len(data):
+        steps += 1
+        if steps > MOST_PARTS:
+            raise too_many_parts()
         marker = data[position + 1]
         if data[position] != 0xFF or marker in _NOT_MARKERS:
             found = _MARKER.search(data, position)
             if not found:
                 return
+            steps += found.start() - position
             position = found.start()
             continue
         if marker in _WITHOUT_LENGTH:

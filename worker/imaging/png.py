@@ -37,6 +37,7 @@ class _Stream(PngImagePlugin.PngStream):
     13.2), and those that are not needed are not read.
     """
 
+    _has_profile = False
     _depth = 8
     _color_type = _COLOUR
 
@@ -70,7 +71,13 @@ class _Stream(PngImagePlugin.PngStream):
             super().crc(cid, data)
 
     def chunk_iCCP(self, _pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
-        """Inflate a profile, if it is compressed in the one way there is and not too large."""
+        """Inflate a profile, if it is the first, compressed in the one way there is and not large.
+
+        There is one (PNG, 5.6); each of many could inflate to megabytes.
+        """
+        if self._has_profile:
+            return b""
+        self._has_profile = True
         name, _, rest = ImageFile._safe_read(self._file, length).partition(b"\x00")
         if rest[:1] == b"\x00":
             inflater = zlib.decompressobj()

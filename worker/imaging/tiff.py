@@ -42,6 +42,7 @@ _SAMPLES_PER_PIXEL: Final = 277
 _PLANAR: Final = 284
 _PREDICTOR: Final = 317
 _TILE_WIDTH: Final = 322
+_TILE_LENGTH: Final = 323
 _TILE_OFFSETS: Final = 324
 _EXTRA_SAMPLES: Final = 338
 _SAMPLE_FORMAT: Final = 339
@@ -191,6 +192,22 @@ def _description(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
         + (" in separate planes" if tags.get(_PLANAR) == _SEPARATE_PLANES else "")
         + ("" if compression == 1 else f", compression {compression}")
     )
+
+
+def check_tiles(picture: TiffPicture, max_pixels: int) -> None:
+    """Check the pixels of all tiles, which are decoded in full where they reach beyond the image.
+
+    Raises:
+        Rejection: They are more than twice as many as allowed; at the borders some are too many.
+    """
+    tags, (width, height) = picture.tag_v2, picture.size
+    across, down = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_LENGTH, 1)
+    pixels = -(-width // across) * across * (-(-height // down) * down)
+    if pixels > 2 * max_pixels:
+        raise Rejection(
+            "too_many_pixels",
+            f"The tiles have {pixels:,} pixels; at most {2 * max_pixels:,} are allowed.",
+        )
 
 
 def white_is_zero(picture: Image.Image) -> bool:

@@ -1,0 +1,152 @@
+"""worker/imaging/work_limits.py: what asks for too much work is rejected, whatever its bytes."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import replace
+
+import pytest
+from PIL import Image, ImageFile
+
+from tests.unit.worker.imaging.attacks import ATTACKS
+from tests.unit.worker.imaging.corpus import VARIANTS, png_chunk, saved
+from worker.imaging import avif_tables, identify, jpeg, thumbnails, tiff, webp, work_limits
+from worker.imaging.exif import orientation
+from worker.results import Rejection
+
+LARGE = replace(VARIANTS, widths=(16,), formats={"jpeg": 80}, max_pixels=100_000_000)
+
+
+def opened(data: bytes) -> ImageFile.ImageFile:
+    return identify.open_picture(io.BytesIO(data), LARGE.max_pixels)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_too_many_parts_are_rejected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: before anything takes minutes or gigabytes; here all limits are a fiftieth."""
+    for module, limit in (
+        *((jpeg, "MOST_PARTS"), (webp, "MOST_PARTS"), (identify, "MOST_READS")),
+        *((work_limits.CountedFile, "most_reads"), (avif_tables, "_MOST_ENTRIES")),
+        (tiff, "MOST_NUMBERS"),
+    ):
+        monkeypatch.setattr(module, limit, getattr(module, limit) // 50)
+    make, most, reason = ATTACKS[name]
+    with pytest.raises(Rejection) as caught:
+        list(thumbnails.make(io.BytesIO(make(max(2, most // 50))), [LARGE]))
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if "frames" not in name])
+def test_some_hundreds_of_parts_are_not(name: str) -> None:
+    """P1: an editor's comments, a scanner's tiles: no good file has as many as an attack."""
+    make, _, _ = ATTACKS[name]
+    if name == "avif boxes" or not name.startswith(("avif", "tiff")):  # others are not valid
+        assert len(list(thumbnails.make(io.BytesIO(make(300)), [LARGE]))) == 2
+
+
+def test_reads_are_counted_in_one_go() -> None:
+    """P5: one small read is as much work as one large one."""
+    file = work_limits.CountedFile(bytes(9))
+    for _ in range(work_limits.MOST_PARTS):
+        file.read(0)
+    with pytest.raises(Rejection):
+        file.read(1)
+    file.most_reads = work_limits.MOST_READS
+    assert file.read(1) == b"\x00"
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return b"\xff" + bytes([marker]) + (len(body) + 2).to_bytes(2) + body
+
+
+def jpeg_with(segments: bytes) -> bytes:
+    data = saved(Image.new("RGB", (20, 10)), "JPEG")
+    return data[:2] + segments + data[2:]
+
+
+def test_exif_data_of_many_segments_are_cut_at_a_megabyte() -> None:
+    """P5: what is appended to them is copied each time; the orientation is at their start."""
+    tiff = b"II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
+    first = segment(0xE1, b"Exif\x00\x00" + tiff)
+    more = segment(0xE1, b"Exif\x00\x00" + bytes(60_000))
+    picture = opened(jpeg_with(first + more * 100))
+    assert len(picture.info["exif"]) <= 1 << 20
+    assert orientation(picture) == 6
+
+
+def test_a_profile_has_no_more_segments_than_its_count_can_say() -> None:
+    """P5: and one of fewer is joined in order."""
+    head = b"ICC_PROFILE\x00"
+    parts = [
+        segment(0xE2, head + bytes([number, 3]) + b"abc"[number - 1 :][:1]) for number in (2, 3, 1)
+    ]
+    assert opened(jpeg_with(b"".join(parts))).info["icc_profile"] == b"abc"
+    many = segment(0xE2, head + b"\x01\xff" + bytes(9)) * 1_000
+    assert not opened(jpeg_with(many)).info["icc_profile"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        segment(0xFE, b"a comment"),
+        segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<x/>"),
+        segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\x00\x00\x00\x00\x00\x00"),
+        segment(0xE5, bytes(60_000)),
+    ],
+    ids=["comment", "xmp", "photoshop", "unknown"],
+)
+def test_other_segments_are_not_kept(other: bytes) -> None:
+    """P5: memory is for pixels."""
+    picture = opened(jpeg_with(other * 50))
+    assert isinstance(picture, jpeg.JpegPicture)
+    assert not picture.applist
+    assert not picture.app
+    assert not {"comment", "xmp", "photoshop"} & picture.info.keys()
+
+
+def test_a_jpeg_with_images_behind_it_is_a_jpeg() -> None:
+    """P1: cameras put previews there; browsers show the first one."""
+    images = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
+    picture = opened(saved(images[0], "MPO", save_all=True, append_images=images[1:]))
+    assert picture.format == "JPEG"
+    assert picture.getpixel((9, 5)) == pytest.approx((254, 0, 0), abs=2)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_header_means_what_it_means_to_pillow(mode: str, progressive: bool) -> None:
+    """P1: mode, size, components, whether it is progressive, and every pixel."""
+    data = saved(Image.effect_noise((31, 17), 90).convert(mode), "JPEG", progressive=progressive)
+    picture, other = opened(data), Image.open(io.BytesIO(data))
+    assert isinstance(picture, jpeg.JpegPicture)
+    assert picture.info.get("progressive") == other.info.get("progressive")
+    assert picture.info.get("adobe_transform") == other.info.get("adobe_transform")
+    assert (picture.mode, picture.size) == (other.mode, other.size)
+    assert picture.layer == getattr(other, "layer", None)
+    assert picture.tobytes() == other.tobytes()
+
+
+def test_only_a_pngs_first_profile_is_inflated() -> None:
+    """P5: there is one (PNG, 5.6); each of many could inflate to megabytes."""
+    data = saved(Image.new("RGB", (9, 9)))
+    chunks = [png_chunk(b"iCCP", b"a\x00\x00" + zlib.compress(body)) for body in (b"one", b"two")]
+    picture = opened(data[:33] + b"".join(chunks) + data[33:])
+    assert picture.info["icc_profile"] == b"one"
+
+
+def test_scans_of_a_large_picture_are_bounded_by_their_pixels() -> None:
+    """P5: each visits every block; an encoder's ten are accepted up to the limit of pixels."""
+    data = bytearray(saved(Image.new("L", (64, 64)), "JPEG", progressive=True))
+    last, frame = data.rindex(b"\xff\xda"), data.index(b"\xff\xc2")
+    scan = bytes(data[last:-2])
+    data[frame + 5 : frame + 9] = b"\x27\x10\x27\x10"  # 10,000 by 10,000
+    opened(bytes(data))
+    opened(bytes(data[:-2] + scan * 20 + data[-2:]))
+    with pytest.raises(Rejection) as caught:
+        opened(bytes(data[:-2] + scan * 50 + data[-2:]))
+    assert caught.value.reason == "too_many_scans"
+    data[frame + 1] = 0xCA  # arithmetic coding
+    with pytest.raises(Rejection) as caught:
+        opened(bytes(data[:-2] + scan * 5 + data[-2:]))
+    assert caught.value.reason == "too_many_scans"
