@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
-from worker.imaging import jpeg, memory_estimate, png, tiff
+from worker.imaging import color_space, jpeg, memory_estimate, png, tiff
 from worker.imaging.geometry import Size
 from worker.imaging.srgb import to_srgb
 from worker.results import Rejection
@@ -75,7 +75,10 @@ def decode(picture: ImageFile.ImageFile, size: Size) -> Image.Image:
         box = _set_scale(picture, (math.ceil(size[0] * margin), math.ceil(size[1] * margin)))
         picture.decodermaxblock = 1 << 22  # fewer, larger reads: 3 % faster
     grey = png.is_grey(picture) or picture.mode in _GREY_MODES
+    space = png.color_space(picture)
     image = _shrink(picture, size, box)
+    if space:
+        return color_space.to_srgb(image, space)
     return to_srgb(image, picture.info.get("icc_profile"), grey=grey)
 
 

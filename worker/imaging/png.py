@@ -9,6 +9,8 @@ from typing import IO, Final
 
 from PIL import Image, ImageFile, PngImagePlugin
 
+from worker.imaging.color_space import ColorSpace, by_code_points, by_gamma
+
 _EIGHT_BITS = frozenset({"L", "LA", "P", "RGB", "RGBA"})
 """Raw modes whose bytes in the file are the same as in Pillow's memory."""
 
@@ -24,8 +26,17 @@ LONGEST_PROFILE: Final = 4 << 20
 LONGEST_EXIF: Final = 1 << 20
 """Bytes that are kept of EXIF data; what is read of them is at their start, before a preview."""
 
-_READ: Final = frozenset({b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"eXIf", b"acTL", b"fcTL"})
+_READ: Final = frozenset(
+    {b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"cLLI", b"mDCV"}
+    | {b"eXIf", b"acTL", b"fcTL"}
+)
 """Ancillary chunks that are read; text in particular is not, and never inflated."""
+
+_PROFILE_SIGNATURE: Final = b"acsp"
+"""ICC.1:2022, 7.2.9."""
+
+_LIGHT_UNIT: Final = 0.0001
+"""cd/m²."""
 
 _DAMAGE: Final = (ValueError, SyntaxError, IndexError, struct.error, zlib.error)
 
@@ -82,9 +93,29 @@ class _Stream(PngImagePlugin.PngStream):
         if rest[:1] == b"\x00":
             inflater = zlib.decompressobj()
             profile = inflater.decompress(rest[1:], LONGEST_PROFILE)
-            if not inflater.unconsumed_tail:
+            if not inflater.unconsumed_tail and profile[36:40] == _PROFILE_SIGNATURE:
                 self.im_info["icc_profile"] = profile
         return name
+
+    def chunk_cICP(self, _pos: int, length: int) -> bytes:  # noqa: N802 -- the chunk's name
+        """Read what the values mean by H.273; only of RGB in full range, as browsers do."""
+        body = self._file.read(length)
+        primaries, transfer, matrix, full_range = struct.unpack("4B", body)
+        if matrix == 0 and full_range == 1:
+            self.im_info["cicp"] = primaries, transfer
+        return body
+
+    def chunk_cLLI(self, _pos: int, length: int) -> bytes:  # noqa: N802 -- the chunk's name
+        """Read the light of the brightest pixel."""
+        body = self._file.read(length)
+        self.im_info["brightest"] = struct.unpack(">2I", body)[0] * _LIGHT_UNIT
+        return body
+
+    def chunk_mDCV(self, _pos: int, length: int) -> bytes:  # noqa: N802 -- the chunk's name
+        """Read the light of the screen that the picture was made on."""
+        body = self._file.read(length)
+        self.im_info["brightest_of_screen"] = struct.unpack(">8H2I", body)[8] * _LIGHT_UNIT
+        return body
 
     def chunk_eXIf(self, _pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
         """Read what is needed of EXIF data, which may be of any size."""
@@ -137,6 +168,25 @@ def is_grey(picture: Image.Image) -> bool:
         and len(picture.tile) == 1
         and picture.tile[0].args == "LA;16B"
     )
+
+
+def color_space(picture: Image.Image) -> ColorSpace | None:
+    """Return the color space that a PNG's chunks describe; None if a profile does, or none.
+
+    In the order of precedence of the specification's third edition
+    (https://www.w3.org/TR/png-3/#color-chunk-precendence): cICP, iCCP, sRGB, then gAMA and cHRM.
+    """
+    if not isinstance(picture, PngImagePlugin.PngImageFile):
+        return None
+    info = picture.info
+    if "cicp" in info:
+        primaries, transfer = info["cicp"]
+        peak = info.get("brightest") or info.get("brightest_of_screen")
+        if space := by_code_points(primaries, transfer, peak):
+            return space
+    if "icc_profile" in info or "srgb" in info or "gamma" not in info:
+        return None
+    return by_gamma(info["gamma"], info.get("chromaticity"))
 
 
 def strips(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:

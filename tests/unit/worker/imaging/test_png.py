@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from tests.unit.worker.imaging.corpus import grey_profile
+from tests.unit.worker.imaging.corpus import grey_profile, rgb_profile, srgb_encoded
 from tests.workload import outputs_of
 from worker.imaging import decoding, png, thumbnails
+from worker.imaging.color_space import by_code_points
 from worker.results import Rejection
 from worker.settings import Variants
 
@@ -404,3 +405,108 @@ def test_the_checksum_of_a_critical_chunk_matters(name: bytes) -> None:
         data = data[: end - 1] + bytes([data[end - 1] ^ 1]) + data[end:]
     with pytest.raises(UnidentifiedImageError):
         opened(data)
+
+
+def _code_points(primaries: int, transfer: int, matrix: int = 0, full_range: int = 1) -> bytes:
+    return chunk(b"cICP", bytes([primaries, transfer, matrix, full_range]))
+
+
+def _gamma(exponent: float) -> bytes:
+    return chunk(b"gAMA", struct.pack(">I", round(100_000 / exponent)))
+
+
+def _chromaticities(*values: float) -> bytes:
+    return chunk(b"cHRM", struct.pack(">8I", *(round(100_000 * value) for value in values)))
+
+
+def _power_profile(exponent: float) -> bytes:
+    profile = rgb_profile(lambda value: value**exponent)
+    return chunk(b"iCCP", b"a\x00\x00" + zlib.compress(profile))
+
+
+def _shown(chunks: list[bytes], grey: int = 100, mode: str = "RGB") -> bytes:
+    data = saved(Image.new("L", (1, 1), grey).convert(mode))
+    changed = data[:HEAD] + b"".join(chunks) + data[HEAD:]
+    return decoding.decode(opened(changed), (1, 1)).tobytes()
+
+
+def _grey(exponent: float, grey: int = 100) -> int:
+    return round(255 * srgb_encoded((grey / 255) ** exponent))
+
+
+SRGB_CHUNK = chunk(b"sRGB", b"\x00")
+SRGB_CHROMATICITIES = _chromaticities(0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+BAD_PROFILE = chunk(b"iCCP", b"a\x00\x00" + zlib.compress(b"not a profile" * 20))
+GREY_PROFILE = chunk(b"iCCP", b"a\x00\x00" + zlib.compress(grey_profile(2.6)))
+
+BY_PRECEDENCE: list[tuple[str, list[bytes], int]] = [
+    ("nothing", [], 100),
+    ("sRGB", [SRGB_CHUNK], 100),
+    ("gAMA", [_gamma(1.8)], _grey(1.8)),
+    ("gAMA as of sRGB", [_gamma(2.2)], 100),
+    ("gAMA of 2.2 with cHRM", [_gamma(2.2), SRGB_CHROMATICITIES], _grey(2.2)),
+    ("cHRM alone", [_chromaticities(0.3, 0.3, 0.7, 0.3, 0.2, 0.7, 0.1, 0.1)], 100),
+    ("gAMA with cHRM of no color space", [_gamma(1.8), _chromaticities(*[0] * 8)], 100),
+    ("sRGB before gAMA", [_gamma(1.8), SRGB_CHUNK, SRGB_CHROMATICITIES], 100),
+    ("iCCP before sRGB", [_gamma(1.8), SRGB_CHUNK, _power_profile(2.6)], _grey(2.6)),
+    ("gAMA, not a damaged iCCP", [BAD_PROFILE, _gamma(1.8)], _grey(1.8)),
+    ("sRGB, not a damaged iCCP", [BAD_PROFILE, _gamma(1.8), SRGB_CHUNK], 100),
+    ("a grey iCCP before gAMA, though not usable", [GREY_PROFILE, _gamma(1.8)], 100),
+    ("cICP before all", [_code_points(1, 8), _power_profile(2.6), SRGB_CHUNK], _grey(1)),
+    ("cICP that means sRGB", [_power_profile(2.6), _code_points(1, 13)], 100),
+    ("iCCP, not an unspecified cICP", [_code_points(2, 8), _power_profile(2.6)], _grey(2.6)),
+    ("gAMA, not an unknown cICP", [_code_points(1, 9), _gamma(1.8)], _grey(1.8)),
+    ("cICP of YCbCr means nothing", [_code_points(1, 8, matrix=1), _gamma(1.8)], _grey(1.8)),
+    ("nor of narrow range", [_code_points(1, 8, full_range=0), _gamma(1.8)], _grey(1.8)),
+    ("nor of a wrong length", [chunk(b"cICP", bytes([1, 8, 0])), _gamma(1.8)], _grey(1.8)),
+]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [row[1:] for row in BY_PRECEDENCE],
+    ids=[row[0] for row in BY_PRECEDENCE],
+)
+def test_color_chunks_in_their_order(chunks: list[bytes], expected: int, mode: str) -> None:
+    """P1: PNG, third edition: cICP, iCCP, sRGB, gAMA with cHRM; each as Chromium takes it."""
+    for order in (chunks, chunks[::-1]):
+        assert list(_shown(order, mode=mode)) == pytest.approx([expected] * 3, abs=1)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16"])
+def test_color_chunks_are_for_any_type_of_pixels(mode: str) -> None:
+    """P1: grey stays one channel; of 16 bits as well."""
+    grey = 255 if mode == "1" else 100
+    chunks = [_code_points(12, 8)]
+    image = Image.new("L", (1, 1), grey).convert(mode) if mode != "I;16" else None
+    image = image or Image.new("I;16", (1, 1), grey * 257)
+    data = saved(image)
+    found = decoding.decode(opened(data[:HEAD] + b"".join(chunks) + data[HEAD:]), (1, 1))
+    assert found.mode == ("L" if mode in {"1", "L", "I;16"} else "RGB")
+    assert found.tobytes()[0] == pytest.approx(_grey(1, grey), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "peak"),
+    [
+        ([], 1_000),
+        ([chunk(b"cLLI", struct.pack(">2I", 4_000_000, 900_000))], 400),
+        ([chunk(b"cLLI", struct.pack(">2I", 0, 0))], 1_000),
+        ([chunk(b"cLLI", bytes(7))], 1_000),
+        ([chunk(b"mDCV", struct.pack(">8H2I", *range(8), 40_000_000, 50))], 4_000),
+        (
+            [
+                chunk(b"mDCV", struct.pack(">8H2I", *range(8), 40_000_000, 50)),
+                chunk(b"cLLI", struct.pack(">2I", 4_000_000, 900_000)),
+            ],
+            400,
+        ),
+    ],
+)
+def test_the_brightest_light_of_a_picture(chunks: list[bytes], peak: float) -> None:
+    """P1: of its pixels, else of the screen it was made on, else 1,000 cd/m²."""
+    data = saved(Image.new("RGB", (1, 1)))
+    for transfer in (16, 18):
+        changed = data[:HEAD] + _code_points(9, transfer) + b"".join(chunks) + data[HEAD:]
+        assert png.color_space(opened(changed)) == by_code_points(9, transfer, peak)
