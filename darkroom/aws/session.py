@@ -30,6 +30,7 @@ from darkroom.errors import UsageError
 from worker.connections import send_first_request_alone
 
 if TYPE_CHECKING:
+    from types_boto3_apigateway import APIGatewayClient
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_cloudfront import CloudFrontClient
     from types_boto3_cloudtrail import CloudTrailClient
@@ -67,6 +68,8 @@ class Account:
         """Region of the clients."""
         return str(self.session.get_config_variable("region"))
 
+    @overload
+    def client(self, service: Literal["apigateway"]) -> "APIGatewayClient": ...
     @overload
     def client(self, service: Literal["cloudformation"]) -> "CloudFormationClient": ...
     @overload

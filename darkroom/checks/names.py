@@ -17,6 +17,7 @@ PREFLIGHT = (
     "alarm-topics",
     "object-lock",
     "distribution",
+    "api-account",
     "vpc",
     "sources",
 )

@@ -9,6 +9,7 @@ from darkroom.aws import resource_names, vpc
 from darkroom.aws.errors import is_not_found
 from darkroom.checks.account import check_distribution, check_name_prefix
 from darkroom.checks.alarm_topics import check_existing_topics, check_recipients
+from darkroom.checks.api_account import check_api_account
 from darkroom.checks.deployment_plan import DeploymentPlan
 from darkroom.checks.existing_network import check_existing_network
 from darkroom.checks.existing_sources import check_existing_sources
@@ -341,6 +342,7 @@ CHECKS: dict[str, Check[DeploymentPlan]] = {
     "alarm-topics": lambda plan: check_existing_topics(plan.inputs),
     "object-lock": check_object_lock,
     "distribution": check_distribution,
+    "api-account": check_api_account,
     "vpc": lambda plan: check_existing_network(plan.inputs),
     "sources": lambda plan: check_existing_sources(plan.inputs),
 }
