@@ -75,12 +75,11 @@ def command(
             *report.events(finished.events),
             f"Gallery: {finished.page.resolve().as_uri()}",
         ]
-        if finished.log_object:
-            text.append(f"Log archive: {finished.log_object}")
+        text += [f"Log archive: {address}" for address in finished.log_objects]
         if finished.warnings:
             text += ["", "The worker's last warnings:", *(f"  {one}" for one in finished.warnings)]
         facts = report.data(finished.results, run.selection, finished.elapsed, finished.page)
-        facts |= {"events": finished.events, "log_object": finished.log_object}
+        facts |= {"events": finished.events, "log_objects": finished.log_objects}
         print_result(facts, "\n".join(text), format_)
         if keep_running:
             _keep_running(run)

@@ -17,6 +17,19 @@ LOG_STREAMS_AT_ONCE = 100
 """FilterLogEvents takes no more names."""
 
 
+def subscribed(emulator: Emulator) -> "list[LogDelivery]":
+    """Return the delivery of each log group that has a subscription."""
+    logs = emulator.client("logs")
+    return [
+        LogDelivery(emulator, one["logGroupName"])
+        for page in logs.get_paginator("describe_log_groups").paginate()
+        for one in page["logGroups"]
+        if logs.describe_subscription_filters(logGroupName=one["logGroupName"])[
+            "subscriptionFilters"
+        ]
+    ]
+
+
 class LogDelivery:
     """The delivery of a subscribed log group's events to a bucket.
 
@@ -40,7 +53,7 @@ class LogDelivery:
         self.bucket: str = self._destination["BucketARN"].rpartition(":")[2]
 
     def deliver(self) -> str | None:
-        """Deliver the events of log streams that are new; return the object's key, None for none.
+        """Deliver the events of new log streams; return the key of the object, or None for none.
 
         The emulator writes a log stream for each invocation, at its end, and never adds to it.
         """

@@ -16,13 +16,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.console.progress import Progress
 from darkroom.console.text import printable
 from darkroom.emulator import gallery, pictures, processing, report
-from darkroom.emulator.log_delivery import LogDelivery
+from darkroom.emulator.log_delivery import subscribed
 from darkroom.emulator.ministack import Emulator
 from darkroom.emulator.record_events import RecordEvents
 from templates import specification
 
 DELIVERY_SECONDS = 5.0
-"""How often the worker's new log lines are delivered while the emulator is kept running."""
+"""How often new log lines are delivered while the emulator is kept running."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Finished:
     """The results of the uploads, `elapsed` seconds after the first, and the page that shows them.
 
     `warnings` are the worker's last ones where a picture failed or has no outcome. `events` are the
-    keys of the records that were announced, by `topic` and `eventbridge`. `log_object` is the
-    address of the object with the worker's log in the log archive; None without one.
+    keys of the records that were announced, by `topic` and `eventbridge`. `log_objects` are
+    the addresses of the objects in the log archive.
     """
 
     results: Sequence[processing.Result]
@@ -39,7 +39,7 @@ class Finished:
     page: Path
     warnings: Sequence[str]
     events: Mapping[str, Sequence[str]]
-    log_object: str | None
+    log_objects: Sequence[str]
 
     @property
     def is_complete(self) -> bool:
@@ -72,11 +72,7 @@ class LocalRun:
             self._progress.step(f"Emulator of AWS at {self._emulator.url}")
             self._deployed = processing.deploy(self._emulator, self.plan, progress=self._progress)
             self._events = RecordEvents(self._emulator, self._deployed.stack, self.plan.events)
-            self._log_delivery = (
-                LogDelivery(self._emulator, self._deployed.stack.outputs["LogGroupName"])
-                if self.plan.logs.archive
-                else None
-            )
+            self._log_deliveries = subscribed(self._emulator)
             self._exits = exits.pop_all()
         return self
 
@@ -101,8 +97,8 @@ class LocalRun:
 
     @property
     def has_log_archive(self) -> bool:
-        """Whether the worker's log is delivered to a bucket."""
-        return self._log_delivery is not None
+        """Whether logs are delivered to a bucket."""
+        return bool(self._log_deliveries)
 
     @property
     def upload_places(self) -> list[str]:
@@ -114,18 +110,15 @@ class LocalRun:
         ]
 
     def wait(self) -> None:
-        """Wait for Ctrl-C, and deliver what the worker logs meanwhile.
+        """Wait for Ctrl-C, and deliver what is logged meanwhile.
 
         Raises:
             UserError: the emulator stopped on its own.
         """
-        if self._log_delivery is None:
-            self._emulator.wait()
-            return
         while True:
             self._emulator.wait(DELIVERY_SECONDS)
             with suppress(BotoCoreError, ClientError):  # the stack is deleted, or the emulator ends
-                self._log_delivery.deliver()
+                self._deliver_logs()
 
     def process(self) -> Finished:
         """Send the files through the stack and write the gallery."""
@@ -147,10 +140,13 @@ class LocalRun:
         self._write_gallery(results, elapsed)
         attention = any(one.outcome in processing.NEEDS_ATTENTION for one in results)
         warnings = processing.warnings(self._emulator, stack) if attention else []
-        log_object = None
-        if self._log_delivery and (key := self._log_delivery.deliver()):
-            log_object = f"s3://{self._log_delivery.bucket}/{key}"
-        return Finished(results, elapsed, self._page, warnings, events, log_object)
+        return Finished(results, elapsed, self._page, warnings, events, self._deliver_logs())
+
+    def _deliver_logs(self) -> list[str]:
+        """Deliver what is new in the logs to the archive; return the objects' addresses."""
+        return [
+            f"s3://{one.bucket}/{key}" for one in self._log_deliveries if (key := one.deliver())
+        ]
 
     def _write_gallery(self, results: Sequence[processing.Result], elapsed: float) -> None:
         s3 = self._emulator.client("s3")

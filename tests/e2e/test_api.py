@@ -216,7 +216,8 @@ def test_a_call_is_followed_through_the_log_and_the_archive(
     assert own["api_request_id"]
     assert "Signature" not in json.dumps(lines)
     group = f"/{pipeline.stack.name}/upload-api"
-    key = log_delivery.deliver(pipeline.emulator, group, f"{pipeline.stack.name}.upload-api")
+    key = log_delivery.LogDelivery(pipeline.emulator, group).deliver()
+    assert key
     assert key.startswith("upload-api/")
     archived = logged("--archive")
     assert {str(one["text"]) for one in archived} == {str(one["text"]) for one in lines}
