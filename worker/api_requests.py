@@ -26,6 +26,7 @@ _CONTENT_TYPES = {
     ".gif": "image/gif",
     ".heic": "image/heic",
     ".heif": "image/heif",
+    ".hif": "image/heif",
     ".jfif": "image/jpeg",
     ".jpe": "image/jpeg",
     ".jpeg": "image/jpeg",

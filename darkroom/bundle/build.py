@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from darkroom.bundle import archive, bytecode, sbom, shared_objects, slimming
+from darkroom.bundle import archive, bytecode, sbom, shared_objects, slimming, wheels
 from darkroom.bundle.target import DEFAULT_ARCHITECTURE, DEFAULT_RUNTIME, MACHINES, ROOT, WORKER
-from darkroom.bundle.wheels import wheels
 from darkroom.errors import UsageError, UserError
 
 UNPACKED_LIMIT = (
@@ -65,7 +64,7 @@ def build(
     if architecture not in MACHINES:
         raise UsageError(f"the architecture is {architecture!r}, not one of {', '.join(MACHINES)}")
     compiler = bytecode.find_compiler(runtime, python) if with_bytecode else None
-    used = wheels(worker, runtime=runtime, architecture=architecture)
+    used = wheels.wheels(worker, runtime=runtime, architecture=architecture)
     sources = _worker_sources(worker)
     inputs = _fingerprint(
         *(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
@@ -86,7 +85,8 @@ def build(
         package = _write_zip(files, output / stem, compiler.version if compiler else None)
         facts = asdict(package) | {"path": package.path.name, "inputs": inputs}
         _write(record, json.dumps(facts, indent=2).encode() + b"\n")
-    _write(package.sbom, sbom.render(package.path, used))
+    requirements = wheels.required((worker / wheels.REQUIREMENTS).read_text("utf-8"))
+    _write(package.sbom, sbom.render(package.path, used, [one.name for one in requirements]))
     return package
 
 

@@ -2,24 +2,37 @@
 
 import hashlib
 import json
+import re
 import uuid
 import zipfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+_LIBRARY_LICENSES: Final = {"libde265": "LGPL-3.0-or-later", "libheif": "LGPL-3.0-or-later"}
+"""Licenses of bundled libraries whose wheel does not list them in an SBOM of its own (PEP 770).
 
-def render(package: Path, wheels: Sequence[Path]) -> bytes:
+https://github.com/strukturag/libheif/blob/master/COPYING and
+https://github.com/strukturag/libde265/blob/master/COPYING; the sources say "or any later version".
+"""
+
+
+def render(package: Path, wheels: Sequence[Path], required: Collection[str]) -> bytes:
     """Return a CycloneDX 1.6 document that describes a zip and the wheels it was made of.
 
     The same zip and wheels give the same bytes: the document has no date, and its serial number
     is derived from the zip. Each wheel has its own SHA-256, which the lock file pins.
     https://cyclonedx.org/docs/1.6/json/
+
+    Args:
+        package: The zip.
+        wheels: What it was made of.
+        required: Names of the distributions that the worker itself requires.
     """
     sha256 = hashlib.sha256(package.read_bytes()).hexdigest()
     version = sha256[:12]  # as in the zip's name
@@ -29,8 +42,7 @@ def render(package: Path, wheels: Sequence[Path]) -> bytes:
     }
     references = {canonicalize_name(one["name"]): ref for ref, (_, one) in described.items()}
     needs = {ref: sorted(_needs(one, references)) for ref, (_, one) in described.items()}
-    needed = {ref for refs in needs.values() for ref in refs}
-    needs = {root: sorted(needs.keys() - needed), **needs}
+    needs = {root: sorted(references[canonicalize_name(name)] for name in required), **needs}
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -95,7 +107,11 @@ def _libraries(package: Path) -> Iterator[dict[str, Any]]:
         for name in archive.namelist():
             if ".libs/" in name:
                 sha256 = hashlib.sha256(archive.read(name)).hexdigest()
-                yield {"type": "file", "bom-ref": name, "name": name, "hashes": _hashes(sha256)}
+                library = {"type": "file", "bom-ref": name, "name": name, "hashes": _hashes(sha256)}
+                license_ = _LIBRARY_LICENSES.get(re.split(r"[-.]", PurePosixPath(name).name)[0])
+                if license_:
+                    library["licenses"] = [{"expression": license_}]
+                yield library
 
 
 def _licenses(metadata: RawMetadata) -> list[dict[str, Any]]:

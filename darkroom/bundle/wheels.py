@@ -68,24 +68,33 @@ def check_lock(requirements: str, lock: str) -> None:
     """
     versions = {canonicalize_name(one.name): version for one, version, _ in _entries(lock)}
     missing = []
-    for line in requirements.splitlines():
-        text = re.sub(r"(^|\s)#.*", "", line).strip()
-        if not text:
-            continue
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            raise UserError(
-                f"worker/{REQUIREMENTS}: {text!r} is not a requirement like pillow==13.0.0"
-            ) from None
+    for requirement in required(requirements):
         version = versions.get(canonicalize_name(requirement.name))
         if version is None or not requirement.specifier.contains(version, prereleases=True):
-            missing.append(text)
+            missing.append(str(requirement))
     if missing:
         raise UserError(
             f"worker/{LOCK} does not lock {', '.join(missing)}, which worker/{REQUIREMENTS} names:"
             " run `tox run -e lock`"
         )
+
+
+def required(requirements: str) -> Iterator[Requirement]:
+    """Yield each requirement of a requirements file.
+
+    Raises:
+        UserError: a line is not a requirement.
+    """
+    for line in requirements.splitlines():
+        text = re.sub(r"(^|\s)#.*", "", line).strip()
+        if not text:
+            continue
+        try:
+            yield Requirement(text)
+        except InvalidRequirement:
+            raise UserError(
+                f"worker/{REQUIREMENTS}: {text!r} is not a requirement like pillow==13.0.0"
+            ) from None
 
 
 def locked(lock: str, *, runtime: str, architecture: str) -> Iterator[LockedWheel]:

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from PIL import Image, ImageOps
 
+import worker.imaging.heic  # noqa: F401 -- makes Pillow open HEIC
 from darkroom.emulator import picture_element
 from darkroom.errors import UsageError
 

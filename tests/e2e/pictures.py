@@ -7,6 +7,8 @@ from functools import partial
 
 from PIL import ExifTags, Image, ImageCms
 
+from tests.unit.worker.imaging import heic_files
+
 Colour = tuple[int, int, int]
 Corners = tuple[Colour, Colour, Colour, Colour]
 
@@ -131,6 +133,12 @@ CASES = [
     Case("uploads/tagged.TIFF", lambda: encoded(quarters(), "TIFF", compression="tiff_lzw")),
     Case("uploads/windows.bmp", lambda: encoded(quarters(), "BMP")),
     Case("uploads/modern.avif", lambda: encoded(quarters((800, 500)), "AVIF"), size=(800, 500)),
+    Case(
+        "uploads/phone.heic",
+        lambda: heic_files.saved("quarters"),
+        size=(200, 100),
+        corners=((220, 30, 30), (30, 200, 30), (30, 30, 220), (250, 250, 250)),
+    ),
     Case("uploads/small.png", lambda: encoded(quarters((90, 60)), "PNG"), size=(90, 60)),
     *(Case(f"uploads/turned-{value}.jpg", partial(turned, value)) for value in STORED_AS),
 ]

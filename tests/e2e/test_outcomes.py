@@ -31,7 +31,7 @@ JUNK = {
     "uploads/empty.png": (b"", "empty"),
     "uploads/text.jpg": (b"not a picture at all\n" * 50, "not_an_image"),
     "uploads/half a picture.jpg": (pictures.jpeg()[:600], "corrupt"),
-    "uploads/phone.jpg": (b"\x00\x00\x00\x18ftypheic" + bytes(64), "unsupported_format"),
+    "uploads/phone.jpg": (b"\x00\x00\x00\x0cJXL \r\n\x87\n" + bytes(64), "unsupported_format"),
     "uploads/bomb.png": (_bomb(), "too_many_pixels"),
 }
 

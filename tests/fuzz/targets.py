@@ -178,6 +178,19 @@ TARGETS = {
             *(b"GIF89a", b"\x21\xf9\x04", b"\x21\xfe", b"BM"),
         ],
     ),
+    "heic": Target(
+        run=picture,
+        seeds=lambda: (
+            specimen.make() for specimen in corpus.SPECIMENS if specimen.name.startswith("hei")
+        ),
+        repaired=bytes,
+        words=[
+            *(b"ftypheic", b"mif1", b"pitm", b"iinf", b"infe", b"iloc", b"idat", b"iref", b"dimg"),
+            *(b"auxl", b"thmb", b"cdsc", b"iprp", b"ipco", b"ipma", b"ispe", b"irot", b"imir"),
+            *(b"clap", b"pixi", b"colr", b"nclx", b"prof", b"hvcC", b"hvc1", b"grid", b"iovl"),
+            *(b"iden", b"Exif", b"grpl", b"altr", b"prem", b"\x42\x01", b"\x26\x01"),
+        ],
+    ),
     "event": Target(
         run=event,
         seeds=_messages,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from worker.imaging.bits import Bits
 from worker.imaging.isobmff import Container, number
 
 _SEQUENCE_HEADER = 1
@@ -19,9 +20,6 @@ _WITH_FRAME_HEADER: Final = frozenset({3, 6})
 
 _KEY_FRAME, _SWITCH_FRAME = 0, 3
 _CHOSEN_BY_FRAME = 2
-
-_LONGEST_HEADER: Final = 1024
-"""Bytes; a sequence header has at most 32 operating points, of some 13 bytes each."""
 
 
 def pixels_at_once(data: bytes) -> int:
@@ -80,9 +78,9 @@ class _AvifContainer(Container):
         sequence = None
         for kind, body in self._units(sample):
             if kind == _SEQUENCE_HEADER:
-                sequence = _Sequence(_Bits(body))
+                sequence = _Sequence(Bits(body))
                 yield sequence.area
-            elif kind in _WITH_FRAME_HEADER and sequence and sequence.is_overridden(_Bits(body)):
+            elif kind in _WITH_FRAME_HEADER and sequence and sequence.is_overridden(Bits(body)):
                 yield sequence.bound
         if sequence is None:
             raise ValueError("frames without a sequence header")
@@ -105,26 +103,6 @@ class _AvifContainer(Container):
             position += size
 
 
-class _Bits:
-    """Reads an open bitstream unit bit by bit."""
-
-    def __init__(self, data: memoryview) -> None:
-        head = bytes(data[:_LONGEST_HEADER])
-        self._value, self._left = int.from_bytes(head), 8 * len(head)
-
-    def read(self, count: int = 1) -> int:
-        self._left -= count
-        if self._left < 0:
-            raise ValueError("a header that ends early")
-        return self._value >> self._left & (1 << count) - 1
-
-    def read_variable(self) -> int:
-        zeros = 0
-        while not self.read():
-            zeros += 1
-        return (1 << zeros) - 1 + self.read(zeros)
-
-
 class _Sequence:
     """The sizes of frames in a sequence header (5.5), in pixels.
 
@@ -132,7 +110,7 @@ class _Sequence:
     can state.
     """
 
-    def __init__(self, bits: _Bits) -> None:
+    def __init__(self, bits: Bits) -> None:
         bits.read(4)
         self._is_reduced = bool(bits.read())
         self._time_bits = 0  # the length of a frame's time, where it has one
@@ -157,7 +135,7 @@ class _Sequence:
         if self._screen_content and not bits.read():
             self._whole_vectors = bits.read()
 
-    def _skip_operating_points(self, bits: _Bits) -> None:
+    def _skip_operating_points(self, bits: Bits) -> None:
         delay_bits = 0
         if bits.read():
             bits.read(64)
@@ -179,7 +157,7 @@ class _Sequence:
             if has_display_delays and bits.read():
                 bits.read(4)
 
-    def is_overridden(self, bits: _Bits) -> bool:
+    def is_overridden(self, bits: Bits) -> bool:
         """Return whether a frame states its own size (5.9.2), which may exceed `area`."""
         if self._is_reduced or bits.read():  # the latter shows a frame that was decoded before
             return False

@@ -1,4 +1,4 @@
-"""How much an AVIF file's tables hold: libavif reads some in time that grows with their square."""
+"""How much an AVIF or HEIC file's tables hold: some are read in time that grows by their square."""
 
 from __future__ import annotations
 

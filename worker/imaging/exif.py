@@ -51,6 +51,8 @@ def orientation(picture: ImageFile.ImageFile) -> int:
     """
     if isinstance(picture, tiff.TiffPicture):
         return picture.orientation  # 1 where Pillow applies it, as it is part of the format
+    if picture.format == "HEIC":
+        return 1  # the container's own is applied, and counts alone: ISO/IEC 23008-12, A.2.3
     found = 1
     # Damaged EXIF data are not a reason to reject good pixels.
     with suppress(Exception):

@@ -11,7 +11,7 @@ from typing import Final
 from PIL import AvifImagePlugin, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from worker import limits
-from worker.imaging import avif, jpeg, png, tiff
+from worker.imaging import avif, heic, jpeg, png, tiff
 
 _BYTES_PER_BAND_PIXEL: Final = 24
 """Rows that are converted at a time: as they were, as RGBA, with their alpha multiplied in."""
@@ -41,8 +41,9 @@ def decoding_bytes(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], ban
         extra = len(file_content(picture))
     else:
         extra = picture.width * band_rows * _BYTES_PER_BAND_PIXEL
-        if tiff.has_packed_bands(picture):
-            extra += len(file_content(picture))  # a copy with another directory
+        if tiff.has_packed_bands(picture) or isinstance(picture, heic.HeicPicture):
+            # A copy with another directory; of the items that libheif reads.
+            extra += len(file_content(picture))
     return pixels + extra + encoding_bytes(thumbnail)
 
 
@@ -64,6 +65,8 @@ def pixels_at_once(picture: ImageFile.ImageFile) -> int:
         return max(math.prod(picture.size), tile)
     if isinstance(picture, AvifImagePlugin.AvifImageFile):
         return max(math.prod(picture.size), avif.pixels_at_once(file_content(picture)))
+    if isinstance(picture, heic.HeicPicture):
+        return max(math.prod(picture.size), heic.pixels_at_once(file_content(picture)))
     return math.prod(picture.size)
 
 
@@ -74,6 +77,8 @@ def bytes_per_pixel(picture: ImageFile.ImageFile) -> float:
     """
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         return limits.BYTES_BESIDE_COEFFICIENTS + _coefficient_bytes(picture)
+    if isinstance(picture, heic.HeicPicture):
+        return picture.bytes_per_pixel
     if png.has_strips(picture):
         return 0  # only some rows are in memory at a time
     if picture.format in limits.BYTES_PER_PIXEL:

@@ -28,6 +28,10 @@ for picture_format in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP"):
     picture.load()
     encoded[picture_format] = [picture.format, *picture.size]
 
+with Image.open(sys.argv[2]) as picture:  # the worker has registered the format
+    picture.load()
+    heic = [picture.format, *picture.size]
+
 srgb = ImageCms.createProfile("sRGB")
 ImageCms.profileToProfile(Image.new("RGB", (4, 3)), srgb, srgb)
 
@@ -75,6 +79,7 @@ print(
     json.dumps(
         {
             "encoded": encoded,
+            "heic": heic,
             "endpoints": endpoints,
             "sent": sent,
             "handler": callable(worker.handler.handle),

@@ -10,6 +10,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
+from packaging.utils import canonicalize_name
 
 from darkroom.bundle.build import Package, build
 from darkroom.bundle.target import WORKER
@@ -63,7 +64,7 @@ def test_every_distribution_is_listed_as_the_lock_pins_it(built: Package, sbom: 
     """D1: name, version, licence and the hash of the wheel; no more and no less than in the zip."""
     lock = (WORKER / "requirements.txt").read_text()
     pinned = {one.name: one for one in locked(lock, runtime="python3.13", architecture="arm64")}
-    listed = {one["name"].lower(): one for one in components(sbom, "library")}
+    listed = {canonicalize_name(one["name"]): one for one in components(sbom, "library")}
     assert listed.keys() == pinned.keys()
     for name, one in listed.items():
         assert one["version"] == pinned[name].version
@@ -91,6 +92,18 @@ def test_compiled_libraries_are_listed_with_what_wheels_say_of_them(
     assert [name for name in names if re.search(r"pillow-.*/sboms/pillow-.*\.cdx\.json$", name)]
 
 
+def test_libraries_under_the_lgpl_say_so(sbom: Json) -> None:
+    """D1: they are files of their own in the zip, so that another build can take their place."""
+    licenses = {
+        one["name"].rpartition("/")[2].partition("-")[0]: one["licenses"][0]["expression"]
+        for one in components(sbom, "file")
+        if "licenses" in one
+    }
+    assert licenses == dict.fromkeys(("libheif", "libde265"), "LGPL-3.0-or-later")
+    (pi_heif,) = (one for one in components(sbom, "library") if one["name"] == "pi_heif")
+    assert pi_heif["licenses"] == [{"expression": "BSD-3-Clause"}]
+
+
 def test_who_needs_whom(sbom: Json) -> None:
     """D1: a finding leads to the line in requirements.in."""
     names = {one["bom-ref"]: one["name"] for one in sbom["components"]}
@@ -99,7 +112,9 @@ def test_who_needs_whom(sbom: Json) -> None:
         for one in sbom["dependencies"]
     }
     wanted = (WORKER / "requirements.in").read_text()
-    assert needs["root"] == set(re.findall(r"(?m)^(\w+)==", wanted))
+    roots = {canonicalize_name(name) for name in needs["root"]}
+    assert roots == set(re.findall(r"(?m)^([\w-]+)==", wanted))
+    assert needs["pi_heif"] == {"pillow"}
     assert needs["botocore"] == {"jmespath", "python-dateutil", "urllib3"}
     assert needs["python-dateutil"] == {"six"}
     assert needs["pillow"] == set()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.unit.worker.imaging import heic_files
 from tests.unit.worker.imaging.corpus import long, short, tiff
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
@@ -89,6 +90,24 @@ def test_decoding_takes_no_more_than_estimated(
     estimate, peak = measured(file, 1_200, "jpeg")
     # Twice as much would reject images, or keep them waiting, that fit into memory.
     assert peak < estimate < 2 * peak + 90_000_000
+
+
+@pytest.mark.parametrize("name", ["large", "large_10", "large_alpha", "large_alpha_10"])
+def test_decoding_hevc_takes_no_more_than_estimated(name: str) -> None:
+    """P5: in one piece, with 8 bits in 4:2:0 and with 10 in 4:4:4."""
+    estimate, peak = measured(heic_files.FOLDER / f"{name}.heic", 1_200, "jpeg")
+    assert peak < estimate < 2 * peak + 90_000_000
+
+
+@pytest.mark.parametrize("name", ["quarters", "quarters_444", "quarters_10", "grey", "grey_10"])
+def test_decoding_a_grid_takes_no_more_than_estimated(name: str, tmp_path: Path) -> None:
+    """P5: parts of pixels are in memory besides the whole."""
+    cells = [heic_files.coded(name)] * 450
+    grid = heic_files.grid(15, 30, 3_000, 3_000, *range(2, 2 + len(cells)))
+    file = tmp_path / "picture"
+    file.write_bytes(heic_files.heic(grid, *cells))
+    estimate, peak = measured(file, 1_200, "jpeg")
+    assert peak < estimate
 
 
 @pytest.mark.parametrize("format_name", ["webp", "avif"])

@@ -6,13 +6,14 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
 
 from PIL import Image, ImageChops, ImageCms, ImageDraw
 
+from tests.unit.worker.imaging import heic_files
 from worker.settings import Variants
 
 Colour = tuple[int, ...]
@@ -503,8 +504,101 @@ def _cut(name: str, percent: int) -> bytes:
 LONG_NAMES = tuple("uploads/" + letter * (1016 // len(letter.encode())) for letter in "aé漢😀")
 """Keys of 1,024 bytes, S3's limit, or as near as whole characters come."""
 
+
+def _heic() -> list[Specimen]:
+    """Return pictures in HEVC; how they were made is said in heic_files.py."""
+    quartered, see_through = heic_files.coded("quarters"), heic_files.coded("alpha")
+    alpha = heic_files.coded("alpha", 2).referring(b"auxl", 1)
+    cells = [heic_files.coded(name) for name in ("red", "green", "blue", "white")]
+    places = ((2, 0, 0), (3, 100, 0), (4, 0, 50), (5, 100, 50))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {
+        "": heic_files.heic(quartered),
+        **{
+            f" of brand {brand}": heic_files.heic(quartered, brand=brand.encode())
+            for brand in ("heix", "hevc", "mif1")
+        },
+        " in 4:4:4": heic_files.saved("quarters_444"),
+        " of 10 bits": heic_files.saved("quarters_10"),
+        " in a grid": heic_files.heic(heic_files.grid(2, 2, 200, 100, 2, 3, 4, 5), *cells),
+        " in layers": heic_files.heic(heic_files.layers(200, 100, *places), *cells),
+        " behind another": heic_files.heic(cells[0], quartered, primary=2),
+        " with a thumbnail": heic_files.heic(quartered, cells[0].referring(b"thmb", 1)),
+        " with a depth map": heic_files.heic(
+            quartered, heic_files.coded("grey").adding(heic_files.DEPTH).referring(b"auxl", 1)
+        ),
+        " with a gain map": heic_files.heic(
+            quartered, heic_files.coded("grey").adding(heic_files.GAIN_MAP).referring(b"auxl", 1)
+        ),
+        " with an orientation in exif alone": heic_files.heic(
+            quartered, heic_files.exif(exif.tobytes())
+        ),
+        " and a zip": heic_files.heic(quartered) + PAYLOAD,
+    }
+    grey = _luma(Golden().corners)
+    parts = heic_files.coded("grey").adding(heic_files.size(5_000, 5_000))
+    refused = {
+        "heif sequence": (
+            heic_files.heic(quartered, primary=0, after=heic_files.box(b"moov")),
+            "unsupported_format",
+        ),
+        "heif in h.264": (heic_files.heic(heic_files.Item(b"avc1", b"1")), "unsupported_format"),
+        "heif without a primary item": (heic_files.heic(quartered, primary=0), "corrupt"),
+        "heic of two pictures in one item": (
+            heic_files.heic(replace(quartered, data=quartered.data * 2)),
+            "corrupt",
+        ),
+        "pixels of a heic": (heic_files.heic(parts), "too_many_pixels"),
+        "pixels of a heic's grid": (
+            heic_files.heic(heic_files.grid(1, 1, 60_000, 60_000, 2), cells[0]),
+            "too_many_pixels",
+        ),
+        "a heic's frame that is larger than stated": (
+            heic_files.heic(
+                replace(
+                    quartered,
+                    properties=tuple(
+                        heic_files.size(8, 8) if name == b"ispe" else (name, body)
+                        for name, body in quartered.properties
+                    ),
+                )
+            ),
+            "corrupt",
+        ),
+        **{
+            f"heic cut at {percent} %": (whole[: len(whole) * percent // 100], "corrupt")
+            for whole in [heic_files.heic(quartered)]
+            for percent in (10, 50, 90)
+        },
+    }
+    return [
+        *(Specimen(f"heic{name}", partial(bytes, data), LOOSE) for name, data in files.items()),
+        Specimen("heic with alpha", partial(heic_files.heic, see_through, alpha), SEE_THROUGH),
+        *(
+            Specimen(
+                f"heic in {name}",
+                partial(heic_files.saved, name),
+                Golden(corners=grey, grey=True),
+            )
+            for name in ("grey", "grey_10")
+        ),
+        *(
+            Specimen(name, partial(bytes, data), expected)
+            for name, (data, expected) in refused.items()
+        ),
+    ]
+
+
+def _luma(corners: Sequence[Colour]) -> tuple[Colour, ...]:
+    return tuple(
+        (round((299 * red + 587 * green + 114 * blue) / 1_000),) * 3 for red, green, blue in corners
+    )
+
+
 SPECIMENS: Sequence[Specimen] = (
     *_plain(),
+    *_heic(),
     # Kinds of JPEG.
     Specimen("progressive", lambda: saved(quarters(), "JPEG", progressive=True), LOOSE),
     Specimen("grey jpeg", lambda: saved(_ramp("L", (0, 85, 170, 255)), "JPEG"), _gradient("L")),
@@ -626,7 +720,7 @@ SPECIMENS: Sequence[Specimen] = (
     ),
     Specimen("executable", lambda: b"\x7fELF" + bytes(99), "not_an_image"),
     *(
-        Specimen(f"heif of brand {brand}", partial(_heif, brand), "unsupported_format")
+        Specimen(f"start of heif of brand {brand}", partial(_heif, brand), "corrupt")
         for brand in ("heic", "heix", "hevc", "mif1", "msf1")
     ),
     Specimen(

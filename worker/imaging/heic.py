@@ -1,0 +1,280 @@
+"""HEIC: a picture coded in HEVC, alone or in parts, in a container as ISO/IEC 23008-12 has it.
+
+libheif decodes it, through pi-heif, which is imported for such a file only. How much it will decode
+is found out before: the container states one size, and the coded frames have another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+from PIL import Image, ImageFile
+
+from worker.imaging.bits import Bits
+from worker.imaging.isobmff import Container, number
+
+_BRANDS: Final = frozenset(
+    {
+        *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"),
+        *(b"mif1", b"mif2", b"msf1", b"miaf"),  # AVIF and others may have these too
+    }
+)
+"""A file's first brand, at offset 8."""
+
+_ORIENTATION: Final = 0x0112
+"""EXIF's tag."""
+
+_CODED: Final = b"hvc1"
+_DERIVED: Final = frozenset({b"grid", b"iovl", b"iden"})
+"""Types of items: a picture in HEVC; one of parts side by side, of layers, or of another one."""
+
+_OTHER_CODINGS: Final = {
+    b"avc1": "H.264",
+    b"j2k1": "JPEG 2000",
+    b"jpeg": "JPEG",
+    b"unci": "uncompressed",
+    b"vvc1": "H.266",
+}
+
+_BYTES_PER_PIXEL: Final = 10.0
+_BYTES_PER_ALPHA: Final = 4.0
+_MORE_WITH_TEN_BITS: Final = 1.6
+"""Memory until the picture is Pillow's: 9.3 with 8 bits in 4:4:4, 12.4 with alpha; 20.4 with 10."""
+
+_DEEPEST: Final = 4
+"""Pictures made of pictures made of pictures: files have a grid of pictures, maybe in a layer."""
+
+_SEQUENCE_PARAMETER_SET: Final = 33
+_LAST_SLICE_TYPE: Final = 31
+"""Types of HEVC's units, ITU-T H.265, table 7-1: slices come first."""
+
+_LENGTH_BYTES: Final = 4
+"""Before each unit of an item; libheif supports no other."""
+
+
+class HeicPicture(ImageFile.ImageFile):
+    """The primary item, turned and cropped as the container says; EXIF has no say in that."""
+
+    format = "HEIC"
+    format_description = "High Efficiency Image File Format, coded in HEVC"
+    bytes_per_pixel: float
+    """That decoding takes."""
+    _image: Any
+
+    def _open(self) -> None:
+        if self.fp is None:
+            raise ValueError("closed")
+        data = self.fp.read()
+        if unsupported(data):
+            raise SyntaxError("not coded in HEVC")
+        try:
+            file = _pi_heif().HeifFile(data, remove_stride=False)
+        except (EOFError, SyntaxError) as error:  # to Pillow, these mean another format
+            raise ValueError(str(error)) from error
+        image = file[file.primary_index] if len(file) else None
+        if image is None or not image.info["primary"]:
+            raise ValueError("the primary item is not there")
+        self._image = image
+        self._size, self._mode = image.size, image.mode
+        self.bytes_per_pixel = _BYTES_PER_PIXEL + _BYTES_PER_ALPHA * image.has_alpha
+        if image.info["bit_depth"] > 8:
+            self.bytes_per_pixel *= _MORE_WITH_TEN_BITS
+        self.info = {
+            name: image.info[name]
+            for name in ("icc_profile", "nclx_profile", "exif")
+            if image.info.get(name)
+        }
+        self.tile = []
+
+    def getexif(self) -> Image.Exif:
+        """Return the EXIF data without their orientation, which repeats the container's."""
+        exif = super().getexif()
+        exif.pop(_ORIENTATION, None)
+        return exif
+
+    def load(self) -> Any:
+        """Decode, where that is still to be done.
+
+        Raises:
+            ValueError: The frame has not the size that the container states.
+        """
+        image, self._image = self._image, None
+        if image is not None:
+            try:
+                data = image.data
+            except (EOFError, SyntaxError) as error:
+                raise ValueError(str(error)) from error
+            if image.size != self.size:
+                raise ValueError("a frame of another size than stated")
+            self.load_prepare()
+            self.frombytes(data, "raw", (image.mode, image.stride))
+        return super().load()
+
+
+def has_signature(head: bytes) -> bool:
+    """Return whether a file may be HEIC, by its first 12 bytes."""
+    return head[4:8] == b"ftyp" and head[8:12] in _BRANDS
+
+
+Image.register_open(HeicPicture.format, HeicPicture, has_signature)
+Image.register_mime(HeicPicture.format, "image/heic")
+
+
+def unsupported(data: bytes) -> str | None:
+    """Return what a sound file is where it is not a still picture in HEVC; None for one."""
+    container = Container(memoryview(data))
+    primary = container.primary_item()
+    if primary is None:
+        is_sequence = any(True for _ in container.boxes(container.file, b"moov"))
+        return "HEIF without a still picture" if is_sequence else None
+    types, inputs = container.item_types(), container.references(b"dimg")
+    kind = types.get(primary)
+    for _ in range(_DEEPEST):
+        if kind not in _DERIVED or not inputs.get(primary):
+            break
+        primary = inputs[primary][0]
+        kind = types.get(primary)
+    if kind is None or kind == _CODED or kind in _DERIVED:
+        return None
+    return f"HEIF ({_OTHER_CODINGS.get(kind, 'of another coding')})"
+
+
+def pixels_at_once(data: bytes) -> int:
+    """Return the pixels that are decoded for the primary item, of its image or its parts.
+
+    An alpha channel is as large as its image, and is not counted besides.
+
+    Raises:
+        ValueError: The file is not valid.
+    """
+    items = _Items(Container(memoryview(data)))
+    return items.pixels(items.primary)
+
+
+@cache
+def _pi_heif() -> Any:
+    import pi_heif  # 30 ms of a cold start
+
+    # Threads are the worker's own; and nothing but the picture is decoded.
+    pi_heif.options.DECODE_THREADS = 1
+    pi_heif.options.THUMBNAILS = False
+    pi_heif.options.DEPTH_IMAGES = False
+    pi_heif.options.AUX_IMAGES = False
+    return pi_heif
+
+
+class _Items:
+    """The items of a file, each with the pixels that are decoded for it."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        primary = container.primary_item()
+        if primary is None:
+            raise ValueError("no primary item")
+        self.primary = primary
+        self._types = container.item_types()
+        self._properties = container.properties()
+        self._inputs = container.references(b"dimg")
+        self._beside: dict[int, list[int]] = {}
+        for auxiliary, images in container.references(b"auxl").items():
+            for image in images:
+                self._beside.setdefault(image, []).append(auxiliary)
+        decoded = [item for item, kind in self._types.items() if kind in {_CODED} | _DERIVED]
+        self._data: dict[int, memoryview] = {}
+        for item, data in container.items(decoded):
+            if item in self._data:
+                raise ValueError("an item that is in two places")
+            self._data[item] = data
+        self._found: dict[int, int] = {}
+
+    def pixels(self, item: int, depth: int = 0) -> int:
+        """Return the pixels of an item's image, of its parts or of its alpha channel: the most."""
+        if depth > _DEEPEST:
+            raise ValueError("pictures that are made of each other")
+        if item not in self._found:
+            kind = self._types.get(item)
+            areas = [math.prod(self._stated_size(item))]
+            if kind == _CODED:
+                areas += self._frames(item)
+            elif kind in _DERIVED:
+                areas.append(self._canvas(item))
+                areas.append(sum(self.pixels(part, depth + 1) for part in self._inputs[item]))
+            elif depth == 0:
+                raise ValueError("no picture in HEVC")
+            areas += [self.pixels(one, depth + 1) for one in self._beside.get(item, ())]
+            self._found[item] = max(areas)
+        return self._found[item]
+
+    def _stated_size(self, item: int) -> tuple[int, int]:
+        sizes = [(0, 0)]
+        for name, body in self._properties.get(item, ()):
+            if name == b"ispe":
+                sizes.append((number(body, 4, 4), number(body, 8, 4)))
+        return max(sizes, key=math.prod)
+
+    def _canvas(self, item: int) -> int:
+        """Return the area that a grid or layers are put together on; 0 for neither."""
+        kind, data = self._types[item], self._data.get(item)
+        if kind == b"iden" or data is None:
+            return 0
+        size = 4 if number(data, 1, 1) & 1 else 2
+        # Rows and columns of a grid have a byte each; a background has four channels.
+        start = 4 if kind == b"grid" else 10
+        return number(data, start, size) * number(data, start + size, size)
+
+    def _frames(self, item: int) -> Iterator[int]:
+        """Yield the area of each frame that an item's parameter sets describe.
+
+        Raises:
+            ValueError: The item has more than one picture: libheif would decode them all.
+        """
+        pictures = 0
+        for unit in self._units(item):
+            self._container.step()
+            kind, layer = number(unit, 0, 1) >> 1 & 63, number(unit, 0, 2) >> 3 & 63
+            if kind == _SEQUENCE_PARAMETER_SET:
+                yield _frame_area(unit)
+            # The first bit of a slice says whether it is the first one of its picture.
+            elif kind <= _LAST_SLICE_TYPE and layer == 0:
+                pictures += number(unit, 2, 1) >> 7
+        if pictures > 1:
+            raise ValueError("an item of more than one picture")
+
+    def _units(self, item: int) -> Iterator[memoryview]:
+        """Yield HEVC's units (7.3.1), of the item's configuration and of its data."""
+        for name, body in self._properties.get(item, ()):
+            if name != b"hvcC":  # ISO/IEC 14496-15, 8.3.3
+                continue
+            position = 23
+            for _ in range(number(body, 22, 1)):
+                count, position = number(body, position + 1, 2), position + 3
+                for _ in range(count):
+                    end = position + 2 + number(body, position, 2)
+                    yield body[position + 2 : end]
+                    position = end
+        data, position = self._data.get(item, memoryview(b"")), 0
+        while position < len(data):
+            end = position + _LENGTH_BYTES + number(data, position, _LENGTH_BYTES)
+            yield data[position + _LENGTH_BYTES : end]
+            position = end
+
+
+def _frame_area(unit: memoryview) -> int:
+    """Return width times height, in a sequence parameter set (7.3.2.2)."""
+    # Within a unit, a 3 keeps two zeros apart from what would look like the start of another.
+    bits = Bits(bytes(unit[2:]).replace(b"\0\0\3", b"\0\0"))
+    bits.read(4)
+    sub_layers = bits.read(3)
+    bits.read(1 + 88 + 8)
+    present = [bits.read(2) for _ in range(sub_layers)]
+    if sub_layers:
+        bits.read(2 * (8 - sub_layers))
+    for profile_and_level in present:
+        bits.read(88 * (profile_and_level >> 1) + 8 * (profile_and_level & 1))
+    bits.read_variable()
+    if bits.read_variable() == 3:  # 4:4:4
+        bits.read()
+    return bits.read_variable() * bits.read_variable()
