@@ -10,8 +10,8 @@ from typing import Any
 
 from darkroom.bundle.shared_objects import is_shared_object, without_debug_information
 
-KEPT_EXTENSIONS = {"_avif", "_imaging", "_imagingcms", "_webp"}
-"""Pillow's compiled modules that pictures need; left out: fonts, Tk, arithmetic, morphology."""
+KEPT_EXTENSIONS = {"_avif", "_imaging", "_imagingcms", "_imagingmath", "_webp"}
+"""Pillow's compiled modules that pictures need; left out: fonts, Tk, morphology."""
 
 KEPT_PLUGINS = {"Avif", "Bmp", "Gif", "Jpeg", "Mpo", "Png", "Ppm", "Tiff", "WebP"}
 """Formats the worker accepts, and Ppm, which Pillow itself expects beside the common ones."""
@@ -29,8 +29,7 @@ LEFT_OUT = (
     "dateutil/easter.py",
     "dateutil/tz/win.py",
     "urllib3/contrib/emscripten/*",  # for browsers
-    "PIL/ImageMath.py",  # their compiled halves are left out above
-    "PIL/ImageMorph.py",
+    "PIL/ImageMorph.py",  # its compiled half is left out above
     "PIL/ImageTk.py",  # windows to show pictures in, and screenshots
     "PIL/ImageQt.py",
     "PIL/ImageWin.py",
