@@ -257,8 +257,8 @@ def add_api(
             Architectures=[package.architecture],
             Handler=HANDLER,
             Metadata=suppress(
-                CKV_AWS_115="The stage's throttling and the usage plan limit the calls",
-                CKV_AWS_116="API Gateway calls it synchronously, and the caller gets the error",
+                CKV_AWS_115="The stage's throttling limits it; a reservation takes from others",
+                CKV_AWS_116="Lambda uses it for asynchronous calls; API Gateway's are not",
             ),
             Code=Code(S3Bucket=package.bucket, S3Key=package.key),
             CodeSigningConfigArn=package.signing_config,
@@ -297,7 +297,7 @@ def add_api(
         encryption=encryption,
         retention_days=parameters.retention.log_days,
     )
-    stage = _add_stage(template, api, deployment, limits, access_log_group)
+    stage = _add_stage(template, api, deployment, parameters, limits, access_log_group)
     return UploadApi(
         api=api,
         stage=stage,
@@ -364,7 +364,8 @@ def _add_stage(
     template: Template,
     api: RestApi,
     deployment: Deployment,
-    parameters: ApiParameters,
+    parameters: Parameters,
+    limits: ApiParameters,
     log_group: LogGroup,
 ) -> Stage:
     return template.add_resource(
@@ -373,6 +374,7 @@ def _add_stage(
             StageName=STAGE,
             RestApiId=Ref(api),
             DeploymentId=Ref(deployment),
+            TracingEnabled=If(parameters.monitoring.tracing_enabled, True, False),
             AccessLogSetting=AccessLogSetting(
                 DestinationArn=GetAtt(log_group, "Arn"),
                 Format=json.dumps(ACCESS_LOG, separators=(",", ":")),
@@ -383,13 +385,13 @@ def _add_stage(
                     HttpMethod="*",
                     ResourcePath="/*",
                     MetricsEnabled=True,
-                    ThrottlingRateLimit=parameters.rate,
-                    ThrottlingBurstLimit=parameters.burst,
+                    ThrottlingRateLimit=limits.rate,
+                    ThrottlingBurstLimit=limits.burst,
                 )
             ],
             Metadata=suppress(
-                CKV_AWS_73="The function sends the traces",
-                CKV_AWS_120="Every answer is of one caller, and none may be stored",
+                CKV_AWS_73="On with the parameter Tracing",
+                CKV_AWS_120="Every answer is of one caller, and a stored state would be old",
             ),
         )
     )

@@ -31,6 +31,9 @@ ADDITIONS = {
     "events.topic = true": "events.topic = true",
     "logs.archive = true": "logs.archive = true",
     "logs.s3_access_logs = true": "logs.s3_access_logs = true",
+    "[api]": "[api]",
+    '[api], network.endpoints = "existing"': 'network.vpc = "existing"\n'
+    'network.endpoints = "existing"\n[api]',
     "[cdn]": "[cdn]",
     "cdn.custom_domain = true": "[cdn]\ncustom_domain = true",
     "cdn.web_acl = true": "[cdn]\nweb_acl = true",

@@ -41,6 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "`logs.archive_flow_logs = false`": {"logs": {"archive_flow_logs": False}},
     '`logs.object_lock = "governance"`': {"logs": {"object_lock": "governance"}},
     "`logs.s3_access_logs = false`": {"logs": {"s3_access_logs": False}},
+    "`[api]`": {"api": {}},
     "`[cdn]`": {"cdn": {}},
 }
 

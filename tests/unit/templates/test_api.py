@@ -137,6 +137,15 @@ def test_the_access_log_holds_no_permission(stack: ResolvedTemplate) -> None:
     assert "$context.identity.apiKey" not in fields.values()
 
 
+@pytest.mark.parametrize(("tracing", "enabled"), [("Active", True), ("PassThrough", False)])
+def test_calls_are_traced_from_their_start(
+    tracing: str, enabled: bool, stack: ResolvedTemplate
+) -> None:
+    """O1: with the function, or not at all."""
+    stage = stack.with_parameters(Tracing=tracing).properties("UploadApiStage")
+    assert stage["TracingEnabled"] is enabled
+
+
 def test_the_function_reads_its_settings() -> None:
     """A1: what the template passes is what worker/api_settings.py reads."""
     stack = generate(
