@@ -1,4 +1,4 @@
-"""The size of the frames in an AVIF file, whatever its container says.
+"""What the frames in an AVIF file say: their size, whatever its container says, and their color.
 
 libavif trusts the container (ISO/IEC 14496-12 and 23008-12) until a frame is decoded, and only then
 resizes it to the size stated: the decoder's memory depends on the frame alone.
@@ -48,6 +48,26 @@ def stated_size(data: bytes) -> tuple[int, int]:
     return max(sizes, key=math.prod)
 
 
+def code_points(data: bytes) -> tuple[int, int] | None:
+    """Return primaries and transfer function in H.273 that the frames of the picture name.
+
+    They hold where the container names none. None if the frames name none as well.
+    """
+    container = _AvifContainer(memoryview(data))
+    with suppress(ValueError):
+        primary = container.primary_item()
+        if primary is None:
+            samples = container.first_samples()
+        else:
+            cells = container.references(b"dimg").get(primary, (primary,))
+            samples = (sample for _, sample in container.items(cells[:1]))
+        for sample in samples:
+            for kind, body in container.units(sample):
+                if kind == _SEQUENCE_HEADER:
+                    return _Sequence(Bits(body)).code_points()
+    return None
+
+
 class _AvifContainer(Container):
     """A container whose items and tracks are coded in AV1."""
 
@@ -76,7 +96,7 @@ class _AvifContainer(Container):
     def areas(self, sample: memoryview) -> Iterator[int]:
         """Yield numbers of pixels; no frame of the sample has more than the largest."""
         sequence = None
-        for kind, body in self._units(sample):
+        for kind, body in self.units(sample):
             if kind == _SEQUENCE_HEADER:
                 sequence = _Sequence(Bits(body))
                 yield sequence.area
@@ -85,7 +105,7 @@ class _AvifContainer(Container):
         if sequence is None:
             raise ValueError("frames without a sequence header")
 
-    def _units(self, sample: memoryview) -> Iterator[tuple[int, memoryview]]:
+    def units(self, sample: memoryview) -> Iterator[tuple[int, memoryview]]:
         """Yield type and body of each OBU (5.3)."""
         position = 0
         while position < len(sample):
@@ -111,7 +131,9 @@ class _Sequence:
     """
 
     def __init__(self, bits: Bits) -> None:
-        bits.read(4)
+        self._bits = bits
+        self._profile = bits.read(3)
+        bits.read()
         self._is_reduced = bool(bits.read())
         self._time_bits = 0  # the length of a frame's time, where it has one
         if self._is_reduced:
@@ -121,7 +143,7 @@ class _Sequence:
         across, down = bits.read(4) + 1, bits.read(4) + 1
         self.area = (bits.read(across) + 1) * (bits.read(down) + 1)
         self.bound = 1 << across + down
-        self._id_bits = 0
+        self._id_bits = self._order_bits = 0
         self._screen_content = self._whole_vectors = _CHOSEN_BY_FRAME
         if self._is_reduced:
             return
@@ -130,6 +152,7 @@ class _Sequence:
         bits.read(7)
         if bits.read():
             bits.read(2)
+            self._order_bits = 3
         if not bits.read():
             self._screen_content = bits.read()
         if self._screen_content and not bits.read():
@@ -156,6 +179,18 @@ class _Sequence:
                 bits.read(2 * delay_bits + 1)
             if has_display_delays and bits.read():
                 bits.read(4)
+
+    def code_points(self) -> tuple[int, int] | None:
+        """Return primaries and transfer function (5.5.2), if they are there; to be called once."""
+        bits = self._bits
+        bits.read(3 if self._is_reduced else self._order_bits)
+        bits.read(3)
+        has_high_depth = bits.read()
+        if self._profile == 2 and has_high_depth:
+            bits.read()
+        if self._profile != 1:
+            bits.read()
+        return (bits.read(8), bits.read(8)) if bits.read() else None
 
     def is_overridden(self, bits: Bits) -> bool:
         """Return whether a frame states its own size (5.9.2), which may exceed `area`."""

@@ -97,7 +97,7 @@ def by_code_points(
     """
     if video:
         primaries = 1 if primaries == 2 else primaries
-        transfer = _IEC_61966 if transfer in {1, 2, 6, 14, 15} else transfer
+        transfer = _IEC_61966 if transfer in {1, 2, 6, 11, 14, 15} else transfer
     chromaticities = _PRIMARIES.get(primaries)
     if chromaticities is None:
         return None

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Final, cast
 
-from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
+from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, JpegImagePlugin
 
-from worker.imaging import color_space, jpeg, memory_estimate, png, tiff
+from worker.imaging import avif, color_space, jpeg, memory_estimate, nclx, png, tiff
+from worker.imaging.color_space import ColorSpace
 from worker.imaging.geometry import Size
 from worker.imaging.srgb import to_srgb
 from worker.results import Rejection
@@ -75,11 +76,19 @@ def decode(picture: ImageFile.ImageFile, size: Size) -> Image.Image:
         box = _set_scale(picture, (math.ceil(size[0] * margin), math.ceil(size[1] * margin)))
         picture.decodermaxblock = 1 << 22  # fewer, larger reads: 3 % faster
     grey = png.is_grey(picture) or picture.mode in _GREY_MODES
-    space = png.color_space(picture)
+    space = _color_space(picture)
     image = _shrink(picture, size, box)
     if space:
         return color_space.to_srgb(image, space)
     return to_srgb(image, picture.info.get("icc_profile"), grey=grey)
+
+
+def _color_space(picture: ImageFile.ImageFile) -> ColorSpace | None:
+    """Return the color space of a picture, unless a profile describes it; before it is decoded."""
+    if isinstance(picture, AvifImagePlugin.AvifImageFile) and "icc_profile" not in picture.info:
+        data = memory_estimate.file_content(picture)
+        return nclx.color_space(data, avif.code_points(data))
+    return png.color_space(picture)
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

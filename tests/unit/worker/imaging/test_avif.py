@@ -63,13 +63,37 @@ def unit(kind: int, bits: str) -> bytes:
 
 
 def sequence(
-    width: int, height: int, *, timing: str = "0", has_model: bool = False, bits: int = 16
+    width: int,
+    height: int,
+    *,
+    timing: str = "0",
+    has_model: bool = False,
+    bits: int = 16,
+    profile: int = 0,
+    order_hints: bool = False,
+    colour: str = "000000",
 ) -> bytes:
     """Return a sequence header in full, as the specification's 5.5 lists its fields."""
     sizes = f"{bits - 1:04b} {bits - 1:04b} {width - 1:0{bits}b} {height - 1:0{bits}b}"
     # No still picture, one operating point, no frame ids; all that follows the sizes.
     point = "000000000000 00000" + "0" * has_model
-    return unit(1, f"000 0 0 {timing} 0 00000 {point} {sizes} 0 000 0000 0 1 1 000000000")
+    tools = "000 0000 " + ("1 11 1 1 101" if order_hints else "0 1 1")
+    head = f"{profile:03b} 0 0 {timing} 0 00000 {point} {sizes} 0 {tools} 000"
+    return unit(1, f"{head} {colour}")
+
+
+def still(colour: str) -> bytes:
+    """Return the sequence header of a still picture, reduced as encoders write it."""
+    return unit(1, f"000 1 1 00000 0111 0111 11111111 11111111 111 111 {colour}")
+
+
+def primary(identity: int) -> bytes:
+    return box(b"pitm", bytes(4), struct.pack(">H", identity))
+
+
+def in_meta(data: bytes, *boxes: bytes) -> bytes:
+    """Return a container of `within` with more boxes."""
+    return box(b"meta", data[8:], *boxes)
 
 
 FRAMES = {
@@ -183,3 +207,50 @@ def test_damage_is_a_value_error(data: st.DataObject | None) -> None:
         del whole[data.draw(st.integers(0, len(whole))) :]
     with contextlib.suppress(ValueError):
         assert avif.pixels_at_once(bytes(whole)) > 0
+
+
+NAMED = f" 1 {12:08b} {16:08b} {9:08b}"
+"""That code points follow: primaries, transfer function and matrix."""
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (still(f"0 0 {NAMED}"), (12, 16)),
+        (still(f"1 1 {NAMED}"), (12, 16)),
+        (still("0 0 0"), None),
+        (sequence(9, 9, colour=f"0 0 {NAMED}"), (12, 16)),
+        (sequence(9, 9, order_hints=True, colour=f"1 0 {NAMED}"), (12, 16)),
+        (sequence(9, 9, profile=1, colour=f"1 {NAMED}"), (12, 16)),
+        (sequence(9, 9, profile=2, colour=f"0 0 {NAMED}"), (12, 16)),
+        (sequence(9, 9, profile=2, colour=f"1 1 0 {NAMED}"), (12, 16)),
+        (sequence(9, 9, profile=2, colour="1 1 1 0"), None),
+    ],
+)
+def test_code_points_of_the_frames(header: bytes, expected: tuple[int, int] | None) -> None:
+    """P1: AV1, 5.5.2, in each profile, with and without what may be in front."""
+    assert avif.code_points(in_meta(within(header), primary(1))) == expected
+
+
+def test_code_points_are_those_of_the_picture_to_show() -> None:
+    """P1: of a grid, those of its first cell."""
+    other = still(f"0 0 1 {1:08b} {13:08b} {6:08b}")
+    items = within(other, still(f"0 0 {NAMED}"), other)
+    assert avif.code_points(in_meta(items, primary(2))) == (12, 16)
+    cells = box(b"iref", bytes(4), box(b"dimg", struct.pack(">4H", 7, 2, 2, 3)))
+    assert avif.code_points(in_meta(items, primary(7), cells)) == (12, 16)
+    assert avif.code_points(in_meta(items, primary(9))) is None
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_code_points_that_pillow_writes(frames: int) -> None:
+    """P1: those of sRGB."""
+    assert avif.code_points(saved(frames=frames)) == (1, 13)
+
+
+@given(st.binary(max_size=60), st.integers(0, 1_500))
+def test_damaged_frames_have_no_code_points(damage: bytes, at: int) -> None:
+    """P5: the decoder says what is wrong."""
+    whole = WHOLE[:at] + damage + WHOLE[at + len(damage) :]
+    avif.code_points(whole)
+    avif.code_points(WHOLE[:at] + damage)
