@@ -130,9 +130,10 @@ def test_a_header_means_what_it_means_to_pillow(mode: str, progressive: bool) ->
 def test_only_a_pngs_first_profile_is_inflated() -> None:
     """P5: there is one (PNG, 5.6); each of many could inflate to megabytes."""
     data = saved(Image.new("RGB", (9, 9)))
-    chunks = [png_chunk(b"iCCP", b"a\x00\x00" + zlib.compress(body)) for body in (b"one", b"two")]
+    profiles = [bytes(36) + b"acsp" + number for number in (b"one", b"two")]
+    chunks = [png_chunk(b"iCCP", b"a\x00\x00" + zlib.compress(profile)) for profile in profiles]
     picture = opened(data[:33] + b"".join(chunks) + data[33:])
-    assert picture.info["icc_profile"] == b"one"
+    assert picture.info["icc_profile"] == profiles[0]
 
 
 def test_scans_of_a_large_picture_are_bounded_by_their_pixels() -> None:
