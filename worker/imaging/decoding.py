@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Final, cast
 
-from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, JpegImagePlugin
+from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
 from worker.imaging import avif, color_space, jpeg, memory_estimate, nclx, png, tiff
 from worker.imaging.color_space import ColorSpace
@@ -85,10 +85,12 @@ def decode(picture: ImageFile.ImageFile, size: Size) -> Image.Image:
 
 def _color_space(picture: ImageFile.ImageFile) -> ColorSpace | None:
     """Return the color space of a picture, unless a profile describes it; before it is decoded."""
-    if isinstance(picture, AvifImagePlugin.AvifImageFile) and "icc_profile" not in picture.info:
-        data = memory_estimate.file_content(picture)
-        return nclx.color_space(data, avif.code_points(data))
-    return png.color_space(picture)
+    if picture.format == "PNG":
+        return png.color_space(picture)
+    if picture.format not in {"AVIF", "HEIC"} or "icc_profile" in picture.info:
+        return None
+    data = memory_estimate.file_content(picture)
+    return nclx.color_space(data, avif.code_points(data) if picture.format == "AVIF" else None)
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -596,6 +596,31 @@ def _luma(corners: Sequence[Colour]) -> tuple[Colour, ...]:
     )
 
 
+def _linear() -> Image.Image:
+    """Return quarters whose values are their light."""
+    linear = [round(255 * srgb_decoded(value / 255)) for value in range(256)]
+    return quarters().point(linear * 3)
+
+
+def _png_with(image: Image.Image, name: bytes, body: bytes) -> bytes:
+    data = saved(image)
+    return data[:33] + png_chunk(name, body) + data[33:]
+
+
+def _avif_with(image: Image.Image, primaries: int, transfer: int) -> bytes:
+    """Return an AVIF whose container names these code points of H.273."""
+    old, new = (b"nclx" + struct.pack(">HH", *pair) for pair in ((1, 13), (primaries, transfer)))
+    return saved(image, "AVIF", quality=90).replace(old, new)
+
+
+def _of_light(shown: Sequence[int]) -> tuple[Colour, ...]:
+    return tuple((value,) * 3 for value in shown)
+
+
+PQ_STEPS, PQ_SHOWN = _of_light((77, 105, 130, 148)), _of_light((44, 85, 137, 187))
+"""10, 37, 102 and 203 cd/m² in eight bits of PQ, and what Chromium shows of them."""
+
+
 SPECIMENS: Sequence[Specimen] = (
     *_plain(),
     *_heic(),
@@ -615,6 +640,24 @@ SPECIMENS: Sequence[Specimen] = (
         LOOSE,
     ),
     Specimen("mpo", lambda: _frames("MPO"), LOOSE),
+    # Colour by chunks and code points; in eight bits of light, dark colours are coarse.
+    Specimen(
+        "png with a gamma of 1",
+        lambda: _png_with(_linear(), b"gAMA", struct.pack(">I", 100_000)),
+        LOOSE,
+    ),
+    Specimen("png of linear light", lambda: _png_with(_linear(), b"cICP", b"\x01\x08\0\1"), LOOSE),
+    Specimen("avif of linear light", lambda: _avif_with(_linear(), 1, 8), LOOSE),
+    Specimen(
+        "png in PQ",
+        lambda: _png_with(quarters(SIZE, PQ_STEPS), b"cICP", b"\x09\x10\0\1"),
+        Golden(corners=PQ_SHOWN),
+    ),
+    Specimen(
+        "avif in PQ",
+        lambda: _avif_with(quarters(SIZE, PQ_STEPS), 9, 16),
+        Golden(corners=PQ_SHOWN),
+    ),
     # Depths, palettes, transparency, colour spaces.
     Specimen("png 16 bit grey", lambda: saved(_sixteen()), _gradient("I;16")),
     Specimen(

@@ -17,6 +17,7 @@ from tests.unit.worker.imaging import heic_files
 from tests.unit.worker.imaging.corpus import profile_with_red_and_blue_swapped, quarters
 from tests.unit.worker.imaging.heic_files import Item, coded
 from worker.imaging import exif, heic, identify, thumbnails
+from worker.imaging.color_space import by_code_points, to_srgb
 from worker.imaging.decoding import decode
 from worker.results import Properties, Rejection
 from worker.settings import Variants
@@ -153,6 +154,19 @@ def test_a_profile_is_applied() -> None:
     # The file has no other colors than the profile's, which are those of sRGB in another order.
     red, green, blue = quarters().split()
     assert_like(decoded(heic_files.heic(item)), Image.merge("RGB", (blue, green, red)), 12)
+
+
+@pytest.mark.parametrize("code", [(1, 1), (12, 13), (9, 16), (9, 18)])
+def test_code_points_are_applied(code: tuple[int, int]) -> None:
+    """P1: as in an AVIF; cameras write pictures of PQ and HLG so."""
+    properties = tuple(one for one in QUARTERS.properties if one[0] != b"colr")
+    names = (b"colr", b"nclx" + struct.pack(">3HB", *code, 6, 128))
+    item = replace(QUARTERS, properties=(*properties, names))
+    space = by_code_points(*code, video=True)
+    assert space
+    values = decoded(heic_files.heic(QUARTERS))
+    assert decoded(heic_files.heic(item)) == to_srgb(values, space)
+    assert (to_srgb(values, space) == values) == (code == (1, 1))
 
 
 def test_the_primary_item_is_shown() -> None:
