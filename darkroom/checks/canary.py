@@ -50,16 +50,19 @@ class Canary:
     timeout: float
     progress: Progress
 
-    def run(self) -> Iterator[Finding]:
-        """Yield whether its thumbnails are right, and whether a deleted version is recorded.
-
-        The canary is deleted in any case, also on Ctrl-C.
-        """
+    def new_key(self) -> str:
+        """Return a key of its own below the first prefix, with a suffix that is announced."""
         suffixes = [one for one in self.source.suffixes if one in (".jpg", ".jpeg")]
         if not suffixes and ANY_SUFFIX not in self.source.suffixes:
             suffixes = list(self.source.suffixes)
         suffix = (suffixes or [".jpg"])[0]
-        key = f"{self.source.prefixes[0]}canary-{uuid.uuid4()}{suffix}"
+        return f"{self.source.prefixes[0]}canary-{uuid.uuid4()}{suffix}"
+
+    def run(self, key: str) -> Iterator[Finding]:
+        """Yield whether its thumbnails are right, and whether a deleted version is recorded.
+
+        The canary is deleted in any case, also on Ctrl-C.
+        """
         try:
             put = self.s3.put_object(
                 Bucket=self.source.bucket, Key=key, Body=_picture(), ContentType="image/jpeg"

@@ -20,7 +20,7 @@ Context = TypeVar("Context")
 
 @dataclass(frozen=True)
 class Finding:
-    """One observation as a sentence, what to do about it, and the parameter values it gave."""
+    """One observation as a sentence, what to do about it, and the values that it gave by name."""
 
     verdict: Verdict
     message: str
@@ -30,14 +30,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The findings of one check, and the parameter values that it discovered."""
+    """The findings of one check, and the values that it discovered."""
 
     check: str
     findings: tuple[Finding, ...]
 
     @property
     def discovered(self) -> dict[str, str]:
-        """Parameter values by name."""
+        """Values by name: of parameters, or of what a later check needs."""
         return {
             name: value for finding in self.findings for name, value in finding.discovered.items()
         }

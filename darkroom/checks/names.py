@@ -38,6 +38,7 @@ VERIFY = (
     "topics",
     "subscriptions",
     "denied-requests",
-    "drift",
     "canary",
+    "drift",
+    "archived-canary",
 )

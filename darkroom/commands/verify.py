@@ -34,7 +34,11 @@ EXAMPLES = """
 def command(
     *, stack: StackOptions, skip: tuple[str, ...], strict: bool, timeout: int, format_: str
 ) -> int:
-    """Verify a deployed stack against its template, and send a picture through it."""
+    """Verify a deployed stack against its template, and send a picture through it.
+
+    With a log archive it also waits for the picture's line there, which Firehose delivers after
+    five minutes; drift detection takes some of them. --skip archived-canary does not wait.
+    """
     from darkroom.checks.deployed.suite import check_deployed
     from darkroom.checks.framework import exit_status
     from darkroom.checks.report import render

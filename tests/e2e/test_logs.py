@@ -2,12 +2,16 @@
 
 import gzip
 import json
+import re
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from darkroom import cli
+from darkroom.checks.deployed import archive
+from darkroom.checks.names import VERIFY
 from darkroom.emulator import deployment, log_delivery
 from darkroom.emulator.ministack import Emulator
 from templates import specification
@@ -126,6 +130,48 @@ def test_a_picture_is_followed_through_the_archive(
     status = cli.main(["logs", lines[0]["key"], "--archive", *there])
     assert status == 1
     assert "is not a file that Firehose writes" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("person", "lines")
+def test_verify_finds_its_canarys_line_in_the_archive(
+    archived: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D4, O6: while something delivers in Firehose's place; and its absence is a failure."""
+    delivery = log_delivery.LogDelivery(archived.emulator, f"/{NAME}/worker")
+    assert delivery.deliver()
+    monkeypatch.setattr(archive, "PAUSE_SECONDS", 0.5)
+    ended = threading.Event()
+
+    def deliver() -> None:
+        while not ended.wait(1):
+            delivery.deliver()
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    try:
+        found = verified(capsys)
+    finally:
+        ended.set()
+        thread.join()
+    assert found["verdict"] == "pass"
+    assert re.search(
+        r"the worker's line about uploads/canary-\S+ is in s3://\S+/worker/",
+        found["checks"][-1]["message"],
+    )
+    monkeypatch.setattr(archive, "BUFFER_SECONDS", 1)
+    monkeypatch.setattr(archive, "DELIVERY_SECONDS", 1)
+    found = verified(capsys, status=1)
+    assert [one["check"] for one in found["checks"] if one["verdict"] == "fail"] == [
+        "archived-canary"
+    ]
+
+
+def verified(capsys: pytest.CaptureFixture[str], *, status: int = 0) -> dict[str, Any]:
+    left_out = [name for name in VERIFY if name not in ("canary", "archived-canary")]
+    skips = [text for name in left_out for text in ("--skip", name)]
+    assert cli.main(["verify", "--stack-name", NAME, *skips, "--format", "json"]) == status
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
 
 
 @pytest.mark.usefixtures("person", "archived")

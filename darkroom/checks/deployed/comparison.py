@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -33,6 +34,12 @@ class Target:
     progress: Progress
     timeout: float
     """Seconds to wait for the canary."""
+
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the checks began."""
+
+    canaries: frozenset[str] = frozenset()
+    """Keys of the canaries that the worker processed in these checks."""
 
     limitations: Mapping[tuple[str, str], Limitation] = field(default_factory=dict)
     """What the endpoint cannot show, by check and property; nothing on AWS."""

@@ -1,12 +1,13 @@
 """All checks of a deployed stack, and the canary."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from darkroom.aws import deployed_template
 from darkroom.aws.errors import explained
 from darkroom.aws.queues import find_sources
 from darkroom.aws.stack import open_stack
-from darkroom.checks.deployed.archive import check_archive
+from darkroom.checks.deployed.archive import check_archive, check_archived_canary
 from darkroom.checks.deployed.buckets import check_buckets, check_key
 from darkroom.checks.deployed.comparison import Target
 from darkroom.checks.deployed.denied_requests import check_denied_requests
@@ -34,6 +35,9 @@ DEPLOYED = {
     "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
 }
 
+CANARY = "canary in "
+"""Before a bucket's name: what the canary's key is discovered as, if the worker processed it."""
+
 
 @explained()
 def check_deployed(
@@ -58,7 +62,13 @@ def check_deployed(
         timeout=timeout,
         limitations=find_limitations(stack),
     )
-    return target, run_checks(CHECKS, target, skip=skip, progress=progress)
+    return target, run_checks(CHECKS, target, skip=skip, progress=progress, extend=_with_canaries)
+
+
+def _with_canaries(target: Target, discovered: Mapping[str, str]) -> Target:
+    """Return the stack with the keys of the canaries that were processed."""
+    keys = {key for name, key in discovered.items() if name.startswith(CANARY)}
+    return replace(target, canaries=target.canaries | keys)
 
 
 def check_status(target: Target) -> Iterator[Finding]:
@@ -89,7 +99,10 @@ def check_canary(target: Target) -> Iterator[Finding]:
                 timeout=target.timeout,
                 progress=target.progress,
             )
-            yield from canary.run()
+            key = canary.new_key()
+            for finding in canary.run(key):
+                processed = {f"{CANARY}{bucket}": key} if finding.verdict == "pass" else {}
+                yield replace(finding, discovered=processed)
 
 
 CHECKS: dict[str, Check[Target]] = {
@@ -109,7 +122,8 @@ CHECKS: dict[str, Check[Target]] = {
     "topics": check_topics,
     "subscriptions": check_subscriptions,
     "denied-requests": check_denied_requests,
-    "drift": check_drift,
     "canary": check_canary,
+    "drift": check_drift,  # takes minutes, in which Firehose delivers the canary's line
+    "archived-canary": check_archived_canary,
 }
 """In the order of `darkroom.checks.names.VERIFY`."""

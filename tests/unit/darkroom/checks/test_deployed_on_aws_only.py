@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from darkroom.checks.deployed.archive import check_archive
+from darkroom.checks.deployed import archive as archive_checks
+from darkroom.checks.deployed.archive import check_archive, check_archived_canary
 from darkroom.checks.deployed.comparison import Target
 from darkroom.checks.deployed.denied_requests import check_denied_requests
 from darkroom.checks.deployed.dns_firewall import check_dns_firewall
@@ -21,6 +23,7 @@ from darkroom.checks.deployed.functions import _recursion
 from darkroom.checks.framework import Finding, where_possible
 from darkroom.cloudformation.identifiers import deployed
 from darkroom.cloudformation.resolver import ResolvedTemplate
+from darkroom.emulator.limitations import LIMITATIONS
 from tests.unit.darkroom.checks.conftest import respond
 from tests.unit.darkroom.checks.test_deployed import ACCOUNT, REGION, Stubbed, stubbed
 
@@ -193,6 +196,77 @@ def test_the_archives_newest_lines_are_read(
     found = archive(stubbed().target, text, failed=failed)
     assert [one.verdict for one in found] == verdicts
     assert message in " ".join(one.message for one in found)
+
+
+KEY = "uploads/canary-1.jpg"
+ABOUT_KEY = json.dumps({"timestamp": "t", "key": KEY, "outcome": "succeeded"})
+STARTED = json.dumps({"timestamp": "t", "key": KEY, "message": "started"})
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "message"),
+    [
+        ([[ABOUT_KEY]], "pass", f"line about {KEY} is in s3://logs/worker/"),
+        ([[], [LINE], [LINE, ABOUT_KEY]], "pass", "is in s3://logs/worker/2"),  # each is read once
+        ([[LINE], [LINE, STARTED]], "fail", f"logs has no line about {KEY} after "),
+    ],
+)
+def test_the_canarys_line_is_awaited(
+    stubbed: Callable[..., Stubbed],  # the fixture
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    found: list[list[str]],
+    verdict: str,
+    message: str,
+) -> None:
+    """O6, pitfall 48: as long as Firehose may take, which is said before; then it fails."""
+    target = stubbed().target
+    seconds = iter(range(0, 10**6, 420 // len(found) + 1))  # the last answer is past the limit
+    clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: None)
+    monkeypatch.setattr("darkroom.checks.deployed.archive.time", clock)
+    hours = len(archive_checks._hours(target.began - archive_checks.CLOCK_DIFFERENCE))
+    answers: list[tuple[str, dict[str, Any]]] = []
+    read = 0
+    for texts in found:
+        listed = [
+            {"Key": f"worker/{number}", "LastModified": datetime.now(UTC)}
+            for number in range(1, len(texts) + 1)
+        ]
+        answers += [("list_objects_v2", {"Contents": listed})]
+        answers += [("list_objects_v2", {})] * (hours - 1)
+        for text in texts[read:]:
+            body = gzip.compress(f"{text}\n".encode())
+            answers.append(("get_object", {"Body": StreamingBody(io.BytesIO(body), len(body))}))
+        read = len(texts)
+    respond(target.stack.client("s3"), *answers)
+    stack = replace(target.stack, outputs={"LogArchiveBucketName": "logs"})
+    (one,) = check_archived_canary(replace(target, stack=stack, canaries=frozenset({KEY})))
+    assert one.verdict == verdict
+    assert message in one.message
+    assert "Waiting up to 420 s" in capsys.readouterr().err
+
+
+def test_no_line_is_awaited_without_a_canary_or_an_archive(
+    stubbed: Callable[..., Stubbed],  # the fixture
+) -> None:
+    """D4: nothing was sent, or nothing keeps it; no request is made."""
+    target = stubbed().target
+    stack = replace(target.stack, outputs={"LogArchiveBucketName": "logs"})
+    assert not [*check_archived_canary(replace(target, stack=stack))]
+    assert not [*check_archived_canary(replace(target, canaries=frozenset({KEY})))]
+
+
+def test_the_emulator_does_not_show_the_canarys_line(
+    stubbed: Callable[..., Stubbed],  # the fixture
+) -> None:
+    """D4: where nothing takes Firehose's place, it is not awaited."""
+    target = stubbed().target
+    respond(target.stack.client("s3"), ("list_objects_v2", {}), ("list_objects_v2", {}))
+    stack = replace(target.stack, outputs={"LogArchiveBucketName": "logs"})
+    local = replace(target, stack=stack, canaries=frozenset({KEY}), limitations=LIMITATIONS)
+    (one,) = check_archived_canary(local)
+    assert one.verdict == "skip"
+    assert "not shown by the emulator" in one.message
 
 
 def test_a_changed_loop_detection_fails(
