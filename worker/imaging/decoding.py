@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
-from worker.imaging import avif, color_space, jpeg, memory_estimate, nclx, png, tiff
+from worker.imaging import avif, bmp, color_space, jpeg, memory_estimate, nclx, png, tiff
 from worker.imaging.color_space import ColorSpace
 from worker.imaging.geometry import Size
 from worker.imaging.srgb import to_srgb
@@ -250,6 +250,9 @@ def _band_reader(
     """Return what yields bands of so many rows; `_bands` where Pillow decodes all of it first."""
     if png.has_strips(picture):
         return png.strips
+    if isinstance(picture, bmp.BmpPicture) and picture.masks:
+        picture.set_transparency()
+        return bmp.bands
     return tiff.packed_bands if tiff.has_packed_bands(picture) else _bands
 
 

@@ -20,7 +20,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from worker.imaging import avif, avif_tables, heic, jpeg, memory_estimate, tiff, webp
+from worker.imaging import avif, avif_tables, bmp, heic, jpeg, memory_estimate, tiff, webp
 from worker.imaging.work_limits import MOST_READS, CountedFile
 from worker.results import Rejection
 
@@ -145,6 +145,8 @@ def _opened(source: CountedFile, max_pixels: int) -> ImageFile.ImageFile:
             return tiff.TiffPicture(source)
         if _has_signature("JPEG", head):
             return jpeg.JpegPicture(source)
+        if _has_signature("BMP", head):
+            return bmp.BmpPicture(source)
         if _has_signature("WEBP", head):
             webp.check_parts(data)
         elif _has_signature("AVIF", head) or _has_signature("HEIC", head):

@@ -11,7 +11,7 @@ from typing import Final
 from PIL import AvifImagePlugin, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from worker import limits
-from worker.imaging import avif, heic, jpeg, png, tiff
+from worker.imaging import avif, bmp, heic, jpeg, png, tiff
 
 _BYTES_PER_BAND_PIXEL: Final = 24
 """Rows that are converted at a time: as they were, as RGBA, with their alpha multiplied in."""
@@ -44,6 +44,8 @@ def decoding_bytes(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], ban
         if tiff.has_packed_bands(picture) or isinstance(picture, heic.HeicPicture):
             # A copy with another directory; of the items that libheif reads.
             extra += len(file_content(picture))
+        elif isinstance(picture, bmp.BmpPicture) and picture.has_run_lengths:
+            extra += len(file_content(picture)) + math.prod(picture.size)
     return pixels + extra + encoding_bytes(thumbnail)
 
 
@@ -79,7 +81,7 @@ def bytes_per_pixel(picture: ImageFile.ImageFile) -> float:
         return limits.BYTES_BESIDE_COEFFICIENTS + _coefficient_bytes(picture)
     if isinstance(picture, heic.HeicPicture):
         return picture.bytes_per_pixel
-    if png.has_strips(picture):
+    if png.has_strips(picture) or bmp.has_fields(picture):
         return 0  # only some rows are in memory at a time
     if picture.format in limits.BYTES_PER_PIXEL:
         return limits.BYTES_PER_PIXEL[picture.format]

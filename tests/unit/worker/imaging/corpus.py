@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageCms, ImageDraw
 
 from tests.unit.worker.imaging import heic_files
+from tests.unit.worker.imaging.bmp_files import bit_fields
 from worker.settings import Variants
 
 Colour = tuple[int, ...]
@@ -381,6 +382,24 @@ def _looping_exif() -> bytes:
     return bytes(data)
 
 
+def _bmp_in_fields(bits: int, widths: Sequence[int], order: str) -> bytes:
+    """Return quarters in bit fields, those of the order's last channel lowest; alpha is a half."""
+    places = {}
+    shift = 0
+    for name in (*reversed(order), "a"):
+        places[name] = shift
+        shift += widths["rgba".index(name)]
+    masks = [((1 << width) - 1) << places[name] for name, width in zip("rgba", widths, strict=True)]
+    values = [
+        sum(
+            round(value / 255 * ((1 << width) - 1)) << places[name]
+            for name, value, width in zip("rgba", (*colour, 128), widths, strict=True)
+        )
+        for colour in zip(*[iter(quarters().tobytes())] * 3, strict=True)
+    ]
+    return bit_fields(SIZE, values, bits, masks)
+
+
 def _ramp(mode: str, values: Sequence[float], size: Size = SIZE) -> Image.Image:
     image = Image.new(mode, (2, 2))
     for place, value in enumerate(values):
@@ -681,6 +700,20 @@ SPECIMENS: Sequence[Specimen] = (
         "tiff fax",
         lambda: saved(_ramp("1", (255, 0, 0, 255)), "TIFF", compression="group4"),
         _gradient("1"),
+    ),
+    *(
+        Specimen(f"bmp {name}", partial(_bmp_in_fields, bits, widths, order), LOOSE)
+        for name, bits, widths, order in (
+            ("4-4-4", 16, (4, 4, 4, 0), "rgb"),
+            ("5-6-5, blue first", 16, (5, 6, 5, 0), "bgr"),
+            ("10-10-10", 32, (10, 10, 10, 0), "rgb"),
+            ("red first", 32, (8, 8, 8, 0), "bgr"),
+        )
+    ),
+    Specimen(
+        "bmp 7-9-8 and half an alpha",
+        partial(_bmp_in_fields, 32, (7, 9, 8, 8), "rgb"),
+        SEE_THROUGH,
     ),
     Specimen("bmp 1 bit", lambda: saved(_ramp("1", (255, 0, 0, 255)), "BMP"), _gradient("1")),
     Specimen("png grey and alpha", lambda: saved(_grey_with_alpha(255)), _gradient("LA")),
