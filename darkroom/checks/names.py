@@ -32,6 +32,7 @@ VERIFY = (
     "dns-firewall",
     "sources",
     "unannounced",
+    "api",
     "logs",
     "archive",
     "alarms",

@@ -23,6 +23,11 @@ class Limitation:
 
 
 LIMITATIONS: Mapping[tuple[str, str], Limitation] = {
+    ("api", "endpoint type"): Limitation("it ignores EndpointConfiguration"),
+    ("api", "VPC endpoints"): Limitation("it ignores EndpointConfiguration"),
+    ("api", "access log"): Limitation("it ignores AccessLogSetting"),
+    ("api", "access log format"): Limitation("it ignores AccessLogSetting"),
+    ("api", "authorization"): Limitation("a deployment's summary lacks it"),
     ("buckets", "encryption"): Limitation("it ignores BucketEncryption", "AES256 with no key"),
     ("buckets", "lifecycle"): Limitation("it ignores LifecycleConfiguration"),
     ("buckets", "policy statement DenyUploadsOutsideCidrs"): Limitation(

@@ -20,6 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from darkroom import cli
+from darkroom.checks.names import VERIFY
 from darkroom.emulator import deployment, log_delivery
 from darkroom.emulator.ministack import Emulator
 from templates import specification
@@ -194,6 +195,41 @@ def test_an_upload_is_followed_to_its_outputs(deployed: Deployed, caller: Client
     assert foreign[0] == unknown[0] == 404
     contents = [json.loads(one[2]) | {"request_id": ""} for one in (foreign, unknown)]
     assert contents[0] == contents[1]
+
+
+@pytest.mark.usefixtures("person")
+def test_the_deployed_api_is_verified(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A1: with what the emulator does not keep skipped; and a limit that was changed by hand."""
+    pipeline, _ = deployed
+    others = [part for check in VERIFY if check != "api" for part in ("--skip", check)]
+
+    def verified() -> tuple[int, str]:
+        status = cli.main(["verify", "--stack-name", pipeline.stack.name, *others])
+        return status, capsys.readouterr().out
+
+    status, text = verified()
+    assert status == 0, text
+    assert "refuses a request without signature and key" in text
+    gateway = pipeline.emulator.client("apigateway")
+    (key,) = [
+        one["id"]
+        for one in gateway.get_api_keys()["items"]
+        if one["id"] == pipeline.stack.outputs["UploadApiKeyId"]
+    ]
+
+    def enable(value: str) -> None:
+        operation = {"op": "replace", "path": "/enabled", "value": value}
+        gateway.update_api_key(apiKey=key, patchOperations=[operation])
+
+    enable("false")
+    try:
+        status, text = verified()
+    finally:
+        enable("true")
+    assert status == 1
+    assert "enabled is false, not true" in text
 
 
 @pytest.mark.usefixtures("person")

@@ -7,6 +7,7 @@ from darkroom.aws import deployed_template
 from darkroom.aws.errors import explained
 from darkroom.aws.queues import find_sources
 from darkroom.aws.stack import open_stack
+from darkroom.checks.deployed.api import check_api
 from darkroom.checks.deployed.archive import check_archive, check_archived_canary
 from darkroom.checks.deployed.buckets import check_buckets, check_key
 from darkroom.checks.deployed.comparison import Target
@@ -116,6 +117,7 @@ CHECKS: dict[str, Check[Target]] = {
     "dns-firewall": check_dns_firewall,
     "sources": lambda target: check_existing_sources(target.inputs),
     "unannounced": check_unannounced,
+    "api": check_api,
     "logs": check_logs,
     "archive": check_archive,
     "alarms": check_alarms,
