@@ -250,6 +250,8 @@ def _band_reader(
     """Return what yields bands of so many rows; `_bands` where Pillow decodes all of it first."""
     if png.has_strips(picture):
         return png.strips
+    if png.has_transparent_16_bits(picture):
+        return png.transparent_16_bit_strips
     if isinstance(picture, bmp.BmpPicture) and picture.masks:
         picture.set_transparency()
         return bmp.bands

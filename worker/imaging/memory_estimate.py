@@ -81,8 +81,14 @@ def bytes_per_pixel(picture: ImageFile.ImageFile) -> float:
         return limits.BYTES_BESIDE_COEFFICIENTS + _coefficient_bytes(picture)
     if isinstance(picture, heic.HeicPicture):
         return picture.bytes_per_pixel
-    if png.has_strips(picture) or bmp.has_fields(picture):
+    if (
+        png.has_strips(picture)
+        or png.has_transparent_16_bit_strips(picture)
+        or bmp.has_fields(picture)
+    ):
         return 0  # only some rows are in memory at a time
+    if png.has_transparent_16_bits(picture):
+        return 2 * 4  # the high bytes and the low ones
     if picture.format in limits.BYTES_PER_PIXEL:
         return limits.BYTES_PER_PIXEL[picture.format]
     return _BYTES_BY_MODE.get(picture.mode, 4) + _strip_bytes(picture)

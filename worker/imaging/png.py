@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Final
 
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 
 from worker.imaging.color_space import ColorSpace, by_code_points, by_gamma
 
@@ -128,14 +129,16 @@ class _Stream(PngImagePlugin.PngStream):
         return body
 
     def chunk_tRNS(self, pos: int, length: int) -> bytes:  # noqa: N802 -- Pillow's name
-        """Scale a transparent value with the samples; of 16-bit RGB, Pillow keeps the high byte."""
+        """Scale a transparent value with the samples; of 16-bit RGB, keep all bits as well."""
         body = super().chunk_tRNS(pos, length)
         if self._color_type in {_GREY, _COLOUR}:
             count = 1 if self._color_type == _GREY else 3
             white = (1 << self._depth) - 1
             values = [value & white for value in struct.unpack(f">{count}H", body[: 2 * count])]
             if self._color_type == _COLOUR and self._depth == 16:
+                # Of a pixel, Pillow keeps the high bytes: several colors become this one.
                 self.im_info["transparency"] = tuple(value >> 8 for value in values)
+                self.im_info["transparency_16"] = tuple(values)
             elif self._color_type == _COLOUR:
                 self.im_info["transparency"] = tuple(values)
             else:
@@ -153,12 +156,28 @@ def has_strips(picture: Image.Image) -> bool:
     """Return whether `strips` can read it: eight bits per sample, not interlaced, one frame."""
     return (
         isinstance(picture, PngImagePlugin.PngImageFile)
-        and not picture.is_animated
-        and not picture.info.get("interlace")
-        and len(picture.tile) == 1
+        and _has_plain_rows(picture)
         and picture.tile[0].args == picture.mode
         and picture.mode in _EIGHT_BITS
     )
+
+
+def has_transparent_16_bit_strips(picture: Image.Image) -> bool:
+    """Return whether `transparent_16_bit_strips` decodes only some rows at a time."""
+    return (
+        isinstance(picture, PngImagePlugin.PngImageFile)
+        and has_transparent_16_bits(picture)
+        and _has_plain_rows(picture)
+    )
+
+
+def has_transparent_16_bits(picture: Image.Image) -> bool:
+    """Return whether it is in RGB of 16 bits, of which one value is transparent."""
+    return "transparency_16" in picture.info
+
+
+def _has_plain_rows(picture: PngImagePlugin.PngImageFile) -> bool:
+    return not (picture.is_animated or picture.info.get("interlace")) and len(picture.tile) == 1
 
 
 def is_grey(picture: Image.Image) -> bool:
@@ -200,10 +219,46 @@ def strips(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
         ValueError: The file is damaged or ends early.
         zlib.error: The same.
     """
+    for (strip,) in _strips(picture, rows, [picture.mode]):
+        strip.info = picture.info  # it holds a transparent colour
+        if picture.palette:
+            strip.putpalette(picture.palette)
+        yield strip
+
+
+def transparent_16_bit_strips(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
+    """Yield strips in RGBA, transparent where all 16 bits of all samples are those of tRNS.
+
+    Pillow decodes the high bytes, and the low ones where it takes the bytes in the other order.
+
+    Raises:
+        ValueError: The file is damaged or ends early.
+        zlib.error: The same.
+    """
+    if not isinstance(picture, PngImagePlugin.PngImageFile):
+        raise TypeError(picture)
+    values = picture.info["transparency_16"]
+    pairs = _strips if _has_plain_rows(picture) else _whole
+    for high, low in pairs(picture, rows, ["RGB;16B", "RGB;16L"]):
+        image = high.convert("RGBA")
+        different = Image.new("L", image.size)
+        for number, value in enumerate(values):
+            for part, byte in ((high, value >> 8), (low, value & 0xFF)):
+                table = [255] * 256
+                table[byte] = 0
+                different = ImageChops.lighter(different, part.getchannel(number).point(table))
+        image.putalpha(different)
+        yield image
+
+
+def _strips(
+    picture: ImageFile.ImageFile, rows: int, raw_modes: Sequence[str]
+) -> Iterator[list[Image.Image]]:
+    """Yield strips in each raw mode: one, or those of the high and the low bytes."""
     width, height = picture.size
-    row_bytes = width * len(picture.getbands())
+    row_bytes = width * len(picture.getbands()) * len(raw_modes)
     image_data = _Inflated(_image_data(picture))
-    before = bytes(row_bytes)
+    before = bytearray(row_bytes)
     for top in range(0, height, rows):
         count = min(rows, height - top)
         filtered = image_data.read(count * (1 + row_bytes))
@@ -211,13 +266,34 @@ def strips(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
         stored = zlib.compress(b"".join((unfiltered, before, filtered)), level=0)
         del filtered
         size = width, 1 + count
-        strip = Image.frombytes(picture.mode, size, stored, "zip", (picture.mode, 0))
+        found = []
+        for place, raw_mode in enumerate(raw_modes):
+            strip = Image.frombytes(picture.mode, size, stored, "zip", (raw_mode, 0))
+            last = strip.crop((0, count, width, 1 + count)).tobytes()
+            before[place :: len(raw_modes)] = last
+            found.append(strip.crop((0, 1, width, 1 + count)))
         del stored
-        before = strip.crop((0, count, width, 1 + count)).tobytes()
-        strip.info = picture.info  # it holds a transparent colour
-        if picture.palette:
-            strip.putpalette(picture.palette)
-        yield strip.crop((0, 1, width, 1 + count))
+        yield found
+
+
+def _whole(
+    picture: PngImagePlugin.PngImageFile, rows: int, raw_modes: Sequence[str]
+) -> Iterator[list[Image.Image]]:
+    """Yield the same of an interlaced picture, which has to be decoded as a whole."""
+    images = []
+    for raw_mode in raw_modes:
+        file = picture.fp
+        if file is None:
+            raise ValueError("closed")
+        file.seek(0)
+        image = PngImagePlugin.PngImageFile(io.BytesIO(file.read()))
+        image.tile = [image.tile[0]._replace(args=raw_mode)]
+        image.load()
+        images.append(image)
+    width, height = picture.size
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        yield [image.crop((0, top, width, bottom)) for image in images]
 
 
 def late_exif(picture: ImageFile.ImageFile) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zlib
 from collections.abc import Callable
@@ -305,8 +306,7 @@ def test_one_transparent_value_is_of_the_samples_depth(
 ) -> None:
     """P1: PNG, 11.3.1.1; it is scaled with the samples, and bits above them do not count."""
     white = (1 << depth) - 1
-    unit = 257 if depth == 16 else 1  # of 16-bit RGB only the high bytes are compared
-    values = [(n * (white // min(15, white))) % (white + 1) // unit * unit for n in range(16)]
+    values = [(n * (white // min(15, white))) % (white + 1) for n in range(16)]
     grid = [[(values[(x + y) % 16],) * channels for x in range(16)] for y in range(16)]
     for transparent in {0, white, values[5]}:
         above = transparent | (0x8000 if depth < 16 else 0)
@@ -328,6 +328,44 @@ def test_a_neighbour_of_a_transparent_16_bit_grey_is_opaque() -> None:
     ] * 4
     found = decoding.decode(opened(transparent_png(grid, 16, (0x1234,), False)), (4, 4))
     assert found.getchannel("A").tobytes() == b"\x00\xff\xff\xff" * 4
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("place", range(3))
+def test_a_neighbour_of_a_transparent_16_bit_colour_is_opaque(place: int, interlaced: bool) -> None:
+    """P1: all 16 bits of all samples count, as for libpng and browsers."""
+    transparent = (0x1234, 0x1234, 0xFFFE)
+    others = [list(transparent) for _ in range(3)]
+    for other, change in zip(others, (0x1, 0x100, 0x80), strict=True):
+        other[place] ^= change
+    row: list[tuple[int, ...]] = [transparent, *(tuple(other) for other in others)]
+    found = decoding.decode(opened(transparent_png([row] * 4, 16, transparent, interlaced)), (4, 4))
+    assert found.getchannel("A").tobytes() == b"\x00\xff\xff\xff" * 4
+    shown = found.convert("RGB").getpixel((1, 0))
+    assert shown == tuple(value >> 8 for value in others[0])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 50])
+def test_strips_of_16_bits_follow_each_others_filters(rows: int) -> None:
+    """P1, P5: wherever a strip ends; the rows are stored as differences from those above."""
+    height, width = 20, 6
+    chance = random.Random(16)  # noqa: S311 -- repeatable
+    pixels = [chance.randbytes(6 * width) for _ in range(height)]
+    transparent = struct.unpack(">3H", pixels[13][12:18])
+    data, before = b"", bytes(6 * width)
+    for row in pixels:
+        data += b"\x02" + bytes((one - other) % 256 for one, other in zip(row, before, strict=True))
+        before = row
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"tRNS", struct.pack(">3H", *transparent))
+    file = b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    found = b"".join(strip.tobytes() for strip in png.transparent_16_bit_strips(opened(file), rows))
+    expected = [
+        bytes([*row[at : at + 6 : 2], 0 if (number, at) == (13, 12) else 255])
+        for number, row in enumerate(pixels)
+        for at in range(0, 6 * width, 6)
+    ]
+    assert found == b"".join(expected)
 
 
 def _with_wrong_checksum(body: bytes) -> bytes:
