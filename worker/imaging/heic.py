@@ -83,9 +83,7 @@ class HeicPicture(ImageFile.ImageFile):
         if image.info["bit_depth"] > 8:
             self.bytes_per_pixel *= _MORE_WITH_TEN_BITS
         self.info = {
-            name: image.info[name]
-            for name in ("icc_profile", "nclx_profile", "exif")
-            if image.info.get(name)
+            name: image.info[name] for name in ("icc_profile", "exif") if image.info.get(name)
         }
         self.tile = []
 
