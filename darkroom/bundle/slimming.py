@@ -35,6 +35,7 @@ LEFT_OUT = (
     "PIL/ImageWin.py",
     "PIL/ImageShow.py",
     "PIL/ImageGrab.py",
+    "pi_heif/*",  # around the compiled module, which the worker uses alone
     "PIL/*FontFile.py",  # fonts, containers and formats that no plugin above uses
     "PIL/GdImageFile.py",
     "PIL/WalImageFile.py",

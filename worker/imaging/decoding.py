@@ -13,6 +13,7 @@ from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 from worker.imaging import avif, bmp, color_space, jpeg, memory_estimate, nclx, png, tiff
 from worker.imaging.color_space import ColorSpace
 from worker.imaging.geometry import Size
+from worker.imaging.heic import HeicPicture
 from worker.imaging.srgb import to_srgb
 from worker.results import Rejection
 
@@ -90,7 +91,8 @@ def _color_space(picture: ImageFile.ImageFile) -> ColorSpace | None:
     if picture.format not in {"AVIF", "HEIC"} or "icc_profile" in picture.info:
         return None
     data = memory_estimate.file_content(picture)
-    return nclx.color_space(data, avif.code_points(data) if picture.format == "AVIF" else None)
+    coded = picture.code_points if isinstance(picture, HeicPicture) else avif.code_points(data)
+    return nclx.color_space(data, coded)
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from PIL import Image, ImageFile
@@ -62,6 +62,8 @@ class HeicPicture(ImageFile.ImageFile):
     format_description = "High Efficiency Image File Format, coded in HEVC"
     bytes_per_pixel: float
     """That decoding takes."""
+    code_points: tuple[int, int] | None = None
+    """Primaries and transfer function, of the picture or of a grid's parts."""
     _image: Any
 
     def _open(self) -> None:
@@ -70,21 +72,22 @@ class HeicPicture(ImageFile.ImageFile):
         data = self.fp.read()
         if unsupported(data):
             raise SyntaxError("not coded in HEVC")
-        try:
-            file = _pi_heif().HeifFile(data, remove_stride=False)
-        except (EOFError, SyntaxError) as error:  # to Pillow, these mean another format
-            raise ValueError(str(error)) from error
-        image = file[file.primary_index] if len(file) else None
-        if image is None or not image.info["primary"]:
-            raise ValueError("the primary item is not there")
-        self._image = image
-        self._size, self._mode = image.size, image.mode
-        self.bytes_per_pixel = _BYTES_PER_PIXEL + _BYTES_PER_ALPHA * image.has_alpha
-        if image.info["bit_depth"] > 8:
+        self._image = _primary_image(data)
+        self._size, self._mode = self._image.size_mode
+        self.bytes_per_pixel = _BYTES_PER_PIXEL
+        if self._mode in {"RGBA", "RGBa"}:
+            self.bytes_per_pixel += _BYTES_PER_ALPHA
+        if self._image.bit_depth > 8:
             self.bytes_per_pixel *= _MORE_WITH_TEN_BITS
-        self.info = {
-            name: image.info[name] for name in ("icc_profile", "exif") if image.info.get(name)
-        }
+        with _errors():
+            color = self._image.color_profile
+        if color and color["type"] == "nclx":
+            named = color["data"]
+            self.code_points = named["color_primaries"], named["transfer_characteristics"]
+        elif color:
+            self.info["icc_profile"] = color["data"]
+        if exif := _exif(data):
+            self.info["exif"] = exif
         self.tile = []
 
     def getexif(self) -> Image.Exif:
@@ -101,14 +104,12 @@ class HeicPicture(ImageFile.ImageFile):
         """
         image, self._image = self._image, None
         if image is not None:
-            try:
-                data = image.data
-            except (EOFError, SyntaxError) as error:
-                raise ValueError(str(error)) from error
-            if image.size != self.size:
+            with _errors():
+                pixels = image.data
+            if image.size_mode != (self.size, self.mode):
                 raise ValueError("a frame of another size than stated")
             self.load_prepare()
-            self.frombytes(data, "raw", (image.mode, image.stride))
+            self.frombytes(pixels, "raw", (self.mode, image.stride))
         return super().load()
 
 
@@ -152,16 +153,53 @@ def pixels_at_once(data: bytes) -> int:
     return items.pixels(items.primary)
 
 
-@cache
-def _pi_heif() -> Any:
-    import pi_heif  # 30 ms of a cold start
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Raise as a ValueError what means to Pillow that a file is of another format."""
+    try:
+        yield
+    except (EOFError, SyntaxError) as error:
+        raise ValueError(str(error)) from error
 
-    # Threads are the worker's own; and nothing but the picture is decoded.
-    pi_heif.options.DECODE_THREADS = 1
-    pi_heif.options.THUMBNAILS = False
-    pi_heif.options.DEPTH_IMAGES = False
-    pi_heif.options.AUX_IMAGES = False
-    return pi_heif
+
+def _primary_image(data: bytes) -> Any:
+    """Return pi-heif's image of the primary item, not decoded yet.
+
+    This is its compiled module: around it, each item's EXIF data, depth maps and more are read,
+    where a type that is not UTF-8 ends the process.
+    """
+    import _pi_heif
+
+    with _errors():
+        images = _pi_heif.load_file(
+            data,
+            1,  # thread: there are the worker's own
+            True,  # 8 bits of color from more
+            False,  # RGB, not BGR
+            False,  # rows may be padded
+            True,  # 16 bits of grey from more than 8
+            "",  # the only decoder
+            False,  # libheif's limits hold as well
+        )
+    for image in images:
+        if image is not None and image.primary:
+            return image
+    raise ValueError("the primary item is not there")
+
+
+def _exif(data: bytes) -> bytes | None:
+    """Return the EXIF data of the primary item; damaged ones are as good as none."""
+    container = Container(memoryview(data))
+    with suppress(ValueError):
+        primary, types = container.primary_item(), container.item_types()
+        describing = {
+            item
+            for item, described in container.references(b"cdsc").items()
+            if primary in described and types.get(item) == b"Exif"
+        }
+        for _, body in container.items(describing):
+            return bytes(body[4 + number(body, 0, 4) :])  # after the place where they start
+    return None
 
 
 class _Items:

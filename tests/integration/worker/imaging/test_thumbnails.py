@@ -15,6 +15,7 @@ from worker.settings import Variants
 from worker.imaging.thumbnails import make
 picture = io.BytesIO()
 Image.new("RGB", (9, 9)).save(picture, "PNG")
+picture.seek(0)
 list(make(picture, [Variants((4,), {"jpeg": 80, "webp": 80, "avif": 60}, 99)]))
 print(*sys.modules)
 """
@@ -23,5 +24,5 @@ print(*sys.modules)
     )
     loaded = picture.stdout.split()
     assert "PIL.WebPImagePlugin" in loaded
-    unused = {"botocore", "boto3", "pi_heif", "PIL.PdfImagePlugin", "PIL.EpsImagePlugin"}
+    unused = {"botocore", "boto3", "_pi_heif", "PIL.PdfImagePlugin", "PIL.EpsImagePlugin"}
     assert not unused & set(loaded)

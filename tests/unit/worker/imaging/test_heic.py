@@ -146,6 +146,13 @@ def test_what_exif_says_is_kept_by_choice() -> None:
     assert properties.record["taken"] is None
 
 
+@pytest.mark.parametrize("kind", [b"f\xf6\xba\x87", b"Exif"])
+def test_damaged_exif_is_as_good_as_none(kind: bytes) -> None:
+    """P5: a type that is not UTF-8 ends the process within pi-heif's Python modules."""
+    damaged = Item(kind, b"\0\0").referring(b"cdsc", 1)
+    assert_like(decoded(heic_files.heic(QUARTERS, damaged)), quarters())
+
+
 def test_a_profile_is_applied() -> None:
     """P1: an ICC profile in a property."""
     profile = profile_with_red_and_blue_swapped()
