@@ -24,8 +24,12 @@ TRIES = 6
 """Of a request that the API throttles, or that fails in a way that may pass."""
 
 LONGEST_PAUSE_SECONDS = 20.0
+LONGEST_WAIT_SECONDS = 60.0
+"""That an API may ask for; one whose quota is used up asks for more, and the caller stops."""
 
-_PASSING = frozenset({429, 500, 502, 503, 504})
+THROTTLED = 429
+
+_PASSING = frozenset({THROTTLED, 500, 502, 503, 504})
 _HOST_REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 
 
@@ -47,6 +51,16 @@ class Upload:
     headers: Mapping[str, str]
 
 
+@dataclass
+class _Throttle:
+    """When the next request may be sent, by the client's clock; all threads share it.
+
+    Without it each of them tries on its own while the others use up what the limit lets through.
+    """
+
+    until: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class UploadApi:
     """One API, at `url` with its stage, for the caller of `credentials` with an API key."""
@@ -59,6 +73,8 @@ class UploadApi:
     """Returns the answer: `status_code`, `headers` and `content`."""
 
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    _throttle: _Throttle = field(default_factory=_Throttle, init=False, repr=False, compare=False)
 
     def expect(self, name: str, size: int, sha256: str) -> Upload:
         """Ask where a file may be uploaded.
@@ -101,7 +117,16 @@ class UploadApi:
         return found
 
     def _ask(self, method: str, path: str, content: bytes = b"") -> Any:
+        """Return the answer to a request of the API.
+
+        Raises:
+            RefusedError: With the API's reason.
+            UserError: It is throttled for longer than a caller waits.
+        """
+
         def request() -> AWSRequest:
+            if (seconds := self._throttle.until - self.clock()) > 0:
+                self.sleep(seconds)
             headers = {"x-api-key": self.api_key}
             if content:
                 headers["content-type"] = "application/json"
@@ -114,6 +139,8 @@ class UploadApi:
             body = json.loads(answer.content)
         except ValueError:
             body = {}
+        if answer.status_code == THROTTLED:
+            raise UserError(_problem(THROTTLED, body))
         if not 200 <= answer.status_code < 300 or not isinstance(body, dict):
             raise RefusedError(answer.status_code, _problem(answer.status_code, body))
         return body
@@ -142,8 +169,13 @@ class UploadApi:
             LOGGER.info("%s %s: %s", prepared.method, prepared.url.partition("?")[0], status)
             if answer and answer.status_code not in _PASSING:
                 return answer
-            if number < TRIES:
-                self.sleep(_pause(number, answer))
+            pause = _pause(number, answer)
+            if pause > LONGEST_WAIT_SECONDS:
+                break
+            if answer and answer.status_code == THROTTLED:
+                self._throttle.until = max(self._throttle.until, self.clock() + pause)
+            elif number < TRIES:
+                self.sleep(pause)
         if answer:
             return answer
         raise _no_connection(prepared, error)

@@ -58,7 +58,8 @@ def command(
     """Run the pipeline on this computer, on an emulator of AWS, and show the results in a gallery.
 
     PICTURES are files or directories; without any, the sample photographs. Each picture goes to
-    every source of the specification that matches its suffix, under the source's prefixes in turn.
+    every source of the specification that matches its suffix, under the source's prefixes in turn;
+    to the source of an upload API through the API, as `darkroom upload` does.
     """
     from darkroom.console.output import print_result
     from darkroom.console.progress import Progress
@@ -104,6 +105,9 @@ def _keep_running(run: "LocalRun") -> None:
         f"  export {name}={shlex.quote(value)}\n" for name, value in run.settings.items()
     )
     uploads = "".join(f"  aws s3 cp FILE s3://{place}\n" for place in run.upload_places)
+    if api := run.api:
+        exports += f"  export DARKROOM_API_KEY={shlex.quote(api.key)}\n"
+        uploads += f"  {running_program()} upload FILE --api {api.url}\n"
     try:
         click.echo(
             "\nThe emulator keeps running. To use it from another terminal:\n"

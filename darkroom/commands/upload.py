@@ -58,11 +58,11 @@ def command(
     """
     from darkroom.aws.session import open_account
     from darkroom.aws.upload_api import UploadApi, http_sender, parse_url
+    from darkroom.aws.uploads import Checkpoint, Uploads, results_table
     from darkroom.console.output import print_result
     from darkroom.console.progress import Progress
     from darkroom.emulator.pictures import collect
     from darkroom.errors import UsageError, UserError
-    from darkroom.operations.upload import Checkpoint, Uploads, results_table
 
     url = parse_url(url)
     files = collect(pictures)

@@ -40,10 +40,10 @@ REFUSED = {
 # Statements that would deny every request, because the emulator does not have what they test, and
 # why: by type and Sid.
 BUCKET_POLICY = "AWS::S3::BucketPolicy"
+REST_API = "AWS::ApiGateway::RestApi"
 NO_CONDITION_KEY = "the emulator does not have the condition key"
 REMOVED_STATEMENTS = {
-    ("AWS::ApiGateway::RestApi", "DenyElsewhere"): "the emulator's requests come through no VPC"
-    " endpoint",
+    (REST_API, "DenyElsewhere"): "the emulator's requests come through no VPC endpoint",
     (BUCKET_POLICY, "DenyApiOverwrites"): NO_CONDITION_KEY,
     (BUCKET_POLICY, "DenyApiWithoutUrl"): NO_CONDITION_KEY,
     (BUCKET_POLICY, "DenyApiOldUrls"): NO_CONDITION_KEY,
@@ -125,7 +125,7 @@ def removed_statements(template: Mapping[str, Any]) -> dict[tuple[str, str], str
 
 
 def _policy_property(resource: Mapping[str, Any]) -> str:
-    return "Policy" if resource["Type"] == "AWS::ApiGateway::RestApi" else "PolicyDocument"
+    return "Policy" if resource["Type"] == REST_API else "PolicyDocument"
 
 
 def _without_statement(policy: Mapping[str, Any], sid: str) -> Mapping[str, Any]:
@@ -143,6 +143,16 @@ def _with_numbers(resource: Mapping[str, Any], parameters: Mapping[str, Any]) ->
     number = int(parameters[maximum["Ref"]]["Default"])
     scaling = {"MaximumConcurrency": number}
     return {**resource, "Properties": {**properties, "ScalingConfig": scaling}}
+
+
+def api_notes(template: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each REST API about what the emulator ignores of it."""
+    return [
+        f"with {name} at a path, for any caller's network: the emulator has no host names of APIs,"
+        " and ignores private endpoints, request validation, gateway responses and access logs"
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == REST_API
+    ]
 
 
 def concurrency_notes(template: Mapping[str, Any]) -> list[str]:

@@ -49,6 +49,7 @@ EXCERPT = 600
 # The order of the page: what needs attention is first.
 ORDER = (
     "failed",
+    "refused",
     "unfinished",
     "rejected",
     "deleted",

@@ -5,14 +5,15 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from darkroom.aws.records import read_record
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
-from darkroom.emulator import deployment, prerequisites
+from darkroom.emulator import api_uploads, deployment, prerequisites
 from darkroom.emulator.ministack import Emulator
 from darkroom.emulator.pictures import Upload
 from darkroom.errors import UserError
@@ -29,14 +30,23 @@ STALL_SECONDS = 120.0
 """The run ends when no picture has an outcome for this time, or for twice the longest timeout."""
 
 Outcome = Literal[
-    "succeeded", "rejected", "deleted", "superseded", "skipped", "failed", "unfinished"
+    "succeeded", "rejected", "deleted", "superseded", "skipped", "failed", "refused", "unfinished"
 ]
-"""The worker's outcomes; `failed`: in the dead-letter queue; `unfinished`: none of these yet."""
+"""The worker's outcomes; `failed`: in the dead-letter queue; `refused`: by the upload API, so that
+nothing was uploaded; `unfinished`: none of these yet."""
 
-FINAL = frozenset(get_args(Outcome)) - {"failed", "unfinished"}
+FINAL = frozenset(get_args(Outcome)) - {"failed", "refused", "unfinished"}
 """Outcomes that the worker logs once for each object."""
 
-NEEDS_ATTENTION: tuple[Outcome, ...] = ("failed", "unfinished")
+NEEDS_ATTENTION: tuple[Outcome, ...] = ("failed", "refused", "unfinished")
+
+API_OUTCOMES: Mapping[str, Outcome] = {
+    "done": "succeeded",
+    "rejected": "rejected",
+    "deleted": "deleted",
+    "refused": "refused",
+}
+"""Outcomes by the state that the upload API tells."""
 
 PATIENCE_SECONDS = 15.0
 """Without an outcome for this time, the progress says what it waits for and when it gives up."""
@@ -88,6 +98,15 @@ class Result:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What the worker's log or the dead-letter queue says of an object."""
+
+    outcome: Outcome
+    detail: str = ""
+    seconds: float | None = None
+
+
 def deploy(
     emulator: Emulator,
     plan: Specification,
@@ -122,6 +141,7 @@ def deploy(
         f"without {sid} of {name}: {reason}"
         for (name, sid), reason in deployment.removed_statements(generated).items()
     ]
+    notes += deployment.api_notes(generated)
     notes += deployment.concurrency_notes(generated)
     if not deployment.runs_linux_packages():
         notes.append(
@@ -162,32 +182,77 @@ def process(
 ) -> list[Result]:
     """Upload the pictures and wait until each has an outcome, or none has one for too long.
 
+    Those of the source that the upload API takes uploads for go through it.
+
     Raises:
-        UserError: the worker cannot start, with its error.
+        UserError: the worker or the API cannot start, with its error.
     """
     buckets = {name: bucket_of(stack, name) for name in plan.sources}
     s3 = emulator.client("s3")
+    source = plan.api.source if plan.api else None
+    by_api = [one for one in uploads if one.source == source]
+    direct = [one for one in uploads if one.source != source]
 
     def put(upload: Upload) -> None:
         with upload.file.path.open("rb") as body:
             s3.put_object(Bucket=buckets[upload.source], Key=upload.key, Body=body)
 
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-        for count, _ in enumerate(pool.map(put, uploads), start=1):
-            progress.update(f"Uploaded {count:,} of {plural(len(uploads), 'object')}")
-    pending = {(buckets[upload.source], upload.key): upload for upload in uploads}
-    found = wait(emulator, stack, plan, set(pending), progress)
-    unknown = Ended("unfinished", detail="no outcome so far")
-    return [_result(s3, stack, found.get(place, unknown), one) for place, one in pending.items()]
+        for count, _ in enumerate(pool.map(put, direct), start=1):
+            progress.update(f"Uploaded {count:,} of {plural(len(direct), 'object')}")
+    answered = _upload_by_api(emulator, stack, plan, by_api, progress) if by_api else {}
+    sent = [answered[one][0] if one in answered else one for one in uploads]
+    answers = dict(answered.values())
+    pending = {(buckets[one.source], one.key): one for one in sent}
+    refused = {place for place, one in pending.items() if _is_refused(answers.get(one))}
+    found = wait(emulator, stack, plan, {*pending} - refused, progress)
+    return [
+        _result(s3, stack, _ended(found.get(place), answers.get(one)), one)
+        for place, one in pending.items()
+    ]
 
 
-@dataclass(frozen=True)
-class Ended:
-    """What the worker's log or the dead-letter queue says of an object."""
+def _upload_by_api(
+    emulator: Emulator,
+    stack: deployment.EmulatedStack,
+    plan: Specification,
+    uploads: Sequence[Upload],
+    progress: Progress,
+) -> dict[Upload, tuple[Upload, Ended]]:
+    """Return each upload with the key that the API chose, and what the API says has become of it.
 
-    outcome: Outcome
-    detail: str = ""
-    seconds: float | None = None
+    Raises:
+        UserError: the API or the worker does not start.
+    """
+    api = api_uploads.EmulatedApi.of(emulator, stack)
+    outcomes = api_uploads.upload(
+        api.client(api.add_caller(api_uploads.CALLER)),
+        [one.file for one in uploads],
+        emulator.directory,
+        timeout=_stall_seconds(plan),
+        check=partial(_check_start, emulator),
+        progress=progress,
+    )
+    return {
+        one: (
+            replace(one, key=outcome.key or one.key),
+            Ended(API_OUTCOMES.get(outcome.state, "unfinished"), outcome.detail),
+        )
+        for one, outcome in zip(uploads, outcomes, strict=True)
+    }
+
+
+def _is_refused(answer: Ended | None) -> bool:
+    return answer is not None and answer.outcome == "refused"
+
+
+def _ended(logged: Ended | None, answer: Ended | None) -> Ended:
+    """Return what became of an upload; of one through the API, `answer` says it, not the log."""
+    if answer is None:
+        return logged or Ended("unfinished", detail="no outcome so far")
+    if logged is None or (answer.outcome == "unfinished" and logged.outcome == "failed"):
+        return logged or answer
+    return replace(answer, seconds=logged.seconds)
 
 
 Place = tuple[str, str]
@@ -207,7 +272,7 @@ def wait(
         UserError: the worker cannot start, with its error.
     """
     count = len(pending)
-    stall = max([STALL_SECONDS, *(2.0 * one.timeout_seconds for one in plan.queues.values())])
+    stall = _stall_seconds(plan)
     log = _LogReader(emulator, stack)
     found: dict[Place, Ended] = {}
     last = time.monotonic()
@@ -222,12 +287,7 @@ def wait(
         waited = time.monotonic() - last
         if not pending or waited > stall:
             return found
-        emulator_log = emulator.log.read_text(errors="replace")
-        if problem := INIT_FAILURE.search(emulator_log):
-            raise UserError(
-                f"The worker cannot start: {problem[1] or problem[2]}\n"
-                "What it imports must be in worker/requirements.in, and locked in requirements.txt."
-            )
+        emulator_log = _check_start(emulator)
         error = log.error or _invocation_failure(emulator_log)
         progress.update(
             f"{len(found):,} of {plural(count, 'upload')} processed"
@@ -236,6 +296,25 @@ def wait(
         )
         # The worker needs the processors more than this loop does.
         time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - started)))
+
+
+def _stall_seconds(plan: Specification) -> float:
+    return max([STALL_SECONDS, *(2.0 * one.timeout_seconds for one in plan.queues.values())])
+
+
+def _check_start(emulator: Emulator) -> str:
+    """Return the emulator's log.
+
+    Raises:
+        UserError: a function cannot start, with its error.
+    """
+    text = emulator.log.read_text(errors="replace")
+    if problem := INIT_FAILURE.search(text):
+        raise UserError(
+            f"The worker cannot start: {problem[1] or problem[2]}\n"
+            "What it imports must be in worker/requirements.in, and locked in requirements.txt."
+        )
+    return text
 
 
 def waiting(seconds: float, *, limit: float) -> str:

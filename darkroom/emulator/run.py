@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.console.progress import Progress
 from darkroom.console.text import printable
 from darkroom.emulator import gallery, pictures, processing, report
+from darkroom.emulator.api_uploads import EmulatedApi
 from darkroom.emulator.log_delivery import subscribed
 from darkroom.emulator.ministack import Emulator
 from darkroom.emulator.record_events import RecordEvents
@@ -96,6 +97,16 @@ class LocalRun:
         return self._deployed.stack.thumbnail_bucket
 
     @property
+    def api(self) -> EmulatedApi | None:
+        """The upload API, where the stack has one."""
+        stack = self._deployed.stack
+        return EmulatedApi.of(self._emulator, stack) if self._api_source else None
+
+    @property
+    def _api_source(self) -> str | None:
+        return self.plan.api.source if self.plan.api else None
+
+    @property
     def has_log_archive(self) -> bool:
         """Whether logs are delivered to a bucket."""
         return bool(self._log_deliveries)
@@ -128,6 +139,7 @@ class LocalRun:
             self._progress.step(
                 f"Source {name} ({source.type}): {count:,} to {processing.bucket_of(stack, name)},"
                 f" queue {source.queue}, variants {', '.join(source.variants)}"
+                + (", through the upload API" if name == self._api_source else "")
             )
         started = time.monotonic()
         results = processing.process(

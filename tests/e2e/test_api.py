@@ -22,6 +22,7 @@ from botocore.credentials import Credentials
 from darkroom import cli
 from darkroom.checks.names import VERIFY
 from darkroom.emulator import deployment, log_delivery
+from darkroom.emulator.api_uploads import EmulatedApi
 from darkroom.emulator.ministack import Emulator
 from templates import specification
 from tests.e2e import pictures
@@ -105,24 +106,10 @@ def _deploy(
         stack_name=name,
         parameters={**package_parameters, "NamePrefix": name, **given},
     )
-    gateway = emulator.client("apigateway")
-    key = gateway.get_api_key(apiKey=stack.outputs["UploadApiKeyId"], includeValue=True)["value"]
-    api = urlsplit(stack.outputs["UploadApiUrl"]).netloc.partition(".")[0]
-    url = f"{emulator.url}/_aws/execute-api/{api}/v1"
+    api = EmulatedApi.of(emulator, stack)
 
-    def client(user: str, *, permitted: str = "*", api_key: str = key) -> Client:
-        iam = emulator.client("iam")
-        iam.create_user(UserName=user)
-        here = f"arn:aws:execute-api:{emulator.region}:*:{api}/v1/{permitted}"
-        allow = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": here}
-        iam.put_user_policy(
-            UserName=user,
-            PolicyName="call",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
-        )
-        made = iam.create_access_key(UserName=user)["AccessKey"]
-        credentials = Credentials(made["AccessKeyId"], made["SecretAccessKey"])
-        return Client(url, api_key, credentials, emulator.region)
+    def client(user: str, *, permitted: str = "*", api_key: str = api.key) -> Client:
+        return Client(api.url, api_key, api.add_caller(user, permitted=permitted), emulator.region)
 
     return Pipeline(emulator, stack), client
 

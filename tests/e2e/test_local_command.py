@@ -218,6 +218,69 @@ def test_any_specification_runs(tmp_path: Path) -> None:
     assert all(one["processing_seconds"] > 0 for one in made.values())
 
 
+API_PLAN = """
+[api]
+source = "scans"
+prefix = "in/"
+[sources.default]
+suffixes = [".jpg"]
+[sources.scans]
+suffixes = [".jpg", ".png"]
+prefixes = ["in/"]
+queue = "scans"
+variants = "small"
+[queues.default]
+[queues.scans]
+max_file_size_mb = 1
+maximum_batching_window_seconds = 0
+[variants.default]
+widths = [64]
+[variants.small]
+widths = [32]
+"""
+
+
+@thumbnails_only
+def test_a_source_of_the_upload_api_has_its_pictures_through_it(tmp_path: Path) -> None:
+    """A1, D5: under the keys that the API chose, with what it refuses; others as always."""
+    (tmp_path / "plan.toml").write_text(API_PLAN)
+    (tmp_path / "a.jpg").write_bytes(pictures.jpeg())
+    (tmp_path / "junk.png").write_bytes(b"junk")
+    (tmp_path / "large.png").write_bytes(bytes(1_000_001))
+    done = subprocess.run(
+        command(
+            *("a.jpg", "junk.png", "large.png", "--pipeline", "plan.toml"),
+            *("--format", "json", "--output", "out"),
+        ),
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr + done.stdout  # one was refused
+    assert "and ignores private endpoints" in done.stderr
+    found = {
+        (one["source"], Path(one["file"]).name): one for one in json.loads(done.stdout)["pictures"]
+    }
+    assert {place: one["outcome"] for place, one in found.items()} == {
+        ("default", "a.jpg"): "succeeded",
+        ("scans", "a.jpg"): "succeeded",
+        ("scans", "junk.png"): "rejected",
+        ("scans", "large.png"): "refused",
+    }
+    assert found["default", "a.jpg"]["key"] == "uploads/a.jpg"
+    for name in ("a.jpg", "junk.png"):
+        chosen = found["scans", name]["key"]
+        assert re.fullmatch(rf"in/[0-9a-f]{{16}}/[0-9a-f-]{{36}}{Path(name).suffix}", chosen)
+        assert found["scans", name]["processing_seconds"] is not None
+    assert found["scans", "a.jpg"]["outputs"][0]["key"].endswith("/small-w32")
+    assert found["scans", "junk.png"]["detail"].startswith("not an image: ")
+    assert "413" in found["scans", "large.png"]["detail"]
+    assert leftovers(tmp_path) == []
+
+
 def checkout(tmp_path: Path) -> Path:
     """A copy of the repository's own files, whose worker a test may change."""
     copy = tmp_path / "checkout"

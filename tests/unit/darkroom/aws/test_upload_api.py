@@ -37,6 +37,9 @@ class Service:
         self.requests: list[AWSPreparedRequest] = []
         self.pauses: list[float] = []
 
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
     def send(self, request: AWSPreparedRequest) -> Answer:
         self.requests.append(request)
         answer = self.answers.pop(0)
@@ -51,7 +54,8 @@ class Service:
             credentials=Credentials("AKID", "secret"),
             region="eu-west-1",
             send=self.send,
-            sleep=self.pauses.append,
+            sleep=self.sleep,
+            clock=lambda: sum(self.pauses),
         )
 
 
@@ -120,10 +124,34 @@ def test_a_throttled_request_is_repeated_after_a_pause() -> None:
     assert 2 <= service.pauses[2] <= 4
 
 
+def test_a_throttled_api_is_asked_by_nobody_before_it_may_be() -> None:
+    """A1: not by another thread either: together they would use up what the limit lets through."""
+    service = Service(
+        *[Answer(429, headers={"retry-after": "7"})] * upload_api.TRIES, Answer(200), EXPECTED
+    )
+    client = service.client()
+    with pytest.raises(UserError, match="429"):
+        client.state("i")
+    waited = len(service.pauses)
+    client.put(UPLOAD, b"abc")  # S3 is not the API
+    assert len(service.pauses) == waited
+    client.expect("cat.jpg", 3, "c2hh")
+    assert service.pauses[waited] >= 7
+
+
+def test_a_used_up_quota_ends_at_once() -> None:
+    """A1: nobody waits for an hour; it is no refusal of one file, and every other would be next."""
+    service = Service(Answer(429, b'{"detail": "Limit Exceeded"}', {"retry-after": "3600"}))
+    with pytest.raises(UserError, match="429: Limit Exceeded") as caught:
+        service.client().state("i")
+    assert not isinstance(caught.value, RefusedError)
+    assert service.pauses == []
+
+
 def test_a_request_that_always_fails_ends() -> None:
     """A1: with the reason, and without the signature of a URL, which is a permission."""
-    service = Service(*[problem(429, "quota")] * upload_api.TRIES)
-    with pytest.raises(RefusedError, match="429: quota"):
+    service = Service(*[problem(429, "throttled")] * upload_api.TRIES)
+    with pytest.raises(UserError, match="429: throttled"):
         service.client().state("i")
     assert len(service.pauses) == upload_api.TRIES - 1
     assert max(service.pauses) <= upload_api.LONGEST_PAUSE_SECONDS

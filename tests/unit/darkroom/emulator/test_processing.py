@@ -1,6 +1,10 @@
 """What a local run says while it waits."""
 
-from darkroom.emulator import processing
+import pytest
+
+from darkroom.emulator import deployment, processing
+from darkroom.emulator.processing import Ended
+from tests.unit.templates.conftest import generate
 
 
 def test_a_long_wait_says_for_what_and_how_long() -> None:
@@ -22,3 +26,35 @@ def test_a_failed_invocation_is_named() -> None:
         "Sandbox.Timedout: Task timed out after 60 seconds"
     )
     assert processing._invocation_failure("") == ""
+
+
+@pytest.mark.parametrize(
+    ("logged", "told", "outcome"),
+    [
+        ("succeeded", None, "succeeded"),
+        (None, None, "unfinished"),
+        ("succeeded", "succeeded", "succeeded"),
+        ("succeeded", "unfinished", "unfinished"),
+        ("failed", "unfinished", "failed"),
+        (None, "refused", "refused"),
+    ],
+)
+def test_of_an_upload_through_the_api_its_answer_counts(
+    logged: processing.Outcome | None, told: processing.Outcome | None, outcome: str
+) -> None:
+    """A1: an API that does not tell what the worker logged is a fault that a run must show."""
+    found = processing._ended(
+        Ended(logged, seconds=0.5) if logged else None, Ended(told) if told else None
+    )
+    assert found.outcome == outcome
+    assert found.seconds == (0.5 if logged else None)
+
+
+def test_what_the_emulator_ignores_of_an_api_is_said() -> None:
+    """A1, D5: each statement that is removed, and what it takes for granted."""
+    template = generate(api={}).template
+    (note,) = deployment.api_notes(template)
+    assert note.startswith("with UploadApi at a path")
+    removed = deployment.removed_statements(template)
+    assert {sid for _, sid in removed} >= {"DenyElsewhere", "DenyApiOverwrites"}
+    assert deployment.api_notes(generate().template) == []

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from darkroom import cli
+from darkroom.aws import uploads
 from darkroom.aws.upload_api import RefusedError, Upload
+from darkroom.aws.uploads import Checkpoint, Uploads, results_table
 from darkroom.console.progress import Progress
 from darkroom.emulator.pictures import File
 from darkroom.errors import UsageError, UserError
-from darkroom.operations import upload
-from darkroom.operations.upload import Checkpoint, Uploads, results_table
 
 URL = "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/v1"
 OUTPUTS = [{"name": "w400", "key": "thumbnails/k/w400"}, {"name": "w400.webp", "key": "x"}]
@@ -61,8 +61,8 @@ class Api:
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "FIRST_LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(upload, "LONGEST_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(uploads, "FIRST_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(uploads, "LONGEST_LOOK_SECONDS", 0.001)
 
 
 def files(directory: Path, *names: str) -> list[File]:

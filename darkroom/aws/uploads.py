@@ -6,20 +6,19 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from darkroom.aws.upload_api import RefusedError, UploadApi
 from darkroom.console.progress import Progress
 from darkroom.console.tables import table
 from darkroom.console.text import plural
-from darkroom.emulator.pictures import File
 from darkroom.errors import UsageError, UserError
 
 AT_ONCE = 4
-"""Files that are uploaded at the same time."""
+"""Files that are uploaded at the same time, while as many others are waited for."""
 
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 5.0
 """Between two questions about an upload."""
@@ -31,6 +30,18 @@ EXPIRED = 403
 """S3's status for a URL that may no longer be used."""
 
 
+class File(Protocol):
+    """A file to upload: where it is, and its name for people."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of a file: the state that the API tells, or `refused`, with the reason."""
@@ -38,6 +49,7 @@ class Outcome:
     file: File
     state: str
     id: str = ""
+    key: str = ""
     outputs: Sequence[Mapping[str, Any]] = ()
     detail: str = ""
 
@@ -52,6 +64,7 @@ class Outcome:
             "file": self.file.label,
             "state": self.state,
             "id": self.id,
+            "key": self.key,
             "outputs": list(self.outputs),
             "detail": self.detail,
         }
@@ -120,6 +133,7 @@ class Uploads:
 
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _news: float = field(default_factory=time.monotonic, init=False)
+    _uploaded: int = field(default=0, init=False)
     _done: int = field(default=0, init=False)
 
     def run(self, files: Sequence[File]) -> list[Outcome]:
@@ -130,34 +144,44 @@ class Uploads:
             KeyboardInterrupt: likewise.
         """
         self._count = len(files)
-        pool = ThreadPoolExecutor(AT_ONCE)
+        uploading, waiting = ThreadPoolExecutor(AT_ONCE), ThreadPoolExecutor(AT_ONCE)
         try:
-            return list(pool.map(self._one, files))
+            uploads = [uploading.submit(self._upload, file) for file in files]
+            return list(waiting.map(self._outcome, files, uploads))
         except (KeyboardInterrupt, UserError) as stop:
-            self._stop.set()
-            pool.shutdown(cancel_futures=True)
+            self.stop()
+            uploading.shutdown(cancel_futures=True)
+            waiting.shutdown(cancel_futures=True)
             continues = f"the same command continues ({self.checkpoint.path})"
             if isinstance(stop, UserError):
                 raise UserError(f"{stop}\n{continues}") from stop
             raise KeyboardInterrupt(continues) from None
         finally:
-            pool.shutdown()
+            uploading.shutdown()
+            waiting.shutdown()
 
-    def _one(self, file: File) -> Outcome:
-        try:
-            body = file.path.read_bytes()
-        except OSError as error:
-            return Outcome(file, "refused", detail=f"cannot be read: {error.strerror}")
+    def stop(self) -> None:
+        """End the run early: what is not uploaded stays so, and nobody is waited for."""
+        self._stop.set()
+
+    def _upload(self, file: File) -> str:
+        """Return the id of an upload whose bytes are in the bucket, perhaps an earlier one."""
+        if self._stop.is_set():
+            raise UserError("stopped")
+        body = file.path.read_bytes()
         sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode()
         try:
-            return self._wait(file, self._upload(file, body, sha256))
-        except RefusedError as refusal:
-            return Outcome(file, "refused", detail=str(refusal))
-        finally:
-            self._done += 1
+            id_ = self._id_of(file, body, sha256)
+        except RefusedError:
+            raise
+        except UserError:  # of the others no one would fare better
+            self.stop()
+            raise
+        self._uploaded += 1
+        self._tell()
+        return id_
 
-    def _upload(self, file: File, body: bytes, sha256: str) -> str:
-        """Return the id of an upload whose bytes are in the bucket, perhaps an earlier one."""
+    def _id_of(self, file: File, body: bytes, sha256: str) -> str:
         if (known := self.checkpoint.id_of(file, sha256)) and self._is_there(known):
             return known
         for last in (False, True):
@@ -170,7 +194,6 @@ class Uploads:
                 # A slow connection, or a computer that slept: a URL is good for minutes only.
                 if last or refusal.status != EXPIRED:
                     raise
-        self._tell()
         return upload.id
 
     def _is_there(self, id_: str) -> bool:
@@ -181,24 +204,36 @@ class Uploads:
                 return False
             raise
 
+    def _outcome(self, file: File, upload: Future[str]) -> Outcome:
+        try:
+            return self._wait(file, upload.result())
+        except OSError as error:
+            return Outcome(file, "refused", detail=f"cannot be read: {error.strerror}")
+        except RefusedError as refusal:
+            return Outcome(file, "refused", detail=str(refusal))
+        finally:
+            self._done += 1
+
     def _wait(self, file: File, id_: str) -> Outcome:
         pause = FIRST_LOOK_SECONDS
         while True:
             found = self.api.state(id_)
-            state = str(found["state"])
+            state, key = str(found["state"]), str(found.get("key", ""))
+            self.progress.update(
+                f"{self._uploaded:,} of {plural(self._count, 'file')} uploaded, {self._done:,} done"
+            )
             if state in ENDS:
                 self._tell()
                 outputs, reason = found.get("outputs") or (), found.get("reason", "")
                 detail = f"{reason}: {found.get('detail', '')}" if reason else ""
-                return Outcome(file, state, id_, outputs, detail)
+                return Outcome(file, state, id_, key, outputs, detail)
             if time.monotonic() - self._news > self.timeout:
                 detail = f"no result after {self.timeout:.0f} s; the same command waits on"
                 if found.get("attention"):
                     detail = "it may be in the dead-letter queue"
-                return Outcome(file, state, id_, detail=detail)
-            self.progress.update(f"{self._done:,} of {plural(self._count, 'file')} done")
+                return Outcome(file, state, id_, key, detail=detail)
             if self._stop.wait(pause):
-                return Outcome(file, state, id_)
+                return Outcome(file, state, id_, key)
             pause = min(LONGEST_LOOK_SECONDS, 1.5 * pause)
 
     def _tell(self) -> None:
