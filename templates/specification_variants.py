@@ -72,8 +72,10 @@ class Variants(_Table):
     aspect_ratio: AspectRatio | None = None
     """Width to height, like `4:3`; required with `cover` and `contain`."""
 
-    position: Literal["center", "top", "bottom", "left", "right"] = "center"
-    """Part of the picture that `cover` keeps."""
+    position: Literal["center", "top", "bottom", "left", "right", "focus"] = "center"
+    """Part of the picture that `cover` keeps. `focus`: the part around the point that the upload's
+    metadata `x-amz-meta-focus` name, like `0.3,0.6`: shares of the width from the left and of the
+    height from the top; the center without it."""
 
     background: Color | None = None
     """Color, like `#ffffff`, behind transparent parts and around a `contain` picture; without it

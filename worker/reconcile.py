@@ -174,11 +174,11 @@ class _Work:
         """
         place = self.place
         limit = place.settings.max_object_bytes
-        body = storage.read(place.client, self.source, limit=limit)
+        body, metadata = storage.read(place.client, self.source, limit=limit)
         self.bytes_in = len(body.getbuffer())
         started = time.monotonic()
         try:
-            with closing(process(body, place.source_settings)) as items:
+            with closing(process(body, place.source_settings.for_object(metadata))) as items:
                 for made in items:
                     if isinstance(made, Properties):
                         self._properties = made

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker import keys
 from worker.keys import DEFAULT
 
 FORMATS = ("jpeg", "webp", "avif")
+_SHARE = r"\s*(0(?:\.\d{1,9})?|0?\.\d{1,9}|1(?:\.0{1,9})?)\s*"
+_FOCUS = re.compile(f"{_SHARE},{_SHARE}", re.ASCII)
 _MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 LONGEST_SIDE = 16_383
 """Pixels: the largest width or height that WebP can hold, and so the widest variant.
@@ -34,7 +37,8 @@ class Variants:
         fit: "inside": the whole image, at most as wide as the variant. "cover": cropped to
             `aspect_ratio` at `position`. "contain": the whole image in the middle of that shape.
         aspect_ratio: Width to height.
-        position: Which part "cover" keeps.
+        position: Which part "cover" keeps; or the point that is in the middle of it, from the left
+            and the top, as shares of width and height. "focus": the object's metadata name that.
         background: Red, green, blue behind what is transparent or empty; None keeps it so.
         sharpen: Per cent of an unsharp mask; 0 for none.
         min_widths: The width in pixels from which a format is made; without an entry, any.
@@ -46,7 +50,7 @@ class Variants:
     max_pixels: int
     fit: str = "inside"
     aspect_ratio: tuple[int, int] = (1, 1)
-    position: str = "center"
+    position: str | tuple[float, float] = "center"
     background: tuple[int, int, int] | None = None
     sharpen: int = 0
     min_widths: Mapping[str, int] = field(default_factory=dict)
@@ -87,6 +91,21 @@ class Source:
     keep_metadata: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
+
+    def for_object(self, metadata: Mapping[str, str]) -> Source:
+        """Return the settings for an object with this user-defined metadata.
+
+        `focus` is `0.3,0.6`: the point that a crop keeps. Anything else counts as the center.
+        """
+        found = _FOCUS.fullmatch(metadata.get("focus", ""))
+        position = (float(found[1]), float(found[2])) if found else "center"
+        return replace(
+            self,
+            variants=tuple(
+                replace(one, position=position) if one.position == "focus" else one
+                for one in self.variants
+            ),
+        )
 
     def matches(self, key: str) -> bool:
         """Return whether the object at `key` is to be processed."""

@@ -74,6 +74,18 @@ class Stored:
         return all(self.metadata.get(name) == metadata.get(name) for name in names)
 
 
+class Content(NamedTuple):
+    """What an object holds.
+
+    Attributes:
+        body: Its bytes.
+        metadata: Its user-defined metadata: names without `x-amz-meta-`, in lower case.
+    """
+
+    body: io.BytesIO
+    metadata: Mapping[str, str]
+
+
 class Put(NamedTuple):
     """The answer to a conditional write.
 
@@ -104,8 +116,8 @@ def current_version(client: Any, source: SourceObject) -> SourceObject | None:
     )
 
 
-def read(client: Any, source: SourceObject, *, limit: int) -> io.BytesIO:
-    """Return the bytes of exactly this version of a source.
+def read(client: Any, source: SourceObject, *, limit: int) -> Content:
+    """Return the bytes and the metadata of exactly this version of a source.
 
     Args:
         client: An S3 client.
@@ -125,7 +137,7 @@ def read(client: Any, source: SourceObject, *, limit: int) -> io.BytesIO:
     return _read_once(client, source, limit=limit)
 
 
-def _read_once(client: Any, source: SourceObject, *, limit: int) -> io.BytesIO:
+def _read_once(client: Any, source: SourceObject, *, limit: int) -> Content:
     try:
         response = client.get_object(Bucket=source.bucket, Key=source.key, **_version(source))
     except ClientError as error:
@@ -146,7 +158,7 @@ def _read_once(client: Any, source: SourceObject, *, limit: int) -> io.BytesIO:
             )
         if size == 0:
             raise Rejection("empty", "The object has no bytes.")
-        return io.BytesIO(body.read())
+        return Content(io.BytesIO(body.read()), response.get("Metadata", {}))
 
 
 def write(

@@ -290,7 +290,9 @@ def _variants(draw: st.DrawFn) -> Tables:
             across = down = 1
         found["aspect_ratio"] = f"{across}:{down}"
     if fit == "cover" and draw(st.booleans()):
-        found["position"] = draw(st.sampled_from(["center", "top", "bottom", "left", "right"]))
+        found["position"] = draw(
+            st.sampled_from(["center", "top", "bottom", "left", "right", "focus"])
+        )
     return found
 
 

@@ -105,8 +105,16 @@ def crop(image: Image.Image, size: Size, variants: Variants) -> Image.Image:
     spare = image.width - size[0], image.height - size[1]
     if spare == (0, 0):
         return image
-    left_share, top_share = _CROP_SHARES[variants.position]
-    left, top = round(spare[0] * left_share), round(spare[1] * top_share)
+    if isinstance(variants.position, tuple):
+        left, top = (
+            max(0, min(most, round(length * share - part / 2)))
+            for most, length, share, part in zip(
+                spare, image.size, variants.position, size, strict=True
+            )
+        )
+    else:
+        left_share, top_share = _CROP_SHARES[variants.position]
+        left, top = round(spare[0] * left_share), round(spare[1] * top_share)
     return image.crop((left, top, left + size[0], top + size[1]))
 
 

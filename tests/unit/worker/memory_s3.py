@@ -6,7 +6,7 @@ import hashlib
 import io
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -54,6 +54,8 @@ class MemoryS3:
     loses_answer: Callable[[str], bool] = lambda _operation: False
     """Whether the answer to a request is lost, which S3 has processed."""
     sources: set[str] = field(default_factory=set)
+    metadata: dict[tuple[str, str, str], Mapping[str, str]] = field(default_factory=dict)
+    """User-defined metadata of the sources' versions."""
     writes: int = 0
     hooks: list[Callable[..., None]] = field(default_factory=list)
     """What `client.meta.events` would call before each request."""
@@ -72,9 +74,18 @@ class MemoryS3:
         """Return the outputs and the rejections: all but the records."""
         return {key: one for key, one in self.objects.items() if not key.endswith("/index.json")}
 
-    def upload(self, bucket: str, key: str, version: str, body: bytes | None) -> None:
+    def upload(
+        self,
+        bucket: str,
+        key: str,
+        version: str,
+        body: bytes | None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         """Add a version of a source, or a delete marker."""
         self.versions[bucket, key, version] = body
+        self.metadata[bucket, key, version] = metadata or {}
         self.sources.add(bucket)
 
     def current(self, bucket: str, key: str) -> str | None:
@@ -104,6 +115,7 @@ class MemoryS3:
             "ContentLength": len(body),
             "Body": StreamingBody(io.BytesIO(body), len(body)),
             "ETag": _etag(body),
+            "Metadata": dict(self.metadata[*place, version]),
         }
 
     def _get_result(self, key: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -117,6 +118,27 @@ def test_each_bucket_has_its_own_settings() -> None:
     assert not found["scans-bucket"].matches("old/a.jpg")
     assert not found["scans-bucket"].matches("new/a.txt")
     assert found["uploads-bucket"].matches("anything")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0.3,0.6", (0.3, 0.6)),
+        (" .25 , 1 ", (0.25, 1.0)),
+        ("0,0", (0.0, 0.0)),
+        *((text, "center") for text in ("", "0.3", "1.5,0.5", "-0.1,0", "nan,0", "30%,60%")),
+    ],
+)
+def test_an_objects_metadata_name_the_focus(value: str, expected: object) -> None:
+    """P1: two shares from 0 to 1; anything else is the center, as no metadata are."""
+    focused = replace(SOURCE, variants=(replace(SOURCE.variants[0], position="focus"),))
+    assert focused.for_object({"focus": value}).variants[0].position == expected
+    assert focused.for_object({}).variants[0].position == "center"
+
+
+def test_metadata_change_nothing_that_asks_for_none() -> None:
+    """P1: a focus has no effect on variants with another position."""
+    assert SOURCE.for_object({"focus": "0.3,0.6"}) == SOURCE
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,14 @@ def test_the_named_version_is_read(s3: MemoryS3) -> None:
     """Pitfall 14: the event's version, not whatever is newest when the message is processed."""
     s3.upload("uploads", SOURCE.key, "v1", b"one")
     s3.upload("uploads", SOURCE.key, "v2", b"two")
-    assert storage.read(s3, SOURCE, limit=3).read() == b"one"
+    assert storage.read(s3, SOURCE, limit=3).body.read() == b"one"
+
+
+def test_an_objects_metadata_come_with_its_bytes(s3: MemoryS3) -> None:
+    """P7: in the same request."""
+    s3.upload("uploads", SOURCE.key, "v1", b"one", metadata={"focus": "0.1,0.2"})
+    assert storage.read(s3, SOURCE, limit=3).metadata == {"focus": "0.1,0.2"}
+    assert [operation for operation, _ in s3.calls] == ["GetObject"]
 
 
 def test_too_large_is_rejected_before_the_download(s3: MemoryS3) -> None:
@@ -97,7 +104,7 @@ def test_an_interrupted_download_is_retried_once(s3: MemoryS3, breaks: int) -> N
 
     s3.get_object = get_object  # type: ignore[method-assign]  # for this test
     if breaks == 1:
-        assert storage.read(s3, SOURCE, limit=9).read() == b"all of it"
+        assert storage.read(s3, SOURCE, limit=9).body.read() == b"all of it"
     else:
         with pytest.raises(IncompleteReadError):
             storage.read(s3, SOURCE, limit=9)
@@ -140,7 +147,7 @@ def test_what_can_be_read_at_once_is_read(s3: MemoryS3, storage_class: str) -> N
         **whole(**arguments),
         "StorageClass": storage_class,
     }
-    assert storage.read(s3, SOURCE, limit=3).read() == b"one"
+    assert storage.read(s3, SOURCE, limit=3).body.read() == b"one"
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,25 @@ def test_cover_crops_sides_too(position: str, seen: str) -> None:
     assert (first.size, colour(first)) == ((50, 200), seen)
 
 
+@pytest.mark.parametrize(
+    ("focus", "seen"), [((0.5, 0.1), "red"), ((0.5, 0.9), "blue"), ((0.5, 0.5), "both")]
+)
+def test_cover_keeps_the_part_around_the_focus(focus: tuple[float, float], seen: str) -> None:
+    """P1: also near an edge, where the focus cannot be in the middle."""
+    wide = replace(BASE, fit="cover", aspect_ratio=(4, 1), position=focus)
+    first, _ = made(halves((200, 400), upright=True), wide)
+    assert (first.size, colour(first)) == ((80, 20), seen)
+
+
+def test_the_focus_is_in_the_middle_of_what_is_kept() -> None:
+    """P1: where there is room, to the pixel."""
+    image = Image.new("RGB", (200, 100))
+    image.putpixel((60, 50), (255, 255, 255))
+    square = replace(BASE, fit="cover", aspect_ratio=(1, 1), position=(0.3, 0.5))
+    part = geometry.crop(image, (100, 100), square)
+    assert part.getpixel((50, 50)) == (255, 255, 255)
+
+
 def test_cover_does_not_enlarge() -> None:
     """P1: of an image smaller than the variant, the largest part of that shape."""
     square = replace(BASE, fit="cover", aspect_ratio=(1, 1))
