@@ -200,6 +200,18 @@ def test_too_many_scans_are_rejected() -> None:
     assert thumbnails(saved(quarters(), "JPEG", comment=comment))
 
 
+@pytest.mark.parametrize(("side", "keeps_colors"), [(63, True), (64, False)])
+def test_an_icon_keeps_the_color_of_each_pixel(side: int, keeps_colors: bool) -> None:
+    """P8: red and blue lines of one pixel, which chroma at half the size would turn to purple."""
+    lines = Image.new("RGB", (side, side), RED)
+    for x in range(0, side, 2):
+        lines.paste(BLUE, (x, 0, x + 1, side))
+    variants = replace(JPEG_ONLY, widths=(200,))
+    shown = Image.open(io.BytesIO(thumbnails(saved(lines), variants)["w200"].body))
+    red, _, blue = ImageStat.Stat(shown.crop((21, 20, 22, 44))).mean
+    assert (red > 4 * blue) is keeps_colors
+
+
 def test_nothing_is_enlarged() -> None:
     """P1: a small picture keeps its size under every name."""
     made = thumbnails(saved(quarters((30, 20))))
