@@ -1,5 +1,6 @@
 """The specification's table of variants: the thumbnails to make of a picture."""
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
@@ -48,6 +49,10 @@ class Variants(_Table):
     ] = (1200, 400, 128)
     """At most eight widths in pixels; a narrower picture is not enlarged."""
 
+    heights: Annotated[tuple[Annotated[int, Field(ge=16, le=8192)], ...], Field(max_length=8)] = ()
+    """With `inside`, one for each width: the thumbnail is at most this high as well, so that a
+    portrait is narrower than its width."""
+
     formats: Annotated[
         dict[
             Literal["jpeg", "webp", "avif"],
@@ -95,6 +100,8 @@ class Variants(_Table):
             name: one.min_width for name, one in self.formats.items() if one.min_width > 1
         }:
             config["min_widths"] = min_widths
+        if self.heights:
+            config["heights"] = self.heights
         if self.fit != "inside":
             config["fit"] = self.fit
         if self.aspect_ratio:
@@ -118,6 +125,7 @@ class Variants(_Table):
                     else 'needs an aspect_ratio, like "4:3"'
                 )
             )
+        self._check_heights()
         if "formats" in self.model_fields_set:  # the default's may be for wider variants
             for name, one in self.formats.items():
                 if one.min_width > max(self.widths):
@@ -141,6 +149,24 @@ class Variants(_Table):
                     f" {tallest:.0f} pixels high; at most {MAX_PIXELS_PER_SIDE} are allowed"
                 )
         return self
+
+    def _check_heights(self) -> None:
+        """Check that each thumbnail can be made from the one of the next greater width."""
+        if not self.heights:
+            return
+        if self.fit != "inside":
+            raise ValueError(f'fit = "{self.fit}" takes no heights; aspect_ratio gives them')
+        if len(self.heights) != len(self.widths):
+            raise ValueError(
+                f"heights has {len(self.heights)} for {len(self.widths)} widths; give one to each"
+            )
+        boxes = sorted(zip(self.widths, self.heights, strict=True))
+        for (width, height), (wider, lower) in pairwise(boxes):
+            if height > lower:
+                raise ValueError(
+                    f"width {width} has the height {height}, and width {wider} only {lower};"
+                    " a greater width may not have a smaller height"
+                )
 
     @field_validator("widths")
     @classmethod

@@ -32,6 +32,7 @@ class Variants:
 
     Attributes:
         widths: In pixels, widest first.
+        heights: In pixels, of each width: the most that "inside" allows; empty for any height.
         formats: The quality (1 to 100) of each format of FORMATS.
         max_pixels: An image of more pixels (width times height) is rejected before decoding.
         fit: "inside": the whole image, at most as wide as the variant. "cover": cropped to
@@ -54,6 +55,7 @@ class Variants:
     background: tuple[int, int, int] | None = None
     sharpen: int = 0
     min_widths: Mapping[str, int] = field(default_factory=dict)
+    heights: tuple[int, ...] = ()
     name: str = DEFAULT
 
     def formats_at(self, width: int) -> dict[str, int]:
@@ -246,11 +248,25 @@ def _variants_of(name: str, entry: dict[str, Any], max_pixels: int) -> tuple[Var
         raise SettingsError(f"VARIANTS has the cache_control {cache_control!r}; text is allowed")
     if not set(entry.get("min_widths", {})) <= set(formats):
         raise SettingsError(f"VARIANTS has min_widths of formats that are not in {formats!r}")
-    rest = {key: entry[key] for key in entry.keys() - {"widths", "formats", "cache_control"}}
+    heights = entry.get("heights", [])
+    if heights and not (
+        _are_numbers(heights, highest=LONGEST_SIDE) and len(heights) == len(widths)
+    ):
+        raise SettingsError(f"VARIANTS has the heights {heights!r}; one for each width is allowed")
+    rest = {
+        key: entry[key] for key in entry.keys() - {"widths", "heights", "formats", "cache_control"}
+    }
     for key in {"aspect_ratio", "background"} & rest.keys():
         rest[key] = tuple(rest[key])
     try:
-        made = Variants(tuple(sorted(widths, reverse=True)), formats, max_pixels, name=name, **rest)
+        made = Variants(
+            tuple(sorted(widths, reverse=True)),
+            formats,
+            max_pixels,
+            heights=tuple(sorted(heights, reverse=True)),
+            name=name,
+            **rest,
+        )
     except TypeError as error:
         raise SettingsError(f"VARIANTS has {rest!r}: {error}") from error
     return made, cache_control

@@ -289,6 +289,11 @@ def _variants(draw: st.DrawFn) -> Tables:
         if widest * down > MAX_PIXELS_PER_SIDE * across:
             across = down = 1
         found["aspect_ratio"] = f"{across}:{down}"
+    elif draw(st.booleans()):
+        # One height for all is never too small for a greater width.
+        found["heights"] = [draw(st.integers(16, 8192))] * len(
+            found.get("widths", Variants().widths)
+        )
     if fit == "cover" and draw(st.booleans()):
         found["position"] = draw(
             st.sampled_from(["center", "top", "bottom", "left", "right", "focus"])

@@ -60,9 +60,13 @@ def resize_plan(size: Size, variants: Variants) -> ResizePlan:
     if variants.fit == "cover":
         return _cover_plan(size, variants)
     found = []
-    for width in variants.widths:
+    for index, width in enumerate(variants.widths):
+        height_scale = 1.0
         height = _variant_height(width, variants)
-        height_scale = height / size[1] if variants.fit == "contain" else 1.0
+        if variants.fit == "contain":
+            height_scale = height / size[1]
+        elif variants.heights:
+            height_scale = variants.heights[index] / size[1]
         scale = min(1.0, width / size[0], height_scale, LONGEST_SIDE / max(size))
         image = _scaled(size, scale)
         found.append(

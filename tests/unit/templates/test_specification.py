@@ -129,6 +129,28 @@ def test_the_shipped_file_names_every_key() -> None:
             "variants.default",
             "at most 8192",
         ),
+        (
+            {"variants": {"default": {"widths": [400, 200], "heights": [300]}}},
+            "variants.default",
+            "1 for 2 widths",
+        ),
+        (
+            {"variants": {"default": {"widths": [200, 400], "heights": [300, 200]}}},
+            "variants.default",
+            "width 200 has the height 300",
+        ),
+        (
+            {
+                "variants": {
+                    "default": {
+                        **{"widths": [400], "heights": [300]},
+                        **{"fit": "cover", "aspect_ratio": "4:3"},
+                    }
+                }
+            },
+            "variants.default",
+            "takes no heights",
+        ),
         ({"variants": {"default": {"position": "top"}}}, "variants.default", 'needs fit = "cover"'),
         (
             {"variants": {"default": {"background": "white"}}},

@@ -120,6 +120,15 @@ def test_each_bucket_has_its_own_settings() -> None:
     assert found["uploads-bucket"].matches("anything")
 
 
+def test_each_width_keeps_its_height() -> None:
+    """P1: in whatever order the specification has them."""
+    variants = json.loads(ENVIRONMENT["VARIANTS"])
+    variants["default"] |= {"widths": [200, 400], "heights": [100, 300]}
+    found = Settings.from_environment(ENVIRONMENT | {"VARIANTS": json.dumps(variants)})
+    (made,) = next(iter(found.sources.values())).variants
+    assert (made.widths, made.heights) == ((400, 200), (300, 100))
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -179,6 +188,7 @@ def test_sources_have_a_shape(value: str) -> None:
         '{"default":{"widths":[400],"formats":{"jpeg":101},"cache_control":"no"}}',
         '{"default":{"widths":[400],"formats":{"jpeg":"85"},"cache_control":"no"}}',
         '{"default":{"widths":[400],"formats":{"jpeg":85}}}',
+        '{"default":{"widths":[400],"heights":[9,8],"formats":{"jpeg":85},"cache_control":"no"}}',
         '{"default":{"widths":[400],"formats":{"jpeg":85},"min_widths":{"webp":9},"cache_control":"no"}}',
         '{"default":{"widths":[400],"formats":{"jpeg":85},"cache_control":""}}',
     ],

@@ -62,6 +62,22 @@ def test_cover_crops_sides_too(position: str, seen: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((400, 200), [(80, 40), (40, 20)]),
+        ((200, 400), [(30, 60), (10, 20)]),
+        ((20, 10), [(20, 10), (20, 10)]),
+    ],
+)
+def test_inside_is_within_width_and_height(
+    size: tuple[int, int], expected: list[tuple[int, int]]
+) -> None:
+    """P1: the whole image, in its own ratio, within both; nothing is enlarged."""
+    both = replace(BASE, heights=(60, 20))
+    assert [image.size for image in made(halves(size, upright=True), both)] == expected
+
+
+@pytest.mark.parametrize(
     ("focus", "seen"), [((0.5, 0.1), "red"), ((0.5, 0.9), "blue"), ((0.5, 0.5), "both")]
 )
 def test_cover_keeps_the_part_around_the_focus(focus: tuple[float, float], seen: str) -> None:

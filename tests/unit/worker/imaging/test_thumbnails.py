@@ -202,7 +202,7 @@ def test_too_many_scans_are_rejected() -> None:
 
 @pytest.mark.parametrize(("side", "keeps_colors"), [(63, True), (64, False)])
 def test_an_icon_keeps_the_color_of_each_pixel(side: int, keeps_colors: bool) -> None:
-    """P8: red and blue lines of one pixel, which chroma at half the size would turn to purple."""
+    """P1: red and blue lines of one pixel, which chroma at half the size would turn to purple."""
     lines = Image.new("RGB", (side, side), RED)
     for x in range(0, side, 2):
         lines.paste(BLUE, (x, 0, x + 1, side))
