@@ -168,6 +168,7 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
             line("KMS requests, ten thousands", kms / 1e4, "kms_ten_thousand_requests"),
             line("logs, GB", logs / 1e9, "cloudwatch_logs_gb"),
             line("custom metrics", _metrics(), "cloudwatch_metric_month"),
+            *(line(*one) for one in _flow_log(capacity, size)),
             *events,
             *(line(*one) for one in _log_archive(logs, invocations, size) if stack.archives_logs),
         ],
@@ -178,8 +179,50 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
 def log_bytes(capacity: CapacityModel, size: float) -> float:
     """Return the bytes of the worker's log in a month, with this many messages per batch."""
     month = capacity.demand.rate * MONTH_SECONDS
-    invocations = month * capacity.retries.tries(capacity.demand.failure_rate) / size
+    invocations = _invocations(capacity, size)
     return month * LOG_BYTES_PER_PICTURE + invocations * LOG_BYTES_PER_INVOCATION
+
+
+def _invocations(capacity: CapacityModel, size: float) -> float:
+    month = capacity.demand.rate * MONTH_SECONDS
+    return month * capacity.retries.tries(capacity.demand.failure_rate) / size
+
+
+def flow_log_bytes(capacity: CapacityModel, size: float) -> float:
+    """Return at most how many bytes the flow log has in a month, with this many messages per batch.
+
+    0 where the stack has none.
+    """
+    service = capacity.service
+    if not service.stack.flow_log:
+        return 0.0
+    writes = len(service.stack.outputs) + RECORDS
+    each = log_archive.flow_log_bytes(size, threads=service.threads, writes=writes)
+    return _invocations(capacity, size) * each
+
+
+def access_log_bytes(capacity: CapacityModel) -> float:
+    """Return the bytes of a month's access logs: an upload, its GET, and what is written of it."""
+    if not capacity.service.stack.keeps_access_logs:
+        return 0.0
+    requests = 2 + len(capacity.service.stack.outputs) + RECORDS
+    return capacity.demand.rate * MONTH_SECONDS * requests * log_archive.ACCESS_RECORD_BYTES
+
+
+def _flow_log(capacity: CapacityModel, size: float) -> list[tuple[str, float, str]]:
+    """Return item, amount and price of the delivery of the flow log."""
+    gigabytes = flow_log_bytes(capacity, size) / 1e9
+    match capacity.service.stack.flow_log:
+        case "log group":
+            return [("flow log at most, GB", gigabytes, "cloudwatch_logs_gb")]
+        case "bucket":
+            # One for each five minutes with traffic.
+            objects = min(_invocations(capacity, size), MONTH_SECONDS / log_archive.OBJECT_SECONDS)
+            return [
+                ("flow log to the archive at most, GB", gigabytes, "cloudwatch_vended_s3_gb"),
+                ("flow log: PUTs, thousands", objects / 1e3, "s3_thousand_writes"),
+            ]
+    return []
 
 
 def _log_archive(logs: float, invocations: float, size: float) -> list[tuple[str, float, str]]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from darkroom.cloudformation import parameters
 from darkroom.cloudformation.resolver import ResolvedTemplate
@@ -32,6 +32,9 @@ class Archive:
     def price_name(self) -> str:
         """Return the storage class as it is in the names of prices."""
         return self.storage_class.lower()
+
+
+LOG_DAYS = "LogArchiveRetentionDays"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,12 @@ class StackFigures:
 
     archive: Archive | None
     archives_logs: bool
+    flow_log: Literal["bucket", "log group"] | None
+    """Where the flow log of the stack's VPC goes."""
+
+    keeps_access_logs: bool
+    log_days: int
+    """How long the archive and the access logs are kept; 0 where there are none."""
 
 
 def read(
@@ -191,7 +200,16 @@ def read(
         can_archive=source_settings.type == "s3",
         archive=_archive(source_settings),
         archives_logs=described.logs.archive,
+        flow_log=_flow_log(described),
+        keeps_access_logs=described.logs.s3_access_logs,
+        log_days=int(values.get(LOG_DAYS, allowed.get(LOG_DAYS, {}).get("Default", 0))),
     )
+
+
+def _flow_log(described: specification.Specification) -> Literal["bucket", "log group"] | None:
+    if described.network.vpc != "create":
+        return None
+    return "bucket" if described.archives_flow_logs else "log group"
 
 
 def _outputs(made: Sequence[settings.Variants]) -> tuple[tuple[int, str], ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from darkroom.capacity import log_archive
-from darkroom.capacity.cost import BillLine, log_bytes
+from darkroom.capacity.cost import BillLine, access_log_bytes, flow_log_bytes, log_bytes
 from darkroom.capacity.model import CapacityModel
 from darkroom.capacity.prices import Price
 from darkroom.capacity.service import area
@@ -103,9 +103,12 @@ def storage(capacity: CapacityModel, known: Mapping[str, Price]) -> Storage:
         )
     )
     moved = month * sum(picture.share for picture in large)
-    logs = 0.0
-    if stack.archives_logs:
-        logs = log_bytes(capacity, capacity.batch) * log_archive.COMPRESSED / 1e9
+    archived = log_bytes(capacity, capacity.batch) if stack.archives_logs else 0.0
+    if stack.flow_log == "bucket":
+        archived += flow_log_bytes(capacity, capacity.batch)
+    archived *= log_archive.COMPRESSED / 1e9
+    access_logs = access_log_bytes(capacity) / 1e9
+    log_months = stack.log_days / MONTH_DAYS
 
     def line(item: str, units: float, price: str) -> BillLine:
         return BillLine(item, units, price, units * known[price].usd)
@@ -116,7 +119,8 @@ def storage(capacity: CapacityModel, known: Mapping[str, Price]) -> Storage:
 
     def usd(months: int, archive: Archive | None) -> float:
         """Return the bill of a month, after `months` of this demand."""
-        total = months * (uploads - movable + thumbnails + logs) * known["s3_gb_month"].usd
+        total = months * (uploads - movable + thumbnails) * known["s3_gb_month"].usd
+        total += min(months, log_months) * (archived + access_logs) * known["s3_gb_month"].usd
         for tier, kept in _kept(archive, months):
             total += movable * kept * known[tier.price].usd
         if not archive or months * MONTH_DAYS <= archive.days:
@@ -138,7 +142,9 @@ def storage(capacity: CapacityModel, known: Mapping[str, Price]) -> Storage:
         price = "s3_intelligent_tiering_thousand_objects"
         lines.append(line("monitored uploads, thousands", moved / 1e3, price))
     if stack.archives_logs:
-        lines.append(line("log archive, GB", logs, "s3_gb_month"))
+        lines.append(line("log archive, GB", archived, "s3_gb_month"))
+    if stack.keeps_access_logs:
+        lines.append(line("S3 access logs, GB", access_logs, "s3_gb_month"))
     return Storage(
         lines=lines,
         move=move(specified) if specified else None,

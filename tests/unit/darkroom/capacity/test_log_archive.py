@@ -92,3 +92,41 @@ def test_an_object_is_as_small_as_planned(pictures: int) -> None:
     content = "\n".join(lines).encode()
     share = len(gzip.compress(content)) / len(content)
     assert share == pytest.approx(log_archive.COMPRESSED, rel=0.25)
+
+
+def test_a_flow_logs_record_is_as_long_as_planned() -> None:
+    """D6: the default format, and how gzip shortens it."""
+    lines = []
+    for _ in range(5_000):
+        interface = RANDOM.choice(["eni-1235b8ca123456789", "eni-0fedcba9876543210"])
+        ours = f"10.0.{RANDOM.randrange(2)}.{RANDOM.randrange(10, 250)}"
+        theirs = f"52.216.{RANDOM.randrange(256)}.{RANDOM.randrange(256)}"
+        port, packets = RANDOM.randrange(1024, 65536), RANDOM.randrange(10, 400)
+        counted = f"6 {packets} {packets * RANDOM.randrange(60, 1400)}"
+        ended = f"1795799{RANDOM.randrange(100, 999)} 1795799999 ACCEPT OK"
+        lines += [
+            f"2 111122223333 {interface} {way} {counted} {ended}\n"
+            for way in (f"{ours} {theirs} {port} 443", f"{theirs} {ours} 443 {port}")
+        ]
+    content = "".join(lines).encode()
+    assert len(content) / len(lines) == pytest.approx(log_archive.FLOW_RECORD_BYTES, rel=0.05)
+    share = len(gzip.compress(content)) / len(content)
+    assert share == pytest.approx(log_archive.COMPRESSED, rel=0.25)
+
+
+def test_an_access_logs_record_is_as_long_as_planned() -> None:
+    """D6: AWS's example with our names: a PUT of a thumbnail by the worker's role."""
+    bucket = "darkroom-prod-thumbnails-111122223333-us-east-1"
+    key = f"thumbnails/uploads/2026/11/{identifier()}.jpg/w1024.webp"
+    role = "darkroom-prod-WorkerRole-1ABCDEFGHIJKL/darkroom-prod-worker"
+    host = "s3.us-east-1.amazonaws.com"
+    record = (
+        f"{'a' * 64} {bucket} [27/Nov/2026:16:12:38 +0000] 10.0.1.17"
+        f" arn:aws:sts::111122223333:assumed-role/{role} {'B' * 16} REST.PUT.OBJECT {key}"
+        f' "PUT /{bucket}/{key} HTTP/1.1" 200 - - 40123 41 12 "-"'
+        f' "Boto3/1.42.0 md/Botocore#1.42.0 ua/2.1 os/linux lang/python#3.13'
+        f' cfg/retry-mode#standard"'
+        f" {'v' * 32} {'h' * 76} SigV4 TLS_AES_128_GCM_SHA256 AuthHeader {bucket}.{host}"
+        f" TLSv1.3 - -\n"
+    )
+    assert len(record) == pytest.approx(log_archive.ACCESS_RECORD_BYTES, rel=0.05)

@@ -36,7 +36,7 @@ def by_month(storage: Storage, *, archived: bool) -> list[float]:
 def test_uploads_and_thumbnails_are_priced_apart() -> None:
     """D6: and nothing goes to another class unless that is specified."""
     found = estimate(*ONE_SIZE).storage
-    uploads, thumbnails, _logs = found.lines
+    uploads, thumbnails, _archive, _access_logs = found.lines
     assert uploads.amount == pytest.approx(MILLION_GB, rel=0.01)
     assert uploads.usd == pytest.approx(MILLION_GB * 0.023, rel=0.01)
     assert 0 < thumbnails.usd < 60 * uploads.usd
@@ -45,10 +45,12 @@ def test_uploads_and_thumbnails_are_priced_apart() -> None:
 
 
 def test_what_is_kept_grows_with_every_month() -> None:
-    """D6: nothing expires by itself."""
-    first, year, third = by_month(estimate(*ONE_SIZE).storage, archived=False)
-    assert year == pytest.approx(12 * first)
-    assert third == pytest.approx(36 * first)
+    """D6: nothing expires by itself, except for logs after LogArchiveRetentionDays, a year."""
+    found = estimate(*ONE_SIZE).storage
+    *pictures, archive, access_logs = (line.usd for line in found.lines)
+    logs = archive + access_logs
+    expected = [months * sum(pictures) + min(months, 12) * logs for months in (1, 12, 36)]
+    assert by_month(found, archived=False) == pytest.approx(expected)
 
 
 def test_uploads_in_glacier_cost_a_sixth_and_a_move(tmp_path: Path) -> None:
@@ -57,8 +59,9 @@ def test_uploads_in_glacier_cost_a_sixth_and_a_move(tmp_path: Path) -> None:
     thumbnails = found.lines[1].usd
     standard, archived = 30 / DAYS, 12 - 30 / DAYS
     expected = MILLION_GB * (standard * 0.023 + archived * 0.004) + 1000 * 0.02 + 12 * thumbnails
+    expected += 12 * sum(line.usd for line in found.lines[-2:])
     assert by_month(found, archived=True)[1] == pytest.approx(expected, rel=0.01)
-    assert [line.price for line in found.lines][2:-1] == ["s3_glacier_ir_gb_month"]
+    assert [line.price for line in found.lines][2:-2] == ["s3_glacier_ir_gb_month"]
     assert found.move is not None
     assert found.move.usd == pytest.approx(20.00, rel=0.001)
     assert found.is_specified
@@ -71,11 +74,12 @@ def test_intelligent_tiering_has_two_cheaper_tiers_and_is_monitored(tmp_path: Pa
     thumbnails = found.lines[1].usd
     tiers = 30 / DAYS * 0.023 + 60 / DAYS * 0.0125 + (12 - 90 / DAYS) * 0.004
     expected = MILLION_GB * tiers + 1000 * 0.01 + 12 * 1000 * 0.0025 + 12 * thumbnails
+    expected += 12 * sum(line.usd for line in found.lines[-2:])
     assert by_month(found, archived=True)[1] == pytest.approx(expected, rel=0.01)
     names = [line.item for line in found.lines]
     assert any("after 30 days" in name for name in names)
     assert any("after 90 days" in name for name in names)
-    assert found.lines[-2].usd == pytest.approx(2.50, rel=0.001)
+    assert found.lines[-3].usd == pytest.approx(2.50, rel=0.001)
 
 
 def test_small_uploads_stay(tmp_path: Path) -> None:
@@ -123,22 +127,65 @@ def test_an_existing_bucket_is_its_owners(tmp_path: Path) -> None:
     assert "archive_after_days" not in as_text(found)
 
 
-NO_ARCHIVE = "[logs]\narchive = false"
+NO_ARCHIVE = "[logs]\narchive = false\n"
+IN_GROUP = "[logs]\narchive_flow_logs = false\n"
 
 
 def test_the_log_archive_has_its_price(tmp_path: Path) -> None:
     """D6: a record for each invocation, which Firehose bills as 5 KB; none where it is off."""
     single = "[queues.default]\nbatch_size = 1\nmaximum_batching_window_seconds = 0\n"
-    off = with_specification(tmp_path, single + NO_ARCHIVE)
+    off = with_specification(tmp_path, single + NO_ARCHIVE + NO_VPC)
     plain = {line.item: line for line in off.bill.variable}
     (tmp_path / "archived").mkdir()
-    found = with_specification(tmp_path / "archived", single)
+    found = with_specification(tmp_path / "archived", single + NO_VPC)
     lines = {line.item: line for line in found.bill.variable if line.item not in plain}
     firehose, decompression, writes = lines.values()
     assert firehose.amount == pytest.approx(5, rel=0.01)  # a million records
     assert decompression.amount == pytest.approx(plain["logs, GB"].amount)
     assert writes.amount == pytest.approx(730 * 12 / 1e3, rel=0.01)  # one in five minutes
-    assert [line.item for line in found.storage.lines][-1] == "log archive, GB"
+    assert "log archive, GB" in [line.item for line in found.storage.lines]
+    assert "log archive, GB" not in [line.item for line in off.storage.lines]
+
+
+NO_VPC = '[network]\nvpc = "existing"\nendpoints = "existing"\n'
+
+
+def flow_log(found: CapacityEstimate) -> list[tuple[float, float]]:
+    return [
+        (line.amount, line.usd) for line in found.bill.variable if line.item.startswith("flow log")
+    ]
+
+
+def test_the_flow_log_costs_half_in_the_archive(tmp_path: Path) -> None:
+    """D6, O6: vended logs: 0.25 a GB to S3 and 0.50 to a log group; none of an existing VPC."""
+    (to_bucket, price), (puts, _) = flow_log(estimate())
+    ((to_group, more),) = flow_log(with_specification(tmp_path, IN_GROUP))
+    assert to_bucket == pytest.approx(to_group)
+    assert more == pytest.approx(2 * price)
+    assert puts == pytest.approx(730 * 12 / 1e3, rel=0.01)  # one in five minutes
+    (tmp_path / "own.json").write_text('["NamePrefix=own"]')
+    options = ("--parameters", str(tmp_path / "own.json"))
+    assert flow_log(with_specification(tmp_path, NO_VPC, *options)) == []
+
+
+def test_full_batches_open_fewer_connections() -> None:
+    """D6: a thread reads through one, and ten requests at once write through ten."""
+    one = log_archive.flow_log_bytes(1, threads=4, writes=6)
+    ten = log_archive.flow_log_bytes(10, threads=4, writes=6)
+    each_way = 2 * log_archive.FLOW_RECORD_BYTES
+    assert (one, ten) == ((1 + 6) * each_way, (4 + 10) * each_way)
+
+
+def test_access_logs_cost_their_storage_alone(tmp_path: Path) -> None:
+    """D6, O6: S3 delivers them for nothing; a record of each request."""
+    found = estimate()
+    line = found.storage.lines[-1]
+    assert line.item == "S3 access logs, GB"
+    requests = 8  # an upload, a GET, five thumbnails, a record
+    assert line.amount == pytest.approx(requests * log_archive.ACCESS_RECORD_BYTES / 1e3)
+    off = with_specification(tmp_path, "[logs]\ns3_access_logs = false\n")
+    assert "S3 access logs, GB" not in [line.item for line in off.storage.lines]
+    assert off.bill.per_million == pytest.approx(found.bill.per_million)
 
 
 @pytest.mark.parametrize(("pictures", "billed"), [(1, 5_000), (25, 5_000), (26, 10_000)])
