@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from PIL import Image, ImageFile
 
+from worker.imaging import clean_aperture
 from worker.imaging.bits import Bits
 from worker.imaging.isobmff import Container, number
 
@@ -65,6 +66,8 @@ class HeicPicture(ImageFile.ImageFile):
     code_points: tuple[int, int] | None = None
     """Primaries and transfer function, of the picture or of a grid's parts."""
     _image: Any
+    _decoded: tuple[tuple[int, int], str]
+    _box: clean_aperture.Box
 
     def _open(self) -> None:
         if self.fp is None:
@@ -72,8 +75,12 @@ class HeicPicture(ImageFile.ImageFile):
         data = self.fp.read()
         if unsupported(data):
             raise SyntaxError("not coded in HEVC")
-        self._image = _primary_image(data)
-        self._size, self._mode = self._image.size_mode
+        uncropped, box = clean_aperture.without(data)
+        self._image = _primary_image(uncropped)
+        (width, height), self._mode = self._decoded = self._image.size_mode
+        self._box = box or (0, 0, width, height)
+        left, top, right, bottom = self._box
+        self._size = right - left, bottom - top
         self.bytes_per_pixel = _BYTES_PER_PIXEL
         if self._mode in {"RGBA", "RGBa"}:
             self.bytes_per_pixel += _BYTES_PER_ALPHA
@@ -106,10 +113,13 @@ class HeicPicture(ImageFile.ImageFile):
         if image is not None:
             with _errors():
                 pixels = image.data
-            if image.size_mode != (self.size, self.mode):
+            if image.size_mode != self._decoded:
                 raise ValueError("a frame of another size than stated")
+            left, top, _, _ = self._box
+            pixel_bytes = 2 if self.mode == "I;16" else len(self.getbands())
+            start = top * image.stride + left * pixel_bytes
             self.load_prepare()
-            self.frombytes(pixels, "raw", (self.mode, image.stride))
+            self.frombytes(pixels[start:], "raw", (self.mode, image.stride))
         return super().load()
 
 
@@ -168,7 +178,7 @@ def _primary_image(data: bytes) -> Any:
     This is its compiled module: around it, each item's EXIF data, depth maps and more are read,
     where a type that is not UTF-8 ends the process.
     """
-    import _pi_heif
+    import _pi_heif  # here: 4 MB of libraries that no other file needs
 
     with _errors():
         images = _pi_heif.load_file(

@@ -553,6 +553,7 @@ def _heic() -> list[Specimen]:
         " with an orientation in exif alone": heic_files.heic(
             quartered, heic_files.exif(exif.tobytes())
         ),
+        " with a crop": heic_files.heic(quartered.adding(heic_files.crop(200, 100))),
         " and a zip": heic_files.heic(quartered) + PAYLOAD,
     }
     grey = _luma(Golden().corners)

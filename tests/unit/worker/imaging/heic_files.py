@@ -66,6 +66,11 @@ def color(primaries: int, transfer: int, matrix: int = 6, *, full: bool = True) 
     return b"colr", struct.pack(">4sHHHB", b"nclx", primaries, transfer, matrix, full << 7)
 
 
+def crop(width: int, height: int, across: int = 0, down: int = 0) -> Property:
+    """Return a crop to a size around a middle, this many half pixels from the picture's."""
+    return b"clap", struct.pack(">IIIIiIiI", width, 1, height, 1, across, 2, down, 2)
+
+
 def grid(columns: int, rows: int, width: int, height: int, *cells: int) -> Item:
     """Return a picture of others side by side, row by row."""
     data = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, width, height)

@@ -15,7 +15,7 @@ from PIL import Image, ImageChops
 
 from tests.unit.worker.imaging import heic_files
 from tests.unit.worker.imaging.corpus import profile_with_red_and_blue_swapped, quarters
-from tests.unit.worker.imaging.heic_files import Item, coded
+from tests.unit.worker.imaging.heic_files import Item, coded, crop
 from worker.imaging import exif, heic, identify, thumbnails
 from worker.imaging.color_space import by_code_points, to_srgb
 from worker.imaging.decoding import decode
@@ -91,13 +91,6 @@ def test_transparency_is_kept() -> None:
     assert_like(decoded(premultiplied), doubled)
 
 
-@pytest.mark.parametrize("kind", [heic_files.DEPTH, heic_files.GAIN_MAP], ids=["depth", "gain"])
-def test_other_auxiliary_pictures_are_ignored(kind: heic_files.Property) -> None:
-    """P1: a map of depth or of gain is not transparency."""
-    auxiliary = coded("grey").adding(kind).referring(b"auxl", 1)
-    assert_like(decoded(heic_files.heic(QUARTERS, auxiliary)), quarters())
-
-
 ORIENTATIONS = {
     # "irot" counts quarter turns against the clock; "imir" exchanges top and bottom, or the sides.
     (): None,
@@ -109,6 +102,54 @@ ORIENTATIONS = {
     ((b"irot", 1), (b"imir", 0)): Transpose.TRANSPOSE,
     ((b"irot", 3), (b"imir", 0)): Transpose.TRANSVERSE,
 }
+
+
+@pytest.mark.parametrize("name", ["quarters", "quarters_10", "grey", "grey_10", "alpha"])
+@pytest.mark.parametrize(
+    ("wanted", "box"),
+    [
+        (crop(200, 100), (0, 0, 200, 100)),
+        (crop(199, 99, -1, -1), (0, 0, 199, 99)),
+        (crop(100, 60), (50, 20, 150, 80)),
+        (crop(60, 40, 100, -40), (120, 10, 180, 50)),
+    ],
+    ids=["all", "odd", "middle", "part"],
+)
+@pytest.mark.parametrize(("steps", "transposed"), ORIENTATIONS.items(), ids=str)
+def test_a_crop_is_applied(
+    steps: tuple[tuple[bytes, int], ...],
+    transposed: Image.Transpose | None,
+    wanted: heic_files.Property,
+    box: tuple[int, int, int, int],
+    name: str,
+) -> None:
+    """P1: before the picture is turned, whatever little it leaves."""
+    turns = [(step, bytes([value])) for step, value in steps]
+    item = coded(name)
+    others = [ALPHA] if name == "alpha" else []
+    whole = decoded(heic_files.heic(item, *others))
+    expected = whole.crop(box)
+    if transposed is not None:
+        expected = expected.transpose(transposed)
+    found = decoded(heic_files.heic(item.adding(wanted, *turns), *others))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "wanted", [crop(201, 9), crop(9, 9, 300), crop(0, 9), (b"clap", bytes(32)), (b"clap", b"\1")]
+)
+def test_a_crop_that_is_not_within_the_picture_is_corrupt(wanted: heic_files.Property) -> None:
+    """P5: nor is one of no pixels, or of no numbers."""
+    with pytest.raises(Rejection) as caught:
+        decoded(heic_files.heic(QUARTERS.adding(wanted)))
+    assert caught.value.reason == "corrupt"
+
+
+@pytest.mark.parametrize("kind", [heic_files.DEPTH, heic_files.GAIN_MAP], ids=["depth", "gain"])
+def test_other_auxiliary_pictures_are_ignored(kind: heic_files.Property) -> None:
+    """P1: a map of depth or of gain is not transparency."""
+    auxiliary = coded("grey").adding(kind).referring(b"auxl", 1)
+    assert_like(decoded(heic_files.heic(QUARTERS, auxiliary)), quarters())
 
 
 @pytest.mark.parametrize("exif_orientation", [None, 1, 6])
