@@ -93,7 +93,7 @@ def by_code_points(
         transfer: TransferCharacteristics.
         peak: Light in cd/m² of the brightest part, as the file says.
         video: Whether a number that is 2, unspecified, means sRGB's, and the curve of television as
-            well: so it is in containers of video, but not in PNG.
+            well: so it is in containers of video and in profiles, but not in PNG.
     """
     if video:
         primaries = 1 if primaries == 2 else primaries

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import io
+import struct
 from functools import cache, lru_cache
 from itertools import product
 from typing import Final
 
 from PIL import Image, ImageChops, ImageCms
+
+from worker.imaging import color_space
+from worker.imaging.color_space import ColorSpace, by_code_points
+
+_RGB_OR_GREY: Final = frozenset({"L", "RGB", "RGBA", "YCbCr"})
+
+_HEADER_BYTES: Final = 128
+_RGB_IN_FULL_RANGE: Final = b"\x00\x01"
+"""The matrix of H.273, and whether values have their full range."""
+
+_UNSPECIFIED: Final = 2
+"""As primaries and as transfer function."""
 
 _ROUNDING: Final = 1
 """The most by which two values of eight bits differ that are computed to be equal."""
@@ -21,15 +34,33 @@ def to_srgb(image: Image.Image, profile: bytes | None, *, grey: bool = False) ->
         profile: Its ICC profile.
         grey: Whether an image in RGB or RGBA was grey: its profile may be one of grey then.
     """
+    space = _space(profile) if profile and image.mode in _RGB_OR_GREY else None
+    if space == ColorSpace():
+        return image
+    if space:
+        return color_space.to_srgb(image.convert("RGB") if image.mode == "YCbCr" else image, space)
     if profile and (image.mode == "L" or (grey and image.mode in {"RGB", "RGBA"})):
         return _grey_to_srgb(image, profile)
     mode = "RGB" if image.mode == "YCbCr" else image.mode
     transform = _transform(profile, mode) if profile else None
     if transform is not None:
         return _applied(transform, image.convert(mode))
-    if image.mode in {"L", "RGB", "YCbCr", "RGBA"}:
-        return image
-    return image.convert("RGB")
+    return image if image.mode in _RGB_OR_GREY else image.convert("RGB")
+
+
+def _space(profile: bytes) -> ColorSpace | None:
+    """Return the color space that a profile names by code points, beside curves and tables.
+
+    ICC.1:2022, 7.3 (tags) and 10.3 (cicp); these are all that can mean PQ or HLG.
+    """
+    head = memoryview(profile)[_HEADER_BYTES:]
+    tags = head[4 : 4 + int.from_bytes(head[:4]) * 12]
+    for name, start, _ in struct.iter_unpack(">4sII", tags[: len(tags) // 12 * 12]):
+        body = profile[start : start + 12]
+        is_usable = body[10:] == _RGB_IN_FULL_RANGE and _UNSPECIFIED not in body[8:10]
+        if name == body[:4] == b"cicp" and is_usable:
+            return by_code_points(body[8], body[9], video=True)
+    return None
 
 
 def _grey_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:

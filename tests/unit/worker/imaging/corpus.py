@@ -171,16 +171,28 @@ def rgb_profile(
     decoded: Callable[[float], float],
     name: str = "made here",
     primaries: Sequence[Sequence[float]] = SRGB_PRIMARIES,
+    code_points: bytes = b"",
 ) -> bytes:
-    """Return a profile of three primaries and one curve of 1,024 points."""
+    """Return a profile of three primaries and one curve of 1,024 points.
+
+    Args:
+        decoded: The curve.
+        name: The profile's name.
+        primaries: Red, green and blue in XYZ, adapted to D50.
+        code_points: The four bytes of a cicp tag, if it is to have one.
+    """
     points = [round(65_535 * decoded(number / 1_023)) for number in range(1_024)]
     curve = b"curv" + struct.pack(">4xI1024H", len(points), *points)
     tags = {}
     for letter, primary in zip("rgb", primaries, strict=True):
         fixed = [round(value * 65_536) for value in primary]
-        tags[f"{letter}XYZ".encode()] = b"XYZ " + struct.pack(">4x3i", *fixed)
-        tags[f"{letter}TRC".encode()] = curve
-    return _profile(b"mntr", b"RGB XYZ ", tags, name)
+        tags[f"{letter}XYZ"] = b"XYZ " + struct.pack(">4x3i", *fixed)
+        tags[f"{letter}TRC"] = curve
+    if code_points:
+        tags["cicp"] = b"cicp" + bytes(4) + code_points
+    return _profile(
+        b"mntr", b"RGB XYZ ", {tag.encode(): value for tag, value in tags.items()}, name
+    )
 
 
 def cmyk_profile_with_cyan_and_magenta_swapped() -> bytes:

@@ -16,6 +16,8 @@ from tests.unit.worker.imaging.corpus import (
     srgb_decoded,
     srgb_encoded,
 )
+from worker.imaging import color_space
+from worker.imaging.color_space import by_code_points
 from worker.imaging.srgb import to_srgb
 
 PIXELS = list(product((0, 1, 60, 128, 254, 255), repeat=3))
@@ -97,3 +99,52 @@ def test_a_profile_of_rgb_that_tints_grey_is_shown() -> None:
     assert red > 250
     assert green > 250
     assert blue < 5
+
+
+def named(code: tuple[int, int], matrix: int = 0, full_range: int = 1) -> bytes:
+    """Return a profile with a power of 2 as its curve, and code points."""
+    return rgb_profile(lambda value: value**2, code_points=bytes([*code, matrix, full_range]))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "YCbCr"])
+@pytest.mark.parametrize("code", [(9, 16), (9, 18), (12, 13), (1, 8)])
+def test_code_points_in_a_profile_count(code: tuple[int, int], mode: str) -> None:
+    """P1: as in Chromium; curves cannot say how PQ and HLG are tone mapped."""
+    image = picture(mode)
+    space = by_code_points(*code, video=True)
+    assert space
+    expected = color_space.to_srgb(image.convert("RGB") if mode == "YCbCr" else image, space)
+    assert to_srgb(image, named(code)) == expected
+
+
+@pytest.mark.parametrize("code", [(1, 13), (1, 1)])
+def test_code_points_that_mean_srgb(code: tuple[int, int]) -> None:
+    """P1: whatever the curves say."""
+    image = picture("YCbCr")
+    assert to_srgb(image, named(code)) is image
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        named((2, 2)),
+        named((9, 2)),
+        named((0, 16)),
+        named((9, 9)),
+        named((9, 16), matrix=9),
+        named((9, 16), full_range=0),
+    ],
+)
+def test_a_profile_without_known_code_points_has_its_curves(profile: bytes) -> None:
+    """P1: numbers that nobody knows, YCbCr, a narrow range."""
+    expected = to_srgb(picture(), rgb_profile(lambda value: value**2))
+    assert to_srgb(picture(), profile) == expected != picture()
+
+
+@given(st.binary(max_size=20), st.integers(0, 300), st.integers(0, 600))
+def test_a_damaged_profile_is_no_error(damage: bytes, at: int, length: int) -> None:
+    """P5: the pixels are good."""
+    profile = named((9, 16))
+    to_srgb(picture(), profile[:at] + damage + profile[at + len(damage) :])
+    to_srgb(picture(), profile[:length])
+    to_srgb(greys(), profile[:at] + damage)
