@@ -96,6 +96,8 @@ class ResolvedSource:
             config["propagate_deletes"] = True
         if self.settings.keep_metadata:
             config["keep_metadata"] = self.settings.keep_metadata
+        if self.settings.copy_metadata:
+            config["copy_metadata"] = self.settings.copy_metadata
         if self.external:  # a topic does not filter, and a rule only by prefix
             config["prefixes"] = self.settings.prefixes
             if suffixes := self.settings.filtered_suffixes():

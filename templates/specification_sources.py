@@ -14,6 +14,7 @@ from templates.specification_values import (
     ANY_SUFFIX,
     DEFAULT,
     TABLE_CONFIG,
+    MetadataName,
     Prefix,
     SourcePrefix,
     Suffix,
@@ -78,6 +79,10 @@ class Source(_Table):
     keep_metadata: tuple[Literal["taken", "copyright"], ...] = ()
     """What the record keeps of a file's own metadata, from EXIF: when the picture was `taken`, and
     its `copyright`."""
+
+    copy_metadata: Annotated[tuple[MetadataName, ...], Field(max_length=8)] = ()
+    """Names of the upload's user-defined metadata, `x-amz-meta-NAME`, that the record repeats, in
+    lower case."""
 
     queue: str = DEFAULT
     """Name of the queue that receives the events, and so of the function that processes them."""

@@ -56,6 +56,12 @@ def _valid_prefix(prefix: str) -> str:
     return prefix
 
 
+def _valid_metadata_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
+        raise ValueError("must have a-z, 0-9 and _.- only, like 'author' for x-amz-meta-author")
+    return name
+
+
 def _valid_suffix(suffix: str) -> str:
     if suffix == ANY_SUFFIX:
         return suffix
@@ -124,6 +130,7 @@ Name = Annotated[str, AfterValidator(_valid_name)]
 Prefix = Annotated[str, AfterValidator(_valid_prefix)]
 SourcePrefix = Annotated[str, AfterValidator(_valid_source_prefix)]
 """A prefix, or an empty one for the whole bucket."""
+MetadataName = Annotated[str, AfterValidator(_valid_metadata_name)]
 Suffix = Annotated[str, AfterValidator(_valid_suffix)]
 """An extension, or ANY_SUFFIX."""
 AspectRatio = Annotated[str, AfterValidator(_valid_ratio)]

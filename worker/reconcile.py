@@ -175,13 +175,16 @@ class _Work:
         place = self.place
         limit = place.settings.max_object_bytes
         body, metadata = storage.read(place.client, self.source, limit=limit)
+        names = place.source_settings.copy_metadata
+        copied = {"metadata": storage.decoded(metadata, names)} if names else {}
+        self._properties = Properties({}, copied)
         self.bytes_in = len(body.getbuffer())
         started = time.monotonic()
         try:
             with closing(process(body, place.source_settings.for_object(metadata))) as items:
                 for made in items:
                     if isinstance(made, Properties):
-                        self._properties = made
+                        self._properties = replace(made, record={**made.record, **copied})
                     else:
                         self._writer.add(
                             place.output_key(made),

@@ -88,8 +88,9 @@ def made_with(source: Source, *, worker: str | None = None) -> str:
         "variants": [asdict(one) for one in source.variants],
         "worker": worker or __version__,
     }
-    if source.keep_metadata:
-        relevant["keep_metadata"] = sorted(source.keep_metadata)
+    for name in ("keep_metadata", "copy_metadata"):
+        if names := getattr(source, name):
+            relevant[name] = sorted(names)
     return sha256(json.dumps(relevant, sort_keys=True, default=dict).encode()).hexdigest()[:16]
 
 

@@ -80,6 +80,7 @@ class Source:
         hash_prefix: Whether a hash of the source's key follows it in the keys of its outputs.
         propagate_deletes: Whether a deletion deletes the outputs.
         keep_metadata: What the record has of a file's metadata: "taken", "copyright".
+        copy_metadata: Names of an object's user-defined metadata that the record repeats.
         prefixes: Those that keys must begin with; empty where S3 filters.
         suffixes: Those that keys must end with, in lower case; empty where S3 filters.
     """
@@ -91,6 +92,7 @@ class Source:
     hash_prefix: bool = False
     propagate_deletes: bool = False
     keep_metadata: tuple[str, ...] = ()
+    copy_metadata: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
 
@@ -206,7 +208,7 @@ def _sources(environment: Mapping[str, str]) -> Mapping[str, Source]:
     for bucket, entry in table.items():
         try:
             made = [known[name] for name in entry.pop("variants", [DEFAULT])]
-            for name in {"prefixes", "suffixes", "keep_metadata"} & entry.keys():
+            for name in {"prefixes", "suffixes", "keep_metadata", "copy_metadata"} & entry.keys():
                 entry[name] = tuple(entry[name])
             found[bucket] = Source(
                 variants=tuple(one for one, _ in made), cache_control=made[0][1], **entry

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -97,6 +99,22 @@ class Put(NamedTuple):
 
     etag: str | None
     is_repeated: bool
+
+
+def decoded(metadata: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """Return the values of these names in user-defined metadata, those that are there.
+
+    S3 returns a value that is not ASCII as RFC 2047 has it.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html#UserMetadata
+    """
+    found = {}
+    for name in names:
+        if name in metadata:
+            try:
+                found[name] = str(make_header(decode_header(metadata[name])))
+            except (HeaderParseError, LookupError, ValueError):
+                found[name] = metadata[name]
+    return found
 
 
 def current_version(client: Any, source: SourceObject) -> SourceObject | None:

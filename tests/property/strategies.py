@@ -156,6 +156,8 @@ def _source(draw: st.DrawFn, kind: str) -> Tables:
         found["keep_metadata"] = draw(
             st.lists(st.sampled_from(["taken", "copyright"]), max_size=2, unique=True)
         )
+    if draw(st.integers(0, 4)) == 0:
+        found["copy_metadata"] = draw(st.sampled_from([["author"], ["author", "a.b_c-1"]]))
     prefixes = ["uploads/"]
     if draw(st.booleans()):
         common = st.sampled_from(["uploads/", "in/", "in/raw/", "in/done/"])

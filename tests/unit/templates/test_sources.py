@@ -30,6 +30,7 @@ EVERY_KIND: dict[str, Any] = {
             "suffixes": [".tif"],
             "variants": "small",
             "keep_metadata": ["taken"],
+            "copy_metadata": ["author"],
         },
         "old": {"type": "eventbridge", "queue": "bulk", "propagate_deletes": True},
         "partner": {"type": "sns", "queue": "bulk", "prefixes": ["out/"], "hash_prefix": True},
@@ -274,6 +275,7 @@ def test_a_function_knows_the_buckets_of_its_queue_only(every: ResolvedTemplate)
     assert (scans.name, scans.output_prefix) == ("scans", "scans/")
     assert [each.widths for each in scans.variants] == [(64,)]
     assert scans.keep_metadata == ("taken",)
+    assert scans.copy_metadata == ("author",)
     uploads = ours[f"darkroom-uploads-{suffix}"]
     assert (uploads.output_prefix, uploads.keep_metadata) == ("", ())
     assert bulk["old-pictures"].propagate_deletes

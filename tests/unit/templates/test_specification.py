@@ -97,6 +97,11 @@ def test_the_shipped_file_names_every_key() -> None:
         ),
         ({"sources": {"default": {"suffixes": [".j?g"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
         (
+            {"sources": {"default": {"copy_metadata": ["Author"]}}},
+            "sources.default.copy_metadata[0]",
+            "like 'author'",
+        ),
+        (
             {"sources": {"default": {"keep_metadata": ["gps"]}}},
             "sources.default.keep_metadata[0]",
             "'taken' or 'copyright'",

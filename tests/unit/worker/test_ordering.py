@@ -27,10 +27,18 @@ from worker.versions import order
 BUCKET = "uploads"
 
 
-def settings_with(*, propagate_deletes: bool = False, deployment: int = 1) -> Settings:
+def settings_with(
+    *, propagate_deletes: bool = False, deployment: int = 1, copy_metadata: tuple[str, ...] = ()
+) -> Settings:
     """Return the settings of a deployment: each has other variants."""
     variants = Variants(widths=(1,), formats={"jpeg": deployment}, max_pixels=1)
-    source = Source("default", (variants,), "no-cache", propagate_deletes=propagate_deletes)
+    source = Source(
+        "default",
+        (variants,),
+        "no-cache",
+        propagate_deletes=propagate_deletes,
+        copy_metadata=copy_metadata,
+    )
     return Settings(
         sources={BUCKET: source},
         thumbnail_bucket="thumbnails",

@@ -77,6 +77,18 @@ def test_a_new_object_costs_no_look_at_results(s3: MemoryS3, run: Reconcile) -> 
     assert record.objects == {key: stored.etag for key, stored in s3.results.items()}
 
 
+def test_the_record_repeats_metadata_of_the_upload_that_are_asked_for(
+    s3: MemoryS3, run: Reconcile
+) -> None:
+    """P6: those alone, and with the bytes: no request more."""
+    source = upload(s3, 1, 1)
+    s3.metadata[BUCKET, KEY, "v1"] = {"author": "=?UTF-8?B?SsO8cmdlbg==?=", "camera": "x"}
+    copying = settings_with(copy_metadata=("author", "license"))
+    run(source, copying, first=True)
+    assert records.parse(s3.objects[RECORD].body).content["metadata"] == {"author": "Jürgen"}
+    assert operations(s3) == ["GetObject", "PutObject", "PutObject"]
+
+
 def test_a_delivery_again_makes_nothing_again(s3: MemoryS3, run: Reconcile) -> None:
     """P6, P7: the record says what was done, and the list that nothing of it is gone."""
     run(upload(s3, 1, 2), first=True)

@@ -70,6 +70,23 @@ def test_an_objects_metadata_come_with_its_bytes(s3: MemoryS3) -> None:
     assert [operation for operation, _ in s3.calls] == ["GetObject"]
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Jane Doe", "Jane Doe"),
+        ("=?UTF-8?B?SsO8cmdlbg==?=", "Jürgen"),
+        ("=?UTF-8?Q?J=C3=BCrgen?=", "Jürgen"),
+        ("=?nonsense?B?AAAA?=", "=?nonsense?B?AAAA?="),
+        ("=?UTF-8?B?A?=", "=?UTF-8?B?A?="),
+    ],
+)
+def test_metadata_are_copied_as_they_were_given(value: str, expected: str) -> None:
+    """P6: S3 encodes what is not ASCII; what is no such form stays as it is."""
+    assert storage.decoded({"author": value, "more": "x"}, ("author", "license")) == {
+        "author": expected
+    }
+
+
 def test_too_large_is_rejected_before_the_download(s3: MemoryS3) -> None:
     """P5, pitfall 43: the limit is checked before any byte is downloaded."""
 
