@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 from worker.imaging import clean_aperture
 from worker.imaging.bits import Bits
 from worker.imaging.isobmff import Container, number
+from worker.results import Rejection
 
 _BRANDS: Final = frozenset(
     {
@@ -44,6 +45,10 @@ _BYTES_PER_PIXEL: Final = 10.0
 _BYTES_PER_ALPHA: Final = 4.0
 _MORE_WITH_TEN_BITS: Final = 1.6
 """Memory until the picture is Pillow's: 9.3 with 8 bits in 4:4:4, 12.4 with alpha; 20.4 with 10."""
+
+_MOST_SLICED_PIXELS: Final = 1_000_000_000
+"""Slices times pixels. Slices may overlap, and each is decoded: a slice of 100 flat megapixels has
+some kilobytes. Encoders write one per part of a grid, or at most a few dozen in 12 megapixels."""
 
 _DEEPEST: Final = 4
 """Pictures made of pictures made of pictures: files have a grid of pictures, maybe in a layer."""
@@ -158,9 +163,18 @@ def pixels_at_once(data: bytes) -> int:
 
     Raises:
         ValueError: The file is not valid.
+        Rejection: Its pixels are decoded too many times.
     """
     items = _Items(Container(memoryview(data)))
-    return items.pixels(items.primary)
+    pixels, sliced = items.cost(items.primary)
+    if sliced > max(pixels, _MOST_SLICED_PIXELS):
+        raise Rejection(
+            "unsupported_format",
+            f"The picture's slices, each of which may be as large as all of it, have"
+            f" {sliced / 1e6:,.0f} million pixels; at most {_MOST_SLICED_PIXELS / 1e6:,.0f} million"
+            " are decoded.",
+        )
+    return pixels
 
 
 @contextmanager
@@ -234,24 +248,34 @@ class _Items:
             if item in self._data:
                 raise ValueError("an item that is in two places")
             self._data[item] = data
-        self._found: dict[int, int] = {}
+        self._found: dict[int, tuple[int, int]] = {}
 
-    def pixels(self, item: int, depth: int = 0) -> int:
-        """Return the pixels of an item's image, of its parts or of its alpha channel: the most."""
+    def cost(self, item: int, depth: int = 0) -> tuple[int, int]:
+        """Return how much is decoded for an item.
+
+        That is the pixels of its image, of its parts or of its alpha channel, whichever are the
+        most; and those of all slices, each as large as its picture.
+        """
         if depth > _DEEPEST:
             raise ValueError("pictures that are made of each other")
         if item not in self._found:
             kind = self._types.get(item)
-            areas = [math.prod(self._stated_size(item))]
+            area, sliced = math.prod(self._stated_size(item)), 0
             if kind == _CODED:
-                areas += self._frames(item)
+                frame, slices = self._frame(item)
+                area = max(area, frame)
+                sliced = slices * area
             elif kind in _DERIVED:
-                areas.append(self._canvas(item))
-                areas.append(sum(self.pixels(part, depth + 1) for part in self._inputs[item]))
+                parts = [self.cost(part, depth + 1) for part in self._inputs[item]]
+                area = max(area, self._canvas(item), sum(pixels for pixels, _ in parts))
+                sliced = sum(pixels for _, pixels in parts)
             elif depth == 0:
                 raise ValueError("no picture in HEVC")
-            areas += [self.pixels(one, depth + 1) for one in self._beside.get(item, ())]
-            self._found[item] = max(areas)
+            beside = [self.cost(one, depth + 1) for one in self._beside.get(item, ())]
+            self._found[item] = (
+                max([area, *(pixels for pixels, _ in beside)]),
+                sliced + sum(pixels for _, pixels in beside),
+            )
         return self._found[item]
 
     def _stated_size(self, item: int) -> tuple[int, int]:
@@ -271,23 +295,25 @@ class _Items:
         start = 4 if kind == b"grid" else 10
         return number(data, start, size) * number(data, start + size, size)
 
-    def _frames(self, item: int) -> Iterator[int]:
-        """Yield the area of each frame that an item's parameter sets describe.
+    def _frame(self, item: int) -> tuple[int, int]:
+        """Return the largest area that an item's parameter sets describe, and its slices' number.
 
         Raises:
             ValueError: The item has more than one picture: libheif would decode them all.
         """
-        pictures = 0
+        area = pictures = slices = 0
         for unit in self._units(item):
             self._container.step()
             kind, layer = number(unit, 0, 1) >> 1 & 63, number(unit, 0, 2) >> 3 & 63
             if kind == _SEQUENCE_PARAMETER_SET:
-                yield _frame_area(unit)
+                area = max(area, _frame_area(unit))
             # The first bit of a slice says whether it is the first one of its picture.
             elif kind <= _LAST_SLICE_TYPE and layer == 0:
                 pictures += number(unit, 2, 1) >> 7
+                slices += 1
         if pictures > 1:
             raise ValueError("an item of more than one picture")
+        return area, slices
 
     def _units(self, item: int) -> Iterator[memoryview]:
         """Yield HEVC's units (7.3.1), of the item's configuration and of its data."""

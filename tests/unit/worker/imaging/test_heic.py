@@ -290,6 +290,24 @@ def test_an_item_of_many_pictures_is_rejected() -> None:
         heic.pixels_at_once(heic_files.heic(replace(QUARTERS, data=QUARTERS.data * 2)))
 
 
+def test_pixels_that_slices_hold_are_limited() -> None:
+    """P5: slices may overlap, and a flat one is small."""
+    large = coded("large")
+    unit = bytearray(large.data)
+    length = 4 + int.from_bytes(unit[:4])
+    further = unit[:length]
+    further[6] &= 127  # not the first of its picture
+    area = 3_000 * 2_000
+    many = 1_000_000_000 // area
+    for more, is_allowed in ((many - 1, True), (many, False)):
+        file = heic_files.heic(replace(large, data=bytes(unit) + bytes(further) * more))
+        if is_allowed:
+            assert heic.pixels_at_once(file) == area
+        else:
+            with pytest.raises(Rejection, match="at most 1,000 million"):
+                heic.pixels_at_once(file)
+
+
 NESTED = [heic_files.layers(9, 9, (n, 0, 0), (n, 0, 0)) for n in range(2, 12)]
 
 
