@@ -26,9 +26,13 @@ class Topics:
         """Return the stack's outputs about the topics."""
         return [
             Output(
-                "CriticalAlarmTopicArn", Description="Topic of critical alarms", Value=self.critical
+                "CriticalAlarmTopicArn",
+                Description="SNS topic of the critical alarms",
+                Value=self.critical,
             ),
-            Output("WarningAlarmTopicArn", Description="Topic of warnings", Value=self.warning),
+            Output(
+                "WarningAlarmTopicArn", Description="SNS topic of the warnings", Value=self.warning
+            ),
         ]
 
 

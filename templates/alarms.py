@@ -79,8 +79,8 @@ def _add_backlog_alarms(
     critical.add(
         "DeadLetterAlarm",
         "dead-letters",
-        "Messages in the dead-letter queue",
-        "Check the logs, fix, redrive",
+        "Messages are in the dead-letter queue",
+        "Check the logs, fix the cause, and redrive",
         **_statistic(_queue_metric(queues.dead_letters, VISIBLE), "Maximum", 1 * MINUTE),
         # `darkroom dlq` hides the messages that it reads for up to five minutes. That is not an OK,
         # after which they would raise the alarm again.
@@ -103,7 +103,7 @@ def _add_backlog_alarms(
         "QueueNotConsumedAlarm",
         "queue-not-consumed",
         "Messages wait and no invocation starts",
-        "Check mapping and key",
+        "Check the mapping and the key",
         Metrics=_expression(
             # Without an invocation Lambda sends no data point.
             "IF(waiting>0 AND FILL(started,0)==0,1,0)",
@@ -160,7 +160,7 @@ def _add_function_alarms(
     warning.add(
         "WorkerThrottleAlarm",
         "worker-throttles",
-        "Lambda keeps throttling",
+        "Lambda keeps throttling the function",
         "Check the account's concurrency",
         **_statistic(_function_metric(function, "Throttles"), "Sum", 5 * MINUTE),
         EvaluationPeriods=3,
@@ -180,7 +180,7 @@ def _add_function_alarms(
     warning.add(
         "ConcurrencyLimitAlarm",
         "concurrency-limit-reached",
-        "Constantly at maximum concurrency",
+        "The function is constantly at its maximum concurrency",
         "Check the queue depth",
         **_statistic(used, "Maximum", 1 * MINUTE)
         if capacity.batches_per_unit == 1
@@ -267,7 +267,7 @@ def add_upload_alarm(
     _AlarmGroup(template, topics.warning, source).add(
         "MissingNotificationAlarm",
         "missing-notifications",
-        "Uploads without notifications",
+        "Uploads cause no notifications",
         "Check the bucket's configuration",
         Condition=uploads_monitored,
         # Two periods in a row: the second includes a late notification of the first, and the end of

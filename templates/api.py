@@ -142,8 +142,12 @@ class UploadApi:
         host = f"${{{self.api.title}}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}"
         url = Sub(f"https://{host}/{STAGE}")
         return [
-            Output("UploadApiUrl", Description="Upload API", Value=url),
-            Output("UploadApiKeyId", Description="API key's id", Value=Ref(self.key)),
+            Output("UploadApiUrl", Description="URL of the upload API", Value=url),
+            Output(
+                "UploadApiKeyId",
+                Description="ID of the API key that callers of the upload API need",
+                Value=Ref(self.key),
+            ),
         ]
 
 

@@ -48,7 +48,13 @@ class AccessLogs:
     def outputs(self) -> list[Output]:
         """Return the stack's output about the bucket."""
         name = Ref(self.bucket)
-        return [Output("AccessLogBucketName", Description="S3 access log bucket", Value=name)]
+        return [
+            Output(
+                "AccessLogBucketName",
+                Description="Bucket of the other buckets' S3 access logs",
+                Value=name,
+            )
+        ]
 
 
 def add_bucket(

@@ -93,7 +93,13 @@ class Buckets:
     def outputs(self) -> list[Output]:
         """Return the stack's output about the thumbnail bucket."""
         name = Ref(self.thumbnails)
-        return [Output("ThumbnailBucketName", Description="Thumbnail bucket", Value=name)]
+        return [
+            Output(
+                "ThumbnailBucketName",
+                Description="Bucket of the thumbnails and records",
+                Value=name,
+            )
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

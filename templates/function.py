@@ -81,7 +81,13 @@ class Identity:
 
     def outputs(self, *, reads_external_buckets: bool) -> list[Output]:
         """Return the stack's outputs about the log group and, for external buckets, the role."""
-        found = [Output("LogGroupName", Description="Worker log group", Value=Ref(self.log_group))]
+        found = [
+            Output(
+                "LogGroupName",
+                Description="Log group of the worker, with Lambda's own lines",
+                Value=Ref(self.log_group),
+            )
+        ]
         if reads_external_buckets:
             description = "Role that reads the existing buckets; their policies must allow it"
             arn = GetAtt(self.role, "Arn")
@@ -331,4 +337,6 @@ def _has_recursion_api(template: Template) -> str:
 def function_output(queue: str, function: Function) -> Output:
     """Return the stack's output about the function of `queue`."""
     title = naming.logical_id(queue, "FunctionName")
-    return Output(title, Description="Worker function", Value=Ref(function))
+    return Output(
+        title, Description="Lambda function that processes the uploads", Value=Ref(function)
+    )

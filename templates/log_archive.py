@@ -65,7 +65,13 @@ class LogArchive:
     def outputs(self) -> list[Output]:
         """Return the stack's output about the archive."""
         name = Ref(self.bucket)
-        return [Output("LogArchiveBucketName", Description="Log archive bucket", Value=name)]
+        return [
+            Output(
+                "LogArchiveBucketName",
+                Description="Bucket that the logs are archived in",
+                Value=name,
+            )
+        ]
 
 
 def add_log_archive(

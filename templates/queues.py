@@ -129,8 +129,12 @@ class QueuePair:
         return [
             Output(naming.logical_id(self.name, title), Description=description, Value=Ref(queue))
             for title, description, queue in (
-                ("WorkQueueUrl", "Work queue", self.work),
-                ("DeadLetterQueueUrl", "Dead-letter queue", self.dead_letters),
+                ("WorkQueueUrl", "Queue of the uploads to process", self.work),
+                (
+                    "DeadLetterQueueUrl",
+                    "Queue of the messages that keep failing",
+                    self.dead_letters,
+                ),
             )
         ]
 

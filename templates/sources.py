@@ -107,9 +107,15 @@ class ResolvedSource:
     def outputs(self) -> list[Output]:
         """Return the stack's outputs about the source."""
         found = {
-            "UploadBucketName": ("Upload bucket", self.bucket),
-            "UploadPrefixes": ("Prefixes of uploads", ",".join(self.settings.prefixes)),
-            "UploadSuffixes": ("Suffixes of uploads", ",".join(self.settings.suffixes)),
+            "UploadBucketName": ("Bucket that takes the uploads", self.bucket),
+            "UploadPrefixes": (
+                "Prefixes below which uploads are announced",
+                ",".join(self.settings.prefixes),
+            ),
+            "UploadSuffixes": (
+                "Suffixes of the uploads that are announced",
+                ",".join(self.settings.suffixes),
+            ),
         }
         if self.settings.type == "eventbridge":
             description = "Run once: makes the bucket send events to EventBridge"

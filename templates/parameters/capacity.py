@@ -56,7 +56,7 @@ def add_capacity(
 def _memory(group: Group, queue: str) -> Ref:
     return group.add(
         naming.logical_id(queue, "MemorySize"),
-        "Function memory in MB; 1769 MB is one vCPU",
+        "Memory of the function in MB; with 1769 MB it has one vCPU",
         Type="Number",
         Default=1280,
         MinValue=512,

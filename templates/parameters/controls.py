@@ -37,7 +37,7 @@ def add_controls(template: Template, *, has_upload_buckets: bool) -> Controls:
     group = Group(template, "Account controls")
     regions = group.add(
         "AllowedRegions",
-        "Regions the stack may be deployed to, comma-separated; * for any",
+        "Regions that the stack may be deployed to, separated by commas; * for any",
         Type="CommaDelimitedList",
         Default="*",
     )
@@ -50,7 +50,7 @@ def add_controls(template: Template, *, has_upload_buckets: bool) -> Controls:
     )
     enforce = group.add(
         "EnforceVpcEndpoint",
-        "Deny the worker's role outside the VPC, so that stolen credentials are useless",
+        "Refuse the worker's role outside of the VPC, so that stolen credentials are useless there",
         Default="true",
         **YES_NO,
     )
@@ -58,7 +58,7 @@ def add_controls(template: Template, *, has_upload_buckets: bool) -> Controls:
     if has_upload_buckets:
         upload_cidrs = group.add(
             "AllowedUploadCidrs",
-            "Public CIDRs that may upload, comma-separated; empty for any",
+            "Public CIDRs that uploads may come from, separated by commas; empty for any",
             Type="CommaDelimitedList",
             Default="",
             # For each value. `preflight` adds the ranges up, which CloudFormation cannot.
@@ -70,7 +70,7 @@ def add_controls(template: Template, *, has_upload_buckets: bool) -> Controls:
         )
     boundary = group.add(
         "PermissionsBoundaryArn",
-        "Permissions boundary of every role; empty for none",
+        "ARN of the permissions boundary of every role; empty for none",
         Default="",
         AllowedPattern=r"^$|^arn:[a-z-]+:iam::(\d{12}|aws):policy/.+$",
     )

@@ -49,23 +49,23 @@ def add_function_package(template: Template) -> FunctionPackage:
     return FunctionPackage(
         bucket=group.add(
             "CodeBucket",
-            "Bucket of the function package, in this Region",
+            "Bucket with the function's package, in the stack's Region",
             AllowedPattern=BUCKET_NAME,
         ),
         key=group.add(
             "CodeKey",
-            "Key of the function package; new code needs a new key",
+            "Key of the function's package in CodeBucket; new code needs a new key",
             AllowedPattern=rf"^.{{1,{MAX_KEY_BYTES - len('.zip')}}}\.zip$",
         ),
         runtime=group.add(
             "Runtime",
-            "Python version of the package",
+            "Python version that the package was built for",
             Default="python3.13",
             AllowedValues=["python3.12", "python3.13", "python3.14"],
         ),
         architecture=group.add(
             "Architecture",
-            "Processor architecture of the package",
+            "Processor architecture that the package was built for",
             Default="arm64",
             AllowedValues=["arm64", "x86_64"],
         ),
@@ -74,7 +74,7 @@ def add_function_package(template: Template) -> FunctionPackage:
             "HasCodeSigning",
             group.add(
                 "CodeSigningConfigArn",
-                "Code signing configuration; empty for none",
+                "ARN of the function's code signing configuration; empty for none",
                 Default="",
                 AllowedPattern=r"^$|^arn:[a-z-]+:lambda:.+:code-signing-config:csc-[a-z0-9]{17}$",
             ),

@@ -110,14 +110,14 @@ def add_retention(template: Template, *, stores_logs: bool, is_compliance: bool)
         ),
         log_days=group.add(
             "LogRetentionDays",
-            "Days to keep logs in CloudWatch",
+            "Days to keep log lines in CloudWatch Logs",
             Type="Number",
             Default=30,
             AllowedValues=RETENTION_DAYS,
         ),
         log_archive_days=group.add(
             "LogArchiveRetentionDays",
-            "Days to keep logs in S3",
+            "Days to keep the log archive's objects and access logs",
             Type="Number",
             Default=365,
             MinValue=1,
@@ -137,7 +137,8 @@ def add_monitoring(
     if has_upload_buckets:
         enable = group.add(
             "EnableUploadMetrics",
-            "S3 request metrics (up to 5 USD per month) to detect missing notifications",
+            "Count uploads by S3 request metrics (up to 5 USD per month), to detect missing"
+            " notifications",
             Default="true",
             **YES_NO,
         )
@@ -160,10 +161,14 @@ def add_monitoring(
 def _add_alarms(template: Template, group: Group, settings: Alarms) -> AlarmParameters:
     address = {"Default": "", "AllowedPattern": r"^$|^[^@\s]+@[^@\s]+\.[^@\s]+$"}
     critical_email = group.add(
-        "CriticalAlarmEmail", "Email address of critical alarms; empty for none", **address
+        "CriticalAlarmEmail",
+        "Email address that receives critical alarms; empty for none",
+        **address,
     )
     warning_email = group.add(
-        "WarningAlarmEmail", "Email address of warnings; empty for CriticalAlarmEmail", **address
+        "WarningAlarmEmail",
+        "Email address that receives warnings; empty for CriticalAlarmEmail",
+        **address,
     )
     has_critical = is_given(template, "HasCriticalAlarmEmail", critical_email)
     has_warning = is_given(template, "HasWarningAlarmEmail", warning_email)
@@ -177,7 +182,8 @@ def _add_alarms(template: Template, group: Group, settings: Alarms) -> AlarmPara
     }
     key = group.add(
         "AlarmTopicKmsKeyArn",
-        "Own key of the alarm topics, to report a disabled stack key; empty for the stack's",
+        "ARN of another key for the alarm topics, so that they report a disabled stack key; empty"
+        " for the stack's key",
         Default="",
         AllowedPattern=OPTIONAL_KMS_KEY,
     )
@@ -234,7 +240,7 @@ def _add_existing_topic(
     """
     topic = group.add(
         f"Existing{severity}TopicArn",
-        f"Existing topic of {alarms}, in this Region; empty for one of the stack's",
+        f"ARN of an existing topic for {alarms}, in this Region; empty to create one",
         Default="",
         AllowedPattern=f"^$|{TOPIC}",
     )

@@ -85,8 +85,9 @@ def add_network_parameters(template: Template, network: Network) -> NetworkParam
         vpc = _add_existing_vpc(template, group, creates_endpoints=network.endpoints == "create")
     sqs_endpoint = group.add(
         "CreateSqsEndpoint",
-        "SQS endpoint for retry backoff (about 7 USD per month and Availability Zone); without it"
-        " failed messages wait for their visibility timeout",
+        "Create an endpoint of SQS, through which the worker chooses the delay of retries (about 7"
+        " USD per month and Availability Zone); without it, failed messages wait for their"
+        " visibility timeout",
         Default="true",
         **YES_NO,
     )
@@ -101,7 +102,7 @@ def _add_prefix_list(template: Template, group: Group) -> If:
     """Add the S3 prefix list's parameter, mapping and rule; return the list's id."""
     prefix_list = group.add(
         "S3PrefixListId",
-        "S3 prefix list of this Region; empty where the template knows it",
+        "ID of the Region's S3 prefix list; empty where the template knows it",
         Default="",
         AllowedPattern="^$|^pl-[0-9a-f]+$",
     )
