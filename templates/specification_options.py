@@ -35,7 +35,8 @@ class Logs(_Table):
     """Logs that are kept in buckets."""
 
     archive: bool = True
-    """Archive the worker's log in a bucket, for `LogArchiveRetentionDays`."""
+    """Archive the logs of the worker and of the upload API in a bucket, for
+    `LogArchiveRetentionDays`."""
 
     archive_flow_logs: bool = True
     """Deliver the flow log of a created VPC to the archive, and not to a log group. Without an
