@@ -62,6 +62,10 @@ _NOT_DECODED: Final = (
     (0, b"\x00\x00\x01\x00", "ICO"),
     (0, b"II\xbc\x01", "JPEG XR"),
     (0, b"MM\x00\x2b", "big-endian BigTIFF"),
+    (4, b"ftypavci", "HEIF (H.264)"),
+    (4, b"ftypj2ki", "HEIF (JPEG 2000)"),
+    (4, b"ftypjpeg", "HEIF (JPEG)"),
+    (4, b"ftypmif3", "HEIF (low overhead)"),
 )
 
 _HEAD_BYTES: Final = 4_096

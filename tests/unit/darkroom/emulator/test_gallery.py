@@ -11,6 +11,7 @@ from PIL import Image
 from darkroom.emulator import gallery
 from darkroom.emulator.gallery import Entry, OutputFile
 from darkroom.errors import UsageError
+from tests.unit.worker.imaging import heic_files
 
 VOID = {"meta", "img", "br", "input", "source"}
 
@@ -233,6 +234,20 @@ def test_a_large_original_is_shown_reduced(tmp_path: Path) -> None:
         assert text in page.text
     with Image.open(io.BytesIO(shown(directory, page.images[0]["src"]))) as preview:
         assert preview.size == (1200, 800)
+
+
+def test_a_heic_is_shown_as_webp(tmp_path: Path) -> None:
+    """D5: few browsers show it; turned once, though EXIF repeats what the container says."""
+    path = tmp_path / "phone.heic"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = heic_files.coded("quarters").adding((b"irot", b"\3"))
+    path.write_bytes(heic_files.heic(turned, heic_files.exif(exif.tobytes())))
+    directory, page = written(tmp_path, Entry("phone.heic", path, "succeeded"))
+    for text in ("100 × 200", "HEIC 1 kB", "shown as WebP"):
+        assert text in page.text
+    with Image.open(io.BytesIO(shown(directory, page.images[0]["src"]))) as preview:
+        assert preview.size == (100, 200)
 
 
 def test_an_animation_says_that_its_first_frame_is_used(tmp_path: Path) -> None:

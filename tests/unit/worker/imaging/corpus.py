@@ -833,6 +833,10 @@ SPECIMENS: Sequence[Specimen] = (
     Specimen("jpeg of 12 bits", partial(_jpeg_with_frame, 4, b"\x0c"), "unsupported_format"),
     Specimen("jpeg of 2 components", partial(_jpeg_with_frame, 9, b"\x02"), "unsupported_format"),
     Specimen("hierarchical jpeg", partial(_jpeg_with_frame, 1, b"\xc5"), "unsupported_format"),
+    *(
+        Specimen(f"heif of brand {brand}", partial(_heif, brand), "unsupported_format")
+        for brand in ("avci", "j2ki", "jpeg", "mif3")
+    ),
     Specimen("jpeg xr", lambda: b"II\xbc\x01" + bytes(40), "unsupported_format"),
     Specimen("photoshop", lambda: b"8BPS\x00\x01" + bytes(40), "unsupported_format"),
     Specimen("start of a png", lambda: b"\x89PNG\r\n\x1a\n", "corrupt"),
