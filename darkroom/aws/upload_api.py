@@ -17,11 +17,15 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from darkroom.aws.session import Account
+from darkroom.aws.throttling import Pace
 from darkroom.console.command import LOGGER
 from darkroom.errors import UsageError, UserError
 
 TRIES = 6
-"""Of a request that the API throttles, or that fails in a way that may pass."""
+"""Of a request that fails in a way that may pass."""
+
+THROTTLED_TRIES = 20
+"""Of a request that the API throttles."""
 
 LONGEST_PAUSE_SECONDS = 20.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -29,7 +33,7 @@ LONGEST_WAIT_SECONDS = 60.0
 
 THROTTLED = 429
 
-_PASSING = frozenset({THROTTLED, 500, 502, 503, 504})
+_PASSING = frozenset({500, 502, 503, 504})
 _HOST_REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 
 
@@ -51,16 +55,6 @@ class Upload:
     headers: Mapping[str, str]
 
 
-@dataclass
-class _Throttle:
-    """When the next request may be sent, by the client's clock; all threads share it.
-
-    Without it each of them tries on its own while the others use up what the limit lets through.
-    """
-
-    until: float = 0.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class UploadApi:
     """One API, at `url` with its stage, for the caller of `credentials` with an API key."""
@@ -74,7 +68,7 @@ class UploadApi:
 
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-    _throttle: _Throttle = field(default_factory=_Throttle, init=False, repr=False, compare=False)
+    _pace: Pace = field(default_factory=Pace, init=False, repr=False, compare=False)
 
     def expect(self, name: str, size: int, sha256: str) -> Upload:
         """Ask where a file may be uploaded.
@@ -125,7 +119,7 @@ class UploadApi:
         """
 
         def request() -> AWSRequest:
-            if (seconds := self._throttle.until - self.clock()) > 0:
+            if (seconds := self._pace.reserve(self.clock())) > 0:
                 self.sleep(seconds)
             headers = {"x-api-key": self.api_key}
             if content:
@@ -134,7 +128,15 @@ class UploadApi:
             SigV4Auth(self.credentials, "execute-api", self._signed_region()).add_auth(found)
             return found
 
-        answer = self._send(request)
+        for _ in range(THROTTLED_TRIES):
+            answer = self._send(request)
+            if answer.status_code != THROTTLED:
+                self._pace.answered()
+                break
+            least = _retry_after(answer)
+            if least > LONGEST_WAIT_SECONDS:
+                break
+            self._pace.throttled(self.clock(), least)
         try:
             body = json.loads(answer.content)
         except ValueError:
@@ -150,7 +152,7 @@ class UploadApi:
         return found[1] if found else self.region
 
     def _send(self, request: Callable[[], AWSRequest]) -> Any:
-        """Send a request, again while it is throttled or fails in a way that may pass.
+        """Send a request, again while it fails in a way that may pass.
 
         Raises:
             UserError: There is no connection.
@@ -172,9 +174,7 @@ class UploadApi:
             pause = _pause(number, answer)
             if pause > LONGEST_WAIT_SECONDS:
                 break
-            if answer and answer.status_code == THROTTLED:
-                self._throttle.until = max(self._throttle.until, self.clock() + pause)
-            elif number < TRIES:
+            if number < TRIES:
                 self.sleep(pause)
         if answer:
             return answer
@@ -189,10 +189,13 @@ def _no_connection(request: AWSPreparedRequest, error: Exception | None) -> User
 
 def _pause(number: int, answer: Any) -> float:
     """Return the seconds before the next try: as the answer says, or more from try to try."""
-    given = answer.headers.get("retry-after", "") if answer else ""
-    least = float(given) if given.isdigit() else 0.0
     most = min(LONGEST_PAUSE_SECONDS, 0.5 * 2**number)
-    return max(least, random.uniform(most / 2, most))  # noqa: S311  # nosec B311 # no secret
+    return max(_retry_after(answer), random.uniform(most / 2, most))  # noqa: S311  # nosec B311 # no secret
+
+
+def _retry_after(answer: Any) -> float:
+    given = answer.headers.get("retry-after", "") if answer else ""
+    return float(given) if given.isdigit() else 0.0
 
 
 def _problem(status: int, body: Any) -> str:

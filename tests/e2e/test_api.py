@@ -28,6 +28,7 @@ from templates import specification
 from tests.e2e import pictures
 from tests.e2e.conftest import ROOT, template
 from tests.e2e.harness import Pipeline
+from tests.soak import throttled_uploads
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -284,6 +285,21 @@ def test_too_many_calls_are_refused(
     assert answers[0][0] == 404
     assert answers[-1][0] == 429, answers
     assert json.loads(answers[-1][2])["message"] == message
+
+
+def test_throttled_uploads_are_neither_lost_nor_double(
+    emulator: Emulator, package_parameters: dict[str, str], tmp_path: Path
+) -> None:
+    """A1: 200 pictures through a small limit; docs/api.md has the run of 1,000."""
+    limits = {"NamePrefix": "throttled", "ApiRate": "40", "ApiBurst": "2"}
+    finished = throttled_uploads.run(
+        emulator,
+        {**package_parameters, **limits},
+        count=200,
+        name="throttled",
+        directory=tmp_path,
+    )
+    assert throttled_uploads.problems(finished, 200) == []
 
 
 def test_the_command_uploads_and_tells_what_came_out(

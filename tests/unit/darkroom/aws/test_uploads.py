@@ -132,6 +132,45 @@ def test_an_expired_url_is_asked_for_again_once(tmp_path: Path) -> None:
     assert found.state == "refused"
 
 
+def test_files_are_uploaded_while_others_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A1: the next file is not held back by the batching window of the ones before."""
+    api = Api()
+    names = [f"{number}.jpg" for number in range(3 * uploads.AT_ONCE)]
+    uploaded = threading.Event()
+    state, put = api.state, api.put
+
+    def state_when_uploaded(id_: str) -> dict[str, Any]:
+        return state(id_) if uploaded.is_set() else {"state": "waiting"}
+
+    def put_and_count(one: Upload, body: bytes) -> None:
+        put(one, body)
+        if len(api.stored) == len(names):
+            uploaded.set()
+
+    monkeypatch.setattr(api, "state", state_when_uploaded)
+    monkeypatch.setattr(api, "put", put_and_count)
+    found = run(api, tmp_path, files(tmp_path, *names), timeout=5)
+    assert [one.state for one in found] == ["done"] * len(names)
+    assert [one.file.label for one in found] == names
+
+
+def test_the_first_failure_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A1: nobody waits for earlier files when nothing can be uploaded any more."""
+    api = Api()
+    expect = api.expect
+
+    def expect_until_the_quota_is_used_up(name: str, size: int, sha256: str) -> Upload:
+        if name == "b.jpg":
+            raise UserError("the API answered 429: Limit Exceeded")
+        return expect(name, size, sha256)
+
+    monkeypatch.setattr(api, "expect", expect_until_the_quota_is_used_up)
+    with pytest.raises(UserError, match="Limit Exceeded\nthe same command continues"):
+        run(api, tmp_path, files(tmp_path, "slow.jpg", "b.jpg"), timeout=3600)
+
+
 def test_without_news_a_run_gives_up(tmp_path: Path) -> None:
     """A1: the file is not lost: the same command waits on, or says where it may be."""
     (found,) = run(Api(), tmp_path, files(tmp_path, "slow.jpg"), timeout=0.05)
