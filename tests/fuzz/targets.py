@@ -15,6 +15,8 @@ from typing import Any
 import jsonschema
 from PIL import Image
 
+from tests.fuzz.cost import RecordedMemory, bounded
+from tests.fuzz.repetition import file_of, repeated, seeds, with_head
 from tests.unit.worker.imaging import corpus
 from tests.workload import outputs_of
 from worker import events, records
@@ -42,12 +44,14 @@ _EVENTS = Path(corpus.__file__).parents[1] / "events"
 
 def picture(data: bytes) -> None:
     """Check for every variant, or a rejection with its sentence; never another exception."""
+    memory = RecordedMemory()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about what is odd in a file
         try:
-            *made, properties = thumbnails.make(
-                io.BytesIO(data), [VARIANTS], keep_metadata=("taken", "copyright")
-            )
+            with bounded(memory):
+                *made, properties = thumbnails.make(
+                    io.BytesIO(data), [VARIANTS], memory, keep_metadata=("taken", "copyright")
+                )
         except Rejection as rejection:
             assert rejection.detail  # noqa: PT017 -- this is no test, but what one runs
             return
@@ -63,6 +67,11 @@ def picture(data: bytes) -> None:
         size = {"width": image.width, "height": image.height}
         assert dict(output.metadata) == size
         assert not {"exif", "comment", "icc_profile", "xmp"} & set(image.info)
+
+
+def repetition(data: bytes) -> None:
+    """Check a file in which a part is repeated; see `repetition.repeated`."""
+    picture(repeated(data))
 
 
 def event(data: bytes) -> None:
@@ -123,6 +132,17 @@ def resealed(data: bytes) -> bytes:
     return bytes(sealed)
 
 
+def resealed_part(data: bytes) -> bytes:
+    """Return the input of `repetition` with the checksums of its PNG corrected."""
+    return data[: len(data) - len(file_of(data))] + resealed(file_of(data))
+
+
+def _repetitions() -> Iterator[bytes]:
+    yield from seeds()
+    for number, data in enumerate(_pictures()):
+        yield with_head(len(data) * (number % 7) // 7, 8 << number % 4, data)
+
+
 def _pictures() -> Iterator[bytes]:
     for specimen in corpus.SPECIMENS:
         data = specimen.make()
@@ -165,18 +185,26 @@ class Target:
     words: Sequence[bytes]
 
 
+_PICTURE_WORDS = [
+    *(bytes([0xFF, marker]) for marker in (0xC0, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD, 0xE1, 0xE2)),
+    *(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"eXIf"),
+    *(b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ftypavif", b"ispe", b"av1C"),
+    *(b"II*\x00", b"MM\x00*", b"Exif\x00\x00", b"MPF\x00", b"Adobe", b"ICC_PROFILE\x00"),
+    *(b"GIF89a", b"\x21\xf9\x04", b"\x21\xfe", b"BM"),
+]
+
 TARGETS = {
     "picture": Target(
         run=picture,
         seeds=_pictures,
         repaired=resealed,
-        words=[
-            *(bytes([0xFF, marker]) for marker in (0xC0, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD, 0xE1, 0xE2)),
-            *(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"eXIf"),
-            *(b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ftypavif", b"ispe", b"av1C"),
-            *(b"II*\x00", b"MM\x00*", b"Exif\x00\x00", b"MPF\x00", b"Adobe", b"ICC_PROFILE\x00"),
-            *(b"GIF89a", b"\x21\xf9\x04", b"\x21\xfe", b"BM"),
-        ],
+        words=_PICTURE_WORDS,
+    ),
+    "repetition": Target(
+        run=repetition,
+        seeds=_repetitions,
+        repaired=resealed_part,
+        words=_PICTURE_WORDS,
     ),
     "heic": Target(
         run=picture,

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import __main__ as fuzzing
+from tests.fuzz import cost, repetition
 from tests.fuzz.targets import TARGETS, resealed
+from tests.unit.worker.imaging.attacks import ATTACKS
 from tests.unit.worker.imaging.corpus import quarters, saved
 
 ROUNDS = 200
@@ -43,6 +45,42 @@ def test_checksums_are_corrected() -> None:
     assert resealed(broken) == data
     assert resealed(data[:-2]) == data[:-2]
     assert resealed(b"GIF89a") == b"GIF89a"
+
+
+def test_too_much_processor_time_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: whether the input has thumbnails or is rejected."""
+    monkeypatch.setattr(cost, "PROCESSOR_SECONDS", 0)
+    for data in (saved(quarters()), saved(quarters())[:99]):
+        with pytest.raises(AssertionError, match="processor time"):
+            TARGETS["picture"].run(data)
+
+
+def test_memory_that_was_not_reserved_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: what was reserved is not one."""
+    peaks = iter([100, 1_000, 100, 1_000])
+    monkeypatch.setattr(cost, "_resident_bytes", lambda: 100)
+    monkeypatch.setattr(cost, "_maximum_bytes", lambda: next(peaks))
+    monkeypatch.setattr(cost, "UNRESERVED_BYTES", 300)
+    memory = cost.RecordedMemory()
+    with pytest.raises(AssertionError, match="memory"), cost.bounded(memory):
+        pass
+    with cost.bounded(memory), memory.reserved(600):
+        pass
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_each_attack_is_among_the_seeds(name: str) -> None:
+    """P5: repeating a part of one makes the attack, with the sizes of what is around it."""
+    make, _, _ = ATTACKS[name]
+    one, two, three = make(1), make(2), make(3)
+    if name.startswith("tiff") or name == "avif items":
+        pytest.skip("its parts differ from each other")
+    (seed,) = (seed for seed in repetition.seeds() if repetition.file_of(seed) == one)
+    part = len(two) - len(one)
+    for repeats, expected in ((1, two), (2, three)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(repetition, "REPEATED_BYTES", repeats * part)
+            assert repetition.repeated(seed) == expected
 
 
 @pytest.fixture

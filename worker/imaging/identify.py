@@ -41,10 +41,6 @@ ACCEPTED: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIC", "TIFF", "BMP")
 _MOST_SCANS: Final = 100
 """Encoders make about ten; 500 in 112 kB of a small image keep a core busy for 0.6 s."""
 
-_MOST_SCANNED_PIXELS: Final = 4_000_000_000
-"""In all components of all scans, each of which visits all blocks: 100 megapixels in the ten scans
-that encoders make are 1,200 million."""
-
 _LONGEST_ROW: Final = 2**31 // 64
 """Pillow counts a row's bits, up to 64 per pixel, in 31 bits, and calls more a lack of memory."""
 
@@ -131,6 +127,7 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
         _check_scans(data, width * height, picture.scan_weight)
     if isinstance(picture, tiff.TiffPicture):
         tiff.check_tiles(picture, max_pixels)
+        tiff.check_scans(picture)
     return picture
 
 
@@ -167,12 +164,12 @@ def _check_scans(data: bytes, pixels: int, weight: int) -> None:
         return
     most = data.count(jpeg.SCAN_MARKER)
     pixels *= weight
-    if most <= _MOST_SCANS and most * pixels * jpeg.MOST_COMPONENTS <= _MOST_SCANNED_PIXELS:
+    if most <= _MOST_SCANS and most * pixels * jpeg.MOST_COMPONENTS <= jpeg.MOST_SCANNED_PIXELS:
         return
     scans = jpeg.scan_components(data)
     if len(scans) > _MOST_SCANS:
         detail = f"The image has {len(scans)} scans; at most {_MOST_SCANS} are allowed."
-    elif sum(scans) * pixels > _MOST_SCANNED_PIXELS:
+    elif sum(scans) * pixels > jpeg.MOST_SCANNED_PIXELS:
         detail = f"The image has {len(scans)} scans, too many for its {pixels // weight:,} pixels."
     else:
         return

@@ -24,6 +24,10 @@ _ADOBE = 0xEE
 MOST_COMPONENTS: Final = 4
 """Of a scan (ITU-T T.81, B.2.3)."""
 
+MOST_SCANNED_PIXELS: Final = 4_000_000_000
+"""In all components of all scans, each of which visits all blocks: 100 megapixels in the ten scans
+that encoders make are 1,200 million."""
+
 _ARITHMETIC_WEIGHT: Final = 10
 """How much longer a scan takes, at most: the decoder goes on without any bits in the file."""
 

@@ -11,7 +11,8 @@ from typing import BinaryIO, Final
 
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from worker.imaging import packed_tiff
+from worker.imaging import jpeg, packed_tiff
+from worker.imaging.work_limits import too_many_parts
 from worker.results import Rejection
 
 MOST_NUMBERS: Final = 200_000
@@ -39,11 +40,14 @@ _FILL_ORDER: Final = 266
 _STRIP_OFFSETS: Final = 273
 _ORIENTATION: Final = 274
 _SAMPLES_PER_PIXEL: Final = 277
+_ROWS_PER_STRIP: Final = 278
+_STRIP_BYTES: Final = 279
 _PLANAR: Final = 284
 _PREDICTOR: Final = 317
 _TILE_WIDTH: Final = 322
 _TILE_LENGTH: Final = 323
 _TILE_OFFSETS: Final = 324
+_TILE_BYTES: Final = 325
 _EXTRA_SAMPLES: Final = 338
 _SAMPLE_FORMAT: Final = 339
 
@@ -75,7 +79,11 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
 _OF_BYTES: Final = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """Compressions of whatever bytes: none, LZW, Deflate (two numbers), PackBits, LZMA, Zstandard."""
 
+_JPEG: Final = 7
 _WEBP: Final = 50001
+
+_MOST_SHARED: Final = 4
+"""How many times the bytes of a file its JPEGs may have together."""
 
 
 class TiffPicture(TiffImagePlugin.TiffImageFile):
@@ -208,6 +216,38 @@ def check_tiles(picture: TiffPicture, max_pixels: int) -> None:
             "too_many_pixels",
             f"The tiles have {pixels:,} pixels; at most {2 * max_pixels:,} are allowed.",
         )
+
+
+def check_scans(picture: TiffPicture) -> None:
+    """Check the scans of the JPEGs that the strips or tiles of a TIFF are.
+
+    Their markers are counted: within coded bits no bytes look like one (ITU-T T.81, B.1.1.5).
+
+    Raises:
+        Rejection: They have too many scans for their pixels, or share the file's bytes.
+    """
+    tags, file = picture.tag_v2, picture.fp
+    if tags.get(_COMPRESSION) != _JPEG or file is None:
+        return
+    if _TILE_OFFSETS in tags:
+        offsets, lengths = tags[_TILE_OFFSETS], tags.get(_TILE_BYTES, ())
+        pixels = tags.get(_TILE_WIDTH, 1) * tags.get(_TILE_LENGTH, 1)
+    else:
+        offsets, lengths = tags.get(_STRIP_OFFSETS, ()), tags.get(_STRIP_BYTES, ())
+        pixels = picture.width * min(picture.height, tags.get(_ROWS_PER_STRIP, picture.height))
+    file.seek(0)
+    data = memoryview(file.read())
+    left, scanned = _MOST_SHARED * len(data), 0
+    for start, length in zip(offsets, lengths, strict=False):
+        part = bytes(data[start : start + length])
+        left -= len(part)
+        if left < 0:
+            raise too_many_parts()
+        count = part.count(jpeg.SCAN_MARKER)
+        if count > jpeg.MOST_COMPONENTS:  # as many have the parts of a file that is not progressive
+            scanned += count * pixels * jpeg.MOST_COMPONENTS
+    if scanned > jpeg.MOST_SCANNED_PIXELS:
+        raise Rejection("too_many_scans", "The TIFF's JPEGs have too many scans for their pixels.")
 
 
 def white_is_zero(picture: Image.Image) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from dataclasses import replace
 
@@ -151,3 +152,43 @@ def test_scans_of_a_large_picture_are_bounded_by_their_pixels() -> None:
     with pytest.raises(Rejection) as caught:
         opened(bytes(data[:-2] + scan * 5 + data[-2:]))
     assert caught.value.reason == "too_many_scans"
+
+
+def tiff_of_jpeg(data: bytes, size: tuple[int, int]) -> bytes:
+    """Return a grey TIFF of one strip, which is this JPEG."""
+    entries = [
+        *((256, *size[:1]), (257, *size[1:]), (258, 8), (259, 7), (262, 1), (277, 1)),
+        *((273, 8 + 2 + 12 * 9 + 4), (278, size[1]), (279, len(data))),
+    ]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(entries))
+    return b"II*\x00\x08\x00\x00\x00" + b"\x09\x00" + directory + bytes(4) + data
+
+
+def test_scans_of_a_jpeg_within_a_tiff_are_bounded() -> None:
+    """P5: by their pixels, as those of a JPEG."""
+    data = bytearray(saved(Image.new("L", (64, 64)), "JPEG", progressive=True))
+    assert opened(tiff_of_jpeg(bytes(data), (64, 64))).tobytes() == bytes(64 * 64)
+    scan = bytes(data[data.rindex(b"\xff\xda") : -2])
+    frame = data.index(b"\xff\xc2")
+    data[frame + 5 : frame + 9] = b"\x27\x10\x27\x10"  # 10,000 by 10,000
+    opened(tiff_of_jpeg(bytes(data), (10_000, 10_000)))
+    with pytest.raises(Rejection) as caught:
+        opened(tiff_of_jpeg(bytes(data[:-2] + scan * 20), (10_000, 10_000)))
+    assert caught.value.reason == "too_many_scans"
+
+
+def test_jpegs_within_a_tiff_do_not_share_their_bytes() -> None:
+    """P5: each of thousands could be the whole file."""
+    jpegs = saved(Image.new("L", (16, 16)), "JPEG")
+    count = 9
+    start = 8 + 2 + 12 * 9 + 4
+    entries = [
+        *((256, 1, 16 * count), (257, 1, 16), (258, 1, 8), (259, 1, 7), (262, 1, 1)),
+        *((322, 1, 16), (323, 1, 16), (324, count, start), (325, count, start + 4 * count)),
+    ]
+    data = b"II*\x00\x08\x00\x00\x00" + b"\x09\x00"
+    data += b"".join(struct.pack("<HHII", tag, 4, *values) for tag, *values in entries) + bytes(4)
+    data += struct.pack("<I", start + 8 * count) * count + struct.pack("<I", len(jpegs)) * count
+    with pytest.raises(Rejection) as caught:
+        opened(data + jpegs)
+    assert caught.value.reason == "unsupported_format"
