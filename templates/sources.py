@@ -92,6 +92,8 @@ class ResolvedSource:
             config["hash_prefix"] = True
         if self.settings.variants != (DEFAULT,):
             config["variants"] = self.settings.variants
+        if self.settings.choose_variants:
+            config["choose_variants"] = True
         if self.settings.propagate_deletes:
             config["propagate_deletes"] = True
         if self.settings.keep_metadata:

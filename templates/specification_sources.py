@@ -95,6 +95,10 @@ class Source(_Table):
     """Name of the variants to make of each picture, or a list of names: all are made of a picture
     that is decoded once."""
 
+    choose_variants: bool = False
+    """Let an upload's metadata choose among several variants: `x-amz-meta-variants: square`, or
+    names with commas. All are made of an upload that names none of them."""
+
     output_prefix: Prefix | None = None
     """Prefix of the outputs below `thumbnails/` and `rejected/`, ending with `/`. Without it, the
     source's name is the prefix; the source `default` has none."""
@@ -135,6 +139,8 @@ class Source(_Table):
         for index, name in enumerate(self.variants):
             if name in self.variants[:index]:
                 raise ValueError(f"variants has {name!r} twice; keep one")
+        if self.choose_variants and len(self.variants) == 1:
+            raise ValueError('choose_variants needs several variants, like ["default", "square"]')
         if self.raw_message_delivery and self.type != "sns":
             raise ValueError(f'raw_message_delivery needs type = "sns", not "{self.type}"')
         if self.archive_after_days is not None and self.type != "s3":

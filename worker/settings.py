@@ -75,6 +75,7 @@ class Source:
         name: Its name in the specification.
         variants: The thumbnails to make: one or more sets, all of the same image.
         cache_control: The Cache-Control of its outputs.
+        choose_variants: Whether an object's metadata choose among the variants.
         output_prefix: What follows `thumbnails/` and `rejected/` in the keys of its outputs: empty,
             or ending in `/`.
         hash_prefix: Whether a hash of the source's key follows it in the keys of its outputs.
@@ -88,6 +89,7 @@ class Source:
     name: str
     variants: tuple[Variants, ...]
     cache_control: str
+    choose_variants: bool = False
     output_prefix: str = ""
     hash_prefix: bool = False
     propagate_deletes: bool = False
@@ -100,14 +102,17 @@ class Source:
         """Return the settings for an object with this user-defined metadata.
 
         `focus` is `0.3,0.6`: the point that a crop keeps. Anything else counts as the center.
+        `variants` are names of the variants to make; all are, where it names none of them.
         """
+        names = {name.strip() for name in metadata.get("variants", "").split(",")}
+        chosen = [one for one in self.variants if self.choose_variants and one.name in names]
         found = _FOCUS.fullmatch(metadata.get("focus", ""))
         position = (float(found[1]), float(found[2])) if found else "center"
         return replace(
             self,
             variants=tuple(
                 replace(one, position=position) if one.position == "focus" else one
-                for one in self.variants
+                for one in chosen or self.variants
             ),
         )
 

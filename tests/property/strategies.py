@@ -317,6 +317,7 @@ def _several_variants(
         ]
         if same and draw(st.booleans()):
             source["variants"] = [first, *same]
+            source["choose_variants"] = draw(st.booleans())
 
 
 @st.composite

@@ -28,9 +28,10 @@ EVERY_KIND: dict[str, Any] = {
         "scans": {
             "prefixes": ["in/", "raw/"],
             "suffixes": [".tif"],
-            "variants": "small",
+            "variants": ["small", "default"],
             "keep_metadata": ["taken"],
             "copy_metadata": ["author"],
+            "choose_variants": True,
         },
         "old": {"type": "eventbridge", "queue": "bulk", "propagate_deletes": True},
         "partner": {"type": "sns", "queue": "bulk", "prefixes": ["out/"], "hash_prefix": True},
@@ -273,9 +274,10 @@ def test_a_function_knows_the_buckets_of_its_queue_only(every: ResolvedTemplate)
     assert set(bulk) == {"old-pictures", "partners-pictures"}
     scans = ours[f"darkroom-scans-{suffix}"]
     assert (scans.name, scans.output_prefix) == ("scans", "scans/")
-    assert [each.widths for each in scans.variants] == [(64,)]
+    assert [each.widths for each in scans.variants] == [(64,), (1200, 400, 128)]
     assert scans.keep_metadata == ("taken",)
     assert scans.copy_metadata == ("author",)
+    assert scans.choose_variants
     uploads = ours[f"darkroom-uploads-{suffix}"]
     assert (uploads.output_prefix, uploads.keep_metadata) == ("", ())
     assert bulk["old-pictures"].propagate_deletes

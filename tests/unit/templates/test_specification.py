@@ -97,6 +97,11 @@ def test_the_shipped_file_names_every_key() -> None:
         ),
         ({"sources": {"default": {"suffixes": [".j?g"]}}}, "sources.default.suffixes[0]", "'.jpg'"),
         (
+            {"sources": {"default": {"choose_variants": True}}},
+            "sources.default",
+            "needs several variants",
+        ),
+        (
             {"sources": {"default": {"copy_metadata": ["Author"]}}},
             "sources.default.copy_metadata[0]",
             "like 'author'",

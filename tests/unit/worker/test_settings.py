@@ -145,6 +145,24 @@ def test_an_objects_metadata_name_the_focus(value: str, expected: object) -> Non
     assert focused.for_object({}).variants[0].position == "center"
 
 
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        ("small", ["small"]),
+        ("small, default", ["default", "small"]),
+        ("small,unknown", ["small"]),
+        ("unknown", ["default", "small"]),
+        ("", ["default", "small"]),
+    ],
+)
+def test_an_objects_metadata_choose_its_variants(value: str, made: list[str]) -> None:
+    """P1: among those of the source, and only where the source lets them."""
+    both = (SOURCE.variants[0], replace(SOURCE.variants[0], name="small"))
+    source = replace(SOURCE, variants=both, choose_variants=True)
+    assert [one.name for one in source.for_object({"variants": value}).variants] == made
+    assert replace(SOURCE, variants=both).for_object({"variants": value}).variants == both
+
+
 def test_metadata_change_nothing_that_asks_for_none() -> None:
     """P1: a focus has no effect on variants with another position."""
     assert SOURCE.for_object({"focus": "0.3,0.6"}) == SOURCE
