@@ -46,7 +46,7 @@ def check_archive(target: Target) -> Iterator[Finding]:
     if not bucket:
         return
     if target.limitations:
-        yield Finding("skip", f"{bucket}: not shown by the emulator: lines (it delivers none)")
+        yield Finding("skip", f"{bucket}: not shown by the emulator: what Firehose writes")
         return
     yield from where_possible(_archive(target, bucket), f"the log archive {bucket}")
 
