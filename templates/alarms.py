@@ -12,6 +12,8 @@ from troposphere.sqs import Queue
 
 from templates import buckets, naming, prices
 from templates.alarm_topics import Topics
+from templates.api import UploadApi
+from templates.api_document import METHODS, STAGE
 from templates.dashboard import NAMESPACE, VISIBLE
 from templates.dns_firewall import DnsFirewall
 from templates.parameters.builder import Condition
@@ -40,6 +42,9 @@ LATE_DELIVERY_SECONDS = 3 * 300
 
 # A cold start takes one or two seconds; a call that S3 answers only on repetition, three.
 SLOW_API_MILLISECONDS = 5_000
+
+# More uploads per hour than this for each URL that was given, and these, were not asked for.
+UPLOADS_PER_URL, UNEXPLAINED_UPLOADS = 2, 20
 
 # Callers retry what is throttled: then most calls still succeed.
 REFUSED_PERCENT = 20
@@ -309,15 +314,20 @@ def add_dns_firewall_alarm(template: Template, topics: Topics, firewall: DnsFire
     )
 
 
-def add_api_alarms(template: Template, topics: Topics, *, name: Sub, stage: str) -> None:
-    """Add the alarms of the upload API: its faults, refused calls, and slow answers.
+def add_api_alarms(
+    template: Template,
+    topics: Topics,
+    api: UploadApi,
+    uploads_monitored: Condition | None,
+) -> None:
+    """Add the alarms of the upload API: its faults, refused calls, slow answers, and a bypass.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
     """
     group = _AlarmGroup(template, topics.warning, DEFAULT)
 
-    def metric(metric_name: str) -> dict[str, Any]:
-        return _metric("AWS/ApiGateway", metric_name, ApiName=name, Stage=stage)
+    def metric(metric_name: str, **of: str) -> dict[str, Any]:
+        return _metric("AWS/ApiGateway", metric_name, ApiName=api.name, Stage=STAGE, **of)
 
     group.add(
         "UploadApiFaultAlarm",
@@ -348,6 +358,28 @@ def add_api_alarms(template: Template, topics: Topics, *, name: Sub, stage: str)
         Period=5 * MINUTE,
         EvaluationPeriods=3,
         Threshold=SLOW_API_MILLISECONDS,
+    )
+    puts, refused = (
+        _metric("AWS/S3", each, BucketName=Ref(api.uploads), FilterId=buckets.API_REQUEST_METRICS)
+        for each in ("PutRequests", "4xxErrors")
+    )
+    group.add(
+        "UploadApiBypassAlarm",
+        "upload-api-bypass",
+        "Uploads that the upload API did not give URLs for",
+        "Find out who uploads",
+        Condition=uploads_monitored,
+        # A URL may be used in the next hour, and a PUT be repeated: hence the two periods, and
+        # more than is explained by that.
+        Metrics=_expression(
+            f"FILL(puts,0)-FILL(refused,0)-{UPLOADS_PER_URL}*FILL(given,0)",
+            period=60 * MINUTE,
+            puts=(puts, "Sum"),
+            refused=(refused, "Sum"),
+            given=(metric("Count", Method="POST", Resource=METHODS["POST"]), "Sum"),
+        ),
+        EvaluationPeriods=2,
+        Threshold=UNEXPLAINED_UPLOADS,
     )
 
 

@@ -128,6 +128,7 @@ class UploadApi:
     api: RestApi
     stage: Stage
     key: ApiKey
+    uploads: Bucket
     log_groups: Mapping[str, LogGroup]
     """Of the function and of the stage, by kind of log."""
 
@@ -306,6 +307,7 @@ def add_api(
         api=api,
         stage=stage,
         key=_add_usage_plan(template, api, stage, limits),
+        uploads=identity.uploads,
         log_groups={FUNCTION: identity.log_group, ACCESS_LOGS: access_log_group},
     )
 

@@ -29,6 +29,7 @@ from templates.parameters.controls import Controls
 from templates.policies import Arn
 from templates.queues import QueuePair
 from templates.record_topic import RecordTopic
+from templates.specification_api import Api
 from templates.specification_sources import Source
 from templates.specification_values import DEFAULT
 from templates.suppressions import WHOLE_BUCKET
@@ -38,6 +39,9 @@ THUMBNAILS = "thumbnails"
 
 # The filter id of an upload bucket's request metrics, which is a dimension of them.
 REQUEST_METRICS = "all"
+
+# The same of the requests below the upload API's prefix alone.
+API_REQUEST_METRICS = "api"
 
 # Where the worker writes; the same as in worker/keys.py, which a test compares.
 OUTPUT_PREFIXES = (f"{THUMBNAILS}/", "rejected/")
@@ -174,6 +178,7 @@ def add_buckets(
     sources: Mapping[str, Source],
     noncurrent_days: Ref,
     uploads_monitored: Condition | None,
+    api: Api | None,
     access_logs: AccessLogs | None,
     record_topic: RecordTopic | None,
     sends_to_eventbridge: bool,
@@ -188,6 +193,7 @@ def add_buckets(
         noncurrent_days: Days to keep noncurrent versions.
         uploads_monitored: Condition under which S3 counts the requests to upload buckets; None
             where no source has the type "s3".
+        api: The upload API, whose uploads S3 counts apart.
         access_logs: The bucket that S3 writes access logs to, if any.
         record_topic: The topic that S3 notifies of each record, if any.
         sends_to_eventbridge: The thumbnail bucket sends its events to EventBridge.
@@ -209,7 +215,11 @@ def add_buckets(
                 if source.takes_whole_bucket
                 else {},
                 NotificationConfiguration=_notifications(source, queues[source.queue]),
-                MetricsConfigurations=If(uploads_monitored, [_request_metrics(source)], NoValue),
+                MetricsConfigurations=If(
+                    uploads_monitored,
+                    _request_metrics(source, api if api and api.source == name else None),
+                    NoValue,
+                ),
                 # S3 sends a test message when notifications are set: the queue policy must allow
                 # it by then (pitfall 1).
                 DependsOn=[queues[source.queue].work_policy.title],
@@ -257,12 +267,15 @@ def _archiving(source: Source) -> list[LifecycleRule]:
     ]
 
 
-def _request_metrics(source: Source) -> MetricsConfiguration:
-    """Return what counts a source's requests; it filters by one prefix at most."""
+def _request_metrics(source: Source, api: Api | None) -> list[MetricsConfiguration]:
+    """Return what counts a source's requests, each by one prefix at most; and its API's uploads."""
     (prefix, *others) = source.prefixes
-    return MetricsConfiguration(
-        Id=REQUEST_METRICS, **({"Prefix": prefix} if prefix and not others else {})
-    )
+    return [
+        MetricsConfiguration(
+            Id=REQUEST_METRICS, **({"Prefix": prefix} if prefix and not others else {})
+        ),
+        *([MetricsConfiguration(Id=API_REQUEST_METRICS, Prefix=api.prefix)] if api else []),
+    ]
 
 
 def _notifications(source: Source, queues: QueuePair) -> NotificationConfiguration:

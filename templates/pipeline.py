@@ -22,7 +22,6 @@ from templates.alarms import (
     add_upload_alarm,
 )
 from templates.api import ApiIdentity, UploadApi, add_api, add_api_identity
-from templates.api_document import STAGE
 from templates.bucket import AccessLogs
 from templates.buckets import (
     THUMBNAILS,
@@ -103,6 +102,7 @@ def _build(specification: Specification) -> Template:
         sources=specification.sources,
         noncurrent_days=retention.noncurrent_version_days,
         uploads_monitored=parameters.monitoring.uploads_monitored,
+        api=specification.api,
         access_logs=access_logs,
         record_topic=record_topic,
         sends_to_eventbridge=events.eventbridge,
@@ -455,7 +455,7 @@ def _add_alarms(
     if stack.dns_firewall:
         add_dns_firewall_alarm(template, topics, stack.dns_firewall)
     if api:
-        add_api_alarms(template, topics, name=api.name, stage=STAGE)
+        add_api_alarms(template, topics, api, parameters.monitoring.uploads_monitored)
     for kind, stream in archive.streams.items() if archive else ():
         add_log_delivery_alarm(template, topics, kind=kind, stream=stream)
     return topics

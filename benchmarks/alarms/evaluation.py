@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 
 import ast
 import operator
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,9 +45,12 @@ class Data:
     most: float
     total: float
     count: int = 1
+    times: dict[float, int] = field(default_factory=dict)
+    """How often there was each value."""
 
     def add(self, value: float, times: int) -> None:
         """Add `times` equal values."""
+        self.times[value] = self.times.get(value, 0) + times
         self.least, self.most = min(self.least, value), max(self.most, value)
         self.total, self.count = self.total + value * times, self.count + times
 
@@ -65,7 +69,7 @@ class PlayedMetrics:
         if minute in series:
             series[minute].add(value, times)
         else:
-            series[minute] = Data(value, value, value * times, times)
+            series[minute] = Data(value, value, value * times, times, {value: times})
 
     def points(self, key: Key, statistic: str, period: int) -> list[Value]:
         """Return the statistic over the `period` seconds that end with each minute."""
@@ -90,6 +94,8 @@ def _statistic(statistic: str, data: Sequence[Data]) -> Value:
     if not data:
         return None
     total, count = sum(one.total for one in data), sum(one.count for one in data)
+    if statistic.startswith("p"):
+        return _percentile(float(statistic[1:]), data)
     return {
         "Minimum": min(one.least for one in data),
         "Maximum": max(one.most for one in data),
@@ -97,6 +103,19 @@ def _statistic(statistic: str, data: Sequence[Data]) -> Value:
         "Average": total / count,
         "SampleCount": count,
     }[statistic]
+
+
+def _percentile(percent: float, data: Sequence[Data]) -> float:
+    """Return the least value that this share of the values does not exceed."""
+    times: Counter[float] = Counter()
+    for one in data:
+        times.update(one.times)
+    rest = percent / 100 * times.total()
+    for value in sorted(times):
+        rest -= times[value]
+        if rest <= 0:
+            break
+    return value
 
 
 def states(
@@ -157,7 +176,8 @@ def decide(
 def _points(alarm: Mapping[str, Any], metrics: PlayedMetrics) -> tuple[int, list[Value]]:
     """Return the period in seconds, and for each minute the value that is compared."""
     if "MetricName" in alarm:
-        return alarm["Period"], metrics.points(_key(alarm), alarm["Statistic"], alarm["Period"])
+        statistic = alarm.get("Statistic") or alarm["ExtendedStatistic"]
+        return alarm["Period"], metrics.points(_key(alarm), statistic, alarm["Period"])
     (result,) = [one for one in alarm["Metrics"] if one.get("ReturnData", True)]
     inputs = {one["Id"]: one["MetricStat"] for one in alarm["Metrics"] if "MetricStat" in one}
     (period,) = {one["Period"] for one in inputs.values()}

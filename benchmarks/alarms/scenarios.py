@@ -253,8 +253,11 @@ def first_and_last(
     return states.index("ALARM") if "ALARM" in states else None, states[-1] != "ALARM"
 
 
-def table(alarms: Sequence[Mapping[str, Any]], played: Mapping[Scenario, PlayedMetrics]) -> str:
-    """Return scenario × alarm: the minutes from the start of the trouble to the notification."""
+def table(alarms: Sequence[Mapping[str, Any]], played: Mapping[Any, PlayedMetrics]) -> str:
+    """Return scenario × alarm: the minutes from the start of the trouble to the notification.
+
+    A scenario is of the pipeline or of the upload API: it has a `name` and `trouble`.
+    """
     roles = [role(alarm) for alarm in alarms]
     lines = [["within minutes", *roles], ["---", *("---:" for _ in roles)]]
     for scenario, metrics in played.items():
@@ -268,7 +271,7 @@ def table(alarms: Sequence[Mapping[str, Any]], played: Mapping[Scenario, PlayedM
 
 
 def mistakes(
-    alarm: dict[str, Any], played: Mapping[Scenario, PlayedMetrics]
+    alarm: dict[str, Any], played: Mapping[Any, PlayedMetrics]
 ) -> Iterator[tuple[str, bool, bool]]:
     """Yield each mistake, whether it changes what raises the alarm, and whether that or when."""
     right = [first_and_last(alarm, metrics) for metrics in played.values()]

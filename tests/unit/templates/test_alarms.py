@@ -167,6 +167,11 @@ def test_uploads_are_counted_where_it_is_wanted(stack: ResolvedTemplate) -> None
     on, off = stack, stack.with_parameters(EnableUploadMetrics="false")
     counted = on.properties("UploadBucket")["MetricsConfigurations"]
     assert counted == [{"Id": buckets.REQUEST_METRICS, "Prefix": "uploads/"}]
+    with_api = generate(api={})
+    counted = with_api.properties("UploadBucket")["MetricsConfigurations"]
+    assert counted[1:] == [{"Id": buckets.API_REQUEST_METRICS, "Prefix": "uploads/api/"}]
+    uncounted = with_api.with_parameters(EnableUploadMetrics="false")
+    assert "UploadApiBypassAlarm" not in uncounted.resources_of_type("CloudWatch::Alarm")
     for prefixes in ([""], ["one/", "two/"]):  # S3 filters by one prefix (pitfall 76)
         other = generate(sources={"default": {"prefixes": prefixes}})
         counted = other.properties("UploadBucket")["MetricsConfigurations"]
