@@ -36,7 +36,11 @@ def vocabulary() -> list[str]:
     Such an id begins with the name in Pascal case: these are the names that could clash.
     """
     everything = specification.parse(
-        {"logs": {"archive": True, "archive_flow_logs": True, "s3_access_logs": True}, "cdn": {}},
+        {
+            "logs": {"archive": True, "archive_flow_logs": True, "s3_access_logs": True},
+            "cdn": {},
+            "api": {},
+        },
         origin="vocabulary",
     )
     content = json.loads(pipeline.render(pipeline.build(everything)))
@@ -111,6 +115,8 @@ def tables(draw: st.DrawFn, skeleton: Skeleton | None = None) -> Tables:
     if draw(st.booleans()):
         found["events"] = draw(st.fixed_dictionaries({"topic": st.booleans()}))
     cdn = {"custom_domain": st.booleans(), "web_acl": st.booleans()}
+    if draw(st.booleans()):
+        found |= draw(_api(sources))
     if draw(st.booleans()):
         found["tags"] = {"Team": "pictures", "cost:center": "42"}
     if draw(st.booleans()):
@@ -213,6 +219,22 @@ def _part(sources: dict[str, Tables]) -> None:
 def _meet(one: str, other: str) -> bool:
     """Return whether one begins with the other, whose `?` may be any character."""
     return all(a == b or "?" in a + b for a, b in zip(one, other, strict=False))
+
+
+@st.composite
+def _api(draw: st.DrawFn, sources: dict[str, Tables]) -> Tables:
+    """Return the table of an upload API of one of the stack's own buckets, if there is any."""
+    own = [name for name, one in sources.items() if one.get("type", "s3") == "s3"]
+    if not own:
+        return {}
+    source = draw(st.sampled_from(own))
+    within = draw(st.sampled_from(sources[source].get("prefixes", ["uploads/"])))
+    access = draw(st.sampled_from(["private", "regional"]))
+    more = draw(st.just("api/") | _prefixes())
+    found: Tables = {"prefix": f"{within}{more}", "access": access}
+    if source != DEFAULT or draw(st.booleans()):
+        found["source"] = source
+    return {"api": found}
 
 
 def _network(vpc: str, endpoints: str) -> st.SearchStrategy[Tables]:

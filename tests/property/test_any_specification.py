@@ -50,6 +50,7 @@ def test_no_name_makes_an_id_that_is_there_already(kind: str, vpc: str) -> None:
             "network": {"vpc": vpc},
             "logs": {"archive": True, "archive_flow_logs": vpc == "create", "s3_access_logs": True},
             "cdn": {"custom_domain": True, "web_acl": True},
+            **({"api": {"source": "zz"}} if kind == "s3" else {}),
             "sources": {
                 "zz": {"type": kind, "queue": "zz"},
                 "yy": {"type": kind, "queue": "yy"},

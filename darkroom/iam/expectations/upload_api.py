@@ -172,19 +172,19 @@ def _other_calls(stack: StackModel) -> Iterator[Expectation]:
                 other = replace(request, action=action)
                 for check in both:
                     yield Expectation("another action", other, (check,))
-    key, record = _upload(stack).partition("/")[2], _record(stack)
-    folder = key.split("/")[0]
+    record = _record(stack)
+    beside = _beside(stack)
     for action, resource, more in (
-        ("s3:PutObject", f"{source.bucket}/{folder}/a.jpg", URL),
+        ("s3:PutObject", f"{source.bucket}/{beside}a.jpg", URL),
         ("s3:PutObject", f"{source.bucket}/other/a.jpg", URL),
         ("s3:ListBucket", source.bucket, {}),
-        ("s3:ListBucket", source.bucket, {"s3:prefix": f"{folder}/"}),
+        ("s3:ListBucket", source.bucket, {"s3:prefix": beside}),
         ("s3:ListBucket", THUMBNAILS, {"s3:prefix": "thumbnails/"}),
         ("s3:ListBucket", THUMBNAILS, {"s3:prefix": "rejected/"}),
         ("s3:GetObject", f"{THUMBNAILS}/{record.rpartition('/')[0]}/w400", {}),
         ("s3:GetObject", f"{THUMBNAILS}/thumbnails/other/a.jpg/index.json", {}),
         ("s3:GetObject", f"{THUMBNAILS}/{_with_longer_hash(stack)}", {}),
-        ("s3:GetObject", f"{THUMBNAILS}/thumbnails/{folder}/a.jpg/index.json", {}),
+        ("s3:GetObject", f"{THUMBNAILS}/thumbnails/{beside}a.jpg/index.json", {}),
     ):
         other = by(ROLE, action, resource, **inside, **more)
         for check in both:
@@ -245,6 +245,13 @@ def _record(stack: StackModel) -> str:
         stack.specification.output_prefix(api.source),
         hash_prefix=source.hash_prefix,
     )
+
+
+def _beside(stack: StackModel) -> str:
+    """Return the folder that the API's prefix is in, or another one if it is in none."""
+    api = stack.specification.api
+    folder, slash, _ = (api.prefix if api else "").rstrip("/").rpartition("/")
+    return f"{folder}{slash}" or "beside/"
 
 
 def _with_longer_hash(stack: StackModel) -> str:

@@ -40,6 +40,10 @@ def test_traces_may_be_sent_only_with_tracing() -> None:
             "sources": {"scans": {"prefixes": ["in/"], "hash_prefix": True}},
         },
         {"api": {}, "network": {"vpc": "existing", "endpoints": "existing"}},
+        {
+            "api": {"prefix": "api/"},
+            "sources": {"default": {"prefixes": [""], "suffixes": ["*"]}},
+        },
     ],
 )
 def test_the_upload_api_may_do_what_it_needs_and_nothing_else(tables: dict[str, Any]) -> None:
