@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.unit.worker.imaging.attacks import ATTACKS
 
-REPEATED_BYTES = 100_000
+REPEATED_BYTES = 30_000
 """What a part is repeated up to; the fuzzer's instruments make Python fifty times slower."""
 
 _HEAD = struct.Struct(">HH")
@@ -62,7 +62,7 @@ def with_head(start: int, length: int, file: bytes) -> bytes:
     return _HEAD.pack(start, length) + file
 
 
-def seeds() -> Iterator[bytes]:
+def attacks() -> Iterator[bytes]:
     """Yield each attack with one part, which is to be repeated: what differs from two parts."""
     for make, _, _ in ATTACKS.values():
         one, two = make(1), make(2)

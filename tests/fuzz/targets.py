@@ -15,8 +15,9 @@ from typing import Any
 import jsonschema
 from PIL import Image
 
+from tests.fuzz import layouts
 from tests.fuzz.cost import RecordedMemory, bounded
-from tests.fuzz.repetition import file_of, repeated, seeds, with_head
+from tests.fuzz.repetition import attacks, file_of, repeated, with_head
 from tests.unit.worker.imaging import corpus
 from tests.workload import outputs_of
 from worker import events, records
@@ -138,7 +139,7 @@ def resealed_part(data: bytes) -> bytes:
 
 
 def _repetitions() -> Iterator[bytes]:
-    yield from seeds()
+    yield from attacks()
     for number, data in enumerate(_pictures()):
         yield with_head(len(data) * (number % 7) // 7, 8 << number % 4, data)
 
@@ -206,6 +207,13 @@ TARGETS = {
         repaired=resealed_part,
         words=_PICTURE_WORDS,
     ),
+    **{
+        name: Target(run=picture, seeds=seeds, repaired=resealed, words=_PICTURE_WORDS)
+        for name, seeds in (
+            *(("tiff", layouts.tiffs), ("png", layouts.pngs)),
+            *(("bmp", layouts.bmps), ("gif", layouts.gifs)),
+        )
+    },
     "heic": Target(
         run=picture,
         seeds=lambda: (

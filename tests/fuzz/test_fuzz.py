@@ -75,7 +75,7 @@ def test_each_attack_is_among_the_seeds(name: str) -> None:
     one, two, three = make(1), make(2), make(3)
     if name.startswith("tiff") or name == "avif items":
         pytest.skip("its parts differ from each other")
-    (seed,) = (seed for seed in repetition.seeds() if repetition.file_of(seed) == one)
+    (seed,) = (seed for seed in repetition.attacks() if repetition.file_of(seed) == one)
     part = len(two) - len(one)
     for repeats, expected in ((1, two), (2, three)):
         with pytest.MonkeyPatch.context() as patch:

@@ -61,7 +61,7 @@ class BmpPicture(BmpImagePlugin.BmpImageFile):
         file.seek(start)
         if len(info) == _MASKS_AT + 16:
             size, width, height, _, bits, compression = struct.unpack_from("<IiiHHI", info)
-            count = 4 if compression == _ALPHA_BIT_FIELDS else _MASKS.get(size, 0)
+            count = 4 if (size, compression) == (40, _ALPHA_BIT_FIELDS) else _MASKS.get(size, 0)
             masks = struct.unpack_from(f"<{count}I", info, _MASKS_AT)
             has_fields = compression in {_BIT_FIELDS, _ALPHA_BIT_FIELDS} and bits in {16, 32}
             if has_fields and size in _MASKS and any(masks):

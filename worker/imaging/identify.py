@@ -111,6 +111,7 @@ def open_picture(source: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     file = CountedFile(source.read())
     picture = _opened(file, max_pixels)
     file.most_reads = MOST_READS
+    picture.info.pop("comment", None)  # of a GIF, as long as the file
     width, height = picture.size
     pixels = memory_estimate.pixels_at_once(picture)
     if pixels > max_pixels or max(width, height) > _LONGEST_ROW:

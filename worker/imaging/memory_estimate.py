@@ -16,6 +16,9 @@ from worker.imaging import avif, bmp, heic, jpeg, png, tiff
 _BYTES_PER_BAND_PIXEL: Final = 24
 """Rows that are converted at a time: as they were, as RGBA, with their alpha multiplied in."""
 
+_COPIES_OF_HEADER: Final = 3
+"""Of what is before the pixels, or instead of them, while it is read."""
+
 _BYTES_PER_FINISHED_PIXEL: Final = 16
 """The thumbnail as it was, its copy with transparency, the canvas, and that without."""
 
@@ -26,6 +29,15 @@ _BYTES_BY_MODE: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L":
 _BITS_PER_SAMPLE: Final = 258
 _TILE_WIDTH: Final = 322
 _TILE_LENGTH: Final = 323
+
+
+def opening_bytes(file_bytes: int) -> int:
+    """Return the bytes that opening a file of this many takes at most.
+
+    A comment of a GIF, a field of a TIFF or EXIF data may be as long as the file: the pieces that
+    are read, and what they are joined to, take nearly three times as much.
+    """
+    return limits.FIXED_BYTES + _COPIES_OF_HEADER * file_bytes
 
 
 def decoding_bytes(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], band_rows: int) -> int:
@@ -46,6 +58,10 @@ def decoding_bytes(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], ban
             extra += len(file_content(picture))
         elif isinstance(picture, bmp.BmpPicture) and picture.has_run_lengths:
             extra += len(file_content(picture)) + math.prod(picture.size)
+    if picture.format == "WEBP":
+        extra += _COPIES_OF_HEADER * len(file_content(picture))  # libwebp's, EXIF and XMP data
+    elif isinstance(picture, TiffImagePlugin.TiffImageFile):
+        extra += sum(map(len, picture.tag_v2._tagdata.values()))
     return pixels + extra + encoding_bytes(thumbnail)
 
 

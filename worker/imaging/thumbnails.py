@@ -121,7 +121,7 @@ def _decoded(
     The decoded image itself is freed here, before anything is encoded.
     """
     pixels = variants[0].max_pixels
-    with rejecting_damage(pixels), open_picture(source, pixels) as picture:
+    with rejecting_damage(pixels), _opened(source, pixels, memory) as picture:
         orientation = exif.orientation(picture)
         width, height = swap_sides(picture.size, orientation)
         image = {
@@ -150,6 +150,16 @@ def _decoded(
                 part = geometry.crop(full, plan.variants[0].image_size, each)
                 widest.append(_Widest(each, plan.variants, geometry.flatten(part, each)))
             return facts, widest
+
+
+def _opened(source: BinaryIO, max_pixels: int, memory: Memory) -> ImageFile.ImageFile:
+    """Open an image while memory is reserved for its header, which may be all of the file."""
+    needed = memory_estimate.opening_bytes(source.seek(0, io.SEEK_END))
+    source.seek(0)
+    if memory.capacity is not None:
+        needed = min(needed, memory.capacity)
+    with memory.reserved(needed):
+        return open_picture(source, max_pixels)
 
 
 def _encoding_bytes(planned: Sequence[VariantGeometry], variants: Variants) -> int:

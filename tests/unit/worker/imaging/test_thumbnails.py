@@ -366,7 +366,9 @@ def test_too_many_pixels_for_the_memory_are_rejected_before_they_are_decoded(
     assert list(make(io.BytesIO(saved(within, "WEBP")), [JPEG_ONLY], memory))
 
 
-def test_memory_is_held_while_decoding_and_while_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_held_while_opening_decoding_and_encoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """P5: one after the other, and freed, also for an image that turns out to be damaged."""
     held: list[int] = []
     memory = Memory(100_000_000)
@@ -381,8 +383,10 @@ def test_memory_is_held_while_decoding_and_while_encoding(monkeypatch: pytest.Mo
     list(make(io.BytesIO(data), [VARIANTS], memory))
     with pytest.raises(Rejection):
         list(make(io.BytesIO(data[: len(data) // 2]), [VARIANTS], memory))
-    decoding, encoding, _ = held
+    opening, decoding, encoding, *second = held
+    assert opening > 0
     assert decoding > encoding > 0
+    assert len(second) == 2
     with reserved(100_000_000):
         pass
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,8 +14,18 @@ from PIL import Image, ImageFile
 
 from tests.unit.worker.imaging.attacks import ATTACKS
 from tests.unit.worker.imaging.corpus import VARIANTS, png_chunk, saved
-from worker.imaging import avif_tables, identify, jpeg, thumbnails, tiff, webp, work_limits
+from worker.imaging import (
+    avif_tables,
+    identify,
+    jpeg,
+    memory_estimate,
+    thumbnails,
+    tiff,
+    webp,
+    work_limits,
+)
 from worker.imaging.exif import orientation
+from worker.imaging.memory import Memory
 from worker.results import Rejection
 
 LARGE = replace(VARIANTS, widths=(16,), formats={"jpeg": 80}, max_pixels=100_000_000)
@@ -192,3 +204,47 @@ def test_jpegs_within_a_tiff_do_not_share_their_bytes() -> None:
     with pytest.raises(Rejection) as caught:
         opened(data + jpegs)
     assert caught.value.reason == "unsupported_format"
+
+
+class Recorded(Memory):
+    """Memory that records what is reserved."""
+
+    def __init__(self, capacity: int | None = None) -> None:
+        super().__init__(capacity)
+        self.sizes: list[int] = []
+
+    @contextmanager
+    def reserved(self, size: int) -> Iterator[None]:
+        """Hold this many bytes."""
+        self.sizes.append(size)
+        with super().reserved(size):
+            yield
+
+
+def test_memory_is_reserved_before_a_header_is_read() -> None:
+    """P5: for a comment or a field that is as long as the file, whichever format it is."""
+    comment = (b"\xff" + bytes(255)) * 20_000
+    data = saved(Image.new("P", (20, 10)), "GIF")
+    place = 13 + 3 * 2 ** ((data[10] & 7) + 1)
+    data = data[:place] + b"\x21\xfe" + comment + b"\x00" + data[place:]
+    memory = Recorded()
+    assert list(thumbnails.make(io.BytesIO(data), [LARGE], memory))
+    assert memory.sizes[0] > 3 * len(data)
+    # In a small function all of the memory has to do.
+    smaller = Recorded(max(memory.sizes[1:]))
+    assert list(thumbnails.make(io.BytesIO(data), [LARGE], smaller))
+    assert smaller.sizes[0] == smaller.capacity
+    assert "comment" not in opened(data).info
+
+
+def test_what_a_header_leaves_is_reserved_with_the_pixels() -> None:
+    """P5: a TIFF's fields, and libwebp's copy of a file."""
+    image = Image.new("RGB", (20, 10))
+    plain = opened(saved(image, "TIFF"))
+    other = opened(saved(image, "TIFF", tiffinfo={270: "a" * 100_000}))
+    needed = [memory_estimate.decoding_bytes(each, (9, 9), 9) for each in (plain, other)]
+    assert needed[1] >= needed[0] + 100_000
+    plain = opened(saved(image, "WEBP"))
+    other = opened(saved(image, "WEBP", exif=b"Exif\x00\x00" + bytes(100_000)))
+    needed = [memory_estimate.decoding_bytes(each, (9, 9), 9) for each in (plain, other)]
+    assert needed[1] >= needed[0] + 300_000
