@@ -159,6 +159,8 @@ def test_a_url_takes_the_described_bytes_and_only_once(caller: Client) -> None:
     assert put(described, body, if_none_match="other") == 403
     moved = described | {"url": described["url"].replace(described["key"], "uploads/api/x.jpg")}
     assert put(moved, body) == 403
+    later = described | {"url": described["url"].replace("Expires=300", "Expires=86400")}
+    assert put(later, body) == 403
     assert put(described, body) == 200
     assert put(described, body) == 412
 

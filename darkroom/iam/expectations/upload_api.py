@@ -86,6 +86,8 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         context = {key: value for key, value in {**URL, **changed}.items() if value}
         put = by(ROLE, "s3:PutObject", upload, **context)
         yield Expectation(reason, put, source.bucket_checks)
+    elsewhere = by(ROLE, "s3:PutObject", upload, **{**URL, "aws:SourceIp": OTHER_IP})
+    yield Expectation("upload by a URL from another address", elsewhere, source.bucket_checks)
     for context in ({}, {"aws:SourceVpce": f"{stack.s3_endpoint}-other"}):
         for action, resource, check in (
             ("s3:ListBucket", source.bucket, source.bucket_checks[0]),
