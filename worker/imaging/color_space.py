@@ -60,7 +60,9 @@ _SAME_EXPONENT: Final = 0.05
 """libpng's PNG_GAMMA_THRESHOLD: an exponent of about 2.2 alone is taken for sRGB's curve."""
 
 _LARGEST: Final = 1000
-"""Larger numbers in a matrix mean that its primaries are, nearly, on a line."""
+_ROUNDING: Final = 1e-6
+"""Larger numbers in a matrix, or a white that is not white, mean that its primaries are, nearly, on
+a line."""
 
 _BAND_PIXELS: Final = 1 << 16
 """Pixels converted at a time, as a dozen floating-point images."""
@@ -124,7 +126,11 @@ def by_gamma(gamma: float, chromaticities: Sequence[float] | None) -> ColorSpace
         matrix = _matrix(space.chromaticities, _SRGB)
     except ZeroDivisionError:
         return None
-    return space if all(abs(value) < _LARGEST for row in matrix for value in row) else None
+    is_exact = all(
+        abs(sum(row) - 1) < _ROUNDING and all(abs(value) < _LARGEST for value in row)
+        for row in matrix
+    )
+    return space if is_exact else None
 
 
 def to_srgb(image: Image.Image, space: ColorSpace) -> Image.Image:

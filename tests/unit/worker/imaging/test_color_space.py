@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -231,6 +231,7 @@ def test_gamma_and_chromaticities(gamma: float, pixel: Pixel) -> None:
     assert are_near(one(pixel, found), encoded(light, FROM_P3))
 
 
+@example([0.3125, 0.5, 1 / 3, 0.5, 0.25, 0.5, 0.5, 0.5], 13)  # on a line, but for rounding
 @given(st.lists(st.floats(0.01, 0.9), min_size=8, max_size=8), st.integers(0, 255))
 def test_grey_is_grey_in_any_space(chromaticities: list[float], grey: int) -> None:
     """P1: white is adapted to sRGB's, so that a grey picture needs one channel."""
