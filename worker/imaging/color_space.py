@@ -60,9 +60,11 @@ _SAME_EXPONENT: Final = 0.05
 """libpng's PNG_GAMMA_THRESHOLD: an exponent of about 2.2 alone is taken for sRGB's curve."""
 
 _LARGEST: Final = 1000
-_ROUNDING: Final = 1e-6
-"""Larger numbers in a matrix, or a white that is not white, mean that its primaries are, nearly, on
-a line."""
+"""Larger numbers in a matrix mean that its primaries are, nearly, on a line."""
+
+_SMALLEST_TRIANGLE: Final = 1e-4
+"""Twice the area between primaries; sRGB's is 0.22. Below it they are on a line, but for rounding.
+"""
 
 _BAND_PIXELS: Final = 1 << 16
 """Pixels converted at a time, as a dozen floating-point images."""
@@ -126,11 +128,11 @@ def by_gamma(gamma: float, chromaticities: Sequence[float] | None) -> ColorSpace
         matrix = _matrix(space.chromaticities, _SRGB)
     except ZeroDivisionError:
         return None
-    is_exact = all(
-        abs(sum(row) - 1) < _ROUNDING and all(abs(value) < _LARGEST for value in row)
-        for row in matrix
-    )
-    return space if is_exact else None
+    _, _, red_x, red_y, green_x, green_y, blue_x, blue_y = space.chromaticities
+    area = (red_x - blue_x) * (green_y - blue_y) - (green_x - blue_x) * (red_y - blue_y)
+    if abs(area) < _SMALLEST_TRIANGLE:
+        return None
+    return space if all(abs(value) < _LARGEST for row in matrix for value in row) else None
 
 
 def to_srgb(image: Image.Image, space: ColorSpace) -> Image.Image:
