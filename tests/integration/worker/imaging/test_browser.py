@@ -72,7 +72,7 @@ def middles(image: Image.Image) -> Image.Image:
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_colors_are_those_of_a_browser(tmp_path: Path) -> None:
-    """P1: within three of 255; most are equal, or differ by rounding."""
+    """P8: within three of 255; most are equal, or differ by rounding."""
     made = dict(files())
     size = len(PIXELS) * SIDE, SIDE * len(made)
     lines = "<!DOCTYPE html><style>* { margin: 0 } img { display: block }</style>"

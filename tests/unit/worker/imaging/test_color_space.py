@@ -126,7 +126,7 @@ def are_near(found: Pixel, expected: list[float], tolerance: float = 1.2) -> boo
 
 @pytest.mark.parametrize("code", SHOWN, ids=str)
 def test_what_a_browser_shows(code: tuple[int, int, int]) -> None:
-    """P1: to a step; between bright points Chromium's tone curve is itself an approximation."""
+    """P8: to a step; between bright points Chromium's tone curve is itself an approximation."""
     for pixel, shown in zip(PIXELS, SHOWN[code].split(), strict=True):
         assert are_near(one(pixel, space(*code)), list(bytes.fromhex(shown)), 1), pixel
 
@@ -135,7 +135,7 @@ def test_what_a_browser_shows(code: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("transfer", [1, 4, 5, 6, 8, 13, 14, 15, 17])
 @given(pixel=colours)
 def test_values_of_standard_range(transfer: int, primaries: int, pixel: Pixel) -> None:
-    """P1: curve to light, matrix to sRGB's primaries, sRGB's curve back."""
+    """P8: curve to light, matrix to sRGB's primaries, sRGB's curve back."""
     exponent = {4: 2.2, 5: 2.8, 8: 1.0, 13: 0, 17: 2.6}.get(transfer, 2.4)
     light = [
         srgb_decoded(value / 255) if transfer == 13 else (value / 255) ** exponent
@@ -184,7 +184,7 @@ def tone_mapped(light: list[float]) -> list[float]:
 @pytest.mark.parametrize("transfer", [16, 18])
 @given(pixel=colours)
 def test_high_dynamic_range(transfer: int, pixel: Pixel) -> None:
-    """P1: light by BT.2100, tone mapped by the largest of the three, in sRGB's primaries."""
+    """P8: light by BT.2100, tone mapped by the largest of the three, in sRGB's primaries."""
     light = hlg_decoded(pixel) if transfer == 18 else [pq_decoded(one / 255) for one in pixel]
     expected = encoded(tone_mapped(light), FROM_BT2020)
     assert are_near(one(pixel, space(9, transfer)), expected, 2)
@@ -192,7 +192,7 @@ def test_high_dynamic_range(transfer: int, pixel: Pixel) -> None:
 
 @pytest.mark.parametrize(("nits", "shown"), [(10, 44), (37, 85), (102, 137), (203, 187)])
 def test_steps_of_light(nits: int, shown: int) -> None:
-    """P1: what Chromium shows of grey steps in a PQ picture of ten bits; here of eight."""
+    """P8: what Chromium shows of grey steps in a PQ picture of ten bits; here of eight."""
     value = min(range(256), key=lambda value: abs(pq_decoded(value / 255) - nits))
     assert are_near(one((value,) * 3, space(9, 16)), [shown] * 3, 3)
 
@@ -200,7 +200,7 @@ def test_steps_of_light(nits: int, shown: int) -> None:
 @pytest.mark.parametrize("peak", [50, 203, 203.0001, 204, 999, 1_000, 4_000, 10_000, 429_496])
 @pytest.mark.parametrize("transfer", [16, 18])
 def test_brighter_is_never_darker(transfer: int, peak: float) -> None:
-    """P1: whatever peak a file states."""
+    """P8: whatever peak a file states."""
     image = to_srgb(Image.linear_gradient("L"), space(9, transfer, peak))
     shown = list(image.tobytes()[::256])
     assert shown == sorted(shown)
@@ -209,7 +209,7 @@ def test_brighter_is_never_darker(transfer: int, peak: float) -> None:
 
 @given(gamma=st.floats(0.2, 2.5), pixel=colours)
 def test_gamma_alone(gamma: float, pixel: Pixel) -> None:
-    """P1: a power to light with sRGB's primaries; near 1/2.2 browsers take it for sRGB's curve."""
+    """P8: a power to light with sRGB's primaries; near 1/2.2 browsers take it for sRGB's curve."""
     found = by_gamma(gamma, None)
     if abs(gamma * 2.2 - 1) <= 0.05:
         assert found is None
@@ -224,7 +224,7 @@ P3 = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
 
 @given(gamma=st.floats(0.2, 2.5), pixel=colours)
 def test_gamma_and_chromaticities(gamma: float, pixel: Pixel) -> None:
-    """P1: with chromaticities a gamma near 1/2.2 is itself."""
+    """P8: with chromaticities a gamma near 1/2.2 is itself."""
     found = by_gamma(gamma, P3)
     assert found
     light = [(value / 255) ** (1 / gamma) for value in pixel]
@@ -234,7 +234,7 @@ def test_gamma_and_chromaticities(gamma: float, pixel: Pixel) -> None:
 @example([0.3125, 0.5, 1 / 3, 0.5, 0.25, 0.5, 0.5, 0.5], 13)  # on a line, but for rounding
 @given(st.lists(st.floats(0.01, 0.9), min_size=8, max_size=8), st.integers(0, 255))
 def test_grey_is_grey_in_any_space(chromaticities: list[float], grey: int) -> None:
-    """P1: white is adapted to sRGB's, so that a grey picture needs one channel."""
+    """P8: white is adapted to sRGB's, so that a grey picture needs one channel."""
     if found := by_gamma(0.5, chromaticities):
         shown = one((grey,) * 3, found)
         assert are_near(shown, encoded([(grey / 255) ** 2] * 3), 3)
@@ -254,7 +254,7 @@ def test_impossible_chromaticities_are_no_space(chromaticities: tuple[float, ...
 def test_pixels_by_themselves_and_in_bands(
     code: tuple[int, int], mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P1: wherever a band of rows ends; alpha and the mode stay."""
+    """P8: wherever a band of rows ends; alpha and the mode stay."""
     values = bytes(value for pixel in product(range(0, 256, 51), repeat=3) for value in pixel)
     image = Image.frombytes("RGB", (6, 36), values).convert(mode)
     if mode == "RGBA":

@@ -70,18 +70,18 @@ def assert_like(image: Image.Image, expected: Image.Image, tolerance: int = 3) -
     ids=["own container", "encoder's", "4:4:4", "10 bits", "grid", "layers", "identity"],
 )
 def test_the_picture_is_right(data: bytes) -> None:
-    """P1: within what the encoder's loss explains."""
+    """P8: within what the encoder's loss explains."""
     assert_like(decoded(data), quarters())
 
 
 @pytest.mark.parametrize("name", ["grey", "grey_10"])
 def test_grey_stays_grey(name: str) -> None:
-    """P1: with 8 bits and with more."""
+    """P8: with 8 bits and with more."""
     assert_like(decoded(heic_files.saved(name)), quarters().convert("L"))
 
 
 def test_transparency_is_kept() -> None:
-    """P1: an auxiliary picture that says that it is alpha; premultiplied where a reference says."""
+    """P8: an auxiliary picture that says that it is alpha; premultiplied where a reference says."""
     expected = quarters()
     expected.putalpha(128)
     assert_like(decoded(heic_files.heic(coded("alpha"), ALPHA)), expected)
@@ -123,7 +123,7 @@ def test_a_crop_is_applied(
     box: tuple[int, int, int, int],
     name: str,
 ) -> None:
-    """P1: before the picture is turned, whatever little it leaves."""
+    """P8: before the picture is turned, whatever little it leaves."""
     turns = [(step, bytes([value])) for step, value in steps]
     item = coded(name)
     others = [ALPHA] if name == "alpha" else []
@@ -147,7 +147,7 @@ def test_a_crop_that_is_not_within_the_picture_is_corrupt(wanted: heic_files.Pro
 
 @pytest.mark.parametrize("kind", [heic_files.DEPTH, heic_files.GAIN_MAP], ids=["depth", "gain"])
 def test_other_auxiliary_pictures_are_ignored(kind: heic_files.Property) -> None:
-    """P1: a map of depth or of gain is not transparency."""
+    """P8: a map of depth or of gain is not transparency."""
     auxiliary = coded("grey").adding(kind).referring(b"auxl", 1)
     assert_like(decoded(heic_files.heic(QUARTERS, auxiliary)), quarters())
 
@@ -159,7 +159,7 @@ def test_the_container_turns_and_exif_does_not(
     transposed: Image.Transpose | None,
     exif_orientation: int | None,
 ) -> None:
-    """P1: EXIF repeats what the container says, and is not applied a second time or alone."""
+    """P8: EXIF repeats what the container says, and is not applied a second time or alone."""
     items = [QUARTERS.adding(*((name, bytes([value])) for name, value in steps))]
     if exif_orientation:
         data = Image.Exif()
@@ -195,7 +195,7 @@ def test_damaged_exif_is_as_good_as_none(kind: bytes) -> None:
 
 
 def test_a_profile_is_applied() -> None:
-    """P1: an ICC profile in a property."""
+    """P8: an ICC profile in a property."""
     profile = profile_with_red_and_blue_swapped()
     properties = tuple(one for one in QUARTERS.properties if one[0] != b"colr")
     item = replace(QUARTERS, properties=(*properties, (b"colr", b"prof" + profile)))
@@ -206,7 +206,7 @@ def test_a_profile_is_applied() -> None:
 
 @pytest.mark.parametrize("code", [(1, 1), (12, 13), (9, 16), (9, 18)])
 def test_code_points_are_applied(code: tuple[int, int]) -> None:
-    """P1: as in an AVIF; cameras write pictures of PQ and HLG so."""
+    """P8: as in an AVIF; cameras write pictures of PQ and HLG so."""
     properties = tuple(one for one in QUARTERS.properties if one[0] != b"colr")
     names = (b"colr", b"nclx" + struct.pack(">3HB", *code, 6, 128))
     item = replace(QUARTERS, properties=(*properties, names))
@@ -218,7 +218,7 @@ def test_code_points_are_applied(code: tuple[int, int]) -> None:
 
 
 def test_the_primary_item_is_shown() -> None:
-    """P1: a burst or a collection shows the picture that its maker chose."""
+    """P8: a burst or a collection shows the picture that its maker chose."""
     burst = heic_files.heic(CELLS[0], CELLS[1], QUARTERS, CELLS[3], primary=3)
     assert_like(decoded(burst), quarters())
 

@@ -36,7 +36,7 @@ def shown(data: bytes) -> Image.Image:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 @pytest.mark.parametrize("code", [(12, 13), (9, 13), (12, 8), (9, 16), (9, 18), (1, 4), (6, 17)])
 def test_code_points_are_applied(code: tuple[int, int], mode: str) -> None:
-    """P1: the values themselves are those of the same file that says sRGB."""
+    """P8: the values themselves are those of the same file that says sRGB."""
     space = by_code_points(*code, video=True)
     assert space
     values = shown(saved(mode))
@@ -48,12 +48,12 @@ def test_code_points_are_applied(code: tuple[int, int], mode: str) -> None:
 
 @pytest.mark.parametrize("code", [(1, 13), (1, 1), (1, 6), (1, 2), (2, 2), (2, 13), (1, 9), (0, 8)])
 def test_what_means_srgb_or_nothing_changes_nothing(code: tuple[int, int]) -> None:
-    """P1: browsers show the curve of television in an AVIF as sRGB's."""
+    """P8: browsers show the curve of television in an AVIF as sRGB's."""
     assert shown(saved("RGB", *code)) == shown(saved())
 
 
 def test_a_profile_counts_before_code_points() -> None:
-    """P1: as in browsers."""
+    """P8: as in browsers."""
     profile = profile_with_red_and_blue_swapped()
     with_profile = saved(icc_profile=profile)
     assert shown(saved("RGB", 12, 16, icc_profile=profile)) == shown(with_profile)
@@ -61,7 +61,7 @@ def test_a_profile_counts_before_code_points() -> None:
 
 
 def test_code_points_of_the_frames_count_where_the_container_has_none() -> None:
-    """P1: unspecified is a value of its own."""
+    """P8: unspecified is a value of its own."""
     pq = by_code_points(9, 16)
     assert nclx.color_space(saved().replace(b"nclx", b"none"), (9, 16)) == pq
     assert nclx.color_space(saved("RGB", 2, 2), (9, 16)) == ColorSpace()
@@ -103,14 +103,14 @@ def file(primary: int, *, of_other: list[int], of_primary: list[int]) -> bytes:
     ("own", "peak"), [([2], 1_000), ([2, 3, 4], 400), ([4, 2], 4_000), ([5, 2, 6, 4], 4_000)]
 )
 def test_only_properties_of_the_picture_to_show_count(own: list[int], peak: float) -> None:
-    """P1: alpha, depth and gain maps may have their own; light is of pixels or of the screen."""
+    """P8: alpha, depth and gain maps may have their own; light is of pixels or of the screen."""
     found = nclx.color_space(file(2, of_other=[1, 3], of_primary=own), None)
     assert found == by_code_points(9, 16, peak)
     assert nclx.color_space(file(2, of_other=[2], of_primary=[]), None) is None
 
 
 def test_a_track_has_its_own() -> None:
-    """P1: an animation without a still picture."""
+    """P8: an animation without a still picture."""
     entry = box(b"av01", bytes(78), PROPERTIES[0], PROPERTIES[2])
     table = box(b"stbl", box(b"stsd", bytes(8), entry))
     for name in (b"minf", b"mdia", b"trak", b"moov"):

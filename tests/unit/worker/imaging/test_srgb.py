@@ -40,7 +40,7 @@ def greys(mode: str = "L") -> Image.Image:
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "YCbCr"])
 @pytest.mark.parametrize("profile", ["curve of points", "formula"])
 def test_srgb_stays_as_it_is(profile: str, mode: str, name: str) -> None:
-    """P1: to the bit, under whatever name; rounding twice would change some values by one."""
+    """P8: to the bit, under whatever name; rounding twice would change some values by one."""
     data = rgb_profile(srgb_decoded, name)
     if profile == "formula":
         data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -52,7 +52,7 @@ def test_srgb_stays_as_it_is(profile: str, mode: str, name: str) -> None:
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @given(gamma=st.floats(0.5, 3.5))
 def test_what_is_only_called_srgb_is_applied(gamma: float, mode: str, name: str) -> None:
-    """P1: with sRGB's primaries each channel goes through the curve alone."""
+    """P8: with sRGB's primaries each channel goes through the curve alone."""
     image = picture(mode)
     found = to_srgb(image, rgb_profile(lambda value: value**gamma, name))
     assert found.mode == mode
@@ -67,7 +67,7 @@ def test_what_is_only_called_srgb_is_applied(gamma: float, mode: str, name: str)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_other_primaries_are_applied_with_srgbs_curve(name: str) -> None:
-    """P1: those of Display P3 are near; green of it is none of sRGB."""
+    """P8: those of Display P3 are near; green of it is none of sRGB."""
     # SMPTE EG 432-1, adapted to D50: https://www.color.org/chardata/rgb/DisplayP3.xalter
     p3 = ((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407))
     image = Image.new("RGB", (1, 1), (220, 30, 30))
@@ -78,7 +78,7 @@ def test_other_primaries_are_applied_with_srgbs_curve(name: str) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 @given(gamma=st.floats(0.5, 3.5))
 def test_grey_with_transparency_has_profiles_of_grey_and_of_rgb(gamma: float, mode: str) -> None:
-    """P1: what Pillow opens as RGB or RGBA was grey."""
+    """P8: what Pillow opens as RGB or RGBA was grey."""
     image = greys(mode)
     for profile in (
         grey_profile(gamma),
@@ -92,7 +92,7 @@ def test_grey_with_transparency_has_profiles_of_grey_and_of_rgb(gamma: float, mo
 
 
 def test_a_profile_of_rgb_that_tints_grey_is_shown() -> None:
-    """P1: as browsers show it; a duotone cannot stay grey."""
+    """P8: as browsers show it; a duotone cannot stay grey."""
     primaries = (SRGB_PRIMARIES[0], SRGB_PRIMARIES[1], (0.0, 0.0, 0.0))
     found = to_srgb(greys(), rgb_profile(srgb_decoded, "sRGB", primaries))
     red, green, blue = found.crop((255, 0, 256, 1)).tobytes()
@@ -109,7 +109,7 @@ def named(code: tuple[int, int], matrix: int = 0, full_range: int = 1) -> bytes:
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "YCbCr"])
 @pytest.mark.parametrize("code", [(9, 16), (9, 18), (12, 13), (1, 8)])
 def test_code_points_in_a_profile_count(code: tuple[int, int], mode: str) -> None:
-    """P1: as in Chromium; curves cannot say how PQ and HLG are tone mapped."""
+    """P8: as in Chromium; curves cannot say how PQ and HLG are tone mapped."""
     image = picture(mode)
     space = by_code_points(*code, video=True)
     assert space
@@ -119,7 +119,7 @@ def test_code_points_in_a_profile_count(code: tuple[int, int], mode: str) -> Non
 
 @pytest.mark.parametrize("code", [(1, 13), (1, 1)])
 def test_code_points_that_mean_srgb(code: tuple[int, int]) -> None:
-    """P1: whatever the curves say."""
+    """P8: whatever the curves say."""
     image = picture("YCbCr")
     assert to_srgb(image, named(code)) is image
 
@@ -136,7 +136,7 @@ def test_code_points_that_mean_srgb(code: tuple[int, int]) -> None:
     ],
 )
 def test_a_profile_without_known_code_points_has_its_curves(profile: bytes) -> None:
-    """P1: numbers that nobody knows, YCbCr, a narrow range."""
+    """P8: numbers that nobody knows, YCbCr, a narrow range."""
     expected = to_srgb(picture(), rgb_profile(lambda value: value**2))
     assert to_srgb(picture(), profile) == expected != picture()
 

@@ -37,7 +37,7 @@ def opened(data: bytes) -> ImageFile.ImageFile:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_too_many_parts_are_rejected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P5: before anything takes minutes or gigabytes; here all limits are a fiftieth."""
+    """P9: before anything takes minutes or gigabytes; here all limits are a fiftieth."""
     for module, limit in (
         *((jpeg, "MOST_PARTS"), (webp, "MOST_PARTS"), (identify, "MOST_READS")),
         *((work_limits.CountedFile, "most_reads"), (avif_tables, "_MOST_ENTRIES")),
@@ -59,7 +59,7 @@ def test_some_hundreds_of_parts_are_not(name: str) -> None:
 
 
 def test_reads_are_counted_in_one_go() -> None:
-    """P5: one small read is as much work as one large one."""
+    """P9: one small read is as much work as one large one."""
     file = work_limits.CountedFile(bytes(9))
     for _ in range(work_limits.MOST_PARTS):
         file.read(0)
@@ -79,7 +79,7 @@ def jpeg_with(segments: bytes) -> bytes:
 
 
 def test_exif_data_of_many_segments_are_cut_at_a_megabyte() -> None:
-    """P5: what is appended to them is copied each time; the orientation is at their start."""
+    """P9: what is appended to them is copied each time; the orientation is at their start."""
     tiff = b"II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
     first = segment(0xE1, b"Exif\x00\x00" + tiff)
     more = segment(0xE1, b"Exif\x00\x00" + bytes(60_000))
@@ -89,7 +89,7 @@ def test_exif_data_of_many_segments_are_cut_at_a_megabyte() -> None:
 
 
 def test_a_profile_has_no_more_segments_than_its_count_can_say() -> None:
-    """P5: and one of fewer is joined in order."""
+    """P9: and one of fewer is joined in order."""
     head = b"ICC_PROFILE\x00"
     parts = [
         segment(0xE2, head + bytes([number, 3]) + b"abc"[number - 1 :][:1]) for number in (2, 3, 1)
@@ -110,7 +110,7 @@ def test_a_profile_has_no_more_segments_than_its_count_can_say() -> None:
     ids=["comment", "xmp", "photoshop", "unknown"],
 )
 def test_other_segments_are_not_kept(other: bytes) -> None:
-    """P5: memory is for pixels."""
+    """P9: memory is for pixels."""
     picture = opened(jpeg_with(other * 50))
     assert isinstance(picture, jpeg.JpegPicture)
     assert not picture.applist
@@ -141,7 +141,7 @@ def test_a_header_means_what_it_means_to_pillow(mode: str, progressive: bool) ->
 
 
 def test_only_a_pngs_first_profile_is_inflated() -> None:
-    """P5: there is one (PNG, 5.6); each of many could inflate to megabytes."""
+    """P9: there is one (PNG, 5.6); each of many could inflate to megabytes."""
     data = saved(Image.new("RGB", (9, 9)))
     profiles = [bytes(36) + b"acsp" + number for number in (b"one", b"two")]
     chunks = [png_chunk(b"iCCP", b"a\x00\x00" + zlib.compress(profile)) for profile in profiles]
@@ -150,7 +150,7 @@ def test_only_a_pngs_first_profile_is_inflated() -> None:
 
 
 def test_scans_of_a_large_picture_are_bounded_by_their_pixels() -> None:
-    """P5: each visits every block; an encoder's ten are accepted up to the limit of pixels."""
+    """P9: each visits every block; an encoder's ten are accepted up to the limit of pixels."""
     data = bytearray(saved(Image.new("L", (64, 64)), "JPEG", progressive=True))
     last, frame = data.rindex(b"\xff\xda"), data.index(b"\xff\xc2")
     scan = bytes(data[last:-2])
@@ -177,7 +177,7 @@ def tiff_of_jpeg(data: bytes, size: tuple[int, int]) -> bytes:
 
 
 def test_scans_of_a_jpeg_within_a_tiff_are_bounded() -> None:
-    """P5: by their pixels, as those of a JPEG."""
+    """P9: by their pixels, as those of a JPEG."""
     data = bytearray(saved(Image.new("L", (64, 64)), "JPEG", progressive=True))
     assert opened(tiff_of_jpeg(bytes(data), (64, 64))).tobytes() == bytes(64 * 64)
     scan = bytes(data[data.rindex(b"\xff\xda") : -2])
@@ -190,7 +190,7 @@ def test_scans_of_a_jpeg_within_a_tiff_are_bounded() -> None:
 
 
 def test_jpegs_within_a_tiff_do_not_share_their_bytes() -> None:
-    """P5: each of thousands could be the whole file."""
+    """P9: each of thousands could be the whole file."""
     jpegs = saved(Image.new("L", (16, 16)), "JPEG")
     count = 9
     start = 8 + 2 + 12 * 9 + 4
@@ -222,7 +222,7 @@ class Recorded(Memory):
 
 
 def test_memory_is_reserved_before_a_header_is_read() -> None:
-    """P5: for a comment or a field that is as long as the file, whichever format it is."""
+    """P9: for a comment or a field that is as long as the file, whichever format it is."""
     comment = (b"\xff" + bytes(255)) * 20_000
     data = saved(Image.new("P", (20, 10)), "GIF")
     place = 13 + 3 * 2 ** ((data[10] & 7) + 1)
@@ -238,7 +238,7 @@ def test_memory_is_reserved_before_a_header_is_read() -> None:
 
 
 def test_what_a_header_leaves_is_reserved_with_the_pixels() -> None:
-    """P5: a TIFF's fields, and libwebp's copy of a file."""
+    """P9: a TIFF's fields, and libwebp's copy of a file."""
     image = Image.new("RGB", (20, 10))
     plain = opened(saved(image, "TIFF"))
     other = opened(saved(image, "TIFF", tiffinfo={270: "a" * 100_000}))
