@@ -55,7 +55,7 @@ class Variants(_Table):
 
     formats: Annotated[
         dict[
-            Literal["jpeg", "webp", "avif"],
+            Literal["jpeg", "webp", "avif", "png"],
             Annotated[
                 Format, BeforeValidator(_with_quality, json_schema_input_type=Quality | Format)
             ],
@@ -63,7 +63,7 @@ class Variants(_Table):
         Field(min_length=1),
     ] = {"jpeg": Format(quality=85), "webp": Format(quality=80, min_width=200)}
     """Quality of each format, from 1 to 100, or a table with `quality` and `min_width`. With
-    `jpeg`, a picture with transparency becomes a PNG."""
+    `jpeg`, a picture with transparency becomes a PNG. `png` loses nothing and takes 100 only."""
 
     cache_control: Annotated[str, Field(min_length=1, max_length=200)] = (
         "public, max-age=31536000, immutable"
@@ -126,6 +126,11 @@ class Variants(_Table):
                 )
             )
         self._check_heights()
+        if "png" in self.formats and self.formats["png"].quality != 100:
+            raise ValueError(
+                "formats.png loses nothing, so that its only quality is 100"
+                f" (given: {self.formats['png'].quality})"
+            )
         if "formats" in self.model_fields_set:  # the default's may be for wider variants
             for name, one in self.formats.items():
                 if one.min_width > max(self.widths):

@@ -24,7 +24,7 @@ _LOOKS_SHORTENED = re.compile(r"~[0-9a-f]{64}\Z")
 
 
 def output_name(width: int, format_name: str, variants: str = DEFAULT) -> str:
-    """Return a thumbnail's name: `w400` for JPEG (or PNG), `w400.webp`, `w400.avif`.
+    """Return a thumbnail's name: `w400` for JPEG (or PNG), `w400.webp`, `w400.avif`, `w400.png`.
 
     Of variants that are not named `default` it begins with theirs: `square-w400.webp`.
     """

@@ -11,7 +11,7 @@ from typing import Any
 from worker import keys
 from worker.keys import DEFAULT
 
-FORMATS = ("jpeg", "webp", "avif")
+FORMATS = ("jpeg", "webp", "avif", "png")
 _SHARE = r"\s*(0(?:\.\d{1,9})?|0?\.\d{1,9}|1(?:\.0{1,9})?)\s*"
 _FOCUS = re.compile(f"{_SHARE},{_SHARE}", re.ASCII)
 _MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"

@@ -297,6 +297,8 @@ def _variants(draw: st.DrawFn) -> Tables:
             },
         )
     )
+    if "formats" in found and draw(st.integers(0, 4)) == 0:
+        found["formats"]["png"] = 100
     # One of the formats is made at every width.
     if all(isinstance(one, dict) for one in found.get("formats", {"": 1}).values()):
         found["formats"][draw(formats)] = 80

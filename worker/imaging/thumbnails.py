@@ -75,10 +75,11 @@ def make(
     For each width there is one output in each format that is made at this width. The image is
     decoded once, whatever the number of variants.
 
-    Names are `w<width>` for the format that every browser shows, and `w<width>.webp` and
-    `w<width>.avif`, after `<name>-` for variants with a name of their own. The first is JPEG, or
-    PNG where the image has transparency: its content type says which. `width` and `height` in the
-    metadata are the output's own, in pixels: an image narrower than a variant keeps its size.
+    Names are `w<width>` for the format that every browser shows, and `w<width>.webp`,
+    `w<width>.avif` and `w<width>.png`, after `<name>-` for variants with a name of their own. The
+    first is JPEG, or PNG where the image has transparency: its content type says which. `width` and
+    `height` in the metadata are the output's own, in pixels: an image narrower than a variant keeps
+    its size.
 
     The image is turned as its EXIF orientation says, converted to sRGB, and stripped of all
     metadata. Of an animation the first frame is used, of a file with pages the first page.
@@ -184,8 +185,9 @@ def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) ->
 
 def _encode(image: Image.Image, name: str, format_name: str, quality: int) -> Output:
     buffer = io.BytesIO()
-    if format_name == "jpeg" and image.mode == "RGBA":
+    if format_name == "png" or (format_name == "jpeg" and image.mode == "RGBA"):
         content_type = "image/png"
+        image = image.convert("RGB") if image.mode == "YCbCr" else image
         image.save(buffer, "PNG", compress_level=_PNG_LEVEL)
     elif format_name == "jpeg":
         content_type = "image/jpeg"

@@ -174,6 +174,7 @@ def test_the_shipped_file_names_every_key() -> None:
             "variants.default.formats.gif",
             "'avif'",
         ),
+        ({"variants": {"default": {"formats": {"png": 80}}}}, "variants.default", "is 100"),
         (
             {"variants": {"default": {"formats": {"webp": 101}}}},
             "variants.default.formats.webp.quality",

@@ -200,6 +200,24 @@ def test_too_many_scans_are_rejected() -> None:
     assert thumbnails(saved(quarters(), "JPEG", comment=comment))
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_a_png_has_every_pixel_of_the_thumbnail(mode: str) -> None:
+    """P1: of a picture that is as small as the thumbnail, those of the picture."""
+    colors = Image.effect_noise((40, 30), 90).convert(mode)
+    made = thumbnails(saved(colors), replace(JPEG_ONLY, formats={"png": 100}))
+    assert list(made) == ["w40.png"]
+    assert made["w40.png"].content_type == "image/png"
+    shown = Image.open(io.BytesIO(made["w40.png"].body))
+    assert ImageChops.difference(shown.convert("RGB"), colors.convert("RGB")).getbbox() is None
+
+
+def test_a_jpeg_becomes_a_png_in_rgb() -> None:
+    """P1: though it is decoded to luma and chroma, which no PNG has."""
+    made = thumbnails(saved(quarters((90, 60)), "JPEG"), replace(JPEG_ONLY, formats={"png": 100}))
+    shown = Image.open(io.BytesIO(made["w40.png"].body))
+    assert (shown.mode, shown.size) == ("RGB", (40, 27))
+
+
 @pytest.mark.parametrize(("side", "keeps_colors"), [(63, True), (64, False)])
 def test_an_icon_keeps_the_color_of_each_pixel(side: int, keeps_colors: bool) -> None:
     """P1: red and blue lines of one pixel, which chroma at half the size would turn to purple."""
