@@ -78,16 +78,19 @@ class Record:
 def made_with(source: Source, *, worker: str | None = None) -> str:
     """Return a digest of whatever changes a source's outputs or what the record says of a picture.
 
-    That is the variants, the metadata that are kept, and the worker.
+    That is the variants, whether an upload chooses among them, the metadata that are kept, and the
+    worker.
 
     Args:
         source: The source's settings.
         worker: The worker's version; this one's by default.
     """
-    relevant = {
+    relevant: dict[str, object] = {
         "variants": [asdict(one) for one in source.variants],
         "worker": worker or __version__,
     }
+    if source.choose_variants:
+        relevant["choose_variants"] = True
     for name in ("keep_metadata", "copy_metadata"):
         if names := getattr(source, name):
             relevant[name] = sorted(names)

@@ -110,6 +110,7 @@ def test_a_change_of_variants_metadata_or_worker_changes_the_digest(
     digest = records.made_with(source)
     assert records.made_with(replace(source, name="other", cache_control="public")) == digest
     assert records.made_with(replace(source, copy_metadata=("author",))) != digest
+    assert records.made_with(replace(source, choose_variants=True)) != digest
     keeping = replace(source, keep_metadata=("taken", "copyright"))
     assert records.made_with(keeping) != digest
     assert records.made_with(replace(source, keep_metadata=("copyright", "taken"))) == (
