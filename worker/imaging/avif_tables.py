@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from worker.imaging.work_limits import MOST_PARTS, too_many_parts
+from worker.imaging.isobmff import Container
+from worker.imaging.work_limits import too_many_parts
 
 # Boxes of ISO/IEC 14496-12 and 23008-12.
 _CONTAINERS: Final = frozenset(
@@ -34,27 +35,20 @@ def check(data: bytes) -> None:
     Raises:
         Rejection: They are more than anyone writes.
     """
+    container = Container(memoryview(data))
     entries = 0
-    for number, (name, length) in enumerate(_boxes(data, 0, len(data))):
+    for name, length in _boxes(container, container.file):
         entries += 1 + length // _BYTES_PER_ENTRY.get(name, length + 1)
-        if number > MOST_PARTS or entries > _MOST_ENTRIES:
+        if entries > _MOST_ENTRIES:
             raise too_many_parts()
 
 
-def _boxes(data: bytes, start: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, int]]:
-    """Yield name and length of the boxes between two places, and of those within them."""
-    while start + 8 <= end:
-        size, head = int.from_bytes(data[start : start + 4]), 8
-        name = data[start + 4 : start + 8]
-        if size == 1:
-            size, head = int.from_bytes(data[start + 8 : start + 16]), 16
-        size = size or end - start
-        if not head <= size <= end - start:
-            return
-        yield name, size - head
+def _boxes(container: Container, data: memoryview, depth: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Yield name and length of the boxes in data, and of those within them."""
+    for name, body in container.children(data):
+        yield name, len(body)
         if name in _CONTAINERS and depth < len(_CONTAINERS):
-            inner = start + head + _BEFORE_BOXES.get(name, 0)
-            if name == b"iinf" and data[start + head : start + head + 1] != b"\0":
+            inner = _BEFORE_BOXES.get(name, 0)
+            if name == b"iinf" and bytes(body[:1]) != b"\0":
                 inner += 2
-            yield from _boxes(data, inner, start + size, depth + 1)
-        start += size
+            yield from _boxes(container, body[inner:], depth + 1)

@@ -53,7 +53,7 @@ class Container:
             self.step()
             size, start = number(data, position, 4), position + 8
             if size == 1:
-                size, start = number(data, start, 8), start + 8
+                size, start = int.from_bytes(data[start : start + 8]), start + 8
             end = position + size if size else len(data)
             if not start <= end <= len(data):
                 return  # other data may follow a file, which decoders do not read

@@ -10,6 +10,7 @@ from typing import Final
 from PIL import Image
 
 from tests.unit.worker.imaging.corpus import png_chunk, saved
+from tests.unit.worker.imaging.heic_files import box
 
 
 def _picture(size: tuple[int, int]) -> Image.Image:
@@ -67,11 +68,6 @@ def _webp_frames(count: int) -> bytes:
     pixels = saved(Image.new("RGB", (1, 1)), "WEBP", lossless=True)[12:]
     frame = b"ANMF" + struct.pack("<I", 16 + len(pixels)) + bytes(16) + pixels
     return _riff(data[12:] + frame * count)
-
-
-def box(name: bytes, body: bytes) -> bytes:
-    """Return a box of ISO/IEC 14496-12."""
-    return struct.pack(">I", 8 + len(body)) + name + body
 
 
 def avif_with(name: bytes, entries: bytes, outer: tuple[bytes, ...] = (b"meta",)) -> bytes:

@@ -43,6 +43,7 @@ class Item:
 
 
 def box(name: bytes, *bodies: bytes) -> bytes:
+    """Return a box of ISO/IEC 14496-12."""
     return struct.pack(">I4s", 8 + sum(map(len, bodies)), name) + b"".join(bodies)
 
 

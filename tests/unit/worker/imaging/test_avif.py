@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.unit.worker.imaging.heic_files import box
 from worker.imaging import avif
 
 SIZE = (301, 203)
@@ -26,10 +27,6 @@ def saved(mode: str = "RGB", *, frames: int = 1, **options: object) -> bytes:
         buffer, "AVIF", save_all=frames > 1, append_images=images[1:], speed=10, **options
     )
     return buffer.getvalue()
-
-
-def box(name: bytes, *bodies: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + sum(map(len, bodies)), name) + b"".join(bodies)
 
 
 def entry(identity: int, kind: bytes = b"av01") -> bytes:

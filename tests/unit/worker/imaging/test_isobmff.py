@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from tests.unit.worker.imaging.test_avif import box, entry
+from tests.unit.worker.imaging.heic_files import box
+from tests.unit.worker.imaging.test_avif import entry
 from worker.imaging.isobmff import Container
 
 

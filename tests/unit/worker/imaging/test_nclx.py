@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import AvifImagePlugin, Image, ImageChops
 
 from tests.unit.worker.imaging.corpus import profile_with_red_and_blue_swapped, quarters
+from tests.unit.worker.imaging.heic_files import box
 from worker.imaging import decoding, nclx
 from worker.imaging.color_space import ColorSpace, by_code_points, to_srgb
 
@@ -68,10 +69,6 @@ def test_code_points_of_the_frames_count_where_the_container_has_none() -> None:
     assert nclx.color_space(saved(), (9, 16)) == ColorSpace()
     assert nclx.color_space(b"", (9, 16)) == pq
     assert nclx.color_space(b"", None) is None
-
-
-def box(name: bytes, *bodies: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + sum(map(len, bodies)), name) + b"".join(bodies)
 
 
 def colours(primaries: int, transfer: int) -> bytes:

@@ -14,6 +14,7 @@ from PIL import Image, ImageFile
 
 from tests.unit.worker.imaging.attacks import ATTACKS
 from tests.unit.worker.imaging.corpus import VARIANTS, png_chunk, saved
+from tests.unit.worker.imaging.heic_files import box
 from worker.imaging import (
     avif_tables,
     identify,
@@ -248,3 +249,12 @@ def test_what_a_header_leaves_is_reserved_with_the_pixels() -> None:
     other = opened(saved(image, "WEBP", exif=b"Exif\x00\x00" + bytes(100_000)))
     needed = [memory_estimate.decoding_bytes(each, (9, 9), 9) for each in (plain, other)]
     assert needed[1] >= needed[0] + 300_000
+
+
+def test_a_box_that_ends_early_hides_none_behind_its_container() -> None:
+    """P9: one with a long size, which is cut off; decoders go on after the outer box."""
+    cut = struct.pack(">I4s2x", 1, b"free")
+    many = box(b"ipco", box(b"pixi") * 40_000)
+    tables = [box(b"meta", bytes(4), one) for one in (box(b"iref", bytes(4), cut), many)]
+    with pytest.raises(Rejection, match="too many parts"):
+        avif_tables.check(box(b"ftyp", b"avif") + b"".join(tables))
