@@ -71,6 +71,19 @@ def environment(tmp_path: Path, **more: str) -> Mapping[str, str]:
     return {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT), **more}
 
 
+def run(tmp_path: Path, *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in the temporary directory to its end."""
+    return subprocess.run(
+        command(*arguments),
+        env=environment(tmp_path, **more),
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=180,
+        check=False,
+    )
+
+
 def leftovers(tmp_path: Path) -> list[str]:
     """Files in the temporary directory and processes that were started with it."""
     temporary = tmp_path / "temporary files"
@@ -188,17 +201,10 @@ def test_any_specification_runs(tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text(PLAN)
     for name in ("a.jpg", "b.jpg", "c.png"):
         (tmp_path / name).write_bytes(pictures.jpeg())
-    done = subprocess.run(
-        command(
-            *("a.jpg", "b.jpg", "c.png", "--pipeline", "plan.toml"),
-            *("--format", "json", "--output", "out"),
-        ),
-        env=environment(tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=180,
-        check=False,
+    done = run(
+        tmp_path,
+        *("a.jpg", "b.jpg", "c.png", "--pipeline", "plan.toml"),
+        *("--format", "json", "--output", "out"),
     )
     assert done.returncode == 0, done.stderr + done.stdout
     found = json.loads(done.stdout)
@@ -247,17 +253,10 @@ def test_a_source_of_the_upload_api_has_its_pictures_through_it(tmp_path: Path) 
     (tmp_path / "a.jpg").write_bytes(pictures.jpeg())
     (tmp_path / "junk.png").write_bytes(b"junk")
     (tmp_path / "large.png").write_bytes(bytes(1_000_001))
-    done = subprocess.run(
-        command(
-            *("a.jpg", "junk.png", "large.png", "--pipeline", "plan.toml"),
-            *("--format", "json", "--output", "out"),
-        ),
-        env=environment(tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=180,
-        check=False,
+    done = run(
+        tmp_path,
+        *("a.jpg", "junk.png", "large.png", "--pipeline", "plan.toml"),
+        *("--format", "json", "--output", "out"),
     )
     assert done.returncode == 1, done.stderr + done.stdout  # one was refused
     assert "and ignores private endpoints" in done.stderr
@@ -312,15 +311,7 @@ def test_the_readmes_other_workload_runs(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("three short words")
     (tmp_path / "notes" / "b.txt").write_bytes(b"\xff\xfe")
-    done = subprocess.run(
-        command("notes", "--output", "out", "--format", "json"),
-        env=environment(tmp_path, PYTHONPATH=str(copy)),
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=180,
-        check=False,
-    )
+    done = run(tmp_path, "notes", "--output", "out", "--format", "json", PYTHONPATH=str(copy))
     assert done.returncode == 0, done.stderr + done.stdout
     first, second = json.loads(done.stdout)["pictures"]
     assert first["outcome"] == "succeeded"
@@ -339,15 +330,7 @@ def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path) -> None:
     process.write_text(
         process.read_text().replace("from worker import", "import pypdf\nfrom worker import", 1)
     )
-    done = subprocess.run(
-        command("--output", "out"),
-        env=environment(tmp_path, PYTHONPATH=str(copy)),
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=180,
-        check=False,
-    )
+    done = run(tmp_path, "--output", "out", PYTHONPATH=str(copy))
     assert done.returncode == 1, done.stdout
     assert "The worker cannot start: No module named 'pypdf'" in done.stderr
     assert "requirements.in" in done.stderr
