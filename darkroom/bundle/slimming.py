@@ -36,6 +36,8 @@ LEFT_OUT = (
     "PIL/ImageShow.py",
     "PIL/ImageGrab.py",
     "pi_heif/*",  # around the compiled module, which the worker uses alone
+    "isal/igzip*.py",  # a gzip command
+    "isal/isa-l/[!L]*",  # notes for its developers; the licence stays
     "PIL/*FontFile.py",  # fonts, containers and formats that no plugin above uses
     "PIL/GdImageFile.py",
     "PIL/WalImageFile.py",

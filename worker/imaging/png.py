@@ -6,11 +6,13 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import IO, Final
 
 from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 
 from worker.imaging.color_space import ColorSpace, by_code_points, by_gamma
+from worker.imaging.inflate import Inflated, crc32
 
 _EIGHT_BITS = frozenset({"L", "LA", "P", "RGB", "RGBA"})
 """Raw modes whose bytes in the file are the same as in Pillow's memory."""
@@ -257,7 +259,7 @@ def _strips(
     """Yield strips in each raw mode: one, or those of the high and the low bytes."""
     width, height = picture.size
     row_bytes = width * len(picture.getbands()) * len(raw_modes)
-    image_data = _Inflated(_image_data(picture))
+    image_data = Inflated(partial(_image_data, picture))
     before = bytearray(row_bytes)
     for top in range(0, height, rows):
         count = min(rows, height - top)
@@ -313,24 +315,6 @@ def _exif_start(pieces: Iterator[bytes]) -> bytes:
     return bytes(found)
 
 
-class _Inflated:
-    """A zlib stream in pieces, which never expands to more than is asked for."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._stream = zlib.decompressobj()
-
-    def read(self, size: int) -> bytes:
-        found: list[bytes] = []
-        while size > 0:
-            piece = self._stream.unconsumed_tail or next(self._pieces, b"")
-            if not piece or self._stream.eof:
-                raise ValueError("the image data end early")
-            found.append(self._stream.decompress(piece, size))
-            size -= len(found[-1])
-        return b"".join(found)
-
-
 def _image_data(picture: ImageFile.ImageFile) -> Iterator[bytes]:
     """Yield the bodies of the IDAT chunks, which have to be consecutive."""
     for name, chunk in _chunks(picture):
@@ -370,12 +354,12 @@ def _is_whole(file: IO[bytes], name: bytes, length: int) -> bool:
 
 
 def _body(file: IO[bytes], name: bytes, length: int) -> Iterator[bytes]:
-    checksum = zlib.crc32(name)
+    checksum = crc32(name)
     while length:
         piece = file.read(min(length, _BLOCK))
         if not piece:
             raise ValueError(f"the chunk {name!r} ends early")
-        checksum = zlib.crc32(piece, checksum)
+        checksum = crc32(piece, checksum)
         length -= len(piece)
         yield piece
     if checksum != int.from_bytes(file.read(4)):

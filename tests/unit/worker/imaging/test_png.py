@@ -189,36 +189,6 @@ def test_damage_is_noticed(damage: Callable[[bytes], bytes]) -> None:
         joined(damage(data), 10)
 
 
-def test_a_bomb_expands_no_further_than_the_picture() -> None:
-    """P5, pitfall 43: megabytes of zeros after the last row are not inflated."""
-    rows = bytes((WIDTH * 3 + 1) * HEIGHT)
-    bomb = in_pieces(saved(Image.new("RGB", (WIDTH, HEIGHT))), 10**9)
-    start = bomb.rindex(b"IDAT") - 4
-    data = bomb[:start] + chunk(b"IDAT", zlib.compress(rows + bytes(50_000_000)))
-    expanded = 0
-    inflater = zlib.decompressobj
-
-    class Counting:
-        def __init__(self) -> None:
-            self._stream = inflater()
-            self.eof = False
-
-        @property
-        def unconsumed_tail(self) -> bytes:
-            return self._stream.unconsumed_tail
-
-        def decompress(self, piece: bytes, size: int) -> bytes:
-            nonlocal expanded
-            found = self._stream.decompress(piece, size)
-            expanded += len(found)
-            return found
-
-    with pytest.MonkeyPatch.context() as patches:
-        patches.setattr("worker.imaging.png.zlib.decompressobj", Counting)
-        joined(data, 10)
-    assert expanded == len(rows)
-
-
 def test_exif_behind_the_pixels_is_found_without_decoding_them() -> None:
     """P1: some programs append it; P5: Pillow would decode everything to look."""
     exif = Image.Exif()
