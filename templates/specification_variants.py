@@ -89,6 +89,10 @@ class Variants(_Table):
     sharpen: Annotated[int, Field(ge=0, le=200)] = 0
     """Strength of the unsharp mask of each thumbnail, in percent; 0 for none."""
 
+    animated: bool = False
+    """The WebPs of an animated GIF or WebP show all of its frames, within limits; other formats
+    show the first."""
+
     def worker_config(self) -> dict[str, object]:
         """Return the worker's settings of the variants; a default value is left out."""
         config: dict[str, object] = {
@@ -112,6 +116,8 @@ class Variants(_Table):
             config["background"] = list(bytes.fromhex(self.background[1:]))
         if self.sharpen:
             config["sharpen"] = self.sharpen
+        if self.animated:
+            config["animated"] = True
         return config
 
     @model_validator(mode="after")
@@ -138,6 +144,14 @@ class Variants(_Table):
                         f"formats.{name} is never made: its min_width of {one.min_width} is above"
                         f" the widest width, {max(self.widths)}"
                     )
+        if self.animated and not any(
+            name == "webp" and one.min_width <= max(self.widths)
+            for name, one in self.formats.items()
+        ):
+            raise ValueError(
+                "animated = true needs a WebP, the only format of an animation: webp among the"
+                f" formats, with a min_width of at most {max(self.widths)}"
+            )
         narrowest = min(self.widths)
         if narrowest < min(one.min_width for one in self.formats.values()):
             raise ValueError(

@@ -42,6 +42,7 @@ class Variants:
             and the top, as shares of width and height. "focus": the object's metadata name that.
         background: Red, green, blue behind what is transparent or empty; None keeps it so.
         sharpen: Per cent of an unsharp mask; 0 for none.
+        animated: Whether the WebPs of an animation show all of its frames.
         min_widths: The width in pixels from which a format is made; without an entry, any.
         name: In the specification; part of the names of the outputs.
     """
@@ -54,6 +55,7 @@ class Variants:
     position: str | tuple[float, float] = "center"
     background: tuple[int, int, int] | None = None
     sharpen: int = 0
+    animated: bool = False
     min_widths: Mapping[str, int] = field(default_factory=dict)
     heights: tuple[int, ...] = ()
     name: str = DEFAULT

@@ -242,7 +242,7 @@ def _image(
 ) -> dict[str, Any]:
     facts = [f"{image.width} × {image.height}", f"{_format(image)} {size}"]
     if getattr(image, "is_animated", False):
-        facts.append("animated; the first frame is used")
+        facts.append("animated")
     media_type = MEDIA_TYPES.get(image.format or "")
     copy = folder / f"original{mimetypes.guess_extension(media_type or '') or ''}"
     turned = image.getexif().get(0x0112, 1) > 4  # EXIF's Orientation: on its side

@@ -307,6 +307,9 @@ def _variants(draw: st.DrawFn) -> Tables:
     for one in found.get("formats", {}).values():
         if isinstance(one, dict) and "min_width" in one:
             one["min_width"] = min(one["min_width"], widest)
+    has_webp = "webp" in found["formats"] if "formats" in found else widest >= 200
+    if has_webp and draw(st.booleans()):
+        found["animated"] = draw(st.booleans())
     fit = found.get("fit", "inside")
     if fit != "inside":
         # As high as the widest may be, and as flat as the ratio may say.

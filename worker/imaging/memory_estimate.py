@@ -6,6 +6,7 @@ Figures are peaks of whole runs, measured with Pillow 13.0 and rounded up; the t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from PIL import AvifImagePlugin, ImageFile, JpegImagePlugin, TiffImagePlugin
@@ -21,6 +22,15 @@ _COPIES_OF_HEADER: Final = 3
 
 _BYTES_PER_FINISHED_PIXEL: Final = 16
 """The thumbnail as it was, its copy with transparency, the canvas, and that without."""
+
+_BYTES_PER_SCREEN_PIXEL: Final = 19
+"""Of an animation: libwebp's two screens and what it decodes, the frame as bytes and as image."""
+
+_BYTES_PER_CANVAS_PIXEL: Final = 20
+"""Of an animated thumbnail: the encoder's three, and the frame in which it looks for changes."""
+
+_BYTES_PER_ENCODED_PIXEL: Final = 4
+"""Of noise in RGBA at quality 100."""
 
 _BYTES_BY_MODE: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Pillow's bytes per pixel where they are not 4."""
@@ -74,6 +84,26 @@ def encoding_bytes(thumbnail: tuple[int, int], *, finished: bool = False) -> int
     """
     per_pixel = limits.BYTES_PER_THUMBNAIL_PIXEL + (_BYTES_PER_FINISHED_PIXEL if finished else 0)
     return limits.FIXED_BYTES + math.prod(thumbnail) * per_pixel
+
+
+def animation_bytes(
+    largest: int, file_bytes: int, thumbnails: Sequence[tuple[int, int]], count: int
+) -> int:
+    """Return the bytes that an animation takes beside the encoding of each frame.
+
+    Args:
+        largest: Pixels of the largest frame.
+        file_bytes: Of the file.
+        thumbnails: The sizes of those that are animated; all are encoded at the same time.
+        count: How many frames there are.
+    """
+    pixels = sum(map(math.prod, thumbnails))
+    return (
+        _COPIES_OF_HEADER * file_bytes
+        + largest * _BYTES_PER_SCREEN_PIXEL
+        + pixels * _BYTES_PER_CANVAS_PIXEL
+        + pixels * count * _BYTES_PER_ENCODED_PIXEL
+    )
 
 
 def pixels_at_once(picture: ImageFile.ImageFile) -> int:

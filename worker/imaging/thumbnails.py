@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import math
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 from PIL import Image, ImageFile
 
-from worker.imaging import exif, geometry, memory_estimate
+from worker.imaging import animation, exif, geometry, memory_estimate
+from worker.imaging.animation import Animation
 from worker.imaging.decoding import (
     LATER_FILTERS,
     decode,
@@ -20,7 +21,7 @@ from worker.imaging.decoding import (
     swap_sides,
     upright,
 )
-from worker.imaging.geometry import VariantGeometry
+from worker.imaging.geometry import ResizePlan, Size, VariantGeometry
 from worker.imaging.identify import open_picture, rejecting_damage
 from worker.imaging.memory import Memory
 from worker.keys import output_name
@@ -64,6 +65,78 @@ class _Widest:
             yield width, geometry.sharpen_and_pad(self.image, variant.canvas_size, self.variants)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """How the thumbnails of some variants are made from one decoded image.
+
+    Attributes:
+        variants: The thumbnails to make.
+        resizes: How, for each of the variants.
+        orientation: The EXIF orientation of the image as it is stored.
+    """
+
+    variants: Sequence[Variants]
+    resizes: Sequence[ResizePlan]
+    orientation: int
+
+    @classmethod
+    def of(cls, stored: Size, variants: Sequence[Variants], orientation: int) -> _Plan:
+        """Return the plan for an image of this size before its orientation is applied."""
+        shown = swap_sides(stored, orientation)
+        return cls(variants, [geometry.resize_plan(shown, one) for one in variants], orientation)
+
+    @property
+    def stored_size(self) -> Size:
+        """The size at which the image is decoded, before its orientation is applied."""
+        largest = max((plan.full_size for plan in self.resizes), key=math.prod)
+        return swap_sides(largest, self.orientation)
+
+    def encoding_bytes(self) -> list[int]:
+        """Return the bytes that encoding takes for each of the variants."""
+        return [
+            _encoding_bytes(plan.variants, one)
+            for one, plan in zip(self.variants, self.resizes, strict=True)
+        ]
+
+    def canvas_sizes(self, format_name: str) -> list[Size]:
+        """Return the sizes of all thumbnails in a format."""
+        return [
+            variant.canvas_size
+            for one, plan in zip(self.variants, self.resizes, strict=True)
+            for width, variant in zip(one.widths, plan.variants, strict=True)
+            if format_name in one.formats_at(width)
+        ]
+
+    def decoded(self, picture: ImageFile.ImageFile) -> list[_Widest]:
+        """Decode an opened image, and return the widest thumbnail of each of the variants."""
+        decoded = upright(decode(picture, self.stored_size), self.orientation)
+        widest = []
+        for each, plan in zip(self.variants, self.resizes, strict=True):
+            full = decoded
+            if plan.full_size != decoded.size:
+                full = resize(decoded, plan.full_size, LATER_FILTERS)
+            part = geometry.crop(full, plan.variants[0].image_size, each)
+            widest.append(_Widest(each, plan.variants, geometry.flatten(part, each)))
+        return widest
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A decoded image.
+
+    Attributes:
+        facts: Its properties but those of `_summary`.
+        widest: The widest thumbnail of each variants.
+        animation: All of its frames, and the plan for variants that show them; None for a still.
+        still: Why variants that would show all frames show the first; None where they do not.
+    """
+
+    facts: Properties
+    widest: Sequence[_Widest]
+    animation: tuple[Animation, _Plan] | None = None
+    still: str | None = None
+
+
 def make(
     source: BinaryIO,
     variants: Sequence[Variants],
@@ -82,7 +155,9 @@ def make(
     its size.
 
     The image is turned as its EXIF orientation says, converted to sRGB, and stripped of all
-    metadata. Of an animation the first frame is used, of a file with pages the first page.
+    metadata. Of an animation the first frame is used, of a file with pages the first page. But the
+    WebPs of variants that are `animated` show all frames of a GIF or WebP, unless there are too
+    many: see `_animated`.
 
     The properties are the image's media type, and width and height in pixels as it is shown; a
     placeholder of at most 16 by 16 pixels as a data URL, and the mean color as `#rrggbb`, None
@@ -99,16 +174,26 @@ def make(
         Rejection: The bytes are not an image, or one that cannot be decoded, or not within the
             limits and all of the memory.
     """
-    facts, widest = _decoded(source, variants, memory, keep_metadata)
+    decoded = _decoded(source, variants, memory, keep_metadata)
     summary: dict[str, Any] = {}
-    with memory.reserved(sum(_encoding_bytes(each.planned, each.variants) for each in widest)):
-        for each in widest:
+    with memory.reserved(
+        sum(_encoding_bytes(each.planned, each.variants) for each in decoded.widest)
+    ):
+        for each in decoded.widest:
             for width, thumbnail in each.thumbnails():
                 for format_name, quality in each.variants.formats_at(width).items():
+                    is_animated = each.variants.animated and format_name == "webp"
+                    if is_animated and decoded.animation:
+                        continue
+                    still = {"still": decoded.still} if is_animated and decoded.still else {}
                     name = output_name(width, format_name, each.variants.name)
-                    yield _encode(thumbnail, name, format_name, quality)
+                    yield _encode(thumbnail, name, format_name, quality, still)
             summary = summary or _summary(thumbnail)
-        yield Properties(facts.source, {**summary, **facts.record})
+    if decoded.animation:
+        found, plan = decoded.animation
+        with memory.reserved(_animation_bytes(found, plan)):
+            yield from _animated(source, found, plan)
+    yield Properties(decoded.facts.source, {**summary, **decoded.facts.record})
 
 
 def _decoded(
@@ -116,41 +201,83 @@ def _decoded(
     variants: Sequence[Variants],
     memory: Memory,
     keep_metadata: Collection[str],
-) -> tuple[Properties, list[_Widest]]:
+) -> _Decoded:
     """Return the image's facts, and the widest thumbnail of each variants.
 
     The decoded image itself is freed here, before anything is encoded.
     """
     pixels = variants[0].max_pixels
     with rejecting_damage(pixels), _opened(source, pixels, memory) as picture:
-        orientation = exif.orientation(picture)
-        width, height = swap_sides(picture.size, orientation)
+        plan = _Plan.of(picture.size, variants, exif.orientation(picture))
+        width, height = swap_sides(picture.size, plan.orientation)
         image = {
             "type": Image.MIME.get(picture.format or ""),
             "width": width,
             "height": height,
         }
         facts = Properties(image, exif.metadata(picture, keep_metadata))
-        plans = [geometry.resize_plan((width, height), each) for each in variants]
-        largest = max((plan.full_size for plan in plans), key=math.prod)
-        stored_size = swap_sides(largest, orientation)
-        _, rows = reduction(picture.size, stored_size)
-        needed = memory_estimate.decoding_bytes(picture, stored_size, rows)
-        encoding = list(map(_encoding_bytes, (plan.variants for plan in plans), variants))
+        moving, still = _examined(picture, plan, memory)
+        _, rows = reduction(picture.size, plan.stored_size)
+        needed = memory_estimate.decoding_bytes(picture, plan.stored_size, rows)
+        encoding = plan.encoding_bytes()
         needed += sum(encoding[1:])
         most = max(needed, sum(encoding))
         if not memory.holds(most):
             raise _too_large_for(memory, picture, most)
         with memory.reserved(needed):
-            decoded = upright(decode(picture, stored_size), orientation)
-            widest = []
-            for each, plan in zip(variants, plans, strict=True):
-                full = decoded
-                if plan.full_size != decoded.size:
-                    full = resize(decoded, plan.full_size, LATER_FILTERS)
-                part = geometry.crop(full, plan.variants[0].image_size, each)
-                widest.append(_Widest(each, plan.variants, geometry.flatten(part, each)))
-            return facts, widest
+            return _Decoded(facts, plan.decoded(picture), moving, still)
+
+
+def _examined(
+    picture: ImageFile.ImageFile, plan: _Plan, memory: Memory
+) -> tuple[tuple[Animation, _Plan] | None, str | None]:
+    """Return the animation and its plan, or why only its first frame is shown; None for a still."""
+    animated = [one for one in plan.variants if one.animated]
+    plan = _Plan.of(picture.size, animated, plan.orientation)
+    sizes = plan.canvas_sizes("webp")
+    found = animation.examine(picture) if sizes else None
+    if found is None:
+        return None, None
+    still = found.obstacle(sum(map(math.prod, sizes)))
+    if still is None and not memory.holds(_animation_bytes(found, plan)):
+        still = "too_many_pixels"
+    return (None, still) if still else ((found, plan), None)
+
+
+def _animated(source: BinaryIO, moving: Animation, plan: _Plan) -> Iterator[Output]:
+    """Yield the WebPs that show all frames of an animation.
+
+    The metadata have how many `frames` are shown, and `duration_ms` for once through all of them.
+    As in browsers, damage ends an animation: `frames_left_out` are those from the first damaged on.
+
+    Raises:
+        Rejection: The first frame is damaged.
+    """
+    max_pixels = plan.variants[0].max_pixels
+    encoders: dict[str, animation.Encoder] = {}
+    frames = moving.frames(source, max_pixels)
+    for number in range(moving.count):
+        try:
+            with rejecting_damage(max_pixels):
+                picture, duration = next(frames)
+                widest = plan.decoded(picture)
+        except Rejection:
+            if not number:
+                raise
+            break
+        for each in widest:
+            for width, thumbnail in each.thumbnails():
+                if quality := each.variants.formats_at(width).get("webp"):
+                    name = output_name(width, "webp", each.variants.name)
+                    if name not in encoders:
+                        encoders[name] = animation.Encoder(
+                            thumbnail.size, moving.plays, quality, _WEBP_METHOD
+                        )
+                    encoders[name].add(thumbnail, duration)
+    while encoders:
+        name, encoder = next(iter(encoders.items()))
+        del encoders[name]
+        yield encoder.output(name, moving.count)
 
 
 def _opened(source: BinaryIO, max_pixels: int, memory: Memory) -> ImageFile.ImageFile:
@@ -183,7 +310,15 @@ def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) ->
     return Rejection("too_many_pixels", f"{detail}.")
 
 
-def _encode(image: Image.Image, name: str, format_name: str, quality: int) -> Output:
+def _animation_bytes(moving: Animation, plan: _Plan) -> int:
+    return sum(plan.encoding_bytes()) + memory_estimate.animation_bytes(
+        moving.largest, moving.file_bytes, plan.canvas_sizes("webp"), moving.count
+    )
+
+
+def _encode(
+    image: Image.Image, name: str, format_name: str, quality: int, about: Mapping[str, str]
+) -> Output:
     buffer = io.BytesIO()
     if format_name == "png" or (format_name == "jpeg" and image.mode == "RGBA"):
         content_type = "image/png"
@@ -205,7 +340,7 @@ def _encode(image: Image.Image, name: str, format_name: str, quality: int) -> Ou
         name=name,
         body=buffer.getvalue(),
         content_type=content_type,
-        metadata={"width": width, "height": height},
+        metadata={"width": width, "height": height, **about},
     )
 
 

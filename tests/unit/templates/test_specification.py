@@ -168,6 +168,16 @@ def test_the_shipped_file_names_every_key() -> None:
             "'#ffffff'",
         ),
         ({"variants": {"default": {"sharpen": 201}}}, "variants.default.sharpen", "200"),
+        (
+            {"variants": {"default": {"animated": True, "formats": {"jpeg": 80}}}},
+            "variants.default",
+            "needs a WebP",
+        ),
+        (
+            {"variants": {"default": {"animated": True, "widths": [128]}}},
+            "variants.default",
+            "min_width of at most 128",
+        ),
         ({"variants": {"default": {"formats": {}}}}, "variants.default.formats", "at least 1"),
         (
             {"variants": {"default": {"formats": {"gif": 1}}}},
