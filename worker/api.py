@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,6 +19,7 @@ from worker.api_requests import Problem, parse_description
 from worker.api_settings import ApiSettings
 from worker.api_states import EXPIRY_SECONDS, state_of
 from worker.logs import LOGGER, fields
+from worker.session import create_session
 
 PROBLEM = "application/problem+json"
 
@@ -40,7 +40,7 @@ def _api() -> Api:
     """Set up once per execution environment: at the first event, so that importing needs no AWS."""
     settings = ApiSettings.from_environment(os.environ)
     logs.configure(settings.log_level, os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "api"))
-    client = botocore.session.get_session().create_client("s3", config=client_config())
+    client = create_session().create_client("s3", config=client_config())
     return Api(settings, client)
 
 

@@ -35,6 +35,7 @@ from worker.retry import (
     may_be_poison,
     receive_count,
 )
+from worker.session import create_session
 from worker.settings import Settings, Source
 from worker.time_budget import NoTimeLeftError, Started, TimeBudget
 
@@ -79,7 +80,7 @@ def _worker() -> Worker:
     configure_malloc()
     # Pillow warns of odd metadata in files; on standard error that would not be a JSON line.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    session = botocore.session.get_session()
+    session = create_session()
     threads, memory = divide_memory(
         settings.memory_megabytes, threads=_THREADS, file_bytes=settings.max_object_bytes
     )

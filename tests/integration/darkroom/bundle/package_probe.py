@@ -12,11 +12,11 @@ sys.path.insert(0, root)
 sys.dont_write_bytecode = True
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
-import botocore.session  # noqa: E402 -- from the package, which is on the path only now
 from botocore.awsrequest import AWSResponse  # noqa: E402 -- from the package, which is on the path only now
 from PIL import Image, ImageCms  # noqa: E402 -- from the package, which is on the path only now
 
 import worker.handler  # noqa: E402 -- from the package, which is on the path only now
+from worker.session import create_session  # noqa: E402 -- from the package, which is on the path only now
 
 REGIONS = ("eu-central-1", "us-east-1", "cn-north-1", "us-gov-west-1", "il-central-1")
 
@@ -35,7 +35,7 @@ with Image.open(sys.argv[2]) as picture:  # the worker has registered the format
 srgb = ImageCms.createProfile("sRGB")
 ImageCms.profileToProfile(Image.new("RGB", (4, 3)), srgb, srgb)
 
-session = botocore.session.get_session()
+session = create_session()
 endpoints = {}
 sent: list[str] = []
 
@@ -67,8 +67,11 @@ for region in REGIONS:
     clients["s3"].get_object(**uploaded, VersionId="1")["Body"].read()
     clients["s3"].put_object(**thumbnail, Body=b"x", IfNoneMatch="*", Metadata={"width": "128"})
     clients["s3"].head_object(**thumbnail)
+    clients["s3"].list_objects_v2(Bucket="thumbnails", Prefix="ü/")
+    clients["s3"].delete_object(**thumbnail, IfMatch="0")
     url = f"https://sqs.{region}.amazonaws.com/111122223333/work"
     clients["sqs"].change_message_visibility(QueueUrl=url, ReceiptHandle="r", VisibilityTimeout=1)
+    clients["sqs"].delete_message(QueueUrl=url, ReceiptHandle="r")
 
 files = {
     module.__name__: (module.__file__, module.__spec__ and module.__spec__.cached)
