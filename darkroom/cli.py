@@ -30,6 +30,7 @@ COMMANDS = {
     "iam-test": "darkroom.commands.iam_test",
     "capacity": "darkroom.commands.capacity",
     "preflight": "darkroom.commands.preflight",
+    "deploy": "darkroom.commands.deploy",
     "verify": "darkroom.commands.verify",
     "upload": "darkroom.commands.upload",
     "logs": "darkroom.commands.logs",

@@ -31,6 +31,14 @@ REFUSALS = {
     "AuthorizationErrorException",
     "UnauthorizedOperation",
 }
+# Codes of a request that came too soon, and that botocore has repeated for as long as it does.
+THROTTLED = {
+    "RequestLimitExceeded",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
 NOT_FOUND = {
     "404",  # HEAD requests of S3 have no body that could hold a code
     "AWS.SimpleQueueService.NonExistentQueue",
@@ -76,6 +84,13 @@ def is_refused(error: ClientError) -> bool:
 def is_unsupported(error: ClientError) -> bool:
     """Return whether an error means that the endpoint does not have the requested action."""
     return error_code(error) in UNSUPPORTED
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether the same request may succeed later: it was throttled, or not answered."""
+    if isinstance(error, ClientError):
+        return error_code(error) in THROTTLED
+    return isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""The package's upload to the bucket that a stack is deployed from."""
+"""Uploads to the bucket that a stack is deployed from: the package, and a large template."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,16 +39,28 @@ def upload(package: Package, bucket: str, *, s3: "S3Client") -> bool:
     Raises:
         UserError: S3 refuses it, or cannot be reached.
     """
+    return _put(package.key, package.path.read_bytes(), bucket, s3)
+
+
+def upload_template(text: str, bucket: str, *, s3: "S3Client") -> str:
+    """Put a template into a bucket; return the URL by which CloudFormation reads it.
+
+    Raises:
+        UserError: as `upload`.
+    """
+    content = text.encode()
+    key = f"darkroom-template-{hashlib.sha256(content).hexdigest()[:12]}.json"
+    _put(key, content, bucket, s3)
+    return f"{s3.meta.endpoint_url}/{bucket}/{key}"
+
+
+def _put(key: str, content: bytes, bucket: str, s3: "S3Client") -> bool:
     try:
         s3.put_object(
-            Bucket=bucket,
-            Key=package.key,
-            Body=package.path.read_bytes(),
-            ChecksumAlgorithm="SHA256",
-            IfNoneMatch="*",
+            Bucket=bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256", IfNoneMatch="*"
         )
     except (BotoCoreError, ClientError) as error:
         if isinstance(error, ClientError) and error_code(error) == "PreconditionFailed":
             return False
-        raise UserError(f"cannot put {package.key} into the bucket {bucket}: {error}") from error
+        raise UserError(f"cannot put {key} into the bucket {bucket}: {error}") from error
     return True

@@ -38,6 +38,9 @@ class DeploymentPlan:
     discovered: Mapping[str, str] = field(default_factory=dict)
     """Values that checks have looked up where none was given."""
 
+    is_uploaded: bool = False
+    """Whether a large template goes to CloudFormation through a bucket without being asked."""
+
     def with_discovered(self, values: Mapping[str, str]) -> "DeploymentPlan":
         """Return the plan with more discovered values."""
         return replace(self, discovered={**self.discovered, **values})
@@ -118,6 +121,24 @@ def open_plan(
         UserError: there is no such profile, or no region.
     """
     content, template = _read_template(template_file)
+    account = open_account(region=stack.region, profile=stack.profile)
+    size = len(content.encode())
+    return plan_of(account, stack.name, template, size, parameter_files, overrides)
+
+
+def plan_of(
+    account: Account,
+    name: str,
+    template: Mapping[str, Any],
+    template_bytes: int,
+    parameter_files: Sequence[Path] = (),
+    overrides: Sequence[str] = (),
+) -> DeploymentPlan:
+    """Return the plan of a template, which has this size as text; as `open_plan`.
+
+    Raises:
+        UsageError: a file cannot be read, or an override is not `KEY=VALUE`.
+    """
     declared = template.get("Parameters", {})
     given: dict[str, str] = {}
     problems: list[str] = []
@@ -128,15 +149,14 @@ def open_plan(
     pairs = [_key_value(text) for text in overrides]
     problems += parameters.problems(declared, pairs)
     given |= dict(pairs)
-    account = open_account(region=stack.region, profile=stack.profile)
     return DeploymentPlan(
         account=account,
-        name=stack.name,
+        name=name,
         template=template,
-        template_bytes=len(content.encode()),
+        template_bytes=template_bytes,
         given=given,
         problems=tuple(problems),
-        find_existing=functools.cache(functools.partial(find_stack, account, stack.name)),
+        find_existing=functools.cache(functools.partial(find_stack, account, name)),
     )
 
 

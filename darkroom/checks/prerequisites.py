@@ -90,7 +90,7 @@ def check_parameters(plan: DeploymentPlan) -> Iterator[Finding]:
         )
     if not plan.problems and not missing:
         yield passed(f"the template accepts all {len(plan.given)} given values")
-    if plan.template_bytes > MAX_DIRECT_TEMPLATE_BYTES:
+    if plan.template_bytes > MAX_DIRECT_TEMPLATE_BYTES and not plan.is_uploaded:
         yield warned(
             f"the template has {plan.template_bytes:,} bytes; CloudFormation accepts"
             f" {MAX_DIRECT_TEMPLATE_BYTES:,} directly",

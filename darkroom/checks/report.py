@@ -21,23 +21,7 @@ def render(
     if format_ == "junit":
         return _junit(found, title)
     if format_ == "json":
-        return json.dumps(
-            {
-                **facts,
-                "verdict": overall(results),
-                "checks": [
-                    {
-                        "check": check,
-                        "verdict": finding.verdict,
-                        "message": finding.message,
-                        "remediation": finding.remediation,
-                    }
-                    for check, finding in found
-                ],
-            },
-            indent=2,
-            ensure_ascii=False,
-        )
+        return json.dumps({**facts, **data(results)}, indent=2, ensure_ascii=False)
     rows = [("VERDICT", "CHECK", "")]
     for check, finding in found:
         rows.append((finding.verdict, check, finding.message))
@@ -50,6 +34,23 @@ def render(
         if counts[verdict] or verdict != "skip"
     )
     return f"{table(rows, styles=STYLES)}\n\n{title}: {overall(results)} ({counted})"
+
+
+def data(results: Sequence[CheckResult]) -> dict[str, Any]:
+    """Return the report as data: the verdict, and each finding."""
+    return {
+        "verdict": overall(results),
+        "checks": [
+            {
+                "check": result.check,
+                "verdict": finding.verdict,
+                "message": finding.message,
+                "remediation": finding.remediation,
+            }
+            for result in results
+            for finding in result.findings
+        ],
+    }
 
 
 def _junit(found: Sequence[tuple[str, Finding]], title: str) -> str:

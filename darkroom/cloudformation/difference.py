@@ -2,18 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
 
+from darkroom.cloudformation.changes import Action, Change, fate, order
 from darkroom.cloudformation.references import references
-from darkroom.cloudformation.resource_types import resource_type
-
-Action = Literal["replace", "may replace", "delete", "create", "update"]
-ACTIONS: tuple[Action, ...] = ("replace", "may replace", "delete", "create", "update")
-"""All actions, the most destructive first."""
-
-UNSAFE: tuple[Action, ...] = ("replace", "may replace", "delete")
 
 # us-east-1 has the newest schemas and the most types. Create-only properties do not differ by
 # Region.
@@ -22,17 +16,6 @@ RETAIN_POLICIES = ("Retain", "RetainExceptOnCreate")
 
 ATTRIBUTES = ("Condition", "DeletionPolicy", "UpdateReplacePolicy")
 """The attributes beside `Properties` that CloudFormation acts on."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """What happens to one resource, which properties cause it, and with what consequence."""
-
-    resource: str
-    type: str
-    action: Action
-    properties: tuple[str, ...] = ()
-    consequence: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +29,7 @@ class Difference:
     @property
     def is_safe(self) -> bool:
         """Whether no existing resource is replaced or deleted."""
-        return not any(change.action in UNSAFE for change in self.changes)
+        return not any(change.is_unsafe for change in self.changes)
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
@@ -72,9 +55,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
         changed[title] = Change(resource=title, type=after[title]["Type"], action="create")
     old_parameters, new_parameters = old.get("Parameters", {}), new.get("Parameters", {})
     return Difference(
-        changes=tuple(
-            sorted(changed.values(), key=lambda one: (ACTIONS.index(one.action), one.resource))
-        ),
+        changes=tuple(sorted(changed.values(), key=order)),
         new_required_parameters=tuple(
             name
             for name, parameter in new_parameters.items()
@@ -150,10 +131,7 @@ def _replacement(
 def _fate(resource: Mapping[str, Any], policy: str) -> str:
     """Return what happens to the old resource."""
     default = resource.get("DeletionPolicy") if policy == "DeletionPolicy" else None
-    if resource.get(policy, default) in RETAIN_POLICIES:
-        return "the old resource is retained, outside the stack"
-    has_data = resource_type(resource["Type"]).has_data
-    return "the old resource is deleted" + (", with its data" if has_data else "")
+    return fate(resource["Type"], is_retained=resource.get(policy, default) in RETAIN_POLICIES)
 
 
 def _is_name(path: str) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from darkroom.console.command import Command, format_option
-from darkroom.console.tables import table
 
 if TYPE_CHECKING:
     from darkroom.cloudformation.difference import Difference
@@ -37,25 +36,16 @@ def command(old: Path, new: Path, format_: str) -> int:
 
 
 def _render_text(found: "Difference") -> str:
-    lines = []
-    if found.changes:
-        rows = [("action", "resource", "type", "properties", "consequence")]
-        rows += [
-            (
-                change.action,
-                change.resource,
-                change.type.removeprefix("AWS::"),
-                ", ".join(change.properties),
-                change.consequence,
-            )
-            for change in found.changes
-        ]
-        lines += [table(rows), ""]
-    for name in found.new_required_parameters:
-        lines.append(f"The parameter {name} is new and has no default: pass a value.")
-    for name in found.removed_parameters:
-        lines.append(f"The parameter {name} was removed: stop passing it.")
-    actions = [change.action for change in found.changes]
-    counts = [f"{actions.count(action)} to {action}" for action in dict.fromkeys(actions)]
-    lines.append(f"{', '.join(counts) or 'No changes'}.")
-    return "\n".join(lines)
+    from darkroom.deploy.report import changes_table
+
+    lines = [
+        *(
+            f"The parameter {name} is new and has no default: pass a value."
+            for name in found.new_required_parameters
+        ),
+        *(
+            f"The parameter {name} was removed: stop passing it."
+            for name in found.removed_parameters
+        ),
+    ]
+    return "\n".join([*lines, changes_table(found.changes)])

@@ -6,8 +6,8 @@ from darkroom.console import progress
 from darkroom.errors import UsageError, UserError
 
 
-def confirm(question: str, *, word: str, yes: bool) -> None:
-    """Return when `word` is typed, or at once where the option --yes is given (`yes`).
+def confirm(question: str, *, word: str, yes: bool, option: str = "--yes") -> None:
+    """Return when `word` is typed, or at once where the option is given (`yes`).
 
     Raises:
         UsageError: Standard input is not a terminal, so nobody has read the question.
@@ -18,7 +18,7 @@ def confirm(question: str, *, word: str, yes: bool) -> None:
     progress.clear()
     if sys.stdin is None or not sys.stdin.isatty():
         print(question, file=sys.stderr, flush=True)
-        raise UsageError("stdin is not a terminal; pass --yes")
+        raise UsageError(f"stdin is not a terminal; pass {option}")
     print(f"{question}\nType {word} to continue: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != word:
         raise UserError("not confirmed; nothing was changed")

@@ -5,15 +5,16 @@ import json
 import platform
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
+from darkroom.aws import change_sets
+from darkroom.aws.stack_events import Ended, StackEvents, follow
 from darkroom.bundle.build import Package, build
 from darkroom.bundle.pip import run_pip
 from darkroom.bundle.upload import upload
@@ -58,7 +59,7 @@ EMULATOR_PARAMETERS = {"EnforceVpcEndpoint": "false"}
 EVENT_SOURCE_MAPPING = "AWS::Lambda::EventSourceMapping"
 
 CODE_BUCKET = "darkroom-code"
-EMPTY_CHANGE_SET = ("didn't contain changes", "No updates are to be performed")
+DEPLOYMENT_SECONDS, POLL_SECONDS = 120.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,32 @@ def _with_numbers(resource: Mapping[str, Any], parameters: Mapping[str, Any]) ->
     number = int(parameters[maximum["Ref"]]["Default"])
     scaling = {"MaximumConcurrency": number}
     return {**resource, "Properties": {**properties, "ScalingConfig": scaling}}
+
+
+def notes(template: Mapping[str, Any], removed: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each thing that `runnable` does to a template, and what it lacks."""
+    found = [
+        f"without {', '.join(name for name in removed if removed[name] == missing)}:"
+        f" the emulator has no {missing}"
+        for missing in dict.fromkeys(removed.values())
+    ]
+    given = " ".join(f"{key}={value}" for key, value in EMULATOR_PARAMETERS.items())
+    found.append(f"with {given}: the emulator's requests come through no VPC endpoint")
+    found.append(
+        f"without {KEY_STATEMENT} of {KEY_POLICY}: the emulator does not see"
+        " the key that the worker names when it writes"
+    )
+    found += [
+        f"without {sid} of {name}: {reason}"
+        for (name, sid), reason in removed_statements(template).items()
+    ]
+    found += api_notes(template)
+    found += concurrency_notes(template)
+    if not runs_linux_packages():
+        found.append(
+            "with the worker's libraries for this computer, not those of the function's package"
+        )
+    return found
 
 
 def api_notes(template: Mapping[str, Any]) -> list[str]:
@@ -250,15 +277,14 @@ def deploy(
     Raises:
         UserError: with CloudFormation's message, and each failed resource with its reason.
     """
+    failed = f"The stack {stack_name} could not be deployed"
     try:
-        _apply(emulator, template, stack_name, {**EMULATOR_PARAMETERS, **parameters})
-    except (ClientError, WaiterError) as error:
-        reason = error.last_response.get("StatusReason") if hasattr(error, "last_response") else ""
-        failures = "\n".join(filter(None, [reason, _failures(emulator, stack_name)]))
-        raise UserError(
-            f"The stack {stack_name} could not be deployed: {error}\n{failures}".rstrip()
-        ) from None
-    stack = _describe(emulator, stack_name)
+        ended = _apply(emulator, template, stack_name, {**EMULATOR_PARAMETERS, **parameters})
+    except (ClientError, UserError) as error:
+        raise UserError(f"{failed}: {error}") from None
+    if ended and not ended.is_success:
+        raise UserError("\n".join([f"{failed}: {ended.status}", *ended.reasons]))
+    stack = find(emulator, stack_name)
     for function in stack.functions:  # CloudFormation waits for this; the emulator does not
         emulator.client("lambda").get_waiter("function_active_v2").wait(FunctionName=function)
         emulator.client("lambda").get_waiter("function_updated_v2").wait(FunctionName=function)
@@ -267,34 +293,25 @@ def deploy(
 
 def _apply(
     emulator: Emulator, template: Mapping[str, Any], stack_name: str, given: Mapping[str, str]
-) -> None:
+) -> Ended | None:
     client = emulator.client("cloudformation")
     known = _known_parameters(client, stack_name)
-    names = {"StackName": stack_name, "ChangeSetName": f"darkroom-{time.time_ns()}"}
-    client.create_change_set(
-        **names,
-        **_template(emulator, template, stack_name),
-        ChangeSetType="CREATE" if known is None else "UPDATE",
-        Capabilities=["CAPABILITY_IAM"],
-        Parameters=[
-            {"ParameterKey": name, "ParameterValue": given[name]}
-            if name in given
-            else {"ParameterKey": name, "UsePreviousValue": True}
+    request = change_sets.Request(
+        stack_name=stack_name,
+        is_creation=known is None,
+        template=_template(emulator, template, stack_name),
+        parameters={
+            name: given.get(name)
             for name in template.get("Parameters", {})
             if name in given or name in (known or ())
-        ],
+        },
     )
-    often = {"Delay": 1, "MaxAttempts": 120}
-    try:
-        client.get_waiter("change_set_create_complete").wait(**names, WaiterConfig=often)
-    except WaiterError as error:
-        reason = error.last_response.get("StatusReason", "")
-        if any(words in reason for words in EMPTY_CHANGE_SET):
-            return
-        raise
-    client.execute_change_set(**names)
-    waiter = "stack_create_complete" if known is None else "stack_update_complete"
-    client.get_waiter(waiter).wait(StackName=stack_name, WaiterConfig=often)
+    change_set = change_sets.create(client, request, poll=POLL_SECONDS)
+    if not change_set:
+        return None
+    events = StackEvents.from_now(client, change_set.stack_id)
+    client.execute_change_set(ChangeSetName=change_set.id)
+    return follow(events, timeout=DEPLOYMENT_SECONDS, report=lambda _: None, poll=POLL_SECONDS)
 
 
 def _known_parameters(client: Any, stack_name: str) -> set[str] | None:
@@ -320,7 +337,8 @@ def _template(emulator: Emulator, template: Mapping[str, Any], stack_name: str) 
     return {"TemplateURL": f"{emulator.url}/{CODE_BUCKET}/{key}"}
 
 
-def _describe(emulator: Emulator, stack_name: str) -> EmulatedStack:
+def find(emulator: Emulator, stack_name: str) -> EmulatedStack:
+    """Return a stack that is deployed."""
     (stack,) = emulator.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     client = emulator.client("lambda")
@@ -333,16 +351,3 @@ def _describe(emulator: Emulator, stack_name: str) -> EmulatedStack:
 
 def _functions(outputs: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(value for key, value in outputs.items() if key.endswith("FunctionName"))
-
-
-def _failures(emulator: Emulator, stack_name: str) -> str:
-    """Return a line for each failed resource with its reason, the first failure first."""
-    try:
-        events = emulator.client("cloudformation").describe_stack_events(StackName=stack_name)
-    except ClientError:  # it failed before there was a stack
-        return ""
-    return "\n".join(
-        f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
-        for event in reversed(events["StackEvents"])
-        if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
-    )

@@ -124,29 +124,9 @@ def deploy(
         if parameter := generated["Parameters"].get(naming.logical_id(queue, "MaximumConcurrency")):
             parameter["Default"] = concurrency
     template, removed = deployment.runnable(generated)
-    notes = [
-        f"without {', '.join(name for name in removed if removed[name] == missing)}:"
-        f" the emulator has no {missing}"
-        for missing in dict.fromkeys(removed.values())
-    ]
     size = len(text.encode())
     progress.step(f"Template: {size:,} bytes, {plural(len(template['Resources']), 'resource')}")
-    given = " ".join(f"{key}={value}" for key, value in deployment.EMULATOR_PARAMETERS.items())
-    notes.append(f"with {given}: the emulator's requests come through no VPC endpoint")
-    notes.append(
-        f"without {deployment.KEY_STATEMENT} of {deployment.KEY_POLICY}: the emulator does not see"
-        " the key that the worker names when it writes"
-    )
-    notes += [
-        f"without {sid} of {name}: {reason}"
-        for (name, sid), reason in deployment.removed_statements(generated).items()
-    ]
-    notes += deployment.api_notes(generated)
-    notes += deployment.concurrency_notes(generated)
-    if not deployment.runs_linux_packages():
-        notes.append(
-            "with the worker's libraries for this computer, not those of the function's package"
-        )
+    notes = deployment.notes(generated, removed)
     for note in notes:
         progress.step(f"  {note}")
     progress.update("Packaging the worker (the first time, this downloads its libraries)")

@@ -26,7 +26,11 @@ INSTEAD = {
 
 def lines() -> list[str]:
     """Return the commands of the block, each on one line."""
-    block = README.partition("## Deploy to AWS")[2].partition("```console\n")[2].partition("```")[0]
+    block = (
+        README.partition("The same with the AWS CLI")[2]
+        .partition("```console\n")[2]
+        .partition("```")[0]
+    )
     joined = re.sub(r"\s*\\\n\s*", " ", block)
     return [line.removeprefix("$ ") for line in joined.splitlines()]
 

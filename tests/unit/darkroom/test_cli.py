@@ -202,10 +202,11 @@ def test_a_wrong_specification_is_usage_in_every_command(
 ) -> None:
     """C1: status 2, with file and key: a file that is not there, or has a wrong setting."""
     path = tmp_path / "mine.toml"
-    assert cli.main([command, "--pipeline", str(path)]) == 2
+    words = [command, *(["--stack-name", "x"] if command in having("--stack-name") else [])]
+    assert cli.main([*words, "--pipeline", str(path)]) == 2
     assert capsys.readouterr().err == f"error: {path}: there is no such file\n"
     path.write_text('[sources.default]\ntype = "ftp"\n')
-    assert cli.main([command, "--pipeline", str(path)]) == 2
+    assert cli.main([*words, "--pipeline", str(path)]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith(f"error: {path}: sources.default.type: ")
     assert captured.out == ""

@@ -1,0 +1,155 @@
+"""`darkroom deploy`: a specification becomes a running stack, with one command."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from darkroom.checks.names import PREFLIGHT
+from darkroom.console.command import (
+    Command,
+    StackOptions,
+    format_option,
+    stack_options,
+    yes_option,
+)
+from darkroom.console.option_types import DIRECTORY, DURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from darkroom.cloudformation.changes import Change
+    from darkroom.deploy.deployment import Deployment
+
+PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
+
+EXAMPLES = """
+  darkroom deploy --stack-name darkroom-dev --parameters params/dev.json --s3-bucket MY-CODE-BUCKET
+  darkroom deploy --stack-name darkroom-prod --parameters params/prod.json \\
+      CriticalAlarmEmail=you@example.com --dry-run
+"""
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@stack_options
+@click.option(
+    "--pipeline",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    default=PIPELINE,
+    help="Specification of the stack; default: params/pipeline.toml.",
+)
+@click.option(
+    "--parameters",
+    "parameter_files",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Parameter file as `aws cloudformation deploy` accepts it; repeatable, later ones win.",
+)
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option(
+    "--s3-bucket",
+    "bucket",
+    metavar="BUCKET",
+    help="Bucket in the stack's Region for the function's package and a large template; default:"
+    " the parameter CodeBucket that is given, or that the stack has.",
+)
+@click.option(
+    "--output",
+    type=DIRECTORY,
+    default=Path("build"),
+    show_default=True,
+    help="Directory for the package and its SBOM.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show the change set, and delete it again: no package is uploaded, and nothing changes.",
+)
+@click.option(
+    "--skip",
+    metavar="CHECK",
+    type=click.Choice(PREFLIGHT),
+    multiple=True,
+    help="Skip a check of `darkroom preflight`; repeatable.",
+)
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    show_default=True,
+    help="Check the stack afterwards, and send a picture through it.",
+)
+@click.option(
+    "--timeout",
+    type=DURATION,
+    default="2h",
+    show_default=True,
+    help="How long to wait for CloudFormation, which goes on after that.",
+)
+@click.option(
+    "--replace-data",
+    is_flag=True,
+    help="Do not ask before what holds data is replaced or deleted; --yes does not cover that.",
+)
+@yes_option
+@format_option()
+def command(
+    *,
+    stack: StackOptions,
+    pipeline: Path,
+    parameter_files: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    bucket: str | None,
+    output: Path,
+    dry_run: bool,
+    skip: tuple[str, ...],
+    verify: bool,
+    timeout: float,
+    replace_data: bool,
+    yes: bool,
+    format_: str,
+) -> int:
+    """Deploy a specification: package, check, show the changes, execute and verify.
+
+    KEY=VALUE is a parameter's value; it overrides the files. A parameter that is not given keeps
+    the value that the stack has. An interrupted command continues when it is given again.
+    """
+    from darkroom.console.output import print_result
+    from darkroom.console.progress import Progress
+    from darkroom.deploy import report
+    from darkroom.deploy.deployment import Deployment
+    from darkroom.deploy.preparation import Inputs
+    from templates import specification
+
+    inputs = Inputs(
+        specification=specification.load(pipeline),
+        parameter_files=parameter_files,
+        overrides=overrides,
+        bucket=bucket,
+        output=output,
+        skip=skip,
+    )
+    work = Deployment(stack, inputs, Progress(), timeout=timeout, verifies=verify, dry_run=dry_run)
+    result = work.run(lambda changes: _confirm(work, changes, yes=yes, replace_data=replace_data))
+    print_result(report.data(result), report.text(result), format_)
+    return result.status
+
+
+def _confirm(
+    work: "Deployment", changes: "Sequence[Change]", *, yes: bool, replace_data: bool
+) -> None:
+    """Ask before changes are made, and once more where data is replaced or deleted."""
+    from darkroom.console.confirm import confirm
+    from darkroom.deploy.report import counted
+
+    where = f"the stack {work.options.name} in {work.account.region}"
+    confirm(f"{counted(changes)}, in {where}.", word="yes", yes=yes)
+    if taken := [change for change in changes if change.takes_data]:
+        names = ", ".join(f"{one.resource} ({one.action}: {one.consequence})" for one in taken)
+        confirm(
+            f"These hold data: {names}.",
+            word=work.options.name,
+            yes=replace_data,
+            option="--replace-data: --yes does not cover data",
+        )

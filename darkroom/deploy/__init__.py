@@ -1,0 +1,1 @@
+"""Deployments of a specification, from its template to a verified stack."""

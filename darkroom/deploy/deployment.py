@@ -1,0 +1,259 @@
+"""A deployment: what it would change, its execution, and whether the stack works afterwards."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from darkroom.aws import change_sets
+from darkroom.aws.change_sets import ChangeSet, Request
+from darkroom.aws.errors import explained
+from darkroom.aws.session import Account, open_account
+from darkroom.aws.stack import Stack, find_stack, open_stack
+from darkroom.aws.stack_events import Ended, StackEvent, StackEvents, follow
+from darkroom.checks.deployed.suite import check_deployed
+from darkroom.checks.framework import CheckResult, exit_status
+from darkroom.cloudformation.changes import Change
+from darkroom.console.command import StackOptions
+from darkroom.console.progress import Progress
+from darkroom.console.text import elapsed
+from darkroom.deploy.preparation import Inputs, Prepared, prepare
+from darkroom.deploy.report import changes_table
+from darkroom.errors import UserError
+
+REVIEW = "REVIEW_IN_PROGRESS"
+"""The state of a stack that a change set would create."""
+
+SLOW_CHECKS = ("drift", "archived-canary")
+"""Checks of `darkroom verify` that take minutes, and that a stack just deployed does not need."""
+
+
+CANARY_SECONDS = 180
+"""As `darkroom verify` waits for the canary, a first cold start included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a deployment has come to: how far, and with what."""
+
+    stack_name: str
+    preflight: Sequence[CheckResult]
+    changes: Sequence[Change] = ()
+    stack: Stack | None = None
+    """As it is deployed; None where nothing was."""
+
+    verification: Sequence[CheckResult] | None = None
+
+    @property
+    def status(self) -> int:
+        """1 if a check before or after failed; else 0."""
+        return exit_status([*self.preflight, *(self.verification or ())], strict=False)
+
+
+@dataclass
+class Deployment:
+    """The deployment of a stack. Each step looks at what exists, so any run can be repeated."""
+
+    options: StackOptions
+    inputs: Inputs
+    progress: Progress
+    timeout: float
+    """Seconds to wait for CloudFormation."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Members of CreateChangeSet besides template and parameters."""
+
+    verifies: bool = True
+    """Check the stack afterwards."""
+
+    dry_run: bool = False
+    """Upload no package, and execute nothing."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    account: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find account and region; no request is sent."""
+        self.account = open_account(region=self.options.region, profile=self.options.profile)
+
+    def run(self, consent: Callable[[Sequence[Change]], None]) -> Result:
+        """Do all of it; `consent` returns where the changes may be made, and raises where not.
+
+        Raises:
+            UsageError: the inputs cannot be used.
+            UserError: AWS cannot be used, or CloudFormation failed, with the first reason first.
+            KeyboardInterrupt: with a sentence about what goes on.
+        """
+        prepared = self.prepare()
+        result = Result(stack_name=self.options.name, preflight=prepared.checks)
+        if not prepared.is_deployable:
+            return result
+        for message in prepared.warnings:
+            self.progress.step(f"  {message}")
+        change_set = self.propose(prepared)
+        changes = change_set.changes if change_set else ()
+        result = replace(result, changes=changes)
+        if self.dry_run:
+            if change_set:
+                self.discard(change_set)
+            return result
+        if change_set:
+            self._show(changes)
+            try:
+                consent(changes)
+            except (Exception, KeyboardInterrupt):
+                self.discard(change_set)
+                raise
+            self.execute(change_set)
+        else:
+            self.progress.step(f"No changes: {self.options.name} is as specified")
+        result = replace(result, stack=open_stack(self.options))
+        return replace(result, verification=self._verify(result)) if self.verifies else result
+
+    def _show(self, changes: Sequence[Change]) -> None:
+        for line in changes_table(changes).splitlines():
+            self.progress.step(line)
+
+    @explained()
+    def prepare(self) -> Prepared:
+        """Wait for what CloudFormation is at, then generate, package and check.
+
+        Raises:
+            UsageError, UserError: as `prepare` and `resume`.
+        """
+        self.resume()
+        return prepare(
+            self.account,
+            self.options.name,
+            self.inputs,
+            uploads=not self.dry_run,
+            progress=self.progress,
+        )
+
+    @explained()
+    def resume(self) -> None:
+        """Follow an operation on the stack that is under way, such as one that was interrupted.
+
+        Raises:
+            UserError: it takes longer than the timeout.
+        """
+        stack = find_stack(self.account, self.options.name)
+        if not stack or not stack.status.endswith("_IN_PROGRESS") or stack.status == REVIEW:
+            return
+        self.progress.step(f"The stack {stack.name} is in {stack.status}: waiting for its end")
+        client = self.account.client("cloudformation")
+        ended = self._follow(StackEvents(client, stack.id), stack.name)
+        for reason in ended.reasons:
+            self.progress.step(f"  {reason}")
+
+    @explained()
+    def propose(self, prepared: Prepared) -> ChangeSet | None:
+        """Create the change set; None where the stack is as it should be.
+
+        Raises:
+            UserError: CloudFormation refuses it.
+        """
+        stack = prepared.plan.existing
+        self.progress.update("Creating the change set")
+        request = Request(
+            stack_name=self.options.name,
+            is_creation=not stack or stack.status == REVIEW,
+            template=prepared.template(),
+            parameters=prepared.parameters(),
+            settings=self.settings,
+        )
+        client = self.account.client("cloudformation")
+        found = change_sets.create(client, request, clock=self.clock, sleep=self.sleep)
+        self.progress.clear()
+        return found
+
+    @explained()
+    def discard(self, change_set: ChangeSet) -> None:
+        """Delete a change set that is not executed."""
+        change_sets.discard(self.account.client("cloudformation"), change_set)
+
+    @explained()
+    def execute(self, change_set: ChangeSet) -> None:
+        """Execute a change set, and report the stack's events until it ends.
+
+        Raises:
+            UserError: it failed, with the first reason first, or takes longer than the timeout.
+            KeyboardInterrupt: with a sentence about what goes on.
+        """
+        client = self.account.client("cloudformation")
+        events = StackEvents.from_now(client, change_set.stack_id)
+        client.execute_change_set(ChangeSetName=change_set.id)
+        ended = self._follow(events, change_set.stack_name)
+        if not ended.is_success:
+            raise UserError(failure(change_set, ended))
+
+    def _follow(self, events: StackEvents, name: str) -> Ended:
+        began = self.clock()
+        try:
+            ended = follow(
+                events,
+                timeout=self.timeout,
+                report=self._report,
+                wait=lambda text: self.progress.update(
+                    f"{name}: {text}, {elapsed(self.clock() - began)}"
+                ),
+                clock=self.clock,
+                sleep=self.sleep,
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"CloudFormation goes on with {name}; the same command follows it again, and"
+                f" `aws cloudformation cancel-update-stack --stack-name {name}` takes an update"
+                " back"
+            ) from None
+        except UserError as error:
+            raise UserError(
+                f"{error}; CloudFormation goes on, and the same command follows it again"
+            ) from None
+        self.progress.step(f"{name}: {ended.status}, after {elapsed(self.clock() - began)}")
+        return ended
+
+    def _report(self, event: StackEvent) -> None:
+        if event.status.endswith("_IN_PROGRESS") and not event.is_stack:
+            self.progress.update(f"{event.resource}: {event.status}")
+            return
+        reason = f": {event.reason}" if event.reason else ""
+        kind = "" if event.is_stack else f" ({event.type.removeprefix('AWS::')})"
+        self.progress.step(
+            f"{event.time.astimezone():%H:%M:%S} {event.status} {event.resource}{kind}{reason}"
+        )
+
+    def _verify(self, result: Result) -> Sequence[CheckResult]:
+        """Check the deployed stack, and send a picture through it."""
+        # Without changes, an earlier update that was rolled back says nothing about the stack.
+        skip = (*SLOW_CHECKS, *(() if result.changes else ("stack",)))
+        try:
+            _, results = check_deployed(
+                self.options, skip=skip, timeout=CANARY_SECONDS, progress=self.progress
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "the stack is deployed, and not verified; `darkroom verify --stack-name"
+                f" {self.options.name}` does that"
+            ) from None
+        return results
+
+
+def failure(change_set: ChangeSet, ended: Ended) -> str:
+    """Return what is said of a failed deployment: the first reason, the others, what to do."""
+    first, *others = ended.reasons or ("CloudFormation gives no reason",)
+    name, verb = change_set.stack_name, "created" if change_set.is_creation else "updated"
+    if ended.status == "UPDATE_ROLLBACK_COMPLETE":
+        advice = "It is as it was before."
+    elif change_set.is_creation:
+        advice = f"Fix that; `darkroom delete --stack-name {name}` first, then the same command."
+    else:
+        advice = f"`darkroom preflight --stack-name {name}` says how to continue."
+    return "\n".join(
+        [
+            first,
+            *(f"  then: {other}" for other in others),
+            f"The stack {name} could not be {verb} ({ended.status}). {advice}",
+        ]
+    )
