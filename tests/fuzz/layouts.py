@@ -124,3 +124,15 @@ def gifs() -> Iterator[bytes]:
             yield bytes(larger)
     frames = [image, image.rotate(180)]
     yield saved(image, "GIF", save_all=True, append_images=frames, disposal=2)
+
+
+def webps() -> Iterator[bytes]:
+    """Yield WebPs: lossy and lossless, with and without alpha and metadata, and an animation."""
+    image = quarters((64, 40))
+    shown = image.copy()
+    shown.putalpha(Image.linear_gradient("L").resize(image.size))
+    for picture, lossless in product((image, shown), (False, True)):
+        yield saved(picture, "WEBP", lossless=lossless, quality=40)
+        yield saved(picture, "WEBP", lossless=lossless, exif=_EXIF, icc_profile=b"odd", xmp=b"<x/>")
+    yield saved(shown, "WEBP", save_all=True, append_images=[image])
+    yield saved(shown, "WEBP", alpha_quality=20, method=6)

@@ -211,7 +211,7 @@ TARGETS = {
         name: Target(run=picture, seeds=seeds, repaired=resealed, words=_PICTURE_WORDS)
         for name, seeds in (
             *(("tiff", layouts.tiffs), ("png", layouts.pngs)),
-            *(("bmp", layouts.bmps), ("gif", layouts.gifs)),
+            *(("bmp", layouts.bmps), ("gif", layouts.gifs), ("webp", layouts.webps)),
         )
     },
     "heic": Target(

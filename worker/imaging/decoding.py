@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
-from worker.imaging import avif, bmp, color_space, jpeg, memory_estimate, nclx, png, tiff
+from worker.imaging import avif, bmp, color_space, jpeg, memory_estimate, nclx, png, tiff, webp
 from worker.imaging.color_space import ColorSpace
 from worker.imaging.geometry import Size
 from worker.imaging.heic import HeicPicture
@@ -22,6 +22,9 @@ _DECODE_MARGIN: Final = 1.2
 
 _LEAST_MARGIN: Final = 1.07
 """The same where it would otherwise be decoded in full: a third of the time for 0.005 of SSIM."""
+
+_WEBP_MARGIN: Final = 1.5
+"""The same for a WebP, where it costs little: all of it is decoded at any size."""
 
 Filters = tuple[Image.Resampling, Image.Resampling]
 """Resampling filters; in YCbCr the first is for luma and the second for chroma."""
@@ -74,14 +77,20 @@ def decode(picture: ImageFile.ImageFile, size: Size) -> Image.Image:
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         halves = min(picture.width / size[0], picture.height / size[1]) / 2
         margin = _DECODE_MARGIN if halves >= _DECODE_MARGIN else _LEAST_MARGIN
-        box = _set_scale(picture, (math.ceil(size[0] * margin), math.ceil(size[1] * margin)))
+        box = _set_scale(picture, _with_margin(size, margin))
         picture.decodermaxblock = 1 << 22  # fewer, larger reads: 3 % faster
+    elif isinstance(picture, webp.WebpPicture):
+        picture.shrink(_with_margin(size, _WEBP_MARGIN))
     grey = png.is_grey(picture) or picture.mode in _GREY_MODES
     space = _color_space(picture)
     image = _shrink(picture, size, box)
     if space:
         return color_space.to_srgb(image, space)
     return to_srgb(image, picture.info.get("icc_profile"), grey=grey)
+
+
+def _with_margin(size: Size, margin: float) -> Size:
+    return math.ceil(size[0] * margin), math.ceil(size[1] * margin)
 
 
 def _color_space(picture: ImageFile.ImageFile) -> ColorSpace | None:

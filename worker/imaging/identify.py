@@ -151,7 +151,8 @@ def _opened(source: CountedFile, max_pixels: int) -> ImageFile.ImageFile:
             return bmp.BmpPicture(source)
         if _has_signature("WEBP", head):
             webp.check_parts(data)
-        elif _has_signature("AVIF", head) or _has_signature("HEIC", head):
+            return webp.WebpPicture(source)
+        if _has_signature("AVIF", head) or _has_signature("HEIC", head):
             avif_tables.check(data)
         return Image.open(source, formats=ACCEPTED)
     except (UnidentifiedImageError, SyntaxError) as error:

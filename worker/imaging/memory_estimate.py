@@ -12,7 +12,7 @@ from typing import Final
 from PIL import AvifImagePlugin, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from worker import limits
-from worker.imaging import avif, bmp, heic, jpeg, png, tiff
+from worker.imaging import avif, bmp, heic, jpeg, png, tiff, webp
 
 _BYTES_PER_BAND_PIXEL: Final = 24
 """Rows that are converted at a time: as they were, as RGBA, with their alpha multiplied in."""
@@ -125,7 +125,7 @@ def bytes_per_pixel(picture: ImageFile.ImageFile) -> float:
     """
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         return limits.BYTES_BESIDE_COEFFICIENTS + _coefficient_bytes(picture)
-    if isinstance(picture, heic.HeicPicture):
+    if isinstance(picture, heic.HeicPicture | webp.WebpPicture):
         return picture.bytes_per_pixel
     if (
         png.has_strips(picture)
@@ -135,8 +135,8 @@ def bytes_per_pixel(picture: ImageFile.ImageFile) -> float:
         return 0  # only some rows are in memory at a time
     if png.has_transparent_16_bits(picture):
         return 2 * 4  # the high bytes and the low ones
-    if picture.format in limits.BYTES_PER_PIXEL:
-        return limits.BYTES_PER_PIXEL[picture.format]
+    if picture.format == "AVIF":
+        return limits.BYTES_PER_PIXEL["AVIF"]
     return _BYTES_BY_MODE.get(picture.mode, 4) + _strip_bytes(picture)
 
 
