@@ -48,8 +48,8 @@ _MORE_WITH_TEN_BITS: Final = 1.6
 
 _MOST_SLICED_PIXELS: Final = 500_000_000
 """Slices times pixels. Slices may overlap, and each is decoded: a slice of 100 flat megapixels has
-some kilobytes. A flat megapixel takes 6 ms in 4:2:0, and 20 ms with 10 bits in 4:4:4. Encoders write
-one slice per part of a grid, or at most a few dozen in 12 megapixels."""
+some kilobytes. A flat megapixel takes 6 ms in 4:2:0, and 20 ms with 10 bits in 4:4:4. Encoders
+write one slice per part of a grid, or at most a few dozen in 12 megapixels."""
 
 _DEEPEST: Final = 4
 """Pictures made of pictures made of pictures: files have a grid of pictures, maybe in a layer."""
@@ -250,6 +250,8 @@ class _Items:
                 raise ValueError("an item that is in two places")
             self._data[item] = data
         self._found: dict[int, tuple[int, int]] = {}
+        self._depths: dict[int, int | None] = {}
+        """Bits of luma beyond 8."""
 
     def cost(self, item: int, depth: int = 0) -> tuple[int, int]:
         """Return how much is decoded for an item.
@@ -268,6 +270,10 @@ class _Items:
                 sliced = slices * area
             elif kind in _DERIVED:
                 parts = [self.cost(part, depth + 1) for part in self._inputs[item]]
+                depths = {self._depths.get(part) for part in self._inputs[item]}
+                if kind == b"grid" and len(depths) > 1:
+                    raise ValueError("a grid of parts of different bit depths")
+                self._depths[item] = next(iter(depths), None)
                 area = max(area, self._canvas(item), sum(pixels for pixels, _ in parts))
                 sliced = sum(pixels for _, pixels in parts)
             elif depth == 0:
@@ -300,20 +306,35 @@ class _Items:
         """Return the largest area that an item's parameter sets describe, and its slices' number.
 
         Raises:
-            ValueError: The item has more than one picture: libheif would decode them all.
+            ValueError: The item has more than one picture: libheif would decode them all. Or its
+                bit depth is not the one that it states.
         """
         area = pictures = slices = 0
+        depths = {
+            number(body, 17, 1) & 7
+            for name, body in self._properties.get(item, ())
+            if name == b"hvcC"
+        }
         for unit in self._units(item):
             self._container.step()
             kind, layer = number(unit, 0, 1) >> 1 & 63, number(unit, 0, 2) >> 3 & 63
             if kind == _SEQUENCE_PARAMETER_SET:
-                area = max(area, _frame_area(unit))
+                # A 3 keeps two zeros apart from what would look like the start of another unit.
+                bits = Bits(bytes(unit[2:]).replace(b"\0\0\3", b"\0\0"))
+                area = max(area, _frame_area(bits))
+                if layer == 0:
+                    depths.add(_luma_depth(bits))
             # The first bit of a slice says whether it is the first one of its picture.
             elif kind <= _LAST_SLICE_TYPE and layer == 0:
                 pictures += number(unit, 2, 1) >> 7
                 slices += 1
         if pictures > 1:
             raise ValueError("an item of more than one picture")
+        if len(depths) > 1:
+            # pi-heif shifts grey pixels in place, in the depth that the container states: beyond
+            # the end of a frame that has fewer bits.
+            raise ValueError("an item of another bit depth than stated")
+        self._depths[item] = max(depths, default=0)
         return area, slices
 
     def _units(self, item: int) -> Iterator[memoryview]:
@@ -335,10 +356,8 @@ class _Items:
             position = end
 
 
-def _frame_area(unit: memoryview) -> int:
-    """Return width times height, in a sequence parameter set (7.3.2.2)."""
-    # Within a unit, a 3 keeps two zeros apart from what would look like the start of another.
-    bits = Bits(bytes(unit[2:]).replace(b"\0\0\3", b"\0\0"))
+def _frame_area(bits: Bits) -> int:
+    """Return width times height, from the start of a sequence parameter set (7.3.2.2)."""
     bits.read(4)
     sub_layers = bits.read(3)
     bits.read(1 + 88 + 8)
@@ -351,3 +370,11 @@ def _frame_area(unit: memoryview) -> int:
     if bits.read_variable() == 3:  # 4:4:4
         bits.read()
     return bits.read_variable() * bits.read_variable()
+
+
+def _luma_depth(bits: Bits) -> int:
+    """Return the bits of luma beyond 8, which follow the size."""
+    if bits.read():  # a conformance window
+        for _ in range(4):
+            bits.read_variable()
+    return bits.read_variable()

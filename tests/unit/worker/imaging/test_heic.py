@@ -272,15 +272,20 @@ def test_pixels_that_are_decoded(file: bytes, pixels: int) -> None:
     assert heic.pixels_at_once(file) == pixels
 
 
-def test_parameters_between_slices_count() -> None:
-    """P5: a second sequence parameter set within the item's data, of any layer."""
-    ((_, configuration),) = (one for one in coded("large").properties if one[0] == b"hvcC")
+def parameter_sets(configuration: bytes) -> bytes:
+    """The units of an hvcC box, as an item's data have them."""
     position, units = 23, b""
     for _ in range(configuration[22]):
         length = struct.unpack_from(">H", configuration, position + 3)[0]
         units += bytes(2) + configuration[position + 3 : position + 5 + length]
         position += 5 + length
-    file = heic_files.heic(replace(QUARTERS, data=QUARTERS.data + units))
+    return units
+
+
+def test_parameters_between_slices_count() -> None:
+    """P5: a second sequence parameter set within the item's data, of any layer."""
+    ((_, configuration),) = (one for one in coded("large").properties if one[0] == b"hvcC")
+    file = heic_files.heic(replace(QUARTERS, data=QUARTERS.data + parameter_sets(configuration)))
     assert heic.pixels_at_once(file) == 3_000 * 2_000
 
 
@@ -288,6 +293,44 @@ def test_an_item_of_many_pictures_is_rejected() -> None:
     """P5: libheif would decode them all, and show one."""
     with pytest.raises(ValueError, match="more than one picture"):
         heic.pixels_at_once(heic_files.heic(replace(QUARTERS, data=QUARTERS.data * 2)))
+
+
+@pytest.mark.parametrize("name", ["grey", "grey_10", "quarters", "quarters_10"])
+@pytest.mark.parametrize("stated", [8, 9, 10, 12, 13, 15])
+def test_a_frame_has_the_bit_depth_that_the_container_states(name: str, stated: int) -> None:
+    """P5: pi-heif writes grey pixels of the stated depth, beyond the end of a frame of fewer."""
+    item = coded(name)
+    properties = [
+        (kind, body[:17] + bytes([body[17] & 0xF8 | stated - 8]) + body[18:])
+        if kind == b"hvcC"
+        else (kind, body)
+        for kind, body in item.properties
+    ]
+    file = heic_files.heic(replace(item, properties=tuple(properties)))
+    if stated == (10 if name.endswith("10") else 8):
+        assert heic.pixels_at_once(file) >= 200 * 100
+    else:
+        with pytest.raises(ValueError, match="another bit depth"):
+            heic.pixels_at_once(file)
+
+
+def test_a_further_sequence_parameter_set_has_the_stated_bit_depth() -> None:
+    """P5: within the item's data, where a slice may refer to it."""
+    ((_, configuration),) = (one for one in coded("grey_10").properties if one[0] == b"hvcC")
+    units = parameter_sets(configuration)
+    grey = coded("grey")
+    file = heic_files.heic(replace(grey, data=units + grey.data))
+    with pytest.raises(ValueError, match="another bit depth"):
+        heic.pixels_at_once(file)
+
+
+def test_parts_of_a_grid_have_one_bit_depth() -> None:
+    """P5: the grid has the first part's, and so has the memory that it is written into."""
+    one, other = coded("grey"), coded("grey_10")
+    file = heic_files.heic(heic_files.grid(2, 1, 400, 100, 2, 3), one, other)
+    with pytest.raises(ValueError, match="different bit depths"):
+        heic.pixels_at_once(file)
+    assert heic.pixels_at_once(heic_files.heic(heic_files.grid(2, 1, 400, 100, 2, 3), one, one))
 
 
 def test_pixels_that_slices_hold_are_limited() -> None:
