@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from darkroom.bundle import archive, bytecode, sbom, shared_objects, slimming, wheels
+from darkroom.bundle import (
+    archive,
+    bytecode,
+    resize_library,
+    sbom,
+    shared_objects,
+    slimming,
+    wheels,
+)
 from darkroom.bundle.target import DEFAULT_ARCHITECTURE, DEFAULT_RUNTIME, MACHINES, ROOT, WORKER
 from darkroom.errors import UsageError, UserError
 
@@ -19,13 +27,18 @@ UNPACKED_LIMIT = (
 
 @dataclass(frozen=True)
 class Package:
-    """A built zip: sizes in bytes, `bytecode` the version of its compiler if it has any."""
+    """A built zip.
+
+    Sizes are in bytes; `bytecode` is the version of its compiler if it has any, and
+    `resizes_with_vectors` whether it has the compiled worker/imaging/resize.c.
+    """
 
     path: Path
     sha256: str
     size: int
     unpacked_size: int
     bytecode: str | None
+    resizes_with_vectors: bool
 
     @property
     def key(self) -> str:
@@ -52,12 +65,13 @@ def build(
     The same worker, lock, runtime, architecture and bytecode compiler give the same bytes on any
     host; a zip that `output` already holds for them is not built again. The compiler is `python`,
     by default a CPython of the runtime's version that is found on this host; without one, or
-    without bytecode, the zip has no .pyc files and another hash.
+    without bytecode, the zip has no .pyc files and another hash. So it has without ziglang, the
+    compiler of the worker's C: then Pillow resizes, to the same pixels in more time.
 
     Raises:
         UsageError: the runtime or the architecture is not one that Lambda has.
         UserError: the lock lacks a requirement, a wheel or the compiler does not fit the target,
-            or the package is larger than Lambda allows.
+            resize.c does not compile, or the package is larger than Lambda allows.
     """
     if not re.fullmatch(r"python3\.\d+", runtime):
         raise UsageError(f"the runtime is {runtime!r}; it must look like {DEFAULT_RUNTIME!r}")
@@ -66,6 +80,8 @@ def build(
     compiler = bytecode.find_compiler(runtime, python) if with_bytecode else None
     used = wheels.wheels(worker, runtime=runtime, architecture=architecture)
     sources = _worker_sources(worker)
+    if resize_library.is_available():
+        sources[resize_library.NAME] = resize_library.compiled(architecture, worker).read_bytes()
     inputs = _fingerprint(
         *(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
         repr((runtime, architecture, compiler and compiler.version)).encode(),
@@ -82,7 +98,8 @@ def build(
             shared_objects.check(name, data, runtime=runtime, architecture=architecture)
         if compiler:
             files |= bytecode.compiled(files, compiler)
-        package = _write_zip(files, output / stem, compiler.version if compiler else None)
+        version = compiler.version if compiler else None
+        package = _write_zip(files, output / stem, version, resize_library.NAME in files)
         facts = asdict(package) | {"path": package.path.name, "inputs": inputs}
         _write(record, json.dumps(facts, indent=2).encode() + b"\n")
     requirements = wheels.required((worker / wheels.REQUIREMENTS).read_text("utf-8"))
@@ -116,7 +133,9 @@ def _previous_build(record: Path, inputs: str) -> Package | None:
     return Package(**facts | {"path": path})
 
 
-def _write_zip(files: Mapping[str, bytes], stem: Path, compiler: str | None) -> Package:
+def _write_zip(
+    files: Mapping[str, bytes], stem: Path, compiler: str | None, resizes_with_vectors: bool
+) -> Package:
     unpacked_size = sum(map(len, files.values()))
     if unpacked_size > UNPACKED_LIMIT:
         raise UserError(
@@ -127,7 +146,7 @@ def _write_zip(files: Mapping[str, bytes], stem: Path, compiler: str | None) -> 
     sha256 = hashlib.sha256(content).hexdigest()
     path = stem.with_name(f"{stem.name}-{sha256[:12]}.zip")
     _write(path, content)
-    return Package(path, sha256, len(content), unpacked_size, compiler)
+    return Package(path, sha256, len(content), unpacked_size, compiler, resizes_with_vectors)
 
 
 def _write(path: Path, content: bytes) -> None:

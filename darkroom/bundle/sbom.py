@@ -14,11 +14,18 @@ from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-_LIBRARY_LICENSES: Final = {"libde265": "LGPL-3.0-or-later", "libheif": "LGPL-3.0-or-later"}
+from darkroom.bundle import resize_library
+
+_LIBRARY_LICENSES: Final = {
+    "libde265": "LGPL-3.0-or-later",
+    "libheif": "LGPL-3.0-or-later",
+    "libresize": "MIT",
+}
 """Licenses of bundled libraries whose wheel does not list them in an SBOM of its own (PEP 770).
 
 https://github.com/strukturag/libheif/blob/master/COPYING and
 https://github.com/strukturag/libde265/blob/master/COPYING; the sources say "or any later version".
+`libresize` is the worker's own, under this project's license.
 """
 
 
@@ -102,10 +109,10 @@ def _component(reference: str, wheel: Path, metadata: RawMetadata) -> dict[str, 
 
 
 def _libraries(package: Path) -> Iterator[dict[str, Any]]:
-    """Yield the compiled libraries that wheels bring along, as they are in the zip."""
+    """Yield the compiled libraries that wheels bring along, and the worker's, as in the zip."""
     with zipfile.ZipFile(package) as archive:
         for name in archive.namelist():
-            if ".libs/" in name:
+            if ".libs/" in name or name == resize_library.NAME:
                 sha256 = hashlib.sha256(archive.read(name)).hexdigest()
                 library = {"type": "file", "bom-ref": name, "name": name, "hashes": _hashes(sha256)}
                 license_ = _LIBRARY_LICENSES.get(re.split(r"[-.]", PurePosixPath(name).name)[0])

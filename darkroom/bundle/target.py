@@ -1,5 +1,6 @@
 """What a package is built from, and the runtimes and architectures it is built for."""
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,3 +26,9 @@ MACHINES = {
     "x86_64": Machine(wheel="x86_64", elf="EM_X86_64"),
 }
 DEFAULT_ARCHITECTURE = "arm64"
+
+
+def host_architecture() -> str | None:
+    """Return this host's architecture by Lambda's name ("arm64"); None if Lambda has no such."""
+    names = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "x86_64", "amd64": "x86_64"}
+    return names.get(platform.machine().lower())

@@ -94,6 +94,12 @@ def command(
             " Python (pyenv, uv) or name it with --python",
             err=True,
         )
+    if not package.resizes_with_vectors:
+        click.echo(
+            "warning: ziglang is not installed, so the package resizes with Pillow alone, which"
+            " takes a quarter more processor time; install darkroom with its dependencies",
+            err=True,
+        )
     bytecode = f"bytecode by Python {package.bytecode}" if package.bytecode else "no bytecode"
     click.echo(
         f"{package.path}: {package.size:,} bytes, unpacked {package.unpacked_size:,}, {bytecode}\n"

@@ -247,6 +247,7 @@ def install_for_host(output: Path) -> Package:
         size=archive.stat().st_size,
         unpacked_size=unpacked,
         bytecode=None,
+        resizes_with_vectors=False,
     )
 
 

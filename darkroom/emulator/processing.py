@@ -132,6 +132,11 @@ def deploy(
     progress.update("Packaging the worker (the first time, this downloads its libraries)")
     package = deployment.package_for_this_host(ROOT / "build")
     progress.step(f"Worker: {package.path.name}, {package.size / 1e6:.1f} MB")
+    if not package.resizes_with_vectors:
+        progress.step(
+            "  with Pillow's own resizing, which takes longer: there is no ziglang to compile"
+            " worker/imaging/resize.c with, or this is not Linux"
+        )
     progress.update("Deploying through a change set")
     started = time.monotonic()
     stack = deployment.deploy(

@@ -11,6 +11,7 @@ from typing import Final, cast
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
 from worker.imaging import avif, bmp, color_space, jpeg, memory_estimate, nclx, png, tiff, webp
+from worker.imaging import resize as resizing
 from worker.imaging.color_space import ColorSpace
 from worker.imaging.geometry import Size
 from worker.imaging.heic import HeicPicture
@@ -248,7 +249,7 @@ def _shrink(picture: ImageFile.ImageFile, size: Size, box: Box | None) -> Image.
     within = (0, 0, width / across, height / down)
     # After a box filter the image is a little soft: Lanczos compensates for that.
     second = LATER_FILTERS[0] if across > 1 else FIRST_FILTERS[0]
-    image = reduced.resize(size, second, box=within)
+    image = resizing.resize(reduced, size, second, within)
     if image.mode != "RGBa":
         return image
     # An alpha channel that hides nothing would make the thumbnail a PNG.

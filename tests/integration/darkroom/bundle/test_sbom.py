@@ -12,6 +12,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
+from darkroom.bundle import resize_library
 from darkroom.bundle.build import Package, build
 from darkroom.bundle.target import WORKER
 from darkroom.bundle.wheels import locked
@@ -85,7 +86,7 @@ def test_compiled_libraries_are_listed_with_what_wheels_say_of_them(
         libraries = {
             name: hashlib.sha256(archive.read(name)).hexdigest()
             for name in names
-            if "/lib" in name and ".so" in name
+            if ("/lib" in name and ".so" in name) or name == resize_library.NAME
         }
     assert len(libraries) > 5
     assert {one["name"]: sha256(one) for one in components(sbom, "file")} == libraries
@@ -97,11 +98,17 @@ def test_libraries_under_the_lgpl_say_so(sbom: Json) -> None:
     licenses = {
         one["name"].rpartition("/")[2].partition("-")[0]: one["licenses"][0]["expression"]
         for one in components(sbom, "file")
-        if "licenses" in one
+        if "licenses" in one and one["name"] != resize_library.NAME
     }
     assert licenses == dict.fromkeys(("libheif", "libde265"), "LGPL-3.0-or-later")
     (pi_heif,) = (one for one in components(sbom, "library") if one["name"] == "pi_heif")
     assert pi_heif["licenses"] == [{"expression": "BSD-3-Clause"}]
+
+
+def test_the_workers_own_library_is_under_the_projects_license(sbom: Json) -> None:
+    """D1: it is compiled from worker/imaging/resize.c, and part of no wheel."""
+    (own,) = (one for one in components(sbom, "file") if one["name"] == resize_library.NAME)
+    assert own["licenses"] == [{"expression": "MIT"}]
 
 
 def test_who_needs_whom(sbom: Json) -> None:

@@ -96,7 +96,7 @@ def test_the_concurrency_must_be_a_number(
     """D5: the day the emulator converts numbers itself, this exception can go."""
     archive = tmp_path / "worker.zip"
     archive.write_bytes(b"PK\x05\x06" + bytes(18))  # an empty zip: nothing is run here
-    package = Package(path=archive, sha256="", size=22, unpacked_size=0, bytecode=None)
+    package = Package(archive, "", 22, 0, None, resizes_with_vectors=False)
     template, _ = deployment.runnable(generated)
     parameters = deployment.package_parameters(emulator, package)
 
@@ -134,7 +134,7 @@ def test_no_change_and_a_large_template_are_no_errors(emulator: Emulator, tmp_pa
     """D5: as `aws cloudformation deploy` does: again, changed, and too large to send directly."""
     archive = tmp_path / "worker.zip"
     archive.write_bytes(b"PK\x05\x06" + bytes(18))
-    package = Package(path=archive, sha256="", size=22, unpacked_size=0, bytecode=None)
+    package = Package(archive, "", 22, 0, None, resizes_with_vectors=False)
     deployment.package_parameters(emulator, package)  # makes the bucket for large templates
     names = {"Type": "String", "Default": "one"}
 
