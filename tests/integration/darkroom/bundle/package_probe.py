@@ -85,6 +85,7 @@ print(
             "heic": heic,
             "endpoints": endpoints,
             "sent": sent,
+            "resizes_with_vectors": worker.imaging.resize.is_vectorised(),
             "handler": callable(worker.handler.handle),
             "elsewhere": [
                 name for name, (file, _) in files.items() if "site-packages" in str(file)

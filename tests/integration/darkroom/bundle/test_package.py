@@ -207,6 +207,7 @@ def test_the_package_runs(runtime: str, tmp_path: Path) -> None:
     assert probe["heic"] == ["HEIC", 200, 100]
     assert probe["encoded"] == {name: [name, 40, 30] for name in probe["encoded"]}
     assert probe["handler"]
+    assert probe["resizes_with_vectors"]
     assert len(probe["sent"]) == 7 * 5
     assert probe["elsewhere"] == []
     assert probe["uncompiled"] == []
