@@ -13,7 +13,7 @@ from darkroom.console.command import (
     stack_options,
     yes_option,
 )
-from darkroom.console.option_types import DIRECTORY, DURATION
+from darkroom.console.option_types import DIRECTORY, DURATION, KEY_VALUE, OptionType, duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from darkroom.deploy.deployment import Deployment
 
 PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
+
+MOST_MONITORING_SECONDS = 180 * 60
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html"""
+
+
+def _monitoring_time(text: str) -> float:
+    seconds = 0.0 if text == "0" else duration(text)
+    if seconds > MOST_MONITORING_SECONDS:
+        raise ValueError(f"{text!r} is longer than 3h, which CloudFormation allows")
+    return seconds
+
 
 EXAMPLES = """
   darkroom deploy --stack-name darkroom-dev --parameters params/dev.json --s3-bucket MY-CODE-BUCKET
@@ -75,6 +86,35 @@ EXAMPLES = """
     help="Skip a check of `darkroom preflight`; repeatable.",
 )
 @click.option(
+    "--tags",
+    metavar="KEY=VALUE",
+    type=KEY_VALUE,
+    multiple=True,
+    help="Tag of the stack and its resources; repeatable. All together replace the stack's tags.",
+)
+@click.option(
+    "--role-arn",
+    metavar="ARN",
+    help="Role with which CloudFormation works on the stack, from now on.",
+)
+@click.option(
+    "--notification-arns",
+    metavar="ARN",
+    multiple=True,
+    help="SNS topic for the stack's events; repeatable.",
+)
+@click.option(
+    "--termination-protection/--no-termination-protection",
+    default=None,
+    help="Keep the stack from being deleted; default: on if Environment is prod, else unchanged.",
+)
+@click.option(
+    "--monitoring-time",
+    type=OptionType("DURATION", _monitoring_time),
+    help="How long after an update the stack's alarms still take it back: 0 to 3h; default: 20min"
+    " if Environment is prod, else 0.",
+)
+@click.option(
     "--verify/--no-verify",
     default=True,
     show_default=True,
@@ -104,6 +144,11 @@ def command(
     output: Path,
     dry_run: bool,
     skip: tuple[str, ...],
+    tags: tuple[tuple[str, str], ...],
+    role_arn: str | None,
+    notification_arns: tuple[str, ...],
+    termination_protection: bool | None,
+    monitoring_time: float | None,
     verify: bool,
     timeout: float,
     replace_data: bool,
@@ -120,6 +165,7 @@ def command(
     from darkroom.deploy import report
     from darkroom.deploy.deployment import Deployment
     from darkroom.deploy.preparation import Inputs
+    from darkroom.deploy.settings import Settings
     from templates import specification
 
     inputs = Inputs(
@@ -130,7 +176,22 @@ def command(
         output=output,
         skip=skip,
     )
-    work = Deployment(stack, inputs, Progress(), timeout=timeout, verifies=verify, dry_run=dry_run)
+    settings = Settings(
+        tags=dict(tags),
+        role_arn=role_arn,
+        notification_arns=notification_arns,
+        monitoring_seconds=monitoring_time,
+        termination_protection=termination_protection,
+    )
+    work = Deployment(
+        stack,
+        inputs,
+        Progress(),
+        timeout=timeout,
+        settings=settings,
+        verifies=verify,
+        dry_run=dry_run,
+    )
     result = work.run(lambda changes: _confirm(work, changes, yes=yes, replace_data=replace_data))
     print_result(report.data(result), report.text(result), format_)
     return result.status

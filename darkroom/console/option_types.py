@@ -147,6 +147,18 @@ def output_file(text: str) -> Path:
     return path
 
 
+def key_value(text: str) -> tuple[str, str]:
+    """Return key and value of `KEY=VALUE`; the value may be empty.
+
+    Raises:
+        ValueError: There is no key, or no equals sign.
+    """
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ValueError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
 def _duration(text: str) -> float:
     found = re.fullmatch(rf"{NUMBER}([a-z]+)", text.strip())
     if not found or found[2] not in _UNITS:
@@ -158,6 +170,7 @@ TIMESTAMP = OptionType("TIME", timestamp)
 DURATION = OptionType("DURATION", duration)
 RATE = OptionType("RATE", rate)
 SIZE = OptionType("SIZE", size)
+KEY_VALUE = OptionType("KEY=VALUE", key_value)
 DIRECTORY = OptionType("DIR", directory)
 OUTPUT_FILE = OptionType("FILE", output_file)
 """The command creates the file's folder, with `mkdir(exist_ok=True)`."""

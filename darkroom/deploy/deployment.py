@@ -1,7 +1,7 @@
 """A deployment: what it would change, its execution, and whether the stack works afterwards."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,8 +17,10 @@ from darkroom.cloudformation.changes import Change
 from darkroom.console.command import StackOptions
 from darkroom.console.progress import Progress
 from darkroom.console.text import elapsed
+from darkroom.deploy import protection
 from darkroom.deploy.preparation import Inputs, Prepared, prepare
 from darkroom.deploy.report import changes_table
+from darkroom.deploy.settings import PRODUCTION_MONITORING_SECONDS, Settings, roll_back
 from darkroom.errors import UserError
 
 REVIEW = "REVIEW_IN_PROGRESS"
@@ -60,8 +62,7 @@ class Deployment:
     timeout: float
     """Seconds to wait for CloudFormation."""
 
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Members of CreateChangeSet besides template and parameters."""
+    settings: Settings = field(default_factory=Settings)
 
     verifies: bool = True
     """Check the stack afterwards."""
@@ -108,8 +109,21 @@ class Deployment:
             self.execute(change_set)
         else:
             self.progress.step(f"No changes: {self.options.name} is as specified")
-        result = replace(result, stack=open_stack(self.options))
+        result = replace(result, stack=self._protect(prepared))
         return replace(result, verification=self._verify(result)) if self.verifies else result
+
+    @explained()
+    def _protect(self, prepared: Prepared) -> Stack:
+        """Protect the deployed stack, and return it."""
+        stack = open_stack(self.options)
+        from_termination = self.settings.termination_protection
+        if from_termination is None and prepared.is_production:
+            from_termination = True
+        if note := protection.protect(
+            stack, prepared.plan.template, from_termination=from_termination
+        ):
+            self.progress.step(note)
+        return stack
 
     def _show(self, changes: Sequence[Change]) -> None:
         for line in changes_table(changes).splitlines():
@@ -156,17 +170,34 @@ class Deployment:
         """
         stack = prepared.plan.existing
         self.progress.update("Creating the change set")
+        is_new = not stack or stack.status == REVIEW
+        members = self.settings.members()
+        if stack and not is_new:
+            members["RollbackConfiguration"] = self._roll_back(stack, prepared)
         request = Request(
             stack_name=self.options.name,
-            is_creation=not stack or stack.status == REVIEW,
+            is_creation=is_new,
             template=prepared.template(),
             parameters=prepared.parameters(),
-            settings=self.settings,
+            settings=members,
         )
         client = self.account.client("cloudformation")
         found = change_sets.create(client, request, clock=self.clock, sleep=self.sleep)
         self.progress.clear()
         return found
+
+    def _roll_back(self, stack: Stack, prepared: Prepared) -> dict[str, Any]:
+        seconds = self.settings.monitoring_seconds
+        if seconds is None:
+            seconds = PRODUCTION_MONITORING_SECONDS if prepared.is_production else 0.0
+        found = roll_back(stack, prepared.plan.template, seconds)
+        if found.alarms:
+            after = f", and for {elapsed(seconds)} after it" if seconds else ""
+            names = ", ".join(found.alarms)
+            self.progress.step(f"These alarms take the update back during it{after}: {names}")
+        for name, reason in found.left_out.items():
+            self.progress.step(f"  but not {name}, which {reason}")
+        return found.member()
 
     @explained()
     def discard(self, change_set: ChangeSet) -> None:
@@ -182,10 +213,15 @@ class Deployment:
             KeyboardInterrupt: with a sentence about what goes on.
         """
         client = self.account.client("cloudformation")
+        policy = None
+        if not change_set.is_creation:
+            policy = protection.allow(client, change_set.stack_id, change_set.changes)
         events = StackEvents.from_now(client, change_set.stack_id)
-        client.execute_change_set(ChangeSetName=change_set.id)
+        client.execute_change_set(ChangeSetName=change_set.id, DisableRollback=False)
         ended = self._follow(events, change_set.stack_name)
         if not ended.is_success:
+            if policy:
+                protection.restore(client, change_set.stack_id, policy)
             raise UserError(failure(change_set, ended))
 
     def _follow(self, events: StackEvents, name: str) -> Ended:

@@ -57,6 +57,11 @@ class Prepared:
         return exit_status(self.checks, strict=False) == 0
 
     @property
+    def is_production(self) -> bool:
+        """Whether the parameter Environment says so."""
+        return self.plan.inputs.is_production
+
+    @property
     def warnings(self) -> Sequence[str]:
         """What the checks warn of, as sentences."""
         return [

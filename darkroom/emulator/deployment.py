@@ -311,7 +311,7 @@ def _apply(
     if not change_set:
         return None
     events = StackEvents.from_now(client, change_set.stack_id)
-    client.execute_change_set(ChangeSetName=change_set.id)
+    client.execute_change_set(ChangeSetName=change_set.id, DisableRollback=False)
     return follow(events, timeout=DEPLOYMENT_SECONDS, report=lambda _: None, poll=POLL_SECONDS)
 
 

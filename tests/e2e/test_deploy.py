@@ -7,6 +7,7 @@ import pytest
 
 from darkroom import cli
 from darkroom.bundle.build import Package
+from darkroom.deploy.protection import protected
 from darkroom.emulator import deployment
 from darkroom.emulator.ministack import Emulator
 from tests.e2e import pictures
@@ -57,7 +58,8 @@ def test_one_command_from_specification_to_thumbnails(
         one["StackName"] for one in emulator.client("cloudformation").describe_stacks()["Stacks"]
     ], "nothing is left of a dry run"
 
-    done = operator.reads("deploy", *new)
+    protecting = ("--tags", "team=photos", "--termination-protection")
+    done = operator.reads("deploy", *new, *protecting)
     assert done["status"] == "CREATE_COMPLETE"
     assert done["verification"]["verdict"] == "warn"  # nobody is subscribed
     assert "canary" in {one["check"] for one in done["verification"]["checks"]}
@@ -69,6 +71,15 @@ def test_one_command_from_specification_to_thumbnails(
     pipeline = Pipeline(emulator, deployment.find(emulator, NAME))
     key = "uploads/cat.jpg"
     assert pipeline.thumbnails(key, pipeline.upload(key, pictures.jpeg()))
+
+    cloudformation = emulator.client("cloudformation")
+    (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
+    assert stack["Tags"] == [{"Key": "team", "Value": "photos"}]
+    assert stack["EnableTerminationProtection"] is True
+    kept = protected(cloudformation.get_stack_policy(StackName=NAME)["StackPolicyBody"])
+    assert kept
+    assert kept >= {"EncryptionKey", "UploadBucket", "ThumbnailBucket", "WorkQueue"}
+    assert "Worker" not in kept
 
     # What is not given keeps its value: bucket and prefix.
     again = operator.reads("deploy", "--output", BUILD, "--no-verify")
@@ -90,11 +101,22 @@ def test_a_removed_source_is_asked_for_twice(emulator: Emulator, operator: Opera
     assert "AVAILABLE" not in {one["ExecutionStatus"] for one in listed}
     shrunk = operator.reads("deploy", *options, "--replace-data")
     assert shrunk["status"] == "UPDATE_COMPLETE"
+    policy = emulator.client("cloudformation").get_stack_policy(StackName=NAME)["StackPolicyBody"]
+    kept = protected(policy)
+    assert kept
+    assert "UploadBucket" in kept
+    assert "ScansUploadBucket" not in kept
 
 
-def test_the_reason_of_a_failure_comes_first(operator: Operator) -> None:
+def test_the_reason_of_a_failure_comes_first(emulator: Emulator, operator: Operator) -> None:
     """Issue 17: then what is rolled back, and what to do; the stack still works."""
+    (raised, other) = (f"{NAME}-dead-letters", f"{NAME}-retries")
+    emulator.client("cloudwatch").set_alarm_state(
+        AlarmName=raised, StateValue="ALARM", StateReason="a dead letter of yesterday"
+    )
     error = says(operator, "--output", BUILD, "--yes", "CodeKey=gone.zip", "MemorySize=2048")
+    assert f"  but not {raised}, which is in ALARM already" in error
+    assert other in error
     last = error[error.index("error: ") :].splitlines()
     assert last[0].startswith("error: Worker: ")
     assert "gone.zip" in last[0]

@@ -1,6 +1,7 @@
 """A deployment's steps: what is said when one of them is refused, interrupted or fails."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from darkroom.checks.framework import CheckResult, failed, passed
 from darkroom.cloudformation.changes import Change
 from darkroom.console.command import StackOptions
 from darkroom.console.progress import Progress
-from darkroom.deploy import deployment
+from darkroom.deploy import deployment, protection
 from darkroom.deploy.deployment import Deployment, Result
 from darkroom.deploy.preparation import Inputs
 from darkroom.errors import UserError
@@ -116,8 +117,10 @@ def test_an_interruption_says_what_goes_on(
 
     monkeypatch.setattr(StackEvents, "read", interrupt)
     with Stubber(work.account.client("cloudformation")) as stubber:
+        stubber.add_response("get_stack_policy", {})
         stubber.add_response("describe_stack_events", {"StackEvents": []})
-        stubber.add_response("execute_change_set", {}, {"ChangeSetName": "arn:set"})
+        executed = {"ChangeSetName": "arn:set", "DisableRollback": False}
+        stubber.add_response("execute_change_set", {}, executed)
         with pytest.raises(KeyboardInterrupt, match="goes on with s; the same command follows"):
             work.execute(CHANGE_SET)
 
@@ -146,6 +149,24 @@ def test_a_refused_change_set_is_deleted(work: Deployment, monkeypatch: pytest.M
         found = work.run(refuse)
         stubber.assert_no_pending_responses()
     assert (found.changes, found.stack, found.status) == ((CHANGE,), None, 0)
+
+
+def test_a_failed_update_closes_the_policy_again(work: Deployment) -> None:
+    """Issue 17: consent is for one update, whether it succeeds or not."""
+    taken = Change(resource="Queue", type="AWS::SQS::Queue", action="delete")
+    before = protection.stack_policy({"Bucket", "Queue"})
+    opened = protection.stack_policy({"Bucket"})
+    with Stubber(work.account.client("cloudformation")) as stubber:
+        stubber.add_response("get_stack_policy", {"StackPolicyBody": before})
+        stubber.add_response("set_stack_policy", {}, {"StackName": ID, "StackPolicyBody": opened})
+        stubber.add_response("describe_stack_events", {"StackEvents": []})
+        stubber.add_response("execute_change_set", {})
+        found = [event("UPDATE_ROLLBACK_COMPLETE"), event("UPDATE_IN_PROGRESS")]
+        stubber.add_response("describe_stack_events", {"StackEvents": found})
+        stubber.add_response("set_stack_policy", {}, {"StackName": ID, "StackPolicyBody": before})
+        with pytest.raises(UserError, match="It is as it was before"):
+            work.execute(replace(CHANGE_SET, changes=(taken,)))
+        stubber.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize(
