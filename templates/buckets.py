@@ -29,6 +29,7 @@ from templates.parameters.controls import Controls
 from templates.policies import Arn
 from templates.queues import QueuePair
 from templates.record_topic import RecordTopic
+from templates.specification import Specification
 from templates.specification_api import Api
 from templates.specification_sources import Source
 from templates.specification_values import DEFAULT
@@ -55,10 +56,21 @@ class Buckets:
     uploads: Mapping[str, Bucket]
     thumbnails: Bucket
     encryption: Encryption
+    watermark_keys: Sequence[str]
 
     def write_outputs(self) -> list[Statement]:
-        """Return the permissions to write and delete outputs, for the role and the endpoint."""
+        """Return the permissions to write and delete outputs, for the role and the endpoint.
+
+        And to read the watermarks on them: these keys alone, and nothing that lies beside them.
+        """
+        read_watermarks = policies.allow(
+            "ReadWatermarks",
+            [s3.GetObject],
+            [policies.within(GetAtt(self.thumbnails, "Arn"), key) for key in self.watermark_keys],
+            policies.in_this_account(),
+        )
         return [
+            *([read_watermarks] if self.watermark_keys else []),
             policies.allow(
                 "WriteOutputs",
                 # GetObject for HEAD and If-Match. DeleteObject for the thumbnails of a version
@@ -175,13 +187,11 @@ def add_buckets(
     *,
     encryption: Encryption,
     queues: Mapping[str, QueuePair],
-    sources: Mapping[str, Source],
+    specification: Specification,
     noncurrent_days: Ref,
     uploads_monitored: Condition | None,
-    api: Api | None,
     access_logs: AccessLogs | None,
     record_topic: RecordTopic | None,
-    sends_to_eventbridge: bool,
 ) -> Buckets:
     """Add an upload bucket for each source of type "s3", and the thumbnail bucket.
 
@@ -189,15 +199,15 @@ def add_buckets(
         template: The stack's template.
         encryption: The stack's key.
         queues: The queues that uploads are notified to, by name.
-        sources: All sources, by name.
+        specification: The specification, with the sources and the upload API, whose uploads S3
+            counts apart.
         noncurrent_days: Days to keep noncurrent versions.
         uploads_monitored: Condition under which S3 counts the requests to upload buckets; None
             where no source has the type "s3".
-        api: The upload API, whose uploads S3 counts apart.
         access_logs: The bucket that S3 writes access logs to, if any.
         record_topic: The topic that S3 notifies of each record, if any.
-        sends_to_eventbridge: The thumbnail bucket sends its events to EventBridge.
     """
+    api = specification.api
     common: dict[str, Any] = {
         "encryption": encryption,
         "noncurrent_days": noncurrent_days,
@@ -224,7 +234,7 @@ def add_buckets(
                 # it by then (pitfall 1).
                 DependsOn=[queues[source.queue].work_policy.title],
             )
-            for name, source in sources.items()
+            for name, source in specification.sources.items()
             if source.type == "s3"
         },
         thumbnails=add_bucket(
@@ -232,9 +242,10 @@ def add_buckets(
             "ThumbnailBucket",
             THUMBNAILS,
             **common,
-            **_record_events(record_topic, sends_to_eventbridge=sends_to_eventbridge),
+            **_record_events(record_topic, sends_to_eventbridge=specification.events.eventbridge),
         ),
         encryption=encryption,
+        watermark_keys=specification.watermark_keys(),
     )
 
 

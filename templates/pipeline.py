@@ -99,13 +99,11 @@ def _build(specification: Specification) -> Template:
         template,
         encryption=encryption,
         queues=queues,
-        sources=specification.sources,
+        specification=specification,
         noncurrent_days=retention.noncurrent_version_days,
         uploads_monitored=parameters.monitoring.uploads_monitored,
-        api=specification.api,
         access_logs=access_logs,
         record_topic=record_topic,
-        sends_to_eventbridge=events.eventbridge,
     )
     sources = add_sources(
         template,

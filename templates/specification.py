@@ -185,6 +185,11 @@ class Specification(_Table):
         """Return where a source's rejections are below `rejected/`, by prefix."""
         return [self.output_prefix(name) + prefix for prefix in self.sources[name].prefixes]
 
+    def watermark_keys(self) -> list[str]:
+        """Return the keys of all watermarks, each once."""
+        marks = (one.watermark for one in self.variants.values())
+        return sorted({mark.key for mark in marks if mark})
+
     def published_paths(self) -> list[str]:
         """Return the output paths of all published sources."""
         published = (name for name, source in self.sources.items() if source.published)

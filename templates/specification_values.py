@@ -30,6 +30,9 @@ RESERVED_NAMES = (
 )
 
 
+# The folder of the thumbnail bucket for what operators put there: the worker writes elsewhere.
+WATERMARKS = "watermarks"
+
 STACK_TAGS = ("Application", "Environment")
 """Tags that the stack sets itself."""
 
@@ -60,6 +63,21 @@ def _valid_metadata_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise ValueError("must have a-z, 0-9 and _.- only, like 'author' for x-amz-meta-author")
     return name
+
+
+def _valid_watermark_key(key: str) -> str:
+    folder, *parts = key.split("/")
+    if folder != WATERMARKS or not all(parts) or not parts:
+        raise ValueError(
+            f"must be the key of an object below {WATERMARKS}/ in the thumbnail bucket,"
+            f" like '{WATERMARKS}/logo.png'"
+        )
+    if not _SAFE.fullmatch(key) or any(not part.strip(".") for part in parts):
+        raise ValueError(
+            "must contain only ASCII letters, digits and !_.'()/-, and no part of dots alone, like"
+            f" '{WATERMARKS}/logo.png'"
+        )
+    return key
 
 
 def _valid_suffix(suffix: str) -> str:
@@ -133,6 +151,7 @@ SourcePrefix = Annotated[str, AfterValidator(_valid_source_prefix)]
 MetadataName = Annotated[str, AfterValidator(_valid_metadata_name)]
 Suffix = Annotated[str, AfterValidator(_valid_suffix)]
 """An extension, or ANY_SUFFIX."""
+WatermarkKey = Annotated[str, AfterValidator(_valid_watermark_key)]
 AspectRatio = Annotated[str, AfterValidator(_valid_ratio)]
 Color = Annotated[str, AfterValidator(_valid_color)]
 Action = Annotated[str, AfterValidator(_valid_action)]

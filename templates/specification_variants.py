@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
-from templates.specification_values import TABLE_CONFIG, AspectRatio, Color
+from templates.specification_values import TABLE_CONFIG, AspectRatio, Color, WatermarkKey
 
 MAX_PIXELS_PER_SIDE = 8192
 """Limit of a variant's height."""
@@ -39,6 +39,56 @@ def _with_quality(value: object) -> object:
             "must be a quality from 1 to 100, or a table with one: { quality = 80 }"
         )
     return value
+
+
+class Watermark(_Table):
+    """A picture that is put on each thumbnail, in proportion to the thumbnail's width."""
+
+    key: Annotated[WatermarkKey, Field(max_length=200)] = "watermarks/watermark.png"
+    """Key of the object in the thumbnail bucket, below `watermarks/`; a picture of at most 1 MB and
+    four megapixels, in any format that is accepted, mostly a PNG with transparency."""
+
+    position: Literal[
+        "center",
+        "top",
+        "bottom",
+        "left",
+        "right",
+        "top-left",
+        "top-right",
+        "bottom-left",
+        "bottom-right",
+    ] = "bottom-right"
+    """Where it is on the picture: in the middle, at a side, or in a corner."""
+
+    width: Annotated[int, Field(ge=1, le=100)] = 25
+    """Its width in percent of the thumbnail's; less where it would be too high."""
+
+    margin: Annotated[int, Field(ge=0, le=25)] = 2
+    """Distance from the sides that it is at, in percent of the thumbnail's width; none for
+    `center`."""
+
+    opacity: Annotated[int, Field(ge=1, le=100)] = 100
+    """Percent; 100 leaves its own transparency as it is."""
+
+    min_width: Annotated[int, Field(ge=1, le=8192)] = 200
+    """Narrowest thumbnail in pixels that has it: on a narrower one nobody could read it."""
+
+    def worker_config(self) -> dict[str, object]:
+        """Return the worker's settings of the watermark; a default value is left out."""
+        return {"key": self.key, **self.model_dump(exclude_defaults=True)}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.position == "center":
+            if "margin" in self.model_fields_set:
+                raise ValueError('position = "center" takes no margin')
+        elif self.position.endswith(("left", "right")) and self.width + 2 * self.margin > 100:
+            raise ValueError(
+                f"a width of {self.width} percent does not fit between two margins of"
+                f" {self.margin}; set margin to at most {(100 - self.width) // 2}"
+            )
+        return self
 
 
 class Variants(_Table):
@@ -93,6 +143,9 @@ class Variants(_Table):
     """The WebPs of an animated GIF or WebP show all of its frames, within limits; other formats
     show the first."""
 
+    watermark: Watermark | None = None
+    """What is put on the thumbnails; without it, nothing."""
+
     def worker_config(self) -> dict[str, object]:
         """Return the worker's settings of the variants; a default value is left out."""
         config: dict[str, object] = {
@@ -118,6 +171,8 @@ class Variants(_Table):
             config["sharpen"] = self.sharpen
         if self.animated:
             config["animated"] = True
+        if self.watermark:
+            config["watermark"] = self.watermark.worker_config()
         return config
 
     @model_validator(mode="after")
@@ -156,6 +211,11 @@ class Variants(_Table):
         if narrowest < min(one.min_width for one in self.formats.values()):
             raise ValueError(
                 f"no format is made at a width of {narrowest}; give one a min_width of at most that"
+            )
+        if self.watermark and self.watermark.min_width > max(self.widths):
+            raise ValueError(
+                f"watermark is on no thumbnail: its min_width of {self.watermark.min_width} is"
+                f" above the widest width, {max(self.widths)}"
             )
         if self.position != "center" and self.fit != "cover":
             raise ValueError(f'position needs fit = "cover", not "{self.fit}"')

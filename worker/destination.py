@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -57,6 +57,11 @@ class Destination:
     source_settings: Source
     source_key: str
     requests: Executor
+    with_watermarks: Callable[[Source], Source] = lambda source: source
+
+    def with_content(self) -> Destination:
+        """Return it with the watermarks read, which decide what its results are made with."""
+        return replace(self, source_settings=self.with_watermarks(self.source_settings))
 
     @property
     def record_key(self) -> str:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property, partial
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import botocore.session
@@ -20,12 +20,13 @@ from worker import events, logs, process
 from worker.connections import send_first_request_alone
 from worker.deadline import no_request_after
 from worker.events import Notification, SourceObject
+from worker.imaging import watermark
 from worker.imaging.memory import Memory, configure_malloc, divide_memory
-from worker.limits import CONCURRENT_REQUESTS
+from worker.limits import BYTES_PER_WATERMARK, CONCURRENT_REQUESTS
 from worker.logs import LOGGER, fields
 from worker.metrics import Metrics
 from worker.reconcile import reconcile
-from worker.results import Output, Properties, Result
+from worker.results import Output, Properties, Result, WatermarkError
 from worker.retry import (
     Message,
     delay,
@@ -38,6 +39,7 @@ from worker.retry import (
 from worker.session import create_session
 from worker.settings import Settings, Source
 from worker.time_budget import NoTimeLeftError, Started, TimeBudget
+from worker.watermarks import Watermarks
 
 Processor: TypeAlias = Callable[[BinaryIO, Source, Memory], Iterable[Output | Properties]]
 """What `worker.process.process` is."""
@@ -82,7 +84,10 @@ def _worker() -> Worker:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     session = create_session()
     threads, memory = divide_memory(
-        settings.memory_megabytes, threads=_THREADS, file_bytes=settings.max_object_bytes
+        settings.memory_megabytes,
+        threads=_THREADS,
+        file_bytes=settings.max_object_bytes,
+        kept_bytes=len(settings.watermark_keys) * BYTES_PER_WATERMARK,
     )
     return Worker(
         settings=settings,
@@ -141,6 +146,12 @@ class Worker:
     processor: Processor = process.process
     reasons: Collection[str] = process.REASONS
 
+    @cached_property
+    def watermarks(self) -> Watermarks:
+        """Return the watermarks, kept for as long as the execution environment is."""
+        decode = partial(watermark.decoded, memory=self.memory)
+        return Watermarks(self.s3, self.settings.thumbnail_bucket, decode)
+
     def handle_batch(
         self, messages: Sequence[Message], context: Context, *, cold_start: bool = False
     ) -> dict[str, Any]:
@@ -180,6 +191,7 @@ class _Batch:
         self._cold_start = cold_start
         self._budget = TimeBudget(lambda: context.get_remaining_time_in_millis() / 1000)
         self._handed_back = itertools.count()
+        self._with_watermarks = worker.watermarks.of_invocation()
 
     def process_messages(self, messages: Sequence[Message]) -> list[str]:
         """Return the ids of the messages that have to come back."""
@@ -289,9 +301,17 @@ class _Batch:
                 process,
                 self._requests,
                 first=message.received == 1 and not is_late(source.time, now=time.time()),
+                with_watermarks=self._with_watermarks,
             )
         except NoTimeLeftError:
             raise
+        except WatermarkError as error:
+            LOGGER.error(
+                "%s; message returned to queue",
+                error,
+                extra=fields(**about, outcome="retried", duration_ms=_milliseconds_since(started)),
+            )
+            return False
         except Exception:  # noqa: BLE001 -- whatever it is, only this message returns
             LOGGER.exception(
                 "processing failed; message returned to queue",

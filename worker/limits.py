@@ -19,3 +19,15 @@ bits a sample has two bytes."""
 BYTES_PER_COEFFICIENT: Final = 2
 BYTES_BESIDE_COEFFICIENTS: Final = 0.2
 """Per pixel of a JPEG with several scans, whose coefficients libjpeg keeps until the last one."""
+
+MOST_WATERMARK_BYTES: Final = 1_000_000
+MOST_WATERMARK_PIXELS: Final = 4_000_000
+"""Of a watermark's file, which is downloaded and decoded once in each execution environment."""
+
+KEPT_SIZES: Final = 8
+MOST_KEPT_PIXELS: Final = 250_000
+"""Of the sizes that each is shown in, which are kept: most pictures, and all frames of one, have
+the same."""
+
+BYTES_PER_WATERMARK: Final = 4 * (MOST_WATERMARK_PIXELS + KEPT_SIZES * MOST_KEPT_PIXELS)
+"""What stays in memory of each."""

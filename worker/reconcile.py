@@ -38,6 +38,7 @@ def reconcile(
     requests: Executor,
     *,
     first: bool = False,
+    with_watermarks: Callable[[Source], Source] = lambda source: source,
 ) -> Result:
     """Bring the results of one object up to date.
 
@@ -68,9 +69,12 @@ def reconcile(
             that runs this function.
         first: This delivery is certainly the first one of its message, so that no earlier one can
             have died.
+        with_watermarks: Returns a source's settings with its watermarks read; called only where
+            thumbnails may be made.
 
     Raises:
         UnknownBucketError: The object is in none of the sources, and only S3 sends to this queue.
+        WatermarkError: A watermark is missing or cannot be used.
         Exception: Whatever a later try may cure.
     """
     source_settings = settings.sources.get(source.bucket)
@@ -83,7 +87,9 @@ def reconcile(
         return Result("skipped", "skipped: the key matches no prefix or no suffix of its source")
     if source.deleted and not source_settings.propagate_deletes:
         return Result("skipped", "skipped: this source does not propagate deletes")
-    place = Destination(client, settings, source_settings, source.key, requests)
+    place = Destination(
+        client, settings, source_settings, source.key, requests, with_watermarks=with_watermarks
+    )
     known = None if first and source.sequencer else place.record()
     if source.deleted:
         return _apply_deletion(place, source, process, known, first=first)
@@ -101,6 +107,7 @@ def _apply(
     first: bool,
 ) -> Result:
     """Process a version and store what comes of it, unless that was done before."""
+    place = place.with_content()
     if known and known.record and (done := _done_before(place, source, known, known.record)):
         return done
     work = _Work(place, source, known, first)

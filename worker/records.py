@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
 
 from worker import __version__
 from worker.events import SourceObject
 from worker.results import Output, Properties, Rejection
-from worker.settings import Source
+from worker.settings import Source, Variants
 from worker.storage import Stored, identity
 from worker.versions import compare, order
 
@@ -78,15 +78,15 @@ class Record:
 def made_with(source: Source, *, worker: str | None = None) -> str:
     """Return a digest of whatever changes a source's outputs or what the record says of a picture.
 
-    That is the variants, whether an upload chooses among them, the metadata that are kept, and the
-    worker.
+    That is the variants with their watermarks, whether an upload chooses among them, the metadata
+    that are kept, and the worker.
 
     Args:
-        source: The source's settings.
+        source: The source's settings, with the watermarks read.
         worker: The worker's version; this one's by default.
     """
     relevant: dict[str, object] = {
-        "variants": [asdict(one) for one in source.variants],
+        "variants": [_options(one) for one in source.variants],
         "worker": worker or __version__,
     }
     if source.choose_variants:
@@ -95,6 +95,15 @@ def made_with(source: Source, *, worker: str | None = None) -> str:
         if names := getattr(source, name):
             relevant[name] = sorted(names)
     return sha256(json.dumps(relevant, sort_keys=True, default=dict).encode()).hexdigest()[:16]
+
+
+def _options(variants: Variants) -> dict[str, Any]:
+    """Return what changes the outputs: of a watermark its content, not where it lies."""
+    options = asdict(replace(variants, watermark=None))
+    del options["watermark"]
+    if mark := variants.watermark:
+        options["watermark"] = asdict(replace(mark, key="", image=None))
+    return options
 
 
 def done(

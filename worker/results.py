@@ -69,6 +69,13 @@ class Rejection(Exception):  # noqa: N818 -- an outcome, not an error of ours
         self.detail = detail
 
 
+class WatermarkError(Exception):
+    """A watermark is missing or cannot be used: the operator's fault, which no picture pays for.
+
+    Nothing is published without it, and nothing is rejected: the message comes back.
+    """
+
+
 @dataclass(frozen=True)
 class Result:
     """How one object ended, for its log line and for the metrics.

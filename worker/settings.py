@@ -27,6 +27,31 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class Watermark:
+    """What is put on each thumbnail: an object in the thumbnail bucket, and how it is placed.
+
+    Attributes:
+        key: The object's key.
+        position: "center", a side or a corner, like "bottom-right".
+        width: Per cent of the thumbnail's width; less where the height would not fit.
+        margin: Per cent of the thumbnail's width between the watermark and the sides it is at.
+        opacity: Per cent.
+        min_width: Pixels of the narrowest thumbnail that has it.
+        digest: Of the object's bytes; empty until it is read.
+        image: What the object shows: imaging.watermark.WatermarkImage; None until it is read.
+    """
+
+    key: str
+    position: str = "bottom-right"
+    width: int = 25
+    margin: int = 2
+    opacity: int = 100
+    min_width: int = 200
+    digest: str = ""
+    image: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Variants:
     """The thumbnails to make of an image.
 
@@ -45,6 +70,7 @@ class Variants:
         animated: Whether the WebPs of an animation show all of its frames.
         min_widths: The width in pixels from which a format is made; without an entry, any.
         name: In the specification; part of the names of the outputs.
+        watermark: What is put on the thumbnails; None for nothing.
     """
 
     widths: tuple[int, ...]
@@ -59,6 +85,7 @@ class Variants:
     min_widths: Mapping[str, int] = field(default_factory=dict)
     heights: tuple[int, ...] = ()
     name: str = DEFAULT
+    watermark: Watermark | None = None
 
     def formats_at(self, width: int) -> dict[str, int]:
         """Return the formats that the variant of this width has, with their quality."""
@@ -166,6 +193,16 @@ class Settings:
     log_level: str
     memory_megabytes: int | None = None
 
+    @property
+    def watermark_keys(self) -> frozenset[str]:
+        """Return the keys of all watermarks."""
+        return frozenset(
+            each.watermark.key
+            for source in self.sources.values()
+            for each in source.variants
+            if each.watermark
+        )
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read the settings from environment variables.
@@ -268,6 +305,8 @@ def _variants_of(name: str, entry: dict[str, Any], max_pixels: int) -> tuple[Var
     for key in {"aspect_ratio", "background"} & rest.keys():
         rest[key] = tuple(rest[key])
     try:
+        if "watermark" in rest:
+            rest["watermark"] = Watermark(**rest["watermark"])
         made = Variants(
             tuple(sorted(widths, reverse=True)),
             formats,

@@ -19,13 +19,14 @@ from botocore.exceptions import (
 )
 
 from worker.events import SourceObject
-from worker.results import Output, Rejection
+from worker.results import Output, Rejection, WatermarkError
 from worker.versions import compare
 
 REASONS = ("archived", "deleted", "empty", "too_large")
 """The reasons for which an object is rejected before it is processed."""
 
 _NOT_FOUND = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+_NOT_MODIFIED = frozenset({"NotModified", "304"})
 _DELETE_MARKER = "MethodNotAllowed"  # what reading a delete marker's version answers
 _PRECONDITION_FAILED = frozenset({"PreconditionFailed", "412"})
 _CONCURRENT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
@@ -296,6 +297,43 @@ def get(client: Any, bucket: str, key: str) -> tuple[str, bytes] | None:
             if attempt == _READ_ATTEMPTS - 1:
                 raise
     return None
+
+
+def get_watermark(
+    client: Any, bucket: str, key: str, *, etag: str | None, limit: int
+) -> tuple[str, bytes] | None:
+    """Return the entity tag and the bytes of a watermark; None if it still has this tag.
+
+    Raises:
+        WatermarkError: There is none, or it has more bytes than `limit`.
+        ClientError: Something that a later try may cure: throttling, a missing permission.
+    """
+    for attempt in range(_READ_ATTEMPTS):
+        try:
+            known = {"IfNoneMatch": etag} if etag else {}
+            response = client.get_object(Bucket=bucket, Key=key, **known)
+            size: int = response["ContentLength"]
+            with closing(response["Body"]) as body:
+                if size > limit:
+                    raise WatermarkError(
+                        f"the watermark s3://{bucket}/{key} has {size:,} bytes; at most {limit:,}"
+                        " are allowed"
+                    )
+                return response["ETag"], body.read()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _NOT_MODIFIED:
+                return None
+            if code in _NOT_FOUND:
+                raise WatermarkError(
+                    f"the watermark s3://{bucket}/{key} is missing; upload it, for example with"
+                    f" aws s3 cp FILE s3://{bucket}/{key}"
+                ) from error
+            raise
+        except _INTERRUPTED:
+            if attempt == _READ_ATTEMPTS - 1:
+                raise
+    raise AssertionError  # the last attempt returns or raises
 
 
 def head(client: Any, bucket: str, key: str) -> Stored | None:

@@ -103,14 +103,29 @@ def settings() -> str:
         values = field.get("additionalProperties", {})
         if model := _model(field, schema["$defs"]) or _model(values, schema["$defs"]):
             key = f"{table}.NAME" if "additionalProperties" in field else table
-            rows = [
-                _setting(f"{key}.{name}", one, schema["$defs"])
-                for name, one in model["properties"].items()
-            ]
-            sections += [f"## {key}\n", f"{model['description']}\n", *plain, *rows, ""]
+            for place, each in _tables(key, model, schema["$defs"]):
+                rows = [
+                    _setting(f"{place}.{name}", one, schema["$defs"])
+                    for name, one in each["properties"].items()
+                ]
+                sections += [f"## {place}\n", f"{each['description']}\n", *plain, *rows, ""]
         else:
             sections += [f"## {table}\n", *plain, _setting(table, field, schema["$defs"]), ""]
     return "\n".join(sections)
+
+
+def _tables(
+    key: str, model: Mapping[str, Any], models: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield a table and the tables within it that may be left out, each with its key."""
+    yield key, model
+    for name, field in model["properties"].items():
+        if (nested := _model(field, models)) and _is_optional(field):
+            yield f"{key}.{name}", nested
+
+
+def _is_optional(field: Mapping[str, Any]) -> bool:
+    return any(one.get("type") == "null" for one in field.get("anyOf", ()))
 
 
 def _setting(key: str, field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
@@ -142,6 +157,8 @@ def _allowed(field: Mapping[str, Any], models: Mapping[str, Any]) -> str:
     if "$ref" in field and (model := _model(field, models)):
         keys = (f"{key} = {_allowed(one, models)}" for key, one in model["properties"].items())
         return "{ " + ", ".join(keys) + " }"
+    if _is_optional(field) and _model(field, models):
+        return "a table, below"
     if "anyOf" in field:
         return " or ".join(
             _allowed(one, models) for one in field["anyOf"] if one.get("type") != "null"

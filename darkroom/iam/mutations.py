@@ -78,7 +78,7 @@ def _wider(statement: Statement) -> Iterator[tuple[str, list[Statement]]]:
             resources = [*statement["Resource"], f"{name}/*"]
             yield f"with Resource {name}/*", [{**statement, "Resource": resources}]
         folder = path.removesuffix("/*").rpartition("/")[0]
-        if folder and path.endswith("/*"):
+        if folder and (path.endswith("/*") or "*" not in path):
             resources = [*statement["Resource"], f"{name}/{folder}/*"]
             yield f"with Resource {resources[-1]}", [{**statement, "Resource": resources}]
         if "??" in path:

@@ -15,6 +15,7 @@ from darkroom.aws.objects import ExistingObject, Position
 from darkroom.aws.queues import DeployedSource
 from darkroom.aws.records import output_names
 from darkroom.aws.stack import Stack
+from darkroom.aws.watermarks import with_watermarks
 from darkroom.capacity import prices
 from darkroom.capacity.cost import DNS_QUERIES
 from darkroom.console.option_types import Timestamp
@@ -376,7 +377,8 @@ class Backfill:
         skip: bool,
     ) -> Iterator[ExistingObject]:
         """Yield the objects whose records fail the test, or pass it; count the others."""
-        bucket, settings = self.stack.output("ThumbnailBucketName"), self.source.settings
+        bucket = self.stack.output("ThumbnailBucketName")
+        settings = with_watermarks(self.stack, self.source.settings)
 
         def judged(found: ExistingObject) -> tuple[ExistingObject, bool]:
             record = records.read_record(self._s3, bucket, found.source.key, settings)

@@ -323,11 +323,40 @@ def _variants(draw: st.DrawFn) -> Tables:
         found["heights"] = [draw(st.integers(16, 8192))] * len(
             found.get("widths", Variants().widths)
         )
+    if draw(st.integers(0, 4)) == 0:
+        found["watermark"] = draw(_watermark(widest))
     if fit == "cover" and draw(st.booleans()):
         found["position"] = draw(
             st.sampled_from(["center", "top", "bottom", "left", "right", "focus"])
         )
     return found
+
+
+@st.composite
+def _watermark(draw: st.DrawFn, widest: int) -> Tables:
+    """Return a watermark that is on the widest thumbnail at least."""
+    part = r"[A-Za-z0-9!_'()-][A-Za-z0-9!_.'()-]{0,7}"
+    found: Tables = draw(
+        st.fixed_dictionaries(
+            {"min_width": st.integers(1, min(200, widest))},
+            optional={
+                "key": st.just("watermarks/a.png")
+                | st.from_regex(f"watermarks(/{part}){{1,2}}", fullmatch=True),
+                "width": st.integers(1, 100),
+                "opacity": st.integers(1, 100),
+            },
+        )
+    )
+    sides = ["top", "bottom", "left", "right"]
+    corners = ["top-left", "top-right", "bottom-left", "bottom-right"]
+    found["position"] = draw(st.sampled_from(["center", *sides, *corners]))
+    if found["position"] != "center":
+        found["margin"] = draw(st.integers(0, (100 - found.get("width", 25)) // 2).map(_at_most_25))
+    return found
+
+
+def _at_most_25(value: int) -> int:
+    return min(value, 25)
 
 
 def _several_variants(

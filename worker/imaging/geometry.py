@@ -130,10 +130,13 @@ def flatten(image: Image.Image, variants: Variants) -> Image.Image:
     return Image.alpha_composite(background, image).convert("RGB")
 
 
-def sharpen_and_pad(image: Image.Image, canvas_size: Size, variants: Variants) -> Image.Image:
-    """Return an image as it is stored: sharpened, and in the middle of its canvas."""
-    if variants.sharpen:
-        image = _sharpen(image, variants.sharpen)
+def sharpen(image: Image.Image, variants: Variants) -> Image.Image:
+    """Return the image with the variants' unsharp mask applied."""
+    return _sharpen(image, variants.sharpen) if variants.sharpen else image
+
+
+def pad(image: Image.Image, canvas_size: Size, variants: Variants) -> Image.Image:
+    """Return an image in the middle of its canvas."""
     if image.size == canvas_size:
         return image
     background = (0, 0, 0, 0) if variants.background is None else (*variants.background, 255)

@@ -67,7 +67,9 @@ def configure_malloc() -> None:
         mallopt(_TRIM_THRESHOLD, _KEPT_FREE)
 
 
-def divide_memory(megabytes: int | None, *, threads: int, file_bytes: int) -> tuple[int, Memory]:
+def divide_memory(
+    megabytes: int | None, *, threads: int, file_bytes: int, kept_bytes: int = 0
+) -> tuple[int, Memory]:
     """Return how many threads a function of this size can have, and the memory left for decoding.
 
     Each thread may hold a file: these come out of the function's memory before anything is decoded.
@@ -76,9 +78,10 @@ def divide_memory(megabytes: int | None, *, threads: int, file_bytes: int) -> tu
         megabytes: The function's memory; None for no bound, as outside of Lambda.
         threads: The most threads.
         file_bytes: The largest file.
+        kept_bytes: What stays in memory besides, such as watermarks.
     """
     if megabytes is None:
         return threads, Memory()
-    free = megabytes * _MEGABYTE - _BASE
+    free = megabytes * _MEGABYTE - _BASE - kept_bytes
     threads = max(1, min(threads, free // _FILES_DIVISOR // file_bytes))
     return threads, Memory(max(0, free - threads * file_bytes))

@@ -31,6 +31,8 @@ _BYTES_PER_CANVAS_PIXEL: Final = 20
 
 _BYTES_PER_ENCODED_PIXEL: Final = 4
 """Of noise in RGBA at quality 100."""
+_BYTES_PER_MARKED_PIXEL: Final = 8
+"""The thumbnail without its watermark, beside that with it."""
 
 _BYTES_BY_MODE: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Pillow's bytes per pixel where they are not 4."""
@@ -75,15 +77,22 @@ def decoding_bytes(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], ban
     return pixels + extra + encoding_bytes(thumbnail)
 
 
-def encoding_bytes(thumbnail: tuple[int, int], *, finished: bool = False) -> int:
+def encoding_bytes(
+    thumbnail: tuple[int, int], *, finished: bool = False, marked: bool = False
+) -> int:
     """Return the bytes that encoding takes, one variant after the other.
 
     Args:
         thumbnail: The size of the widest variant.
         finished: Variants are sharpened or padded before.
+        marked: Variants have a watermark, which is resized for each.
     """
     per_pixel = limits.BYTES_PER_THUMBNAIL_PIXEL + (_BYTES_PER_FINISHED_PIXEL if finished else 0)
-    return limits.FIXED_BYTES + math.prod(thumbnail) * per_pixel
+    fixed = limits.FIXED_BYTES
+    if marked:
+        per_pixel += _BYTES_PER_MARKED_PIXEL
+        fixed += limits.BYTES_PER_WATERMARK
+    return fixed + math.prod(thumbnail) * per_pixel
 
 
 def animation_bytes(

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 from PIL import Image, ImageFile
 
-from worker.imaging import animation, exif, geometry, memory_estimate
+from worker.imaging import animation, exif, geometry, memory_estimate, watermark
 from worker.imaging.animation import Animation
 from worker.imaging.decoding import (
     LATER_FILTERS,
@@ -62,7 +62,15 @@ class _Widest:
             # Each size comes from the one above it: reading the large one again shows no gain.
             if self.image.size != variant.image_size:
                 self.image = resize(self.image, variant.image_size, LATER_FILTERS)
-            yield width, geometry.sharpen_and_pad(self.image, variant.canvas_size, self.variants)
+            yield width, finish(self.image, variant.canvas_size, self.variants)
+
+
+def finish(image: Image.Image, canvas_size: Size, variants: Variants) -> Image.Image:
+    """Return a resized image as it is stored: sharpened, with its watermark, on its canvas."""
+    image = geometry.sharpen(image, variants)
+    if variants.watermark:
+        image = watermark.place(image, variants.watermark)
+    return geometry.pad(image, canvas_size, variants)
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,8 @@ def make(
     The image is turned as its EXIF orientation says, converted to sRGB, and stripped of all
     metadata. Of an animation the first frame is used, of a file with pages the first page. But the
     WebPs of variants that are `animated` show all frames of a GIF or WebP, unless there are too
-    many: see `_animated`.
+    many: see `_animated`. The variants' watermark, if any, is on each thumbnail that is wide
+    enough, and on each of its frames.
 
     The properties are the image's media type, and width and height in pixels as it is shown; a
     placeholder of at most 16 by 16 pixels as a data URL, and the mean color as `#rrggbb`, None
@@ -291,8 +300,11 @@ def _opened(source: BinaryIO, max_pixels: int, memory: Memory) -> ImageFile.Imag
 
 
 def _encoding_bytes(planned: Sequence[VariantGeometry], variants: Variants) -> int:
-    finished = variants.fit == "contain" or variants.sharpen > 0
-    return memory_estimate.encoding_bytes(planned[0].canvas_size, finished=finished)
+    return memory_estimate.encoding_bytes(
+        planned[0].canvas_size,
+        finished=variants.fit == "contain" or variants.sharpen > 0,
+        marked=variants.watermark is not None,
+    )
 
 
 def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) -> Rejection:

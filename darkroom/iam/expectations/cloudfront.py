@@ -13,6 +13,7 @@ from darkroom.iam.expectations.requests import (
     by_service,
 )
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, StackModel
+from templates.specification_values import WATERMARKS
 
 _THUMBNAILS_POLICY = PolicyCheck("ThumbnailBucketPolicy", "resource-based")
 _ACCESS_LOG = f"{ARCHIVE}/AWSLogs/{ACCOUNT}/CloudFront/a.gz"
@@ -44,6 +45,7 @@ def denied(stack: StackModel) -> Iterator[Expectation]:
         _by_cloudfront(resource=thumbnail, action="s3:GetObjectVersion"),
         _by_cloudfront(resource=thumbnail, action="s3:PutObject"),
         _by_cloudfront(resource=f"{THUMBNAILS}/rejected/uploads/a.jpg.json"),
+        _by_cloudfront(resource=f"{THUMBNAILS}/{WATERMARKS}/a.png"),
         _by_cloudfront(resource=thumbnail.replace("/", "-other/", 1)),
         _by_cloudfront(action="s3:ListBucket", resource=THUMBNAILS),
         by_external_user("s3:GetObject", thumbnail),

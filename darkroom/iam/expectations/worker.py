@@ -22,6 +22,7 @@ from darkroom.iam.expectations.requests import (
     by_worker,
 )
 from darkroom.iam.model import ACCOUNT, OTHER_ACCOUNT, REGION, SourceModel, StackModel
+from templates.specification_values import WATERMARKS
 
 S3_ENDPOINT = PolicyCheck("S3Endpoint", "resource-based")
 SQS_ENDPOINT = PolicyCheck("SqsEndpoint", "resource-based")
@@ -89,6 +90,9 @@ def calls(stack: StackModel) -> list[Expectation]:
         expectations.append(
             Expectation("delete an old output", by_worker("s3:DeleteObject", key, **inside), checks)
         )
+    for key in stack.specification.watermark_keys():
+        read = by_worker("s3:GetObject", f"{THUMBNAILS}/{key}", **inside)
+        expectations.append(Expectation("read a watermark", read, checks))
     missing = by_worker("s3:ListBucket", THUMBNAILS, **inside)
     expectations.append(Expectation("detect a missing output", missing, checks))
     listing = by_worker("s3:ListBucket", THUMBNAILS, **inside, **{"s3:prefix": "thumbnails/a.jpg/"})
@@ -344,6 +348,10 @@ def traces(stack: StackModel) -> bool:
 
 def _other_objects(stack: StackModel) -> Iterator[str]:
     yield f"{THUMBNAILS}/other/a.jpg"
+    for key in (f"{WATERMARKS}/a.png", *stack.specification.watermark_keys()):
+        folder = key.rpartition("/")[0]
+        # The object's own neighbours, and what its name begins.
+        yield from (f"{THUMBNAILS}/{one}" for one in (key, f"{key}-other", f"{folder}/other.png"))
     yield f"{THUMBNAILS}-other/thumbnails/a.jpg/w400"
     for source in stack.sources:
         if "" not in source.prefixes:  # the whole bucket

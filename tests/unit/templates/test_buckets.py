@@ -200,6 +200,39 @@ def test_the_worker_writes_where_it_may() -> None:
     assert {f"{key.split('/')[0]}/" for key in written} == set(buckets.OUTPUT_PREFIXES)
 
 
+LOGO = "watermarks/logo.png"
+
+
+def test_the_worker_reads_its_watermarks_and_nothing_beside_them() -> None:
+    """Issue 15, S5: role and endpoint have the same keys, and only where variants have them."""
+    variants = {"default": {"watermark": {"key": LOGO}}, "square": {"watermark": {"key": LOGO}}}
+    marked = generate(
+        variants=variants, sources={"default": {"variants": ["default", "square"]}}, cdn={}
+    )
+    for title in ("WorkerRole", "S3Endpoint"):
+        statement = marked.statement(title, "ReadWatermarks")
+        assert statement["Action"] == ["s3:GetObject"]
+        assert statement["Resource"] == [f"<ThumbnailBucket.Arn>/{LOGO}"]
+        sids = {one.get("Sid") for one in generate().statements(title)}
+        assert "ReadWatermarks" not in sids
+    (read,) = marked.statement("ThumbnailBucketPolicy", "ReadThumbnails")["Resource"]
+    assert read == "<ThumbnailBucket.Arn>/thumbnails/uploads/*"
+
+
+def test_nothing_expires_a_watermark(stack: ResolvedTemplate) -> None:
+    """Issue 15: the bucket's lifecycle ends noncurrent versions alone, and announces records."""
+    bucket = stack.resources["ThumbnailBucket"]["Properties"]
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule.keys() == {
+        "AbortIncompleteMultipartUpload",
+        "ExpiredObjectDeleteMarker",
+        "Id",
+        "NoncurrentVersionExpiration",
+        "Status",
+    }
+    assert not LOGO.startswith(buckets.OUTPUT_PREFIXES)
+
+
 def test_the_key_is_used_in_the_context_of_the_bucket(stack: ResolvedTemplate) -> None:
     """Pitfall 6: with bucket keys the context is the bucket's ARN, not the object's."""
     write = stack.statement("WorkerRole", "EncryptOutputs")

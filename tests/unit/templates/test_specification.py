@@ -15,7 +15,8 @@ from templates.specification import ProcessingQueue, Specification, Specificatio
 from templates.specification_api import Api
 from templates.specification_options import Alarms, Cdn, Events, Logs
 from templates.specification_sources import Source
-from templates.specification_variants import Variants
+from templates.specification_variants import Variants, Watermark
+from worker import settings
 
 SHIPPED = Path(__file__).parents[3] / "params" / "pipeline.toml"
 
@@ -24,10 +25,21 @@ def test_the_shipped_file_names_every_key() -> None:
     """C1: whatever values it has; docs/reference/specification.md has the defaults."""
     named = set(re.findall(r"^#? ?(\w+) *=", SHIPPED.read_text("utf-8"), re.MULTILINE))
     models: list[type[BaseModel]] = [ProcessingQueue, Source]
-    models += [Variants, specification.Network, Alarms, Api, Cdn, Events, Logs]
+    models += [Variants, Watermark, specification.Network, Alarms, Api, Cdn, Events, Logs]
     keys = {key for model in models for key in model.model_fields}
-    assert keys - named - {"interface_endpoints", "formats"} == set()  # these are tables
+    tables = {"interface_endpoints", "formats", "watermark"}
+    assert keys - named - tables == set()
     assert specification.load(SHIPPED)
+
+
+def test_a_watermarks_defaults_are_the_workers() -> None:
+    """Issue 15: what the template leaves out, so that it stays small."""
+    default = Watermark()
+    assert default.worker_config() == {"key": "watermarks/watermark.png"}
+    made = settings.Watermark(default.key)
+    assert default.model_dump() == {name: getattr(made, name) for name in Watermark.model_fields}
+    centered = Watermark(key="watermarks/a.png", position="center", width=100)
+    assert settings.Watermark(**centered.worker_config()).width == 100  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +189,81 @@ def test_the_shipped_file_names_every_key() -> None:
             {"variants": {"default": {"animated": True, "widths": [128]}}},
             "variants.default",
             "min_width of at most 128",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "logo.png"}}}},
+            "variants.default.watermark.key",
+            "'watermarks/logo.png'",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "thumbnails/logo.png"}}}},
+            "variants.default.watermark.key",
+            "below watermarks/",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/"}}}},
+            "variants.default.watermark.key",
+            "below watermarks/",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/*.png"}}}},
+            "variants.default.watermark.key",
+            "only ASCII letters",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/../a"}}}},
+            "variants.default.watermark.key",
+            "dots alone",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/a", "position": "middle"}}}},
+            "variants.default.watermark.position",
+            "'bottom-right'",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/a", "width": 101}}}},
+            "variants.default.watermark.width",
+            "at most 100",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/a", "opacity": 0}}}},
+            "variants.default.watermark.opacity",
+            "at least 1",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/a", "margin": 26}}}},
+            "variants.default.watermark.margin",
+            "at most 25",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/a", "size": 26}}}},
+            "variants.default.watermark.size",
+            "allowed: key, position",
+        ),
+        (
+            {
+                "variants": {
+                    "default": {"watermark": {"key": "watermarks/a", "width": 91, "margin": 5}}
+                }
+            },
+            "variants.default.watermark",
+            "margin to at most 4",
+        ),
+        (
+            {
+                "variants": {
+                    "default": {
+                        "watermark": {"key": "watermarks/a", "position": "center", "margin": 1}
+                    }
+                }
+            },
+            "variants.default.watermark",
+            "takes no margin",
+        ),
+        (
+            {"variants": {"default": {"watermark": {"key": "watermarks/a", "min_width": 1201}}}},
+            "variants.default",
+            "on no thumbnail",
         ),
         ({"variants": {"default": {"formats": {}}}}, "variants.default.formats", "at least 1"),
         (

@@ -99,7 +99,7 @@ class MemoryS3:
         """Read one version of a source."""
         self._called("GetObject", arguments)
         if arguments["Bucket"] not in self.sources:
-            return self._get_result(arguments["Key"])
+            return self._get_result(arguments["Key"], arguments.get("IfNoneMatch"))
         place = arguments["Bucket"], arguments["Key"]
         version = arguments.get("VersionId") or self.current(*place)
         if version is None:
@@ -118,10 +118,12 @@ class MemoryS3:
             "Metadata": dict(self.metadata[*place, version]),
         }
 
-    def _get_result(self, key: str) -> dict[str, Any]:
+    def _get_result(self, key: str, unless: str | None) -> dict[str, Any]:
         present = self.objects.get(key)
         if present is None:
             raise refusal("GetObject", "NoSuchKey", 404)
+        if present.etag == unless:
+            raise refusal("GetObject", "304", 304)
         body = StreamingBody(io.BytesIO(present.body), len(present.body))
         return {"ContentLength": len(present.body), "Body": body, "ETag": present.etag}
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from PIL import Image
 
 from worker import __version__, records
 from worker.events import SourceObject
 from worker.records import Record
 from worker.results import Output, Properties, Rejection
-from worker.settings import Source, Variants
+from worker.settings import Source, Variants, Watermark
 from worker.storage import Stored
 
 ROOT = Path(__file__).parents[3]
@@ -120,6 +121,31 @@ def test_a_change_of_variants_metadata_or_worker_changes_the_digest(
     assert records.made_with(replace(source, variants=(changed,))) != digest
     monkeypatch.setattr(records, "__version__", "9.9.9")
     assert records.made_with(source) != digest
+
+
+def test_a_change_of_the_watermark_changes_the_digest() -> None:
+    """Issue 15, P7: by its content and its options; not by where it lies or who has drawn it."""
+    plain = Variants((40,), {"jpeg": 85}, 100)
+
+    def digest(mark: Watermark | None) -> str:
+        source = Source("default", (replace(plain, watermark=mark),), "no-cache")
+        return records.made_with(source)
+
+    mark = Watermark("watermarks/a.png", digest="one")
+    same = replace(mark, key="watermarks/b.png", image=Image.new("RGBa", (1, 1)))
+    assert digest(same) == digest(mark)
+    others = [
+        replace(mark, **change)
+        for change in (
+            {"digest": "two"},
+            {"position": "top"},
+            {"width": 24},
+            {"margin": 1},
+            {"opacity": 99},
+            {"min_width": 199},
+        )
+    ]
+    assert len({digest(one) for one in (None, mark, *others)}) == 8
 
 
 def test_the_workers_version_is_the_projects() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from worker.settings import Settings, SettingsError, Source, Variants
+from worker.settings import Settings, SettingsError, Source, Variants, Watermark
 
 MEMORY = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 ENVIRONMENT = {
@@ -127,6 +127,20 @@ def test_each_width_keeps_its_height() -> None:
     found = Settings.from_environment(ENVIRONMENT | {"VARIANTS": json.dumps(variants)})
     (made,) = next(iter(found.sources.values())).variants
     assert (made.widths, made.heights) == ((400, 200), (300, 100))
+
+
+def test_variants_may_have_a_watermark() -> None:
+    """Issue 15: with the specification's defaults; each key is read once."""
+    variants = json.loads(ENVIRONMENT["VARIANTS"])
+    variants["default"]["watermark"] = {"key": "watermarks/a.png", "opacity": 40}
+    found = Settings.from_environment(ENVIRONMENT | {"VARIANTS": json.dumps(variants)})
+    (made,) = next(iter(found.sources.values())).variants
+    assert made.watermark == Watermark("watermarks/a.png", "bottom-right", 25, 2, 40, 200)
+    assert found.watermark_keys == {"watermarks/a.png"}
+    assert not Settings.from_environment(ENVIRONMENT).watermark_keys
+    variants["default"]["watermark"] = {"size": 4}
+    with pytest.raises(SettingsError, match=r"VARIANTS has .*size"):
+        Settings.from_environment(ENVIRONMENT | {"VARIANTS": json.dumps(variants)})
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,8 @@ def test_sharpening_makes_edges_steeper_and_leaves_the_rest(mode: str) -> None:
     image = Image.new("RGB", (64, 64), (90, 90, 90))
     image.paste((160, 160, 160), (32, 0, 64, 64))
     image = image.resize((32, 32), Image.Resampling.LANCZOS).convert(mode)
-    sharp = geometry.sharpen_and_pad(image, image.size, replace(BASE, sharpen=150))
-    plain = geometry.sharpen_and_pad(image, image.size, BASE)
+    sharp = geometry.sharpen(image, replace(BASE, sharpen=150))
+    plain = geometry.sharpen(image, BASE)
     assert plain is image
     assert sharp.mode == image.mode
     before, after = (one.convert("L") for one in (image, sharp))
