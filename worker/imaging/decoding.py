@@ -267,7 +267,7 @@ def _band_reader(
     if isinstance(picture, bmp.BmpPicture) and picture.masks:
         picture.set_transparency()
         return bmp.bands
-    return tiff.packed_bands if tiff.has_packed_bands(picture) else _bands
+    return tiff.bands if tiff.has_bands(picture) else _bands
 
 
 def _bands(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:

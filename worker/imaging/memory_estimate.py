@@ -72,7 +72,10 @@ def decoding_bytes(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], ban
             extra += len(file_content(picture)) + math.prod(picture.size)
     if picture.format == "WEBP":
         extra += _COPIES_OF_HEADER * len(file_content(picture))  # libwebp's, EXIF and XMP data
-    elif isinstance(picture, TiffImagePlugin.TiffImageFile):
+    elif isinstance(picture, tiff.TiffPicture):
+        if picture.strips:
+            # A few strips, what is left of those before, and the two together.
+            extra += 4 * (2 * picture.strips.pixels + 4 * picture.width * band_rows)
         extra += sum(map(len, picture.tag_v2._tagdata.values()))
     return pixels + extra + encoding_bytes(thumbnail)
 
@@ -140,6 +143,7 @@ def bytes_per_pixel(picture: ImageFile.ImageFile) -> float:
         png.has_strips(picture)
         or png.has_transparent_16_bit_strips(picture)
         or bmp.has_fields(picture)
+        or (isinstance(picture, tiff.TiffPicture) and picture.strips)
     ):
         return 0  # only some rows are in memory at a time
     if png.has_transparent_16_bits(picture):

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from worker.imaging import jpeg, packed_tiff
+from worker.imaging import jpeg, packed_tiff, tiff_strips
 from worker.imaging.work_limits import too_many_parts
 from worker.results import Rejection
 
@@ -93,11 +93,13 @@ class TiffPicture(TiffImagePlugin.TiffImageFile):
         white_is_zero: Its values are still to be inverted: Pillow does that up to eight bits.
         packed_bits: The bits per sample where `packed_bands` has to read it, instead of `load`;
             else 0.
+        strips: Where its strips are, where `bands` reads some of them at a time.
         orientation: The orientation, 1 to 8, that is still to be applied after decoding.
     """
 
     white_is_zero = False
     packed_bits = 0
+    strips: tiff_strips.Strips | None = None
     orientation = 1
 
     def _setup(self) -> None:
@@ -139,7 +141,8 @@ class TiffPicture(TiffImagePlugin.TiffImageFile):
                 tags[_BITS_PER_SAMPLE] = (16,)
                 tags[_FILL_ORDER] = 1
         super()._setup()
-        if self.packed_bits:
+        self.strips = None if self.packed_bits else tiff_strips.find(self)
+        if self.packed_bits or self.strips:
             self._size = self._tile_size
             orientation = tags.get(_ORIENTATION, 1)
             self.orientation = orientation if orientation in range(1, 9) else 1
@@ -256,14 +259,21 @@ def white_is_zero(picture: Image.Image) -> bool:
 
 
 def has_packed_bands(picture: Image.Image) -> bool:
-    """Return whether `packed_bands` has to read it, instead of Pillow."""
+    """Return whether `bands` has to read it, instead of Pillow, for its depth."""
     return isinstance(picture, TiffPicture) and picture.packed_bits > 0
 
 
-def packed_bands(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
-    """Yield bands of this many rows in grey; see packed_tiff.bands."""
+def has_bands(picture: Image.Image) -> bool:
+    """Return whether `bands` reads it: for its depth, or some strips at a time."""
+    return isinstance(picture, TiffPicture) and bool(picture.packed_bits or picture.strips)
+
+
+def bands(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
+    """Return bands of this many rows; see packed_tiff.bands and tiff_strips.bands."""
     if not isinstance(picture, TiffPicture) or picture.fp is None:
         raise TypeError(picture)
+    if picture.strips:
+        return tiff_strips.bands(picture, picture.strips, rows, TiffPicture)
     picture.fp.seek(0)
     return packed_tiff.bands(picture.fp.read(), picture.tag_v2, picture.packed_bits, rows)
 

@@ -81,6 +81,8 @@ def measured(file: Path, width: int, format_name: str) -> tuple[int, int]:
         ("RGBA", "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
         ("RGBA", "TIFF", {}),
         ("RGBA", "TIFF", ONE_STRIP),
+        ("RGBA", "TIFF", {"compression": "tiff_lzw"}),
+        ("RGB", "TIFF", {"compression": "jpeg"}),
         ("F", "TIFF", {}),
         ("1", "TIFF", {"compression": "group4"}),
         ("RGB", "BMP", {}),
