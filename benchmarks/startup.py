@@ -49,7 +49,8 @@ import boto3
 from PIL import Image
 boto3.client("s3"), boto3.client("sqs")
 """
-_NOTHING = "pass"
+_NOTHING = ""
+_END = "import os; os._exit(0)"  # an execution environment is not left as a process is
 
 
 def measure(directory: Path, *, rounds: int) -> Startup:
@@ -101,7 +102,7 @@ def measure(directory: Path, *, rounds: int) -> Startup:
     with one_core():
         for number in range(rounds + 1):
             for name, (path, code) in starts.items():
-                taken = _cpu_seconds([str(python), "-S", "-c", code], path)
+                taken = _cpu_seconds([str(python), "-S", "-c", f"{code}\n{_END}"], path)
                 if number:  # the first one had to fetch the files from the disk
                     seconds[name].append(taken)
     return Startup(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
+# What is imported stays. Looking for garbage among it, again and again while it grows, would take a
+# tenth of a cold start, and now and then the time of a picture.
+gc.disable()
+
 import itertools
 import os
 import time
@@ -40,6 +46,9 @@ from worker.session import create_session
 from worker.settings import Settings, Source
 from worker.time_budget import NoTimeLeftError, Started, TimeBudget
 from worker.watermarks import Watermarks
+
+gc.freeze()
+gc.enable()
 
 Processor: TypeAlias = Callable[[BinaryIO, Source, Memory], Iterable[Output | Properties]]
 """What `worker.process.process` is."""

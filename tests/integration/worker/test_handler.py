@@ -16,3 +16,14 @@ botocore.session.get_session = botocore.session.Session = refuse
 import worker.handler
 """
     subprocess.run([sys.executable, "-c", code], env={"PATH": os.environ["PATH"]}, check=True)
+
+
+def test_garbage_is_collected_again_after_importing() -> None:
+    """P9: what pictures leave behind is found, and what was imported is not searched."""
+    code = """
+import gc
+import worker.handler
+assert gc.isenabled()
+assert gc.get_freeze_count() > 10_000
+"""
+    subprocess.run([sys.executable, "-c", code], env={"PATH": os.environ["PATH"]}, check=True)
