@@ -25,6 +25,7 @@ from botocore.handlers import add_expect_header
 from worker import events, logs, process
 from worker.connections import send_first_request_alone
 from worker.deadline import no_request_after
+from worker.destination import run_together
 from worker.events import Notification, SourceObject
 from worker.imaging import watermark
 from worker.imaging.memory import Memory, configure_malloc, divide_memory
@@ -161,6 +162,17 @@ class Worker:
         decode = partial(watermark.decoded, memory=self.memory)
         return Watermarks(self.s3, self.settings.thumbnail_bucket, decode)
 
+    # Threads wait for work between invocations too, as frozen as the rest; none has any then.
+    @cached_property
+    def processing(self) -> Executor:
+        """Return the threads that process messages."""
+        return ThreadPoolExecutor(self.threads)
+
+    @cached_property
+    def requests(self) -> Executor:
+        """Return the threads that send requests to S3 which need not wait for each other."""
+        return ThreadPoolExecutor(CONCURRENT_REQUESTS)
+
     def handle_batch(
         self, messages: Sequence[Message], context: Context, *, cold_start: bool = False
     ) -> dict[str, Any]:
@@ -174,11 +186,8 @@ class Worker:
         left = context.get_remaining_time_in_millis() / 1000
         # A request that hangs must end in time; where time is short anyway, the risk is worth it.
         last = time.monotonic() + left - min(_CONNECT_TIMEOUT + _READ_TIMEOUT, left / 4)
-        with (
-            no_request_after(last, self.s3, self.sqs),
-            ThreadPoolExecutor(CONCURRENT_REQUESTS) as requests,
-        ):
-            batch = _Batch(self, context, requests, cold_start=cold_start)
+        with no_request_after(last, self.s3, self.sqs):
+            batch = _Batch(self, context, cold_start=cold_start)
             failed = batch.process_messages(messages)
         for line in batch.metrics.lines():
             print(line, flush=True)
@@ -188,15 +197,12 @@ class Worker:
 class _Batch:
     """One invocation's messages, processed by several threads."""
 
-    def __init__(
-        self, worker: Worker, context: Context, requests: Executor, *, cold_start: bool
-    ) -> None:
+    def __init__(self, worker: Worker, context: Context, *, cold_start: bool) -> None:
         self.metrics = Metrics(
             [source.name for source in worker.settings.sources.values()], worker.reasons
         )
         self._worker = worker
         self._context = context
-        self._requests = requests
         self._cold_start = cold_start
         self._budget = TimeBudget(lambda: context.get_remaining_time_in_millis() / 1000)
         self._handed_back = itertools.count()
@@ -214,10 +220,12 @@ class _Batch:
                 # Should another message end this invocation, this one does not come back with it.
                 self._call_sqs(message, "delete_message")
 
-        with ThreadPoolExecutor(self._worker.threads) as pool:
-            for one_by_one, group in itertools.groupby(in_order(messages), self._may_be_poison):
-                run = map if one_by_one else pool.map
-                list(run(process_one, group))
+        for one_by_one, group in itertools.groupby(in_order(messages), self._may_be_poison):
+            if one_by_one:
+                for message in group:
+                    process_one(message)
+            else:
+                run_together(self._worker.processing, process_one, group)
         return [message["messageId"] for message in messages if not done[message["messageId"]]]
 
     def _may_be_poison(self, message: Message) -> bool:
@@ -308,7 +316,7 @@ class _Batch:
                 worker.settings,
                 source,
                 process,
-                self._requests,
+                worker.requests,
                 first=message.received == 1 and not is_late(source.time, now=time.time()),
                 with_watermarks=self._with_watermarks,
             )

@@ -161,6 +161,7 @@ def simulated(clock: SharedProcessor, reconcile: Any) -> Iterator[None]:
         patch.setattr(time_budget, "time", clock)
         patch.setattr(time_budget, "Condition", lambda: clock)
         patch.setattr(handler, "ThreadPoolExecutor", clock.pool)
+        patch.setattr(handler, "run_together", lambda pool, *work: list(pool.map(*work)))
         patch.setattr(handler, "reconcile", reconcile)
         patch.setattr(logs.LOGGER, "level", logging.CRITICAL)
         patch.setattr(logs.LOGGER, "disabled", True)

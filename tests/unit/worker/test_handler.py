@@ -19,7 +19,7 @@ import botocore.session
 import pytest
 
 from tests.unit.worker.memory_s3 import MemoryS3, refusal
-from worker import handler, logs
+from worker import events, handler, logs
 from worker.handler import Worker
 from worker.imaging.memory import Memory
 from worker.records import made_with
@@ -775,3 +775,39 @@ def test_an_output_is_sent_at_once() -> None:
     (request,) = sent
     assert request.method == "PUT"
     assert "Expect" not in request.headers
+
+
+def test_invocations_share_their_threads(s3: MemoryS3, queue: Queue) -> None:
+    """R4: the threads are made once per execution environment."""
+    used = set()
+
+    def note_thread(body: BinaryIO, *_: Any) -> list[Output]:
+        used.add(threading.get_ident())
+        return [Output("copy", body.read(), "text/plain")]
+
+    worker = replace(worker_for(s3, queue), processor=note_thread)
+    for number in range(3):
+        s3.upload(UPLOADS, f"uploads/{number}", "v1", TEXT)
+        worker.handle_batch([message("m", record(key=f"uploads/{number}"))], Clock())
+    assert len(used) == 1
+
+
+def test_an_invocation_that_fails_leaves_no_thread_at_work(
+    s3: MemoryS3, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R2: its messages come back, and what still ran would race them."""
+    ended = []
+
+    def parse(body: str) -> Any:
+        if "first" in body:
+            raise RuntimeError("unforeseen")
+        time.sleep(0.1)
+        ended.append(body)
+        return events.Notification()
+
+    monkeypatch.setattr(events, "parse", parse)
+    worker = replace(worker_for(s3, queue), threads=2)
+    batch = [message("m1", record(key="first")), message("m2", record(key="second"))]
+    with pytest.raises(RuntimeError, match="unforeseen"):
+        worker.handle_batch(batch, Clock())
+    assert len(ended) == 1
