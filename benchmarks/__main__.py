@@ -18,7 +18,7 @@ import PIL
 import pyvips
 from PIL import features
 
-from benchmarks import encoders, measuring, pictures, report, startup
+from benchmarks import encoders, measuring, pictures, regression, report, startup
 from benchmarks.implementations import Task
 from benchmarks.results import (
     BASELINE,
@@ -37,10 +37,10 @@ WORK = ROOT / "build" / "benchmarks"
 DOCUMENT = ROOT / "docs" / "measurements" / "performance.md"
 PLOT = ROOT / "docs" / "performance.png"
 
-_ALL = ("worker", "naive", "thumbnail", "pyvips-cascade", "pyvips-loop")
-IMPLEMENTATIONS = (*_ALL, *measuring.SHARP, "floor")
-FOR_ONE_WIDTH = ("worker", "naive", "thumbnail", "pyvips-loop", "sharp-per-size", "floor")
-FOR_MEMORY = (*_ALL, *measuring.SHARP)
+IMPLEMENTATIONS = ("worker", "naive", "pyvips-cascade", *measuring.SHARP, "floor")
+FOR_ONE_WIDTH = ("worker", "naive", "pyvips-cascade", "sharp-per-size", "floor")
+AS_SHIPPED = ("worker", "pyvips-cascade", "sharp-cascade", "floor")
+FOR_MEMORY = ("worker", "naive", "pyvips-cascade", *measuring.SHARP)
 
 TASKS = {
     "a": Task((400,), {"jpeg": 85}, {}),
@@ -48,11 +48,14 @@ TASKS = {
     "c": Task((1200, 400, 128), {"jpeg": 85, "webp": 80}, {}),
     "d": Task((1200, 400, 128), {"jpeg": 85, "webp": 80, "avif": 60}, {}),
 }
-FEW = ("baseline-12mp", "p3-12mp")
-"""Pictures for the encoders of WebP and AVIF, whose time hardly depends on the picture."""
-
-QUICK = ("baseline-12mp", "progressive-5mp", "rgba-png-8mp")
-MEMORY = ("baseline-24mp", "jpeg-100mp", "png-100mp")
+PLAN = (
+    ("b", BASELINE, IMPLEMENTATIONS, 9),
+    ("b", SHIPPED, AS_SHIPPED, 3),
+    ("a", BASELINE, FOR_ONE_WIDTH, 9),
+    ("c", SHIPPED, AS_SHIPPED, 5),
+    ("d", SHIPPED, AS_SHIPPED, 5),
+)
+"""Workload, way to encode JPEG, implementations and rounds of each series."""
 
 
 def main() -> int:
@@ -61,12 +64,17 @@ def main() -> int:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="three pictures, one round: checks that it works, and writes no document",
+        help="only compare with the ratios in benchmarks/regression.json; 1 if one is lost",
+    )
+    parser.add_argument(
+        "--store", action="store_true", help="with --quick: write the ratios to that file"
     )
     arguments = parser.parse_args()
     try:
-        measure(quick=arguments.quick)
-    except UserError as error:
+        if arguments.quick:
+            return regression.check(WORK / "pictures", store=arguments.store)
+        measure()
+    except (UserError, measuring.ImplementationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -75,8 +83,8 @@ def main() -> int:
     return 0
 
 
-def measure(*, quick: bool) -> None:
-    """Measure and print; without `quick`, write the document.
+def measure() -> None:
+    """Measure, print, and write the document.
 
     Raises:
         UserError: A measurement failed.
@@ -92,23 +100,24 @@ def measure(*, quick: bool) -> None:
     if node_directory is None:
         progress(f"no sharp: {sharp}")
     progress("pictures")
-    corpus = pictures.make(WORK / "pictures", QUICK if quick else None)
+    corpus, problems = pictures.make(WORK / "pictures")
+    for problem in problems:
+        progress(f"made of samples in place of camera files: {problem}")
     ordinary = [picture for picture in corpus if "huge" not in picture.traits]
 
     outputs = WORK / "outputs"
     shutil.rmtree(outputs, ignore_errors=True)
     series = []
-    for workload, encoding, names, rounds in _plan(quick=quick):
-        chosen = [p for p in ordinary if names is None or p.name in names]
+    for workload, encoding, implementations, rounds in PLAN:
         measurements: list[Measurement] = []
-        for picture in chosen:
+        for picture in ordinary:
             if workload == "a" and "jpeg" not in picture.traits:
                 continue
             progress(f"workload {workload}, JPEG {encoding}, {picture.name}")
             task = _task(TASKS[workload], encoding, picture)
             keep = workload == "b" and encoding == BASELINE
             measurements += measuring.interleaved(
-                _implementations(workload, picture),
+                [name for name in implementations if name != "floor" or "jpeg" in picture.traits],
                 picture,
                 task,
                 rounds=rounds,
@@ -118,8 +127,8 @@ def measure(*, quick: bool) -> None:
         series.append(Series(workload, encoding, measurements))
 
     memory = []
-    for picture in corpus if not quick else []:
-        if picture.name in MEMORY:
+    for picture in corpus:
+        if "huge" in picture.traits:
             progress(f"memory, {picture.name}")
             task = _task(TASKS["b"], BASELINE, picture)
             memory += [
@@ -129,42 +138,21 @@ def measure(*, quick: bool) -> None:
     progress("cold start")
     starts: Startup | None = None
     try:
-        starts = startup.measure(WORK / "startup", rounds=2 if quick else 11)
+        starts = startup.measure(WORK / "startup", rounds=11, node_directory=node_directory)
     except UserError as error:
         progress(f"no cold start: {error}")
-    rows: list[encoders.EncoderResult] = []
-    if not quick:
-        progress("encoder settings")
-        rows = _encoder_rows(ordinary[0], rounds=5)
+    progress("encoder settings")
+    rows = _encoder_rows(ordinary[0], rounds=5)
     progress("similarity")
     similarities = _similarities(ordinary, outputs)
 
     run = Run(corpus, series, memory, similarities, starts)
-    text = report.tables(run, rows, heading=_heading(sharp, corpus, quick=quick))
+    text = report.tables(run, rows, heading=_heading(sharp), problems=problems)
     (WORK / "results.json").write_text(json.dumps(asdict(run), default=_plain, indent=1))
     print(text)
-    report.plot(run, WORK / PLOT.name)
-    if not quick:
-        DOCUMENT.write_text(f"{report.HEAD}\n{text}", encoding="utf-8")
-        shutil.copyfile(WORK / PLOT.name, PLOT)
+    report.plot(run, PLOT)
+    DOCUMENT.write_text(f"{report.HEAD}\n{text}", encoding="utf-8")
     progress("done")
-
-
-def _plan(*, quick: bool) -> Sequence[tuple[str, str, Sequence[str] | None, int]]:
-    """Return workload, JPEG encoding, pictures (None: all) and rounds of each series."""
-    if quick:
-        return (
-            ("b", BASELINE, QUICK, 1),
-            ("a", BASELINE, QUICK[:2], 1),
-            ("d", SHIPPED, FEW[:1], 1),
-        )
-    return (
-        ("b", BASELINE, None, 4),
-        ("b", SHIPPED, None, 3),
-        ("a", BASELINE, None, 5),
-        ("c", SHIPPED, FEW, 3),
-        ("d", SHIPPED, FEW, 3),
-    )
 
 
 def _task(task: Task, encoding: str, picture: SourceImage) -> Task:
@@ -177,15 +165,6 @@ def _task(task: Task, encoding: str, picture: SourceImage) -> Task:
     if encoding == BASELINE:
         options["jpeg"] = [{"progressive": False, "optimize": False}] * len(task.widths)
     return replace(task, encoders=options)
-
-
-def _implementations(workload: str, picture: SourceImage) -> list[str]:
-    implementations = FOR_ONE_WIDTH if workload == "a" else IMPLEMENTATIONS
-    return [
-        implementation
-        for implementation in implementations
-        if implementation != "floor" or "jpeg" in picture.traits
-    ]
 
 
 def _similarities(
@@ -238,7 +217,7 @@ def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _heading(sharp: str, corpus: Sequence[SourceImage], *, quick: bool) -> str:
+def _heading(sharp: str) -> str:
     vips = ".".join(str(pyvips.version(part)) for part in range(3))
     versions = ", ".join(
         (
@@ -249,15 +228,10 @@ def _heading(sharp: str, corpus: Sequence[SourceImage], *, quick: bool) -> str:
             f"NumPy {numpy.__version__}",
         )
     )
-    sizes = ", ".join(
-        f"{p.name} ({p.size[0]} × {p.size[1]}, {p.path.stat().st_size / 1e6:.1f} MB)"
-        for p in corpus
-    )
     commit = _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--match=-")
-    kind = "**Quick run: a check that it works, without reliable figures.**\n\n" if quick else ""
     return (
-        f"{kind}{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {platform.system()} on"
-        f" {platform.machine()}, one core. {versions}.\n\nPictures: {sizes}."
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {platform.system()} on"
+        f" {platform.machine()}, one core. {versions}."
     )
 
 

@@ -15,10 +15,17 @@ from PIL import (
     ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
+    TiffImagePlugin,
     WebPImagePlugin,
 )
 
-_PLUGINS: Final = (AvifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin)
+_PLUGINS: Final = (
+    AvifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 """Imported so that their savers can be overridden before the first picture."""
 
 Image.MAX_IMAGE_PIXELS = None  # the files are our own
@@ -94,27 +101,6 @@ def naive(data: bytes, task: Task) -> Job:
     return job
 
 
-def thumbnail(data: bytes, task: Task) -> Job:
-    """`Image.thumbnail` with its defaults, the file opened again for each size."""
-
-    def job() -> Outputs:
-        outputs: dict[str, bytes] = {}
-        for place, width in enumerate(task.widths):
-            with Image.open(io.BytesIO(data)) as picture:
-                profile = picture.info.get("icc_profile")
-                turned = picture.getexif().get(0x0112, 1) >= 5
-                shown = picture.height if turned else picture.width
-                scale = width / shown
-                picture.thumbnail(
-                    (math.ceil(picture.width * scale), math.ceil(picture.height * scale))
-                )
-                upright = ImageOps.exif_transpose(picture)
-            outputs |= _encoded(_in_srgb(upright, profile), task, place)
-        return outputs
-
-    return job
-
-
 def pyvips_cascade(data: bytes, task: Task) -> Job:
     """Shrink on load to the widest, the rest from there."""
 
@@ -124,21 +110,6 @@ def pyvips_cascade(data: bytes, task: Task) -> Job:
         for place, width in enumerate(task.widths):
             image = largest if place == 0 else largest.thumbnail_image(width, height=10**7)
             outputs |= _vips_encoded(image.copy_memory(), task, place)
-        return outputs
-
-    return job
-
-
-def pyvips_loop(data: bytes, task: Task) -> Job:
-    """`thumbnail_buffer` on the file for each size."""
-
-    def job() -> Outputs:
-        outputs: dict[str, bytes] = {}
-        for place, width in enumerate(task.widths):
-            image = _vips_thumbnail(data, width)
-            # One format needs no copy: the picture streams through.
-            image = image.copy_memory() if len(task.formats) > 1 else image
-            outputs |= _vips_encoded(image, task, place)
         return outputs
 
     return job
@@ -192,9 +163,7 @@ def decode_scaled(data: bytes, needed: float) -> Image.Image:
 IMPLEMENTATIONS: Final[Mapping[str, Implementation]] = {
     "worker": worker,
     "naive": naive,
-    "thumbnail": thumbnail,
     "pyvips-cascade": pyvips_cascade,
-    "pyvips-loop": pyvips_loop,
     "floor": floor,
 }
 

@@ -1,23 +1,27 @@
-"""The measured pictures: made from the sample photographs, the same on every host."""
+"""The measured pictures: camera files as they came, and kinds that no package has, made of them."""
 
 import hashlib
 import io
 import math
+import re
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import PIL
 import pyvips
 from PIL import Image, ImageCms, ImageFilter
 
+from benchmarks import camera_files
 from benchmarks.results import ROOT, SourceImage
 
 SAMPLES = ROOT / "darkroom" / "emulator" / "samples"
 """Photographs in the repository; LICENSES.md beside them names their authors."""
+
+Image.MAX_IMAGE_PIXELS = None  # the files are our own
 
 _TILE = 1000
 """Pixels per side: the samples have 300 to 870, and larger tiles would be blurred."""
@@ -28,57 +32,83 @@ _GRAIN = 4.0
 _SHARPENING = ImageFilter.UnsharpMask(radius=1, percent=60, threshold=2)
 
 _ORIENTATION_TAG = 0x0112
+_ORIENTATION = re.compile(
+    rb"(\x12\x01\x03\x00\x01\x00\x00\x00)(.)\x00|(\x01\x12\x00\x03\x00\x00\x00\x01\x00)(.)",
+    re.DOTALL,
+)
+"""The EXIF entry in both byte orders: tag, type SHORT, one value."""
+
+_HUGE: Final = (12342, 8228)
+"""101.5 megapixels: just above what the limits of the specification allow at most."""
+
+Step = Callable[[Path, Path], None]
+"""Makes the second file from the first."""
 
 
 @dataclass(frozen=True)
 class _Recipe:
+    """A picture: a camera file, and the step that makes this kind from it if it did not come so.
+
+    `stand_in` are the options with which samples are saved where the package is not to be had.
+    """
+
     name: str
-    size: tuple[int, int]
+    source: str
     traits: frozenset[str]
-    save: Callable[[Image.Image, Path], None]
-    grain: float = _GRAIN
+    size: tuple[int, int]
+    step: Step | None = None
+    how: str = ""
+    stand_in: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _jpeg(
+def _saved(
+    size: tuple[int, int] | None = None,
     *,
-    quality: int = 90,
-    progressive: bool = False,
-    orientation: int = 1,
+    blur: int = 0,
     profile: Literal["p3", "cmyk"] | None = None,
-) -> Callable[[Image.Image, Path], None]:
-    def save(image: Image.Image, path: Path) -> None:
-        options: dict[str, Any] = {"quality": quality, "progressive": progressive}
+    orientation: int = 1,
+    **options: Any,
+) -> Step:
+    """Return a step that resizes (if `size` is given), blurs, converts and saves with Pillow."""
+
+    def step(source: Path, target: Path) -> None:
+        settings = dict(options)
+        with Image.open(source) as picture:
+            image = picture.convert("RGB")
+        if size is not None:
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        if blur:
+            image = image.filter(ImageFilter.GaussianBlur(blur))
         if profile is not None:
-            icc = _profile(profile)
+            icc = bytes(pyvips.Operation.call("profile_load", profile))
             image = _into(image, icc, "CMYK" if profile == "cmyk" else "RGB")
-            options["icc_profile"] = icc
+            settings["icc_profile"] = icc
         if orientation != 1:
             exif = Image.Exif()
             exif[_ORIENTATION_TAG] = orientation
-            options["exif"] = exif
-        image.save(path, "JPEG", **options)
+            settings["exif"] = exif
+        image.info = {}
+        image.save(target, **settings)
 
-    return save
-
-
-def _png(image: Image.Image, path: Path) -> None:
-    image.save(path, "PNG", compress_level=6)
+    return step
 
 
-def _rgba_png(image: Image.Image, path: Path) -> None:
-    """Save with a soft-edged hole, as cut-out product pictures have one."""
-    alpha = Image.radial_gradient("L").resize(image.size).point(lambda value: 255 - value)
-    image.putalpha(alpha.point(lambda value: min(255, value * 3)))
-    _png(image, path)
+def _turned(orientation: int) -> Step:
+    """Return a step that writes another EXIF orientation and leaves all other bytes alone."""
 
+    def step(source: Path, target: Path) -> None:
+        value = bytes([orientation])
 
-def _webp(image: Image.Image, path: Path) -> None:
-    image.save(path, "WEBP", quality=85, method=2)
+        def entry(found: re.Match[bytes]) -> bytes:
+            return found[1] + value + b"\0" if found[1] else found[3] + value
 
+        data = source.read_bytes()
+        changed, times = _ORIENTATION.subn(entry, data[:65536], count=1)
+        if not times:
+            raise ValueError(f"no EXIF orientation in {source.name}")
+        target.write_bytes(changed + data[65536:])
 
-def _profile(name: str) -> bytes:
-    """Return one of the color profiles that libvips contains."""
-    return bytes(pyvips.Operation.call("profile_load", name))
+    return step
 
 
 def _into(image: Image.Image, profile: bytes, mode: Literal["RGB", "CMYK"]) -> Image.Image:
@@ -93,62 +123,196 @@ def _into(image: Image.Image, profile: bytes, mode: Literal["RGB", "CMYK"]) -> I
     return converted
 
 
-def _traits(*names: str) -> frozenset[str]:
-    return frozenset(names)
+def _traits(names: str) -> frozenset[str]:
+    return frozenset(names.split())
 
+
+_PHONE: Final = (4000, 3000)
+_420: Final[dict[str, Any]] = {"format": "JPEG", "quality": 92, "subsampling": "4:2:0"}
+_422: Final[dict[str, Any]] = {"format": "JPEG", "quality": 92, "subsampling": "4:2:2"}
+_444: Final[dict[str, Any]] = {"format": "JPEG", "quality": 92, "subsampling": "4:4:4"}
 
 # "plain": nothing but to decode, shrink and encode, so that the physical floor applies to it.
 RECIPES = (
-    _Recipe("baseline-12mp", (4000, 3000), _traits("jpeg", "plain", "baseline"), _jpeg()),
-    _Recipe("baseline-24mp", (6000, 4000), _traits("jpeg", "plain", "baseline"), _jpeg(quality=92)),
+    _Recipe("phone-12mp", "phone-dogs", _traits("jpeg plain baseline"), _PHONE, stand_in={**_420}),
     _Recipe(
-        "progressive-5mp",
-        (2592, 1944),
-        _traits("jpeg", "plain", "progressive"),
-        _jpeg(quality=85, progressive=True),
+        "indoors-12mp", "phone-indoors", _traits("jpeg plain baseline"), _PHONE, stand_in={**_420}
+    ),
+    _Recipe(
+        "upside-down-12mp",
+        "phone-upside-down",
+        _traits("jpeg plain baseline"),
+        _PHONE,
+        stand_in={**_420, "orientation": 3},
+    ),
+    _Recipe(
+        "portrait-12mp",
+        "phone-board",
+        _traits("jpeg plain baseline"),
+        _PHONE,
+        _turned(6),
+        "EXIF orientation 6 written into it",
+        {**_420, "orientation": 6},
+    ),
+    _Recipe(
+        "portrait-8mp",
+        "phone-indoors",
+        _traits("jpeg plain baseline"),
+        (3264, 2448),
+        _saved((3264, 2448), orientation=8, **_420),
+        "resized, 4:2:0, EXIF orientation 8",
+    ),
+    _Recipe(
+        "portrait-14mp",
+        "speaker",
+        _traits("jpeg icc"),
+        (3456, 4052),
+        stand_in={**_422, "orientation": 8},
+    ),
+    _Recipe("422-5mp", "wood", _traits("jpeg plain baseline"), (2560, 1920), stand_in={**_422}),
+    _Recipe("422-20mp", "bird", _traits("jpeg plain baseline"), (6028, 3391), stand_in={**_422}),
+    _Recipe("444-22mp", "portrait", _traits("jpeg icc"), (5760, 3840), stand_in={**_444}),
+    _Recipe(
+        "420-24mp",
+        "portrait",
+        _traits("jpeg plain baseline"),
+        (6000, 4000),
+        _saved((6000, 4000), **_420),
+        "resized, 4:2:0",
+    ),
+    _Recipe(
+        "progressive-8mp",
+        "mountains",
+        _traits("jpeg plain progressive"),
+        (3264, 2448),
+        stand_in={**_420, "progressive": True},
     ),
     _Recipe(
         "progressive-16mp",
-        (4928, 3264),
-        _traits("jpeg", "plain", "progressive"),
-        _jpeg(progressive=True),
+        "dandelion",
+        _traits("jpeg plain progressive"),
+        (5312, 2988),
+        stand_in={**_420, "progressive": True},
     ),
     _Recipe(
-        "rotated-12mp",
-        (4032, 3024),
-        _traits("jpeg", "plain", "baseline"),
-        _jpeg(orientation=6),
+        "progressive-18mp",
+        "elephants",
+        _traits("jpeg plain progressive"),
+        (5640, 3172),
+        stand_in={**_422, "progressive": True},
     ),
-    _Recipe("p3-12mp", (4032, 3024), _traits("jpeg", "icc", "baseline"), _jpeg(profile="p3")),
     _Recipe(
-        "cmyk-8mp", (3504, 2336), _traits("jpeg", "icc", "cmyk"), _jpeg(quality=80, profile="cmyk")
+        "p3-12mp",
+        "phone-dogs",
+        _traits("jpeg icc"),
+        _PHONE,
+        _saved(profile="p3", **_420),
+        "converted to Display P3, 4:2:0",
     ),
-    _Recipe("rgb-png-8mp", (3504, 2336), _traits("png"), _png),
-    _Recipe("rgba-png-8mp", (3504, 2336), _traits("png", "transparent"), _rgba_png),
-    _Recipe("webp-12mp", (4000, 3000), _traits("webp"), _webp),
-    _Recipe("jpeg-100mp", (11540, 8655), _traits("huge", "jpeg"), _jpeg(quality=85)),
-    # Noise does not compress: with grain, a PNG would be larger than the pipeline takes (50 MB).
-    _Recipe("png-100mp", (11540, 8655), _traits("huge", "png"), _png, grain=0.0),
+    _Recipe(
+        "cmyk-8mp",
+        "phone-dogs",
+        _traits("jpeg icc cmyk"),
+        (3264, 2448),
+        _saved((3264, 2448), profile="cmyk", **_444),
+        "resized, converted to CMYK",
+    ),
+    _Recipe("png-3mp", "flower", _traits("png"), (2268, 1512), stand_in={"format": "PNG"}),
+    _Recipe(
+        "png-6mp",
+        "phone-dogs",
+        _traits("png"),
+        (2828, 2121),
+        _saved((2828, 2121), format="PNG"),
+        "resized, PNG",
+    ),
+    _Recipe(
+        "rgba-3mp",
+        "flower-cut-out",
+        _traits("png transparent"),
+        (2268, 1512),
+        stand_in={"format": "PNG", "cut_out": True},
+    ),
+    _Recipe(
+        "webp-12mp",
+        "phone-dogs",
+        _traits("webp"),
+        _PHONE,
+        _saved(format="WEBP", quality=85),
+        "WebP, quality 85",
+    ),
+    _Recipe(
+        "jpeg-101mp",
+        "portrait",
+        _traits("huge jpeg"),
+        _HUGE,
+        _saved(_HUGE, **_420),
+        "enlarged, 4:2:0",
+    ),
+    _Recipe(
+        "png-101mp",
+        "portrait",
+        _traits("huge png"),
+        _HUGE,
+        # Sharp ones would be larger than the pipeline takes (50 MB).
+        _saved(_HUGE, blur=3, format="PNG"),
+        "enlarged and blurred, PNG",
+    ),
+    _Recipe(
+        "webp-101mp",
+        "portrait",
+        _traits("huge webp"),
+        _HUGE,
+        _saved(_HUGE, format="WEBP", quality=85, method=2),
+        "enlarged, WebP, quality 85",
+    ),
+    _Recipe(
+        "tiff-101mp",
+        "portrait",
+        _traits("huge tiff"),
+        _HUGE,
+        _saved(_HUGE, blur=3, format="TIFF", compression="tiff_lzw", tiffinfo={317: 2}),
+        "enlarged and blurred, TIFF with LZW and predictor 2",
+    ),
 )
 
 
-def make(directory: Path, names: Sequence[str] | None = None) -> list[SourceImage]:
-    """Return the pictures of these names, None for all; missing ones are made."""
-    editions, directory = directory, directory / _edition()
-    directory.mkdir(parents=True, exist_ok=True)
-    for outdated in set(editions.iterdir()) - {directory}:
+def make(
+    directory: Path, names: Sequence[str] | None = None, *, fetch: bool = True
+) -> tuple[list[SourceImage], list[str]]:
+    """Return the pictures of these names, None for all, and why some are no camera files.
+
+    Without `fetch`, and where a package is not to be had, they are made from the samples.
+    """
+    found, problems = camera_files.fetch(directory / "camera") if fetch else ({}, [])
+    editions = directory / "made"
+    made = editions / _edition()
+    made.mkdir(parents=True, exist_ok=True)
+    for outdated in set(editions.iterdir()) - {made}:
         shutil.rmtree(outdated)
     pictures = []
     for recipe in RECIPES:
         if names is not None and recipe.name not in names:
             continue
-        path = directory / recipe.name
+        source = found.get(recipe.source)
+        if source is None:
+            path = made / f"{recipe.name}.of-samples"
+            origin = "made from the samples"
+        elif recipe.step is None:
+            path, origin = source, f"as it came, {camera_files.FILES[recipe.source].package}"
+        else:
+            path = made / recipe.name
+            package = camera_files.FILES[recipe.source].package
+            origin = f"made from {recipe.source}, {package}: {recipe.how}"
         if not path.exists():
             unfinished = path.with_suffix(".part")
-            recipe.save(photograph(recipe.size, grain=recipe.grain), unfinished)
+            if source is None:
+                _stand_in(recipe, unfinished)
+            elif recipe.step is not None:
+                recipe.step(source, unfinished)
             unfinished.replace(path)
-        pictures.append(SourceImage(recipe.name, path, recipe.size, recipe.traits))
-    return pictures
+        pictures.append(SourceImage(recipe.name, path, recipe.size, recipe.traits, origin))
+    return pictures, problems
 
 
 def _edition() -> str:
@@ -156,6 +320,23 @@ def _edition() -> str:
     versions = (PIL.__version__, np.__version__, pyvips.__version__)
     recipe = Path(__file__).read_bytes() + repr(versions).encode()
     return hashlib.sha256(recipe).hexdigest()[:12]
+
+
+def _stand_in(recipe: _Recipe, target: Path) -> None:
+    """Write a picture of the recipe's size and kind, of the samples."""
+    base = target.with_suffix(".base")
+    # Noise does not compress: with it, huge files would be larger than the pipeline takes.
+    image = photograph(recipe.size, grain=0.0 if "huge" in recipe.traits else _GRAIN)
+    options = dict(recipe.stand_in)
+    if options.pop("cut_out", False):
+        alpha = Image.radial_gradient("L").resize(image.size).point(lambda value: 255 - value)
+        image.putalpha(alpha.point(lambda value: min(255, value * 3)))
+        image.save(target, **options)
+        return
+    image.save(base, "PPM")
+    step = recipe.step if recipe.step and not options else _saved(**options)
+    step(base, target)
+    base.unlink()
 
 
 def photograph(size: tuple[int, int], *, grain: float = _GRAIN) -> Image.Image:

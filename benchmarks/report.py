@@ -11,14 +11,12 @@ from matplotlib import pyplot as plt
 
 from benchmarks.encoders import EncoderResult
 from benchmarks.results import Run, Series
-from benchmarks.targets import geometric_mean, verdicts
+from benchmarks.targets import beyond_file, geometric_mean, verdicts
 
 _NAMES = {
     "worker": "Darkroom",
     "naive": "Pillow, naive",
-    "thumbnail": "Pillow, thumbnail",
-    "pyvips-cascade": "pyvips, cascade",
-    "pyvips-loop": "pyvips, loop",
+    "pyvips-cascade": "libvips, cascade",
     "floor": "floor",
     "sharp-cascade": "sharp, cascade",
     "sharp-per-size": "sharp, per size",
@@ -27,9 +25,7 @@ _NAMES = {
 _COLORS = {
     "worker": "#000000",
     "naive": "#D55E00",
-    "thumbnail": "#E69F00",
     "pyvips-cascade": "#0072B2",
-    "pyvips-loop": "#56B4E9",
     "floor": "#999999",
     "sharp-cascade": "#009E73",
     "sharp-per-size": "#CC79A7",
@@ -43,16 +39,19 @@ The targets are goals of this project; "ours" is Darkroom.
 """
 
 
-def tables(run: Run, encoders: Sequence[EncoderResult], *, heading: str) -> str:
-    """Return all results of a run as Markdown."""
-    parts = [heading, "## Targets", _targets(run)]
+def tables(
+    run: Run, encoders: Sequence[EncoderResult], *, heading: str, problems: Sequence[str]
+) -> str:
+    """Return all results of a run as Markdown; `problems` say why camera files are missing."""
+    parts = [heading, "## Targets", _targets(run), "## Pictures", _pictures(run)]
+    parts += [f"Missing, and replaced by pictures made of samples: {each}." for each in problems]
     for series in run.series:
         parts += [f"## {_title(series)}", _times(run, series)]
         parts += list(_problems(series))
     if run.similarities:
         parts += ["## Similarity and size, workload b, JPEG baseline", _similarities(run)]
     if run.memory:
-        parts += ["## Peak memory of one process, MB", _memory(run)]
+        parts += ["## Peak memory of one process beyond the file, MB", _memory(run)]
     if run.startup:
         parts += [f"## Cold start, Python {run.startup.python}, and package", _startup(run)]
     if encoders:
@@ -84,15 +83,24 @@ def _targets(run: Run) -> str:
     for verdict in verdicts(run):
         result = "-" if verdict.value is None else f"{verdict.value:.{verdict.digits}f}"
         outcome = "hit" if verdict.is_hit else "miss"
+        worst = f" ({verdict.worst})" if verdict.worst else ""
         rows.append(
             (
-                verdict.name,
+                f"{verdict.name}{worst}",
                 f"{verdict.sign} {verdict.target:g}",
                 result,
                 "not measured" if verdict.value is None else outcome,
             )
         )
     return _table(("name", "target", "result", ""), rows)
+
+
+def _pictures(run: Run) -> str:
+    rows = [
+        (p.name, f"{p.size[0]} × {p.size[1]}", f"{p.bytes / 1e6:.1f}", p.origin)
+        for p in run.pictures
+    ]
+    return _table(("picture", "pixels", "MB", "origin"), rows)
 
 
 def _title(series: Series) -> str:
@@ -186,7 +194,7 @@ def _memory(run: Run) -> str:
     for implementation in implementations:
         cells = []
         for picture in pictures:
-            peak = found[implementation, picture].peak
+            peak = beyond_file(run, implementation, picture)
             cells.append("-" if peak is None else f"{peak / 1e6:.0f}")
             seconds = found[implementation, picture].seconds
             cells.append("-" if peak is None else f"{seconds:.2f}")
@@ -227,54 +235,34 @@ def _encoders(rows: Sequence[EncoderResult]) -> str:
 
 
 def plot(run: Run, path: Path) -> None:
-    """Draw the times of workload b and the memory for huge files; PNG."""
+    """Draw each picture's time in workload b relative to sharp's cascade; PNG."""
     series = next(series for series in run.series if series.workload == "b")
-    figure, (times, memory) = plt.subplots(
-        1, 2, figsize=(12, 5), width_ratios=(2, 1), layout="constrained"
-    )
-    names = [p.name for p in run.pictures if series.seconds("worker", p.name) is not None]
-    for implementation in _implementations(series):
+    names = [p.name for p in run.pictures if series.seconds("sharp-cascade", p.name) is not None]
+    figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
+    for implementation in ("worker", "sharp-cascade", "pyvips-cascade", "sharp-per-size", "naive"):
         points = [
-            (theirs / ours, place)
+            (seconds / sharp, place)
             for place, name in enumerate(names)
-            if (theirs := series.seconds(implementation, name))
-            and (ours := series.seconds("worker", name))
+            if (seconds := series.seconds(implementation, name))
+            and (sharp := series.seconds("sharp-cascade", name))
         ]
-        marker = {"worker": "|", "floor": "d"}.get(implementation, "o")
-        times.scatter(
-            *zip(*points, strict=True),
+        axes.scatter(
+            [ratio for ratio, _ in points],
+            [place for _, place in points],
             label=_NAMES[implementation],
             color=_COLORS[implementation],
-            marker=marker,
-            s=220 if implementation == "worker" else 55,
-            zorder=3,
+            marker="D" if implementation == "worker" else "o",
+            s=70 if implementation == "worker" else 30,
+            zorder=4 if implementation == "worker" else 3,
         )
-    times.axvline(1, color="black", linewidth=0.8)
-    times.set_xscale("log")
+    axes.set_xscale("log")
     ticks = (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8)
-    times.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
-    times.minorticks_off()
-    times.set_yticks(range(len(names)), names)
-    times.invert_yaxis()
-    times.grid(visible=True, color="#dddddd")
-    times.set_title(f"CPU time to ours, JPEG at 1200, 400, 128 ({series.encoding})")
-    times.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4)
-
-    huge = list(dict.fromkeys(m.picture for m in run.memory))
-    implementations = list(dict.fromkeys(m.implementation for m in run.memory))
-    height = 0.8 / max(1, len(implementations))
-    for place, implementation in enumerate(implementations):
-        peaks = [m.peak or 0 for m in run.memory if m.implementation == implementation]
-        memory.barh(
-            [index + place * height for index in range(len(huge))],
-            [peak / 1e6 for peak in peaks],
-            height=height * 0.9,
-            color=_COLORS[implementation],
-        )
-    memory.set_yticks([index + 0.4 - height / 2 for index in range(len(huge))], huge)
-    memory.invert_yaxis()
-    memory.grid(visible=True, axis="x", color="#dddddd")
-    memory.set_axisbelow(True)
-    memory.set_title("Peak memory, MB")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(visible=True, color="#dddddd")
+    axes.set_title("CPU time for thumbnails of 1200, 400 and 128 pixels; 1 is sharp's cascade")
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=5)
     figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)

@@ -13,12 +13,21 @@ SHIPPED = "as shipped"
 
 @dataclass(frozen=True)
 class SourceImage:
-    """One file to measure with; the targets select files by `traits`."""
+    """One file to measure with; the targets select files by `traits`.
+
+    `origin` says from which package it came, or of what it was made.
+    """
 
     name: str
     path: Path
     size: tuple[int, int]
     traits: frozenset[str]
+    origin: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of the file."""
+        return self.path.stat().st_size
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,19 @@ boto3.client("s3"), boto3.client("sqs")
 """
 _NOTHING = ""
 _END = "import os; os._exit(0)"  # an execution environment is not left as a process is
+_NODE = """
+const { S3Client } = require("@aws-sdk/client-s3");
+const { SQSClient } = require("@aws-sdk/client-sqs");
+require("sharp");
+new S3Client(); new SQSClient();
+process.exit(0);
+"""
 
 
-def measure(directory: Path, *, rounds: int) -> Startup:
+def measure(directory: Path, *, rounds: int, node_directory: Path | None) -> Startup:
     """Build, install and measure with the default runtime's Python, or else the running one.
+
+    `node_directory` is where sharp and the AWS SDK for JavaScript are installed.
 
     Raises:
         UserError: This is not Linux, or an installation or a start failed.
@@ -92,17 +101,21 @@ def measure(directory: Path, *, rounds: int) -> Startup:
     }
     _compile(untrimmed, python)
     sizes["untrimmed, with bytecode"] = _zipped_size(untrimmed)
-    starts = {
-        "the built package": (ours, _OURS),
-        "stock, no bytecode": (stock, _STOCK),
-        "stock, with bytecode": (compiled, _STOCK),
-        "Python alone": (ours, _NOTHING),
+    start = (str(python), "-S", "-c")
+    starts: dict[str, tuple[Path, Sequence[str]]] = {
+        "the built package": (ours, (*start, _OURS + _END)),
+        "stock, no bytecode": (stock, (*start, _STOCK + _END)),
+        "stock, with bytecode": (compiled, (*start, _STOCK + _END)),
+        "Python alone": (ours, (*start, _NOTHING + _END)),
     }
+    if node_directory is not None:
+        starts["Node.js, SDK and sharp"] = node_directory, ("node", "-e", _NODE)
+        starts["Node.js alone"] = node_directory, ("node", "-e", "process.exit(0)")
     seconds: dict[str, list[float]] = {name: [] for name in starts}
     with one_core():
         for number in range(rounds + 1):
-            for name, (path, code) in starts.items():
-                taken = _cpu_seconds([str(python), "-S", "-c", f"{code}\n{_END}"], path)
+            for name, (path, command) in starts.items():
+                taken = _cpu_seconds(command, path)
                 if number:  # the first one had to fetch the files from the disk
                     seconds[name].append(taken)
     return Startup(

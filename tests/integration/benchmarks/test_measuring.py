@@ -24,7 +24,7 @@ def picture(tmp_path: Path) -> SourceImage:
 def test_every_side_gives_the_same_thumbnails_by_name_and_size(
     picture: SourceImage, tmp_path: Path
 ) -> None:
-    implementations = ["worker", "naive", "thumbnail", "floor"]
+    implementations = ["worker", "naive", "floor"]
     measurements = measuring.interleaved(
         implementations, picture, TASK, rounds=1, output=tmp_path / "out", node_directory=None
     )
