@@ -33,6 +33,7 @@ _ENVIRONMENT = {
     "VARIANTS": '{"default":{"widths":[1200],"formats":{"jpeg":85},"cache_control":"none"}}',
     "VISIBILITY_TIMEOUT": "1",
     "WORK_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/000000000000/queue",
+    "NODE_NO_WARNINGS": "1",
     "PYTHONDONTWRITEBYTECODE": "1",  # a function's files are read-only
 }
 

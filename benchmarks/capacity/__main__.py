@@ -91,7 +91,7 @@ def _fit(figures: Sequence[Figure]) -> list[str]:
     return [
         "## Model and benchmark: CPU time of a picture",
         "Milliseconds of one core, for the pictures and workloads of"
-        " [the benchmark](performance.md)."
+        " [these figures](capacity-figures.md)."
         f" The largest error is {worst:.0%}, the average {mean:.0%}.",
         _table(head, lines),
         f"Fitted: {constants}.",

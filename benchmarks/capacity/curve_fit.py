@@ -1,4 +1,4 @@
-"""The worker's times in docs/measurements/performance.md, and the constants that fit them best."""
+"""The worker's times in docs/measurements/capacity-figures.md, and the constants that fit them."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from darkroom.capacity import service
 
-PERFORMANCE = Path(__file__).parents[2] / "docs" / "measurements" / "performance.md"
+FIGURES = Path(__file__).parents[2] / "docs" / "measurements" / "capacity-figures.md"
 
 FIGURES_OFF = (0.45, 0.15)
 """Allowed error of the model: of the worst figure, and on average."""
@@ -59,25 +59,15 @@ class Figure:
 @cache
 def measured() -> tuple[Figure, ...]:
     """Return the times with JPEG as shipped, those of one width, and those of huge pictures."""
-    text = PERFORMANCE.read_text("utf-8")
-    sizes = {
-        name: (int(width), int(height))
-        for name, width, height in re.findall(r"([a-z0-9-]+) \((\d+) × (\d+), ", text)
-    }
-    times = []
-    for workload, encoding, table in re.findall(
-        r"## CPU time in ms, workload (\w) .*?, JPEG ([a-z ]+); [^\n]*\n\n(.*?)\n\n",
-        text,
-        re.DOTALL,
-    ):
-        if encoding == "as shipped" or workload == "a":
-            for name, value in re.findall(r"^\| ([a-z0-9-]+) +\| +(\d+) \|", table, re.MULTILINE):
-                times.append((name, workload, encoding, float(value)))
-    huge = text.split("## Peak memory")[1]
-    jpeg, png = re.findall(r"^\| Darkroom .*$", huge, re.MULTILINE)[0].split("|")[5:8:2]
-    times.append(("jpeg-100mp", "b", "as shipped", float(jpeg) * 1000))
-    times.append(("png-100mp", "b", "as shipped", float(png) * 1000))
-    return tuple(_figure(*time, size=sizes[time[0]]) for time in times)
+    rows = re.findall(
+        r"^\| ([a-z0-9-]+) \| (\d+) × (\d+) \| (\w) \| ([a-z ]+) \| (\d+) \|$",
+        FIGURES.read_text("utf-8"),
+        re.MULTILINE,
+    )
+    return tuple(
+        _figure(name, workload, encoding, float(value), size=(int(width), int(height)))
+        for name, width, height, workload, encoding, value in rows
+    )
 
 
 def _figure(

@@ -13,7 +13,7 @@ from worker import limits
 from worker.imaging.memory import divide_memory
 
 # Milliseconds of one core, fitted by `python -m benchmarks.capacity` to the figures in
-# docs/measurements/performance.md (least squares of the relative error;
+# docs/measurements/capacity-figures.md (least squares of the relative error;
 # docs/measurements/capacity.md has the error of each). A source's pixels cost what its format says;
 # a thumbnail's pixels are shrunk once per width and encoded once per format.
 FIXED = 12.4

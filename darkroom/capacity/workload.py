@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-# Bytes per pixel of a file, from the benchmark's pictures: docs/measurements/performance.md.
+# Bytes per pixel of a file, from the benchmark's pictures: docs/measurements/capacity-figures.md.
 FILE_BYTES = {
     "jpeg": 0.28,
     "progressive": 0.26,
