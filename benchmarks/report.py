@@ -31,6 +31,10 @@ _COLORS = {
     "sharp-per-size": "#CC79A7",
 }
 
+_USD_PER_CORE_SECOND = 1769 / 1024 * 0.0000133334
+"""Lambda on arm64 in us-east-1: a core's share of memory, and a gigabyte-second's price
+(darkroom/capacity/prices.toml)."""
+
 HEAD = """# Performance: measurements
 
 Written by `python -m benchmarks`. [Performance](../performance.md) has the results in short, and
@@ -48,6 +52,7 @@ def tables(
     for series in run.series:
         parts += [f"## {_title(series)}", _times(run, series)]
         parts += list(_problems(series))
+    parts += ["## A million JPEGs as in workload c, in core hours and dollars", _cost(run)]
     if run.similarities:
         parts += ["## Similarity and size, workload b, JPEG baseline", _similarities(run)]
     if run.memory:
@@ -146,6 +151,21 @@ def _times(run: Run, series: Series) -> str:
     return _table(
         ("picture", *(_NAMES[implementation] for implementation in implementations)), rows
     )
+
+
+def _cost(run: Run) -> str:
+    """Return the mean over the JPEGs: their sizes differ less than those of real uploads."""
+    series = next(series for series in run.series if series.workload == "c")
+    jpegs = [p.name for p in run.pictures if "jpeg" in p.traits and "huge" not in p.traits]
+    rows = []
+    for implementation in _implementations(series):
+        seconds = [series.seconds(implementation, name) for name in jpegs]
+        known = [each for each in seconds if each is not None]
+        if len(known) == len(jpegs):
+            mean = statistics.fmean(known)
+            hours, dollars = mean * 1e6 / 3600, mean * 1e6 * _USD_PER_CORE_SECOND
+            rows.append((_NAMES[implementation], f"{hours:.0f}", f"{dollars:.2f}"))
+    return _table(("implementation", "hours", "USD"), rows)
 
 
 def _problems(series: Series) -> Iterator[str]:
