@@ -68,11 +68,12 @@ _KEPT_OPTIONS: Final = {
 
 
 def worker(data: bytes, task: Task) -> Job:
-    """Return the job of Darkroom's image core."""
+    """Return the job of Darkroom's image core, with its memory allocator's settings."""
     from worker import settings
-    from worker.imaging import thumbnails
+    from worker.imaging import memory, thumbnails
     from worker.results import Output  # others of these processes should not pay for it
 
+    memory.configure_malloc()
     variants = settings.Variants(widths=task.widths, formats=task.formats, max_pixels=10**9)
 
     def job() -> Outputs:

@@ -9,11 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.implementations import Task
 from benchmarks.results import ROOT, Measurement, SourceImage
+from darkroom.bundle import resize_library as bundled
+from darkroom.bundle.target import host_architecture
 
 _LIMIT = 120.0
 """Seconds per answer; an implementation that takes longer is ended and reported."""
@@ -28,6 +31,18 @@ class ImplementationError(Exception):
     """An implementation failed, with its own message."""
 
 
+@cache
+def resize_library() -> list[str]:
+    """Return the path of the compiled library that the package resizes with, if there can be one.
+
+    It is compiled here, and not by the measured process.
+    """
+    architecture = host_architecture()
+    if sys.platform != "linux" or architecture is None or not bundled.is_available():
+        return []
+    return [str(bundled.compiled(architecture))]
+
+
 class Process:
     """One implementation, waiting for requests; it ends when its standard input is closed."""
 
@@ -40,6 +55,8 @@ class Process:
             command = ["node", str(ROOT / "benchmarks" / "sharp.mjs"), implementation]
         else:
             command = [sys.executable, "-m", "benchmarks.serve", implementation]
+            if implementation == "worker":
+                command += resize_library()
         self._process = subprocess.Popen(
             command,
             cwd=node_directory if implementation in SHARP else ROOT,

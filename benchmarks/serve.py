@@ -11,8 +11,15 @@ from benchmarks import implementations
 
 
 def main() -> None:
-    """Answer until standard input ends; `benchmarks/sharp.mjs` answers the same requests."""
+    """Answer until standard input ends; `benchmarks/sharp.mjs` answers the same requests.
+
+    A second argument is the library that the worker resizes with.
+    """
     implementation = implementations.IMPLEMENTATIONS[sys.argv[1]]
+    if sys.argv[2:]:
+        from worker.imaging import resize  # the other processes should not pay for it
+
+        resize.use(Path(sys.argv[2]))
 
     @lru_cache(maxsize=1)
     def prepared(path: str, task_text: str) -> tuple[implementations.Task, implementations.Job]:
