@@ -56,8 +56,15 @@ def running(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
 
 @pytest.fixture(scope="session")
 def impatient(emulator: Emulator, package_parameters: dict[str, str]) -> Pipeline:
-    """A second stack beside it, for faults: without back-off, two tries, seconds between them."""
-    plan = specification.parse({"queues": {"default": {"max_receive_count": 2}}}, origin="test")
+    """A second stack beside it, for faults: without back-off, two tries, seconds between them.
+
+    Its WebPs are animated.
+    """
+    content = {
+        "queues": {"default": {"max_receive_count": 2}},
+        "variants": {"default": {"animated": True}},
+    }
+    plan = specification.parse(content, origin="test")
     stack = deployment.deploy(
         emulator,
         template(plan),

@@ -4,10 +4,10 @@ import io
 from urllib.parse import quote
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from tests.e2e.harness import Pipeline, Stored
-from tests.e2e.pictures import CASES, Case
+from tests.e2e.pictures import CASES, Case, animated
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,29 @@ def _check_object(
     assert metadata.pop("settings")
     with Image.open(io.BytesIO(stored.body)) as picture:
         assert metadata == {"width": str(picture.width), "height": str(picture.height)}
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+def test_an_animation_moves_where_that_is_asked(impatient: Pipeline, kind: str) -> None:
+    """P8: two frames of 100 ms, shown once by the GIF and without end by the WebP."""
+    key = f"uploads/moving.{kind.lower()}"
+    found = impatient.thumbnails(key, impatient.upload(key, animated(kind)))
+    record = impatient.record(key)
+    assert record is not None
+    entries = {entry["name"]: entry for entry in record["outputs"]}
+    for name, stored in found.items():
+        with Image.open(io.BytesIO(stored.body)) as picture:
+            moves = name.endswith(".webp")
+            assert getattr(picture, "n_frames", 1) == 1 + moves
+            if moves:
+                assert picture.info["loop"] == (kind == "GIF")
+                last = [frame.convert("RGB") for frame in ImageSequence.Iterator(picture)][-1]
+                assert max(value for _, value in last.getextrema()) < 20
+        about = {"frames": 2, "duration_ms": 200} if moves else {}
+        assert {key: entries[name].get(key) for key in ("frames", "duration_ms")} == {
+            key: about.get(key) for key in ("frames", "duration_ms")
+        }
+        assert stored.metadata.get("frames") == ("2" if moves else None)
 
 
 def test_what_no_filter_names_is_left_alone(running: Pipeline, versions: dict[str, str]) -> None:

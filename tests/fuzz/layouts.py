@@ -11,8 +11,16 @@ from itertools import product
 from PIL import Image
 
 from tests.unit.worker.imaging.bmp_files import bit_fields, run_lengths
-from tests.unit.worker.imaging.corpus import grey_profile, png_chunk, quarters, saved
+from tests.unit.worker.imaging.corpus import (
+    grey_profile,
+    png_chunk,
+    profile_with_red_and_blue_swapped,
+    quarters,
+    saved,
+)
+from tests.unit.worker.imaging.gif_files import GifFrame, gif_of
 from tests.unit.worker.imaging.tiff_files import Layout, tiff_of
+from tests.unit.worker.imaging.webp_files import WebpFrame, webp_of
 
 _SIZE = 17, 9
 _EXIF = b"II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
@@ -136,3 +144,36 @@ def webps() -> Iterator[bytes]:
         yield saved(picture, "WEBP", lossless=lossless, exif=_EXIF, icc_profile=b"odd", xmp=b"<x/>")
     yield saved(shown, "WEBP", save_all=True, append_images=[image])
     yield saved(shown, "WEBP", alpha_quality=20, method=6)
+
+
+def animations() -> Iterator[bytes]:
+    """Yield GIFs and WebPs of a few frames, in all the ways in which these follow each other."""
+    colors = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (255, 255, 255))
+    for disposal, transparent, interlaced in product(range(5), (None, 1), (False, True)):
+        frames = [
+            GifFrame(
+                [[(x + y + number) % 4 for x in range(16 - number)] for y in range(12)],
+                left=number * 3,
+                top=number,
+                colors=colors[::-1] if number == 1 else (),
+                disposal=disposal,
+                transparent=transparent,
+                interlaced=interlaced,
+                hundredths=number,
+            )
+            for number in range(3)
+        ]
+        yield gif_of((16, 12), frames, colors, repetitions=disposal)
+    yield gif_of((4, 4), frames, colors)
+    for blended, cleared in product((False, True), repeat=2):
+        pictures = [
+            Image.new("RGBA", (16 - 4 * place, 10), (9, 99, place * 80, 200)) for place in range(3)
+        ]
+        parts = [
+            WebpFrame(one, place * 4, place * 2, blended=blended, cleared=cleared)
+            for place, one in enumerate(pictures)
+        ]
+        yield webp_of((16, 16), parts, plays=2)
+    yield webp_of((16, 16), parts, profile=profile_with_red_and_blue_swapped(), exif=_EXIF)
+    lossy = [quarters(_SIZE), quarters(_SIZE).rotate(180)]
+    yield saved(lossy[0], "WEBP", save_all=True, append_images=lossy[1:], quality=50)

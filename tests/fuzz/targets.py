@@ -7,7 +7,7 @@ import json
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from worker.storage import Stored
 from worker.versions import order
 
 VARIANTS = Variants(widths=(32, 8), formats={"jpeg": 80, "webp": 70}, max_pixels=250_000)
+ANIMATED = replace(VARIANTS, animated=True)
 SCHEMA = Path(__file__).parents[2] / "docs/record.schema.json"
 RECORDS = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 FIELDS = {
@@ -45,13 +46,22 @@ _EVENTS = Path(corpus.__file__).parents[1] / "events"
 
 def picture(data: bytes) -> None:
     """Check for every variant, or a rejection with its sentence; never another exception."""
+    _picture(data, VARIANTS)
+
+
+def animation(data: bytes) -> None:
+    """Check for the same, where the WebPs show all frames of an animation."""
+    _picture(data, ANIMATED)
+
+
+def _picture(data: bytes, variants: Variants) -> None:
     memory = RecordedMemory()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about what is odd in a file
         try:
             with bounded(memory):
                 *made, properties = thumbnails.make(
-                    io.BytesIO(data), [VARIANTS], memory, keep_metadata=("taken", "copyright")
+                    io.BytesIO(data), [variants], memory, keep_metadata=("taken", "copyright")
                 )
         except Rejection as rejection:
             assert rejection.detail  # noqa: PT017 -- this is no test, but what one runs
@@ -61,12 +71,20 @@ def picture(data: bytes) -> None:
         assert FIELDS[name].is_valid(properties.record[name])
     outputs = outputs_of(made)
     wanted = product(VARIANTS.widths, ("", ".webp"))
-    assert [output.name for output in outputs] == [f"w{width}{end}" for width, end in wanted]
+    # Animations come last.
+    assert sorted(output.name for output in outputs) == sorted(f"w{n}{end}" for n, end in wanted)
     for output in outputs:
         image = Image.open(io.BytesIO(output.body), formats=("JPEG", "PNG", "WEBP"))
         assert Image.MIME[image.format or ""] == output.content_type
         size = {"width": image.width, "height": image.height}
-        assert dict(output.metadata) == size
+        assert dict(output.metadata).items() >= size.items()
+        if output.metadata.keys() != size.keys():
+            assert variants.animated
+            assert output.name.endswith(".webp")
+            # What libwebp says is that nothing has changed for so long.
+            assert 1 <= getattr(image, "n_frames", 1) <= int(output.metadata.get("frames", 1))
+        entry = {"name": output.name, "key": "k", "type": output.content_type, "bytes": 1}
+        assert FIELDS["outputs"].is_valid([{**entry, "etag": "e", **output.metadata}])
         assert not {"exif", "comment", "icc_profile", "xmp"} & set(image.info)
 
 
@@ -214,6 +232,31 @@ TARGETS = {
             *(("bmp", layouts.bmps), ("gif", layouts.gifs), ("webp", layouts.webps)),
         )
     },
+    "animation": Target(
+        run=animation,
+        seeds=layouts.animations,
+        repaired=bytes,
+        words=[
+            *(
+                b"!\xf9\x04\x04\x04\x00\x00\x00",
+                b"!\xf9\x04\x09\x00\x00\x01\x00",
+                b"\x00;",
+                b"!\xfe",
+            ),
+            *(b"!\xff\x0bNETSCAPE2.0\x03\x01", b",\x00\x00\x00\x00\x10\x00\x10\x00\x00", b"GIF89a"),
+            *(
+                b"ANMF",
+                b"ANIM",
+                b"VP8L",
+                b"VP8 ",
+                b"VP8X",
+                b"ALPH",
+                b"ICCP",
+                b"EXIF",
+                b"\xff\xff\xff",
+            ),
+        ],
+    ),
     "heic": Target(
         run=picture,
         seeds=lambda: (

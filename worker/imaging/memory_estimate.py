@@ -23,14 +23,12 @@ _COPIES_OF_HEADER: Final = 3
 _BYTES_PER_FINISHED_PIXEL: Final = 16
 """The thumbnail as it was, its copy with transparency, the canvas, and that without."""
 
-_BYTES_PER_SCREEN_PIXEL: Final = 19
-"""Of an animation: libwebp's two screens and what it decodes, the frame as bytes and as image."""
-
 _BYTES_PER_CANVAS_PIXEL: Final = 20
 """Of an animated thumbnail: the encoder's three, and the frame in which it looks for changes."""
 
-_BYTES_PER_ENCODED_PIXEL: Final = 4
-"""Of noise in RGBA at quality 100."""
+_BYTES_PER_ENCODED_PIXEL: Final = 12
+"""Noise in RGBA at quality 100 has 3.7; in the end the file is there three times."""
+
 _BYTES_PER_MARKED_PIXEL: Final = 8
 """The thumbnail without its watermark, beside that with it."""
 
@@ -99,12 +97,12 @@ def encoding_bytes(
 
 
 def animation_bytes(
-    largest: int, file_bytes: int, thumbnails: Sequence[tuple[int, int]], count: int
+    screen_bytes: int, file_bytes: int, thumbnails: Sequence[tuple[int, int]], count: int
 ) -> int:
     """Return the bytes that an animation takes beside the encoding of each frame.
 
     Args:
-        largest: Pixels of the largest frame.
+        screen_bytes: Of the screen, and what a frame takes until it is shown there.
         file_bytes: Of the file.
         thumbnails: The sizes of those that are animated; all are encoded at the same time.
         count: How many frames there are.
@@ -112,7 +110,7 @@ def animation_bytes(
     pixels = sum(map(math.prod, thumbnails))
     return (
         _COPIES_OF_HEADER * file_bytes
-        + largest * _BYTES_PER_SCREEN_PIXEL
+        + screen_bytes
         + pixels * _BYTES_PER_CANVAS_PIXEL
         + pixels * count * _BYTES_PER_ENCODED_PIXEL
     )

@@ -324,7 +324,7 @@ def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) ->
 
 def _animation_bytes(moving: Animation, plan: _Plan) -> int:
     return sum(plan.encoding_bytes()) + memory_estimate.animation_bytes(
-        moving.largest, moving.file_bytes, plan.canvas_sizes("webp"), moving.count
+        moving.screen_bytes, moving.file_bytes, plan.canvas_sizes("webp"), moving.count
     )
 
 

@@ -117,6 +117,8 @@ def test_a_change_of_variants_metadata_or_worker_changes_the_digest(
     assert records.made_with(replace(source, keep_metadata=("copyright", "taken"))) == (
         records.made_with(keeping)
     )
+    animated = replace(source.variants[0], animated=True)
+    assert records.made_with(replace(source, variants=(animated,))) != digest
     changed = replace(source.variants[0], formats={"jpeg": 84})
     assert records.made_with(replace(source, variants=(changed,))) != digest
     monkeypatch.setattr(records, "__version__", "9.9.9")

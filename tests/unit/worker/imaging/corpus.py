@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageCms, ImageDraw
 
-from tests.unit.worker.imaging import heic_files
+from tests.unit.worker.imaging import gif_files, heic_files, webp_files
 from tests.unit.worker.imaging.bmp_files import bit_fields
 from worker.settings import Variants
 
@@ -325,6 +325,39 @@ def _frames(format_name: str, count: int = 3, **options: Any) -> bytes:
     others = [Image.new("RGB", size, (place % 250, 0, 0)) for place in range(count - 1)]
     first = quarters(size)
     return saved(first, format_name, save_all=True, append_images=others, **options)
+
+
+def _gif_of_frames(disposal: int) -> bytes:
+    """Return a GIF whose later frames have palettes of their own and are parts of the screen."""
+    places = [
+        [(y >= SIZE[1] // 2) * 2 + (x >= SIZE[0] // 2) for x in range(SIZE[0])]
+        for y in range(SIZE[1])
+    ]
+    later = [
+        gif_files.GifFrame(
+            [[(x + y) % 2 for x in range(30)] for y in range(20)],
+            *place,
+            colors=(BLACK, YELLOW),
+            disposal=disposal,
+            transparent=number % 2,
+            interlaced=bool(number % 2),
+        )
+        for number, place in enumerate([(5, 5), (SIZE[0] - 15, 9), (40, SIZE[1] - 5)])
+    ]
+    first = gif_files.GifFrame(places, hundredths=0, disposal=disposal)
+    return gif_files.gif_of(SIZE, [first, *later], (RED, GREEN, BLUE, WHITE), repetitions=2)
+
+
+def _webp_of_frames(blended: bool, cleared: bool) -> bytes:
+    """Return a WebP whose later frames are half transparent parts of the screen."""
+    later = [
+        webp_files.WebpFrame(
+            Image.new("RGBA", (30, 20), (*color, 128)), *place, blended=blended, cleared=cleared
+        )
+        for color, place in ((BLACK, (6, 6)), (YELLOW, (SIZE[0] - 40, 10)))
+    ]
+    first = webp_files.WebpFrame(quarters().convert("RGBA"), cleared=cleared)
+    return webp_files.webp_of(SIZE, [first, *later], plays=3)
 
 
 def _apng_with_a_picture_of_its_own() -> bytes:
@@ -767,6 +800,20 @@ SPECIMENS: Sequence[Specimen] = (
         "avif of 100 frames",
         lambda: _frames("AVIF", 100, speed=10, quality=90),
         Golden((16, 16), tolerance=60),
+    ),
+    *(
+        Specimen(f"gif of frames of disposal {disposal}", partial(_gif_of_frames, disposal), LOOSE)
+        for disposal in range(5)
+    ),
+    Specimen("gif of which the second frame is damaged", lambda: _gif_of_frames(1)[:-99], LOOSE),
+    *(
+        Specimen(f"webp of frames {how}", partial(_webp_of_frames, *options), LOOSE)
+        for how, options in {
+            "over each other": (True, False),
+            "after each other": (False, False),
+            "over each other, cleared": (True, True),
+            "after each other, cleared": (False, True),
+        }.items()
     ),
     Specimen("tiff of 300 pages", lambda: _frames("TIFF", 300), Golden((16, 16), tolerance=60)),
     # Shapes.

@@ -106,7 +106,11 @@ def _compressed(indices: Sequence[int]) -> bytes:
             codes.append(clear)
         codes.append(index)
     codes.append(clear + 1)
-    bits = sum(code << number * width for number, code in enumerate(codes))
-    data = bits.to_bytes(-(-len(codes) * width // 8), "little")
+    data = b"".join(  # eight codes of any width are whole bytes
+        sum(code << place * width for place, code in enumerate(codes[start : start + 8])).to_bytes(
+            width, "little"
+        )
+        for start in range(0, len(codes), 8)
+    )
     blocks = [data[start : start + 255] for start in range(0, len(data), 255)]
     return bytes([size]) + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
