@@ -87,8 +87,8 @@ def test_an_animation_moves_where_that_is_asked(impatient: Pipeline, kind: str) 
             assert getattr(picture, "n_frames", 1) == 1 + moves
             if moves:
                 assert picture.info["loop"] == (kind == "GIF")
-                last = [frame.convert("RGB") for frame in ImageSequence.Iterator(picture)][-1]
-                assert max(value for _, value in last.getextrema()) < 20
+                last = [frame.convert("L") for frame in ImageSequence.Iterator(picture)][-1]
+                assert max(last.tobytes()) < 20
         about = {"frames": 2, "duration_ms": 200} if moves else {}
         assert {key: entries[name].get(key) for key in ("frames", "duration_ms")} == {
             key: about.get(key) for key in ("frames", "duration_ms")

@@ -63,7 +63,7 @@ class Animation:
     @property
     def screen_bytes(self) -> int:
         """The bytes that the screen takes, and a frame until it is shown there."""
-        per_pixel = _BYTES_PER_GIF_PIXEL if self.parts else limits.BYTES_PER_PIXEL["WEBP"]
+        per_pixel = _BYTES_PER_GIF_PIXEL if self.parts else limits.BYTES_PER_PIXEL["ANIMATED_WEBP"]
         return math.ceil(self.largest * per_pixel)
 
     def obstacle(self, thumbnail_pixels: int) -> str | None:

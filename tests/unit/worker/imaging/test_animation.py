@@ -20,8 +20,9 @@ from tests.workload import outputs_of
 from worker.imaging import animation, work_limits
 from worker.imaging.memory import Memory
 from worker.imaging.thumbnails import make
+from worker.imaging.watermark import WatermarkImage
 from worker.results import Output, Rejection
-from worker.settings import Variants
+from worker.settings import Variants, Watermark
 
 ANIMATED = Variants(
     widths=(40, 16), formats={"jpeg": 90, "webp": 100}, max_pixels=1_000_000, animated=True
@@ -189,10 +190,19 @@ TWO = [GifFrame(flat(0)), GifFrame(flat(1, (16, 16)), 8, 8, hundredths=30)]
         replace(ANIMATED, fit="contain", aspect_ratio=(4, 1), background=(1, 2, 3), sharpen=100),
         replace(ANIMATED, heights=(10, 8), sharpen=50),
         replace(ANIMATED, widths=(400,)),
+        replace(
+            ANIMATED,
+            watermark=Watermark(
+                "logo.png",
+                min_width=20,
+                opacity=60,
+                image=WatermarkImage(Image.new("RGBa", (8, 4), (120, 60, 0, 128))),
+            ),
+        ),
     ],
-    ids=["cover", "contain", "background", "heights", "not enlarged"],
+    ids=["cover", "contain", "background", "heights", "not enlarged", "watermark"],
 )
-def test_each_frame_is_cut_padded_and_sharpened_as_a_still(variants: Variants) -> None:
+def test_each_frame_is_cut_padded_sharpened_and_marked_as_a_still(variants: Variants) -> None:
     """P8: by all that a variant may ask."""
     check_frames(gif_of(SCREEN, TWO, COLORS), gif_files.screens(SCREEN, TWO, COLORS), variants)
 

@@ -33,7 +33,6 @@ def _small_pictures_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_BAND_PIXELS", 700)
 
 
-
 def picture(mode: str) -> Image.Image:
     noise = Image.effect_noise(SIZE, 90)
     ramp = Image.linear_gradient("L").resize(SIZE)
