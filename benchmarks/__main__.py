@@ -51,8 +51,8 @@ TASKS = {
 PLAN = (
     ("b", BASELINE, IMPLEMENTATIONS, 9),
     ("a", BASELINE, FOR_ONE_WIDTH, 9),
-    ("c", SHIPPED, ALL_FORMATS, 5),
-    ("d", SHIPPED, ALL_FORMATS, 5),
+    ("c", SHIPPED, ALL_FORMATS, 4),
+    ("d", SHIPPED, ALL_FORMATS, 3),
 )
 """Workload, way to encode JPEG, implementations and rounds of each series."""
 
@@ -107,33 +107,37 @@ def measure() -> None:
     outputs = WORK / "outputs"
     shutil.rmtree(outputs, ignore_errors=True)
     series = []
-    for workload, encoding, implementations, rounds in PLAN:
-        measurements: list[Measurement] = []
-        for picture in ordinary:
-            if workload == "a" and "jpeg" not in picture.traits:
-                continue
-            progress(f"workload {workload}, JPEG {encoding}, {picture.name}")
-            task = _task(TASKS[workload], encoding, picture)
-            keep = workload == "b" and encoding == BASELINE
-            measurements += measuring.interleaved(
-                [name for name in implementations if name != "floor" or "jpeg" in picture.traits],
-                picture,
-                task,
-                rounds=rounds,
-                output=outputs / picture.name if keep else None,
-                node_directory=node_directory,
-            )
-        series.append(Series(workload, encoding, measurements))
+    with measuring.Processes(node_directory=node_directory) as processes:
+        for workload, encoding, implementations, rounds in PLAN:
+            measurements: list[Measurement] = []
+            for picture in ordinary:
+                if workload == "a" and "jpeg" not in picture.traits:
+                    continue
+                progress(f"workload {workload}, JPEG {encoding}, {picture.name}")
+                task = _task(processes, TASKS[workload], encoding, picture)
+                measurements += measuring.interleaved(
+                    processes,
+                    [
+                        name
+                        for name in implementations
+                        if name != "floor" or "jpeg" in picture.traits
+                    ],
+                    picture,
+                    task,
+                    rounds=rounds,
+                    output=outputs / picture.name if workload == "b" else None,
+                )
+            series.append(Series(workload, encoding, measurements))
+        huge = [picture for picture in corpus if "huge" in picture.traits]
+        tasks = [_task(processes, TASKS["b"], BASELINE, picture) for picture in huge]
 
     memory = []
-    for picture in corpus:
-        if "huge" in picture.traits:
-            progress(f"memory, {picture.name}")
-            task = _task(TASKS["b"], BASELINE, picture)
-            memory += [
-                measuring.alone(implementation, picture, task, node_directory=node_directory)
-                for implementation in FOR_MEMORY
-            ]
+    for picture, task in zip(huge, tasks, strict=True):
+        progress(f"memory, {picture.name}")
+        memory += [
+            measuring.alone(name, picture, task, node_directory=node_directory)
+            for name in FOR_MEMORY
+        ]
     progress("cold start")
     starts: Startup | None = None
     try:
@@ -154,13 +158,15 @@ def measure() -> None:
     progress("done")
 
 
-def _task(task: Task, encoding: str, picture: SourceImage) -> Task:
+def _task(processes: measuring.Processes, task: Task, encoding: str, picture: SourceImage) -> Task:
     """Return the task with the encoder options that every implementation follows.
 
     WebP, AVIF and PNG are encoded as by the worker. JPEG is either too, or baseline without
     optimized Huffman tables, which is what the encoders of all implementations have in common.
     """
-    options: dict[str, Sequence[Mapping[str, Any]]] = dict(measuring.encoders(picture, task))
+    options: dict[str, Sequence[Mapping[str, Any]]] = dict(
+        measuring.encoders(processes, picture, task)
+    )
     if encoding == BASELINE:
         options["jpeg"] = [{"progressive": False, "optimize": False}] * len(task.widths)
     return replace(task, encoders=options)

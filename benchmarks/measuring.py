@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -141,23 +141,61 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def encoders(picture: SourceImage, task: Task) -> dict[str, list[dict[str, Any]]]:
+class Processes:
+    """A process of each implementation, started when it is first asked and after a failure."""
+
+    def __init__(self, *, node_directory: Path | None) -> None:
+        """`node_directory` is where sharp is installed."""
+        self._node_directory = node_directory
+        self._running: dict[str, Process] = {}
+
+    def __enter__(self) -> Self:
+        """Return the processes, of which none runs yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End them all."""
+        for name in list(self._running):
+            self.end(name)
+
+    def end(self, name: str) -> None:
+        """End one; the next request starts another one."""
+        self._running.pop(name).__exit__()
+
+    def ask(self, name: str, picture: SourceImage, task: Task, **options: Any) -> dict[str, Any]:
+        """Process one picture, as `Process.ask` does.
+
+        Raises:
+            ImplementationError: The implementation failed, ended or took too long.
+        """
+        if name not in self._running:
+            with one_core():  # which the process inherits
+                self._running[name] = Process(name, node_directory=self._node_directory)
+        try:
+            return self._running[name].ask(picture, task, **options)
+        except ImplementationError:
+            self.end(name)
+            raise
+
+
+def encoders(
+    processes: Processes, picture: SourceImage, task: Task
+) -> dict[str, list[dict[str, Any]]]:
     """Return the options with which the worker encodes this picture's thumbnails."""
-    with Process("worker", node_directory=None) as process:
-        found: dict[str, list[dict[str, Any]]] = process.ask(picture, task, observe=True)[
-            "encoders"
-        ]
-        return found
+    found: dict[str, list[dict[str, Any]]] = processes.ask("worker", picture, task, observe=True)[
+        "encoders"
+    ]
+    return found
 
 
 def interleaved(
+    processes: Processes,
     names: Sequence[str],
     picture: SourceImage,
     task: Task,
     *,
     rounds: int,
     output: Path | None,
-    node_directory: Path | None,
 ) -> list[Measurement]:
     """Measure the implementations on one picture in turn (A B C A B C …), after one warm-up round.
 
@@ -166,25 +204,21 @@ def interleaved(
     seconds: dict[str, list[float]] = {name: [] for name in names}
     sizes: dict[str, Mapping[str, int]] = {}
     problems: dict[str, str] = {}
-    with ExitStack() as stack, one_core():
-        processes = {}
+    for number in range(-1, rounds):
         for name in names:
+            if name in problems or (name in SLOW and number % 3 and number >= 0):
+                continue
+            target = output / name if output and number < 0 else None
+            if target:
+                target.mkdir(parents=True, exist_ok=True)
             try:
-                process = stack.enter_context(Process(name, node_directory=node_directory))
-                target = output and output / name
-                if target:
-                    target.mkdir(parents=True, exist_ok=True)
-                sizes[name] = process.ask(picture, task, output=target)["sizes"]
-                processes[name] = process
+                answer = processes.ask(name, picture, task, output=target)
             except ImplementationError as error:
                 problems[name] = str(error)
-        for number in range(rounds):
-            for name, process in processes.items():
-                if name not in problems and not (name in SLOW and number % 3):
-                    try:
-                        seconds[name].append(process.ask(picture, task)["seconds"])
-                    except ImplementationError as error:
-                        problems[name] = str(error)
+                continue
+            sizes[name] = answer["sizes"]
+            if number >= 0:
+                seconds[name].append(answer["seconds"])
     return [
         Measurement(name, picture.name, problem=problems[name])
         if name in problems

@@ -1,6 +1,7 @@
 """Implementations in processes of their own."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,18 @@ def picture(tmp_path: Path) -> SourceImage:
     return SourceImage("picture", path, (640, 480), frozenset({"jpeg"}))
 
 
+@pytest.fixture
+def processes() -> Iterator[measuring.Processes]:
+    with measuring.Processes(node_directory=None) as started:
+        yield started
+
+
 def test_every_side_gives_the_same_thumbnails_by_name_and_size(
-    picture: SourceImage, tmp_path: Path
+    processes: measuring.Processes, picture: SourceImage, tmp_path: Path
 ) -> None:
     implementations = ["worker", "naive", "floor"]
     measurements = measuring.interleaved(
-        implementations, picture, TASK, rounds=1, output=tmp_path / "out", node_directory=None
+        processes, implementations, picture, TASK, rounds=1, output=tmp_path / "out"
     )
     assert [(m.implementation, m.problem) for m in measurements] == [
         (implementation, None) for implementation in implementations
@@ -39,21 +46,27 @@ def test_every_side_gives_the_same_thumbnails_by_name_and_size(
                 assert not thumbnail.info.get("progressive")
 
 
-def test_the_worker_tells_how_it_encodes(picture: SourceImage) -> None:
-    found = measuring.encoders(picture, TASK)
+def test_the_worker_tells_how_it_encodes(
+    processes: measuring.Processes, picture: SourceImage
+) -> None:
+    found = measuring.encoders(processes, picture, TASK)
     assert len(found["jpeg"]) == len(TASK.widths)
     assert all(options.keys() <= {"progressive", "optimize"} for options in found["jpeg"])
 
 
-def test_a_side_that_cannot_is_a_row_that_says_why(tmp_path: Path) -> None:
+def test_a_side_that_cannot_is_a_row_that_says_why(
+    processes: measuring.Processes, picture: SourceImage, tmp_path: Path
+) -> None:
     broken = SourceImage("broken", tmp_path / "broken", (1, 1), frozenset())
     broken.path.write_bytes(b"no picture")
     naive, sharp = measuring.interleaved(
-        ["naive", "sharp-cascade"], broken, TASK, rounds=1, output=None, node_directory=None
+        processes, ["naive", "sharp-cascade"], broken, TASK, rounds=1, output=None
     )
     assert naive.problem is not None
     assert "UnidentifiedImageError" in naive.problem
     assert sharp.problem == "sharp is not installed"
+    (next_one,) = measuring.interleaved(processes, ["naive"], picture, TASK, rounds=1, output=None)
+    assert next_one.problem is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
