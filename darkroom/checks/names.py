@@ -20,6 +20,7 @@ PREFLIGHT = (
     "api-account",
     "vpc",
     "sources",
+    "watermarks",
 )
 VERIFY = (
     "stack",
@@ -32,6 +33,7 @@ VERIFY = (
     "dns-firewall",
     "sources",
     "unannounced",
+    "watermarks",
     "api",
     "logs",
     "archive",

@@ -24,6 +24,7 @@ from darkroom.checks.framework import (
 )
 from darkroom.checks.object_lock import check_object_lock
 from darkroom.checks.upload_cidrs import check_upload_cidrs
+from darkroom.checks.watermarks import check_watermarks
 from darkroom.console.progress import Progress
 from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
 
@@ -345,5 +346,6 @@ CHECKS: dict[str, Check[DeploymentPlan]] = {
     "api-account": check_api_account,
     "vpc": lambda plan: check_existing_network(plan.inputs),
     "sources": lambda plan: check_existing_sources(plan.inputs),
+    "watermarks": lambda plan: check_watermarks(plan.inputs),
 }
 """In the order of `darkroom.checks.names.PREFLIGHT`: the first ones discover values."""

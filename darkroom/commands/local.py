@@ -21,6 +21,7 @@ EXAMPLES = """
   darkroom local holiday/ "my cat.jpg" --output build/holiday
   darkroom local --pipeline params/examples/web.toml
   darkroom local cat.jpg --keep-running
+  darkroom local --pipeline marked.toml --watermark logo.png
 """
 
 
@@ -47,13 +48,25 @@ def _path(text: str) -> Path:
     help="Directory for the gallery page and its files.",
 )
 @click.option(
+    "--watermark",
+    "watermarks",
+    multiple=True,
+    type=OptionType("FILE", _path),
+    help="Watermark of the specification; with several, each by the file name in its key.",
+)
+@click.option(
     "--keep-running",
     is_flag=True,
     help="Leave the emulator running until Ctrl-C, and print how to use it.",
 )
 @format_option()
 def command(
-    pictures: tuple[Path, ...], pipeline: Path, output: Path, keep_running: bool, format_: str
+    pictures: tuple[Path, ...],
+    pipeline: Path,
+    output: Path,
+    watermarks: tuple[Path, ...],
+    keep_running: bool,
+    format_: str,
 ) -> int:
     """Run the pipeline on this computer, on an emulator of AWS, and show the results in a gallery.
 
@@ -67,7 +80,7 @@ def command(
     from darkroom.emulator.run import LocalRun
 
     progress = Progress()
-    with LocalRun(pipeline, pictures, output, progress=progress) as run:
+    with LocalRun(pipeline, pictures, output, watermarks=watermarks, progress=progress) as run:
         finished = run.process()
         text = [
             report.results_table(finished.results, run.selection),

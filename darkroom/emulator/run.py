@@ -20,6 +20,7 @@ from darkroom.emulator.api_uploads import EmulatedApi
 from darkroom.emulator.log_delivery import subscribed
 from darkroom.emulator.ministack import Emulator
 from darkroom.emulator.record_events import RecordEvents
+from darkroom.errors import UsageError
 from templates import specification
 
 DELIVERY_SECONDS = 5.0
@@ -52,7 +53,13 @@ class LocalRun:
     """An emulator with a stack of a specification, and the files to send through it."""
 
     def __init__(
-        self, pipeline: Path, paths: Sequence[Path], output: Path, *, progress: Progress
+        self,
+        pipeline: Path,
+        paths: Sequence[Path],
+        output: Path,
+        *,
+        progress: Progress,
+        watermarks: Sequence[Path] = (),
     ) -> None:
         """Check specification, files and output directory; nothing is started yet.
 
@@ -60,6 +67,7 @@ class LocalRun:
             SpecificationError, UsageError: one of them cannot be used.
         """
         self.plan = specification.load(pipeline)
+        self._watermarks = watermark_files(self.plan.watermark_keys(), watermarks)
         self.selection = pictures.select(paths or pictures.sample_photographs(), self.plan.sources)
         self._page = gallery.prepare(output)
         self._pipeline = pipeline
@@ -72,6 +80,10 @@ class LocalRun:
             self._emulator = exits.enter_context(Emulator(progress=self._progress.update))
             self._progress.step(f"Emulator of AWS at {self._emulator.url}")
             self._deployed = processing.deploy(self._emulator, self.plan, progress=self._progress)
+            for key, file in self._watermarks.items():
+                self._emulator.client("s3").put_object(
+                    Bucket=self.thumbnail_bucket, Key=key, Body=file.read_bytes()
+                )
             self._events = RecordEvents(self._emulator, self._deployed.stack, self.plan.events)
             self._log_deliveries = subscribed(self._emulator)
             self._exits = exits.pop_all()
@@ -205,6 +217,28 @@ class LocalRun:
                 for directory, counts in self.selection.ignored.items()
             ),
         ]
+
+
+def watermark_files(keys: Sequence[str], files: Sequence[Path]) -> dict[str, Path]:
+    """Return the file of each watermark: the only one, or that with the file name in its key.
+
+    Raises:
+        UsageError: a watermark has no file, or a file is no watermark's, or is not there.
+    """
+    if absent := [file for file in files if not file.is_file()]:
+        raise UsageError(f"--watermark {absent[0]}: no such file")
+    if len(keys) == len(files) == 1:
+        return {keys[0]: files[0]}
+    found = {key: file for key in keys for file in files if file.name == key.rpartition("/")[2]}
+    if missing := [key for key in keys if key not in found]:
+        name = missing[0].rpartition("/")[2]
+        raise UsageError(
+            f"--watermark {name} is needed: variants of the specification have {missing[0]}"
+        )
+    if others := [file for file in files if file not in found.values()]:
+        named = ", ".join(keys) or "none"
+        raise UsageError(f"--watermark {others[0]}: the specification's watermarks are {named}")
+    return found
 
 
 def _fetched(

@@ -25,6 +25,7 @@ from darkroom.checks.deployed.subscriptions import check_subscriptions
 from darkroom.checks.deployed.unannounced import check_unannounced
 from darkroom.checks.existing_sources import check_existing_sources
 from darkroom.checks.framework import Check, CheckResult, Finding, failed, passed, run_checks
+from darkroom.checks.watermarks import check_watermarks
 from darkroom.console.command import StackOptions
 from darkroom.console.progress import Progress
 from darkroom.emulator.limitations import find_limitations
@@ -117,6 +118,7 @@ CHECKS: dict[str, Check[Target]] = {
     "dns-firewall": check_dns_firewall,
     "sources": lambda target: check_existing_sources(target.inputs),
     "unannounced": check_unannounced,
+    "watermarks": lambda target: check_watermarks(target.inputs),
     "api": check_api,
     "logs": check_logs,
     "archive": check_archive,
