@@ -1,4 +1,4 @@
-"""The worker's resize.c, compiled: the same bytes from any host, as the compiler is pinned."""
+"""The worker's C files, compiled: the same bytes from any host, as the compiler is pinned."""
 
 import hashlib
 import importlib.util
@@ -15,13 +15,13 @@ from darkroom.bundle.target import MACHINES, ROOT, WORKER, host_architecture
 from darkroom.errors import UserError
 from worker.imaging import resize
 
-NAME: Final = "worker/imaging/libresize.so"
+NAME: Final = "worker/imaging/libimaging.so"
 """In the package; where worker.imaging.resize looks for it."""
 
 _CACHE: Final = ROOT / "build" / "resize"
 
 _OPTIONS: Final = (
-    *("-dynamic", "-O", "ReleaseFast", "-fstrip", "-fPIC", "-fsoname=libresize.so"),
+    *("-dynamic", "-O", "ReleaseFast", "-fstrip", "-fPIC", "-fsoname=libimaging.so"),
     "-fno-compiler-rt",  # nothing of it is called, and building it takes longer than all else
     # No libc; and products are not added without rounding, so that both architectures' weights
     # are Pillow's.
@@ -40,23 +40,27 @@ def compiled(architecture: str, worker: Path = WORKER) -> Path:
     Raises:
         UserError: the compiler fails, with what it says.
     """
-    source = (worker / "imaging" / "resize.c").read_text("utf-8").encode()
+    sources = {
+        path.name: path.read_text("utf-8").encode()
+        for path in sorted((worker / "imaging").glob("*.c"))
+    }
     target = f"{MACHINES[architecture].wheel}-linux-none"
     arguments = ["build-lib", "-target", target, *_OPTIONS]
-    identity = repr((metadata.version("ziglang"), arguments)).encode() + source
+    identity = repr((metadata.version("ziglang"), arguments, sources)).encode()
     library = _CACHE / f"{architecture}-{hashlib.sha256(identity).hexdigest()[:16]}.so"
     if library.exists():
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-        Path(scratch, "resize.c").write_bytes(source)
-        _compile([*arguments[:3], "-femit-bin=libresize.so", *arguments[3:], "resize.c"], scratch)
-        Path(scratch, "libresize.so").replace(library)  # whole, also for a concurrent build
+        for name, source in sources.items():
+            Path(scratch, name).write_bytes(source)
+        _compile([*arguments[:3], "-femit-bin=libimaging.so", *arguments[3:], *sources], scratch)
+        Path(scratch, "libimaging.so").replace(library)  # whole, also for a concurrent build
     return library
 
 
 def use_here() -> None:
-    """Let the worker in this process resize with the library, if this host can have it."""
+    """Let the worker in this process use the library, if this host can have it."""
     architecture = host_architecture()
     if sys.platform == "linux" and architecture and is_available():
         resize.use(compiled(architecture))
@@ -73,4 +77,4 @@ def _compile(arguments: Sequence[str], directory: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise UserError(f"ziglang cannot compile resize.c:\n{done.stderr}")
+        raise UserError(f"ziglang cannot compile the worker's C files:\n{done.stderr}")

@@ -240,7 +240,8 @@ def _shrink(picture: ImageFile.ImageFile, size: Size, box: Box | None) -> Image.
             opaque = opaque and band.getchannel("A").getextrema() == (255, 255)
             # With alpha multiplied in, transparent pixels do not count in averages.
             band = band.convert("RGBa")
-        band = band.reduce((across, down))
+        if (across, down) != (1, 1):
+            band = band.reduce((across, down))
         if reduced is None:
             reduced = Image.new(band.mode, (-(-width // across), -(-height // down)))
         reduced.paste(band, (0, number * rows // down))

@@ -11,6 +11,7 @@ from typing import IO, Final
 
 from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 
+from worker.imaging import unfilter
 from worker.imaging.color_space import ColorSpace, by_code_points, by_gamma
 from worker.imaging.inflate import Inflated, crc32
 
@@ -213,15 +214,18 @@ def color_space(picture: Image.Image) -> ColorSpace | None:
 def strips(picture: ImageFile.ImageFile, rows: int) -> Iterator[Image.Image]:
     """Yield strips of this many rows, the last one of fewer: bit-identical to Pillow's `load`.
 
-    Rows are inflated here and passed uncompressed to Pillow's decoder, which reverses their
-    filters. Filters refer to the row before, so each strip starts with the last row of the
-    previous one.
+    A strip must stay as it is until the next one is there.
 
     Raises:
         ValueError: The file is damaged or ends early.
         zlib.error: The same.
     """
-    for (strip,) in _strips(picture, rows, [picture.mode]):
+    if unfilter.is_vectorised(picture.mode):
+        image_data = Inflated(partial(_image_data, picture))
+        found = unfilter.strips(image_data, picture.mode, picture.size, rows)
+    else:
+        found = (strip for (strip,) in _strips(picture, rows, [picture.mode]))
+    for strip in found:
         strip.info = picture.info  # it holds a transparent colour
         if picture.palette:
             strip.putpalette(picture.palette)
@@ -256,7 +260,12 @@ def transparent_16_bit_strips(picture: ImageFile.ImageFile, rows: int) -> Iterat
 def _strips(
     picture: ImageFile.ImageFile, rows: int, raw_modes: Sequence[str]
 ) -> Iterator[list[Image.Image]]:
-    """Yield strips in each raw mode: one, or those of the high and the low bytes."""
+    """Yield strips in each raw mode: one, or those of the high and the low bytes.
+
+    Rows are inflated here and passed uncompressed to Pillow's decoder, which reverses their
+    filters. Filters refer to the row before, so each strip starts with the last row of the
+    previous one.
+    """
     width, height = picture.size
     row_bytes = width * len(picture.getbands()) * len(raw_modes)
     image_data = Inflated(partial(_image_data, picture))

@@ -16,8 +16,8 @@ Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels."""
 
-_library = Path(__file__).with_name("libresize.so")
-"""The compiled resize.c, where the package has it."""
+_library = Path(__file__).with_name("libimaging.so")
+"""The compiled resize.c and unfilter.c, where the package has it."""
 
 _BYTES_PER_PIXEL: Final = {"L": 1, "CMYK": 4, "LAB": 4, "RGB": 4, "RGBX": 4, "RGBa": 4, "YCbCr": 4}
 """Of the modes whose pixels are bytes that are resized each on its own."""
@@ -87,10 +87,20 @@ def resize(
 
 
 def use(library: Path) -> None:
-    """Resize with a compiled resize.c that is elsewhere than in the package."""
+    """Use a compiled library that is elsewhere than in the package."""
     global _library
     _library = library
     _kernel.cache_clear()
+
+
+def library() -> Path:
+    """Return where the compiled library is, if it is there."""
+    return _library
+
+
+def set_block_size() -> None:
+    """Make Pillow keep an image in one block, which it can share."""
+    Image.core.set_block_size(_BLOCK)  # type: ignore[attr-defined]  # documented there
 
 
 def is_vectorised() -> bool:
@@ -109,7 +119,7 @@ def _kernel() -> _Kernel | None:
             *(pointer, ctypes.POINTER(numbers), numbers, ctypes.POINTER(ctypes.c_float)),
             *(pointer, ctypes.POINTER(numbers), numbers, pointer),
         ]
-        Image.core.set_block_size(_BLOCK)  # type: ignore[attr-defined]  # documented there
+        set_block_size()
         return kernel if _does_as_pillow(kernel) else None
     except (OSError, AttributeError, TypeError, ValueError):
         return None
@@ -137,7 +147,7 @@ def _resized(
     target = Image.new(image.mode, size, None)  # its pixels are not set yet
     numbers, floats = ctypes.c_int * 2, ctypes.c_float * 4
     try:
-        (_shared, pixels), (_written, made) = _memory(image), _memory(target)
+        (_shared, pixels), (_written, made) = memory(image), memory(target)
     except ValueError:
         return None
     arguments = (
@@ -152,7 +162,7 @@ def _resized(
     return target
 
 
-def _memory(image: Image.Image) -> tuple[Any, int]:
+def memory(image: Image.Image) -> tuple[Any, int]:
     """Return the address of an image's pixels, and what keeps them there.
 
     Raises:

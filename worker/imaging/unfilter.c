@@ -105,10 +105,9 @@ SPECIAL void add_nearest_to_two(
         put(upper, depth, step, pixels + x * step);
         put(lower, depth, step, pixels + pixels_below + (x - 1) * step);
     }
-    Samples before = __builtin_shufflevector(corner, corner, 4, 5, 6, 7);
-    if (width > 1)
-        before = sample(pixels + (width - 2) * step, step);
-    lower = (sample(below + (width - 1) * depth, depth) + nearest_Samples(lower, upper, before)) & 0xFF;
+    Samples before = width > 1 ? sample(pixels + (width - 2) * step, step) : none;
+    Samples last = sample(below + (width - 1) * depth, depth);
+    lower = (last + nearest_Samples(lower, upper, before)) & 0xFF;
     put(lower, depth, step, pixels + pixels_below + (width - 1) * step);
 }
 
@@ -142,15 +141,14 @@ SPECIAL int unfiltered(
 
 /* Undo the filters of rows, each with its type in front; return 0 where a type is unknown.
  *
- * A pixel has `depth` bytes, 1 to 4; three become four, the last of them 255. `above` is the row
- * before, as it was written to `pixels`: zeros for the first.
+ * A pixel has `depth` bytes, 1, 3 or 4; three become four, the last of them 255. `above` is the
+ * row before, as it was written to `pixels`: zeros for the first.
  */
 int darkroom_unfilter(
     const Byte *filtered, long width, long rows, int depth, Byte *pixels, const Byte *above)
 {
     switch (depth) {
     case 1: return unfiltered(filtered, width, rows, 1, 1, pixels, above);
-    case 2: return unfiltered(filtered, width, rows, 2, 2, pixels, above);
     case 3: return unfiltered(filtered, width, rows, 3, 4, pixels, above);
     default: return unfiltered(filtered, width, rows, 4, 4, pixels, above);
     }
