@@ -1,6 +1,7 @@
 """Loads a template file, JSON or YAML, with its line numbers."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,32 @@ class TemplateFile:
     path: Path
     content: dict[str, Any]
     lines: dict[str, int]
+
+
+def with_parameter_files(paths: Sequence[Path]) -> list[tuple[TemplateFile, list[Path]]]:
+    """Return each template among these files, with the parameter files that follow it.
+
+    The first file is a template. So is any other that has Resources or is not JSON, as parameter
+    files are.
+
+    Raises:
+        UsageError: A template cannot be loaded, or a file cannot be read.
+    """
+    found: list[tuple[TemplateFile, list[Path]]] = []
+    for path in paths:
+        if found and not _may_be_template(path):
+            found[-1][1].append(path)
+        else:
+            found.append((load(path), []))
+    return found
+
+
+def _may_be_template(path: Path) -> bool:
+    try:
+        content = json.loads(read_text(path))
+    except ValueError:
+        return path.suffix != ".json"
+    return isinstance(content, dict) and "Resources" in content
 
 
 def load(path: Path) -> TemplateFile:

@@ -50,17 +50,40 @@ def validate(
         UsageError: A parameter file cannot be read.
         UserError: A linter is not installed, or failed.
     """
-    files = {path: parameters.read_file(path) for path in parameter_files}
-    known = template.content.get("Parameters", {})
+    (report,) = validate_all([(template, parameter_files)], linters=linters, notify=notify)
+    return report
+
+
+def validate_all(
+    templates: Sequence[tuple[TemplateFile, Sequence[Path]]],
+    *,
+    linters: Sequence[str] = LINTERS,
+    notify: Callable[[str], None] = lambda _: None,
+) -> list[Report]:
+    """Return a report on each template with its parameter files; each linter starts once.
+
+    Raises:
+        UsageError: A parameter file cannot be read.
+        UserError: A linter is not installed, or failed.
+    """
+    declared = [template.content.get("Parameters", {}) for template, _ in templates]
+    read = [{path: parameters.read_file(path) for path in paths} for _, paths in templates]
     found = [
-        PARAMETER_FILE.finding(str(path), problem, path=str(path))
-        for path, pairs in files.items()
-        for problem in parameters.problems(known, pairs)
+        [
+            PARAMETER_FILE.finding(str(path), problem, path=str(path))
+            for path, pairs in files.items()
+            for problem in parameters.problems(known, pairs)
+        ]
+        for known, files in zip(declared, read, strict=True)
     ]
+    contents = [template.content for template, _ in templates]
     if "rules" in linters:
         notify(f"Running {len(RULES)} rules")
-        values = {str(path): parameters.typed_values(known, pairs) for path, pairs in files.items()}
-        found += check(template.content, values)
+        for content, known, files, findings in zip(contents, declared, read, found, strict=True):
+            values = {
+                str(path): parameters.typed_values(known, pairs) for path, pairs in files.items()
+            }
+            findings += check(content, values)
     if set(linters) - {"rules"}:
         from darkroom.lint import external  # importing cfn-lint's checks takes a second
 
@@ -68,8 +91,17 @@ def validate(
         notify(f"Running {' and '.join(chosen)} (up to a minute)")
         # checkov is a program of its own, which runs while cfn-lint does.
         with ThreadPoolExecutor() as pool:
-            for findings in pool.map(lambda run: run([template.content]), chosen.values()):
-                found += findings[0]
+            for by_template in pool.map(lambda run: run(contents), chosen.values()):
+                for findings, more in zip(found, by_template, strict=True):
+                    findings += more
+    return [
+        _report(template, linters, findings)
+        for (template, _), findings in zip(templates, found, strict=True)
+    ]
+
+
+def _report(template: TemplateFile, linters: Sequence[str], found: list[Finding]) -> Report:
+    """Tell what is suppressed, and give each finding the place of its resource."""
     remaining, suppressed = suppressions.apply(template.content, found, linters)
 
     def located(finding: Finding) -> Finding:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,12 @@ LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
 
-def render_table(report: Report) -> str:
-    """Return the findings by resource, each rule with what to do about it, and their number."""
+def render_table(reports: Sequence[Report]) -> str:
+    """Return each template's findings by resource, each rule with what to do, and their number."""
+    return "\n\n".join(map(_tables, reports))
+
+
+def _tables(report: Report) -> str:
     by_place: dict[str, dict[str, list[Finding]]] = {}
     for one in sorted(report.findings, key=lambda one: (one.path, one.line or 0, one.resource)):
         by_place.setdefault(_place(report, one), {}).setdefault(one.code, []).append(one)
@@ -71,27 +75,28 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def render_json(report: Report) -> str:
+def render_json(reports: Sequence[Report]) -> str:
     """Return the findings, and the suppressed ones with their `reason`, as JSON."""
     return _dump(
         {
-            "template": str(report.template.path),
-            "findings": [asdict(one) for one in report.findings],
+            "templates": [str(report.template.path) for report in reports],
+            "findings": [asdict(one) for report in reports for one in report.findings],
             "suppressed": [
                 {**asdict(one), "reason": suppression.reason}
+                for report in reports
                 for one, suppression in report.suppressed
             ],
         }
     )
 
 
-def render_sarif(report: Report) -> str:
+def render_sarif(reports: Sequence[Report]) -> str:
     """Return the findings as SARIF 2.1.0, which code hosts show beside the lines.
 
     https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
     """
-    found = [(one, "") for one in report.findings]
-    found += [(one, suppression.reason) for one, suppression in report.suppressed]
+    found = [(one, "") for report in reports for one in report.findings]
+    found += [(one, why.reason) for report in reports for one, why in report.suppressed]
     driver = {
         "name": "darkroom validate",
         "rules": list({one.code: _descriptor(one) for one, _ in found}.values()),
@@ -132,7 +137,7 @@ def _result(one: Finding, reason: str) -> dict[str, Any]:
     }
 
 
-FORMATS: dict[str, Callable[[Report], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Report]], str]] = {
     "table": render_table,
     "json": render_json,
     "sarif": render_sarif,

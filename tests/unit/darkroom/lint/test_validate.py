@@ -145,6 +145,64 @@ def test_yaml_is_read_with_its_lines() -> None:
         assert lines[template.lines[title] - 1].startswith(f"  {title}:")
 
 
+# --- Several templates --------------------------------------------------------------------------
+
+
+def test_several_templates_have_one_result(
+    tmp_path: Path, sound: dict[str, Any], capsys: Any
+) -> None:
+    """D4: each with the parameter files that follow it; one finding makes the status 1."""
+    first = written(tmp_path, sound)
+    second = written(tmp_path, broken(sound), "broken.json")
+    small = written(tmp_path, ["MemorySize=1"], "small.json")
+    large = written(tmp_path, ["MemorySize=2048"], "large.json")
+    called = ["validate", "--linters", "rules", "--format"]
+    for files, found in (
+        ([first, large, EXAMPLES / "sound.yaml"], []),
+        ([first, large, second], [second]),
+        ([second, large, first, small], [second, small]),
+    ):
+        assert cli.main([*called, "json", *map(str, files)]) == (1 if found else 0)
+        result = json.loads(capsys.readouterr().out)
+        assert result["templates"] == [str(one) for one in files if one not in (small, large)]
+        assert [one["path"] for one in result["findings"]] == [str(one) for one in found]
+    assert cli.main([*called, "table", *map(str, [second, first, small])]) == 1
+    text = capsys.readouterr().out
+    assert re.findall(r"^(\S+), [0-9,]+ bytes, .*: (\d) finding", text, re.MULTILINE) == [
+        (str(second), "1"),
+        (str(first), "1"),
+    ]
+    assert text.index(f"{second}, ") < text.index(f"\n\n{small}")
+    assert cli.main([*called, "sarif", *map(str, [second, first, small])]) == 1
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert len(run["results"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("broken.json", '["MemorySize=1"', "is not JSON"),
+        ("gone.json", None, "cannot be read: No such file or directory"),
+        ("other.yaml", "Outputs: {}", "it has no Resources"),
+        ("empty.json", '{"Resources": {}}', "it has no Resources"),
+        ("none.json", "{}", "has no parameters that deploy can read"),
+    ],
+)
+def test_a_later_file_that_is_neither_is_a_usage_error(
+    tmp_path: Path, sound: dict[str, Any], name: str, text: str | None, message: str, capsys: Any
+) -> None:
+    """D4: with its path, whether it was meant as a template or as a parameter file."""
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    first = written(tmp_path, sound)
+    assert cli.main(["validate", "--linters", "rules", str(first), str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"error: {path}: ")
+    assert message in captured.err
+
+
 # --- Parameter files ----------------------------------------------------------------------------
 
 
