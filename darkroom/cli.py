@@ -27,7 +27,7 @@ COMMANDS = {
     "package": "darkroom.commands.package",
     "validate": "darkroom.commands.validate",
     "diff": "darkroom.commands.diff",
-    "iam-test": "darkroom.commands.iam_test",
+    "iam": "darkroom.commands.iam",
     "capacity": "darkroom.commands.capacity",
     "preflight": "darkroom.commands.preflight",
     "deploy": "darkroom.commands.deploy",

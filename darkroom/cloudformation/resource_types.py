@@ -40,6 +40,18 @@ class ResourceType:
 
 
 RESOURCE_TYPES: dict[str, ResourceType] = {
+    "CloudFront::CachePolicy": ResourceType(
+        ref="id", arn="cloudfront::{account}:cache-policy/{name}"
+    ),
+    "CloudFront::Distribution": ResourceType(
+        ref="id", arn="cloudfront::{account}:distribution/{name}"
+    ),
+    "CloudFront::OriginAccessControl": ResourceType(
+        ref="id", arn="cloudfront::{account}:origin-access-control/{name}"
+    ),
+    "CloudFront::ResponseHeadersPolicy": ResourceType(
+        ref="id", arn="cloudfront::{account}:response-headers-policy/{name}"
+    ),
     "CloudWatch::Alarm": ResourceType(
         name="AlarmName", arn="cloudwatch:{region}:{account}:alarm:{name}"
     ),
@@ -48,10 +60,22 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
     ),
     "DynamoDB::Table": ResourceType(name="TableName", has_data=True),
     "EC2::FlowLog": ResourceType(ref="id", arn="ec2:{region}:{account}:vpc-flow-log/{name}"),
-    "EC2::RouteTable": ResourceType(ref="id", id_attribute="RouteTableId"),
-    "EC2::SecurityGroup": ResourceType(name="GroupName", ref="id", id_attribute="GroupId"),
-    "EC2::Subnet": ResourceType(ref="id", id_attribute="SubnetId"),
-    "EC2::VPC": ResourceType(ref="id", id_attribute="VpcId"),
+    "EC2::RouteTable": ResourceType(
+        ref="id", arn="ec2:{region}:{account}:route-table/{name}", id_attribute="RouteTableId"
+    ),
+    "EC2::SecurityGroup": ResourceType(
+        name="GroupName",
+        ref="id",
+        arn="ec2:{region}:{account}:security-group/{name}",
+        id_attribute="GroupId",
+    ),
+    "EC2::Subnet": ResourceType(
+        ref="id", arn="ec2:{region}:{account}:subnet/{name}", id_attribute="SubnetId"
+    ),
+    "EC2::VPC": ResourceType(
+        ref="id", arn="ec2:{region}:{account}:vpc/{name}", id_attribute="VpcId"
+    ),
+    "EC2::VPCEndpoint": ResourceType(ref="id", arn="ec2:{region}:{account}:vpc-endpoint/{name}"),
     "EFS::FileSystem": ResourceType(ref="id", has_data=True),
     "Events::Rule": ResourceType(
         name="Name",
@@ -74,6 +98,9 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
         namespace="AWS/Firehose",
         dimension="DeliveryStreamName",
     ),
+    "Lambda::EventSourceMapping": ResourceType(
+        ref="id", arn="lambda:{region}:{account}:event-source-mapping:{name}"
+    ),
     "Lambda::Function": ResourceType(
         name="FunctionName",
         arn="lambda:{region}:{account}:function:{name}",
@@ -81,6 +108,7 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
         dimension="FunctionName",
         kms_key="KmsKeyArn",
     ),
+    "Logs::Delivery": ResourceType(ref="id", arn="logs:{region}:{account}:delivery:{name}"),
     "Logs::DeliveryDestination": ResourceType(
         name="Name", arn="logs:{region}:{account}:delivery-destination:{name}"
     ),
@@ -96,10 +124,23 @@ RESOURCE_TYPES: dict[str, ResourceType] = {
         has_data=True,
     ),
     "RDS::DBInstance": ResourceType(name="DBInstanceIdentifier", has_data=True),
-    "Route53Resolver::FirewallDomainList": ResourceType(name="Name", ref="id", id_attribute="Id"),
-    "Route53Resolver::FirewallRuleGroup": ResourceType(name="Name", ref="id", id_attribute="Id"),
+    "Route53Resolver::FirewallDomainList": ResourceType(
+        name="Name",
+        ref="id",
+        arn="route53resolver:{region}:{account}:firewall-domain-list/{name}",
+        id_attribute="Id",
+    ),
+    "Route53Resolver::FirewallRuleGroup": ResourceType(
+        name="Name",
+        ref="id",
+        arn="route53resolver:{region}:{account}:firewall-rule-group/{name}",
+        id_attribute="Id",
+    ),
     "Route53Resolver::FirewallRuleGroupAssociation": ResourceType(
-        name="Name", ref="id", id_attribute="Id"
+        name="Name",
+        ref="id",
+        arn="route53resolver:{region}:{account}:firewall-rule-group-association/{name}",
+        id_attribute="Id",
     ),
     "S3::Bucket": ResourceType(
         name="BucketName",

@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from darkroom.commands.iam_test import PIPELINE
+from darkroom.commands.iam import PIPELINE
 from darkroom.iam.expectations import worker
 from darkroom.iam.model import model_of
 from templates import specification

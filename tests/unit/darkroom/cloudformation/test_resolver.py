@@ -150,7 +150,10 @@ def test_a_view_keeps_its_identifiers_with_other_parameters() -> None:
         (get_att("Key", "KeyId"), "<Key>"),
         (get_att("Group", "GroupId"), "<Group>"),
         (get_att("Group", "VpcId"), "<Group.VpcId>"),
-        (get_att("Mapping", "Arn"), "<Mapping.Arn>"),
+        (
+            get_att("Mapping", "Arn"),
+            "arn:aws:lambda:eu-west-1:111122223333:event-source-mapping:<Mapping>",
+        ),
         (get_att("Missing", "Arn"), "<Missing.Arn>"),
     ],
     ids=str,

@@ -1,4 +1,4 @@
-"""`darkroom iam-test`: a table that docs/security.md shows, JSON, and an exit status."""
+"""`darkroom iam test`: a table that docs/security.md shows, JSON, and an exit status."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from darkroom.cli import main
-from darkroom.commands.iam_test import command
+from darkroom.commands.iam import command
 from darkroom.iam import least_privilege
 from darkroom.iam.least_privilege import Failure
 from darkroom.iam.least_privilege import Result as LeastPrivilege
+from darkroom.iam.roles import proof
 
 
 def run(*arguments: str) -> Result:
@@ -19,7 +20,7 @@ def run(*arguments: str) -> Result:
 
 def test_the_command_counts() -> None:
     """S5: a table that docs/security.md shows, and the same numbers as JSON."""
-    found = run()
+    found = run("test")
     assert found.return_value == 0
     docs = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
     assert found.stdout.strip() in docs
@@ -27,7 +28,7 @@ def test_the_command_counts() -> None:
     assert found.stdout.splitlines()[-1].startswith("PASSED: ")
     assert set(counts) == {"requests", "mutants"}
     assert all(total == passed for total, passed in counts.values())
-    facts = json.loads(run("--format", "json").stdout)
+    facts = json.loads(run("test", "--format", "json").stdout)
     assert facts["passed"]
     assert facts["failures"] == facts["surviving_mutants"] == []
     assert f" {facts['allowed']} " in found.stdout
@@ -53,7 +54,7 @@ def test_a_failure_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
         surviving_mutants=("WorkerRole.X: removed",),
     )
     monkeypatch.setattr(least_privilege, "verify", lambda _: bad)
-    found = run()
+    found = run("test")
     assert found.return_value == 1
     assert [line.split() for line in found.stdout.splitlines()[1:4]] == [
         ["requests", "allowed", "2", "2"],
@@ -66,7 +67,7 @@ def test_a_failure_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     ) in found.stdout
     assert "SURVIVED: WorkerRole.X: removed" in found.stdout
     assert found.stdout.endswith("1 wrong decision and 1 undetected mutant: the test failed.\n")
-    facts = json.loads(run("--format", "json").stdout)
+    facts = json.loads(run("test", "--format", "json").stdout)
     assert not facts["passed"]
     assert facts["failures"][0]["reason"] == "another action"
 
@@ -75,5 +76,32 @@ def test_a_wrong_specification_is_a_usage_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """D6: status 2, with the file's name."""
-    assert main(["iam-test", "--pipeline", str(tmp_path / "none.toml")]) == 2
+    assert main(["iam", "test", "--pipeline", str(tmp_path / "none.toml")]) == 2
     assert "none.toml: there is no such file" in capsys.readouterr().err
+
+
+def test_the_test_of_the_deploy_role_is_documented() -> None:
+    """S5: docs/security.md shows its table."""
+    found = run("deploy-role", "--test")
+    assert found.return_value == 0
+    docs = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
+    assert found.stdout.strip() in docs
+
+
+@pytest.mark.parametrize("kind", ["deploy-role", "operator-role", "read-only-role"])
+def test_a_role_is_printed_or_written(kind: str, tmp_path: Path) -> None:
+    """S5: as a template for `aws cloudformation deploy`."""
+    printed = run(kind)
+    assert printed.return_value == 0
+    assert json.loads(printed.stdout)["Outputs"]["RoleArn"]
+    assert run(kind, "--output", str(tmp_path / "role.json")).stdout == ""
+    assert (tmp_path / "role.json").read_text() == printed.stdout
+
+
+def test_a_role_that_fails_its_test_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S5, D6: in CI."""
+    bad = LeastPrivilege(allowed=1, denied=1, mutants=1, failures=(), surviving_mutants=("X",))
+    monkeypatch.setattr(proof, "verify", lambda *_: bad)
+    found = run("operator-role", "--test")
+    assert found.return_value == 1
+    assert "SURVIVED: X" in found.stdout

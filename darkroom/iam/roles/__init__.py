@@ -1,0 +1,1 @@
+"""The IAM roles of those who deploy, look at and operate a stack."""
