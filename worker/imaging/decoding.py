@@ -160,12 +160,13 @@ def _set_scale(picture: JpegImagePlugin.JpegImageFile, wanted: Size) -> Box | No
         rounded up; None where it fills them all.
     """
     width, height = picture.size
-    mode = "YCbCr" if jpeg.holds_luma_and_chroma(memory_estimate.file_content(picture)) else None
-    draft = picture.draft(mode, wanted)
+    data = memory_estimate.file_content(picture)
+    has_chroma = jpeg.holds_luma_and_chroma(data)
+    draft = picture.draft("YCbCr" if has_chroma else None, wanted)
     denominator = picture.decoderconfig[0] if draft else 1
     three_eighths = width * 3 / 8, height * 3 / 8
     if denominator == 8 and picture.format == "JPEG" and picture.info.get("progressive"):
-        picture.fp = io.BytesIO(jpeg.without_fine_detail(memory_estimate.file_content(picture)))
+        picture.fp = io.BytesIO(jpeg.without_fine_detail(data, has_chroma=has_chroma))
     elif (
         denominator == 2
         and three_eighths[0] >= wanted[0]

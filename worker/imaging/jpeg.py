@@ -44,6 +44,12 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 # Within a scan, 0xFF stands for data before 0x00 and for a restart before 0xD0 to 0xD7.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
+# A scan without coefficients (ITU-T T.81, G.1.2.2): its only symbol ends the bands of so many
+# blocks, 2 to the 14th and what the 14 bits after it say.
+_RUN_BITS: Final = 14
+_LONGEST_RUN: Final = (2 << _RUN_BITS) - 1
+_TABLE: Final = b"\xff\xc4" + bytes([0, 20, 0x10, 1, *[0] * 15, _RUN_BITS << 4])
+_NO_RESTARTS: Final = b"\xff\xdd\x00\x04\x00\x00"
 
 _LONGEST_EXIF: Final = 1 << 20
 """Bytes, over all segments; what is read of EXIF data is at their start."""
@@ -171,32 +177,54 @@ def scan_components(data: bytes) -> list[int]:
     ]
 
 
-def without_fine_detail(data: bytes) -> bytes:
-    """Return a progressive JPEG without the scans that decoding at 1/8 of its size cannot show.
+def without_fine_detail(data: bytes, *, has_chroma: bool = False) -> bytes:
+    """Return a progressive JPEG without what a thumbnail made of 1/8 of its size does not show.
 
     At 1/8, one block of 8 × 8 becomes one pixel, the block's mean (its DC coefficient), so the AC
-    scans of components at full resolution are removed. One of each component stays: without any,
-    libjpeg would estimate means from their neighbours. Components at half resolution, as chroma
-    usually is, become 2 × 2 pixels per block and stay whole. What libjpeg decodes is bit-identical.
+    scans are removed. One that says that all of these coefficients are zero takes their place,
+    behind the others: without any, libjpeg would estimate means from their neighbours.
+
+    What libjpeg decodes of components at full resolution is bit-identical. Of chroma at half
+    resolution it would decode 2 × 2 pixels of a block, more than a thumbnail keeps, which has its
+    chroma at half resolution as well. Other components at half resolution stay whole.
 
     A file that is not progressive, or is damaged, is returned unchanged.
+
+    Args:
+        data: The file.
+        has_chroma: Whether it is stored as YCbCr.
     """
     kept: list[bytes] = []
-    full_resolution: set[int] = set()
-    seen: set[int] = set()
-    position = 0
+    means: set[int] = set()
+    removed: set[int] = set()
+    blocks = position = end = 0
     for segment in _segments(data):
+        end = segment.end
         if segment.marker == _START_OF_FRAME_PROGRESSIVE:
-            full_resolution = _full_resolution(data[segment.start : segment.end])
+            frame = data[segment.start : segment.end]
+            means = _enough_as_means(frame, has_chroma=has_chroma)
+            height, width = int.from_bytes(frame[5:7]), int.from_bytes(frame[7:9])
+            blocks = -(-width // 8) * -(-height // 8)
         elif segment.marker == _START_OF_SCAN:
             component = _ac_component(data[segment.start : segment.start + 10])
-            if component in seen:
+            if component in means:
+                removed.add(component)
                 kept.append(data[position : segment.start])
                 position = segment.end
-            elif component in full_resolution:
-                seen.add(component)
-    kept.append(data[position:])
+    if not removed:
+        return data
+    kept.append(data[position:end])
+    kept += [_NO_RESTARTS, _TABLE, *(_empty_scan(name, blocks) for name in sorted(removed))]
+    kept.append(data[end:])
     return b"".join(kept)
+
+
+def _empty_scan(component: int, blocks: int) -> bytes:
+    """Return a scan in which all AC coefficients of so many blocks are zero; see `_TABLE`."""
+    bits = "0".ljust(1 + _RUN_BITS, "1") * -(-blocks // _LONGEST_RUN)
+    padded = bits.ljust(-(-len(bits) // 8) * 8, "1")
+    coded = int(padded, 2).to_bytes(len(padded) // 8).replace(b"\xff", b"\xff\x00")
+    return SCAN_MARKER + bytes([0, 8, 1, component, 0, 1, 63, 0]) + coded
 
 
 def _segments(data: bytes, *, scans: bool = True) -> Iterator[_Segment]:
@@ -239,12 +267,20 @@ def _segments(data: bytes, *, scans: bool = True) -> Iterator[_Segment]:
         position = end
 
 
-def _full_resolution(frame: bytes) -> set[int]:
-    """Return the ids of the components that have as many samples as the image has pixels."""
+def _enough_as_means(frame: bytes, *, has_chroma: bool) -> set[int]:
+    """Return the ids of the components of which a thumbnail needs a value per block, at 1/8.
+
+    libjpeg decodes 2 × 2 pixels of a block and more (jdmaster.c) where a component has at most half
+    as many samples in both directions; for chroma, a thumbnail needs them below the half.
+    """
     sampling = {frame[place]: frame[place + 1] for place in range(10, len(frame) - 2, 3)}
     across = max((factors >> 4 for factors in sampling.values()), default=0)
     down = max((factors & 15 for factors in sampling.values()), default=0)
-    return {name for name, factors in sampling.items() if factors == across << 4 | down}
+    return {
+        name
+        for name, factors in sampling.items()
+        if across < 2 * (factors >> 4) + has_chroma or down < 2 * (factors & 15) + has_chroma
+    }
 
 
 def _ac_component(scan: bytes) -> int | None:

@@ -7,10 +7,11 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import Image, ImageChops, ImageFile
 
 from worker.imaging.identify import open_picture
 from worker.imaging.jpeg import (
+    _enough_as_means,
     _segments,
     has_partial_scans,
     holds_luma_and_chroma,
@@ -46,16 +47,73 @@ def decoded(data: bytes, scale: int) -> bytes:
     return image.tobytes()
 
 
+def channels(data: bytes, scale: int) -> list[Image.Image]:
+    """Return luma and both of chroma, or all there are, as libjpeg decodes them at a scale."""
+    with Image.open(io.BytesIO(data)) as image:
+        mode = "YCbCr" if image.mode == "RGB" else None
+        image.draft(mode, (image.width // scale, image.height // scale))
+        return list(image.split())
+
+
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_an_eighth_is_bit_identical(mode: str, subsampling: int) -> None:
-    """P1: the shortcut costs time, not colour."""
+    """P1: the shortcut costs time, not color."""
     data = saved(photograph(mode), subsampling=subsampling)
     shorter = without_fine_detail(data)
     assert len(shorter) < len(data) * 0.75
     assert decoded(shorter, 8) == decoded(data, 8)
     # That the test can fail: at a quarter the detail left out is missed.
     assert decoded(shorter, 4) != decoded(data, 4)
+
+
+def test_chroma_at_half_resolution_keeps_its_means() -> None:
+    """P1: a thumbnail has chroma at half its resolution too, and there nothing is missed."""
+    data = saved(photograph(size=(640, 400)), subsampling=2)
+    shorter = without_fine_detail(data, has_chroma=True)
+    assert len(shorter) < len(without_fine_detail(data))
+    (luma, *some), (expected_luma, *all_of_it) = channels(shorter, 8), channels(data, 8)
+    assert luma.tobytes() == expected_luma.tobytes()
+    for found, expected in zip(some, all_of_it, strict=True):
+        assert found.tobytes() != expected.tobytes()
+        difference = ImageChops.difference(found.reduce(2), expected.reduce(2))
+        assert max(difference.tobytes()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("factors", "enough"),
+    [
+        ((0x11,), ({1}, {1})),
+        ((0x11, 0x11, 0x11), ({1, 2, 3}, {1, 2, 3})),
+        ((0x22, 0x11, 0x11), ({1}, {1, 2, 3})),
+        ((0x21, 0x11, 0x11), ({1, 2, 3}, {1, 2, 3})),
+        ((0x41, 0x11, 0x11), ({1, 2, 3}, {1, 2, 3})),
+        ((0x44, 0x11, 0x22), ({1}, {1, 3})),
+    ],
+)
+def test_chroma_at_less_than_half_resolution_stays_whole(
+    factors: tuple[int, ...], enough: tuple[set[int], set[int]]
+) -> None:
+    """P1: a mean of 32 × 32 pixels would be too coarse for a thumbnail."""
+    frame = bytes([0xFF, 0xC2, 0, 0, 8, 0, 9, 0, 9, len(factors)])
+    frame += b"".join(bytes([number, both, 0]) for number, both in enumerate(factors, 1))
+    for has_chroma in (False, True):
+        assert _enough_as_means(frame, has_chroma=has_chroma) == enough[has_chroma]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 17), (4_200, 600)])
+def test_empty_scans_end_where_the_picture_does(size: tuple[int, int]) -> None:
+    """P1: also in a file with restarts, and of more blocks than one symbol covers."""
+    buffer = io.BytesIO()
+    image = Image.linear_gradient("L").resize(size)
+    image.save(buffer, "JPEG", quality=90, progressive=True, restart_marker_blocks=7)
+    data = buffer.getvalue()
+    shorter = without_fine_detail(data)
+    assert shorter != data
+    with Image.open(io.BytesIO(shorter)) as found, Image.open(io.BytesIO(data)) as expected:
+        for each in (found, expected):
+            each.draft(None, (max(1, size[0] // 8), max(1, size[1] // 8)))
+        assert found.tobytes() == expected.tobytes()
 
 
 def test_other_files_are_returned_unchanged() -> None:
@@ -169,12 +227,12 @@ def test_too_many_scans_are_rejected_and_memory_is_reserved(between: bytes) -> N
 
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=6)), max_size=6))
 def test_any_damage_is_survived(patches: list[tuple[int, bytes]]) -> None:
-    """P5: no exception, no endless loop, nothing added."""
+    """P5: no exception, no endless loop, nothing added but empty scans."""
     data = bytearray(PROGRESSIVE)
     for place, patch in patches:
         at = place % len(data)
         data[at : at + len(patch)] = patch
-    assert len(without_fine_detail(bytes(data))) <= len(data)
+    assert len(without_fine_detail(bytes(data))) <= len(data) + 100_000
     has_partial_scans(bytes(data))
     holds_luma_and_chroma(bytes(data))
 
