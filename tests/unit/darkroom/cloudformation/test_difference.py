@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from darkroom.cloudformation.changes import Change
 from darkroom.cloudformation.difference import compare
 from tests.property.strategies import skeletons, tables
 from tests.unit.templates.conftest import generate
