@@ -31,6 +31,7 @@ COMMANDS = {
     "capacity": "darkroom.commands.capacity",
     "preflight": "darkroom.commands.preflight",
     "deploy": "darkroom.commands.deploy",
+    "rollback": "darkroom.commands.rollback",
     "verify": "darkroom.commands.verify",
     "upload": "darkroom.commands.upload",
     "logs": "darkroom.commands.logs",

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from PIL import Image
 
-from darkroom.aws import notifications
+from darkroom.aws import invocation, notifications
 from darkroom.aws.errors import error_code, is_not_found
 from darkroom.aws.objects import delete_versions
 from darkroom.aws.queues import DeployedSource
 from darkroom.aws.records import output_names, read_record
+from darkroom.aws.session import Account
 from darkroom.checks.framework import Finding, failed, passed, warned
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
@@ -79,6 +80,37 @@ class Canary:
                 f"parts of the canary {key} could not be deleted: {left}",
                 "grant s3:ListBucketVersions and s3:DeleteObjectVersion, or delete it by hand",
             )
+
+    def invoke(self, account: Account, seconds: float) -> Iterator[Finding]:
+        """Yield whether the function makes the thumbnails of a picture that no message names.
+
+        It is invoked with the event of such a message, so that a function can be tried whose queue
+        it does not read. Where every suffix is announced, a message follows, for a picture that is
+        deleted by then.
+
+        Args:
+            account: Whose function it is.
+            seconds: The function's timeout.
+        """
+        # Without a suffix S3 does not announce it.
+        key = f"{self.source.prefixes[0]}canary-{uuid.uuid4()}"
+        name = self.source.queue.function_name
+        try:
+            put = self.s3.put_object(
+                Bucket=self.source.bucket, Key=key, Body=_picture(), ContentType="image/jpeg"
+            )
+            version = put.get("VersionId")
+            uploaded = SourceObject(
+                self.source.bucket, key, version_id=version, etag=put["ETag"].strip('"'), size=1
+            )
+            self.progress.update(f"Invoking {name}")
+            body = notifications.notification(uploaded)
+            if problem := invocation.deliver(account, name, body, seconds=seconds):
+                yield failed(problem, f"darkroom logs {key} --stack-name {self.stack_name}")
+            else:
+                yield self._outcome(key, version)
+        finally:
+            self._delete(key)
 
     def _deletion(self, key: str, version: str | None, etag: str) -> Iterator[Finding]:
         """Delete the canary, and yield whether the worker records that its version is gone.

@@ -1,7 +1,6 @@
 """`darkroom deploy`: a specification becomes a running stack, with one command."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,12 +13,6 @@ from darkroom.console.command import (
     yes_option,
 )
 from darkroom.console.option_types import DIRECTORY, DURATION, KEY_VALUE, OptionType, duration
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from darkroom.cloudformation.changes import Change
-    from darkroom.deploy.deployment import Deployment
 
 PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
 
@@ -38,6 +31,7 @@ EXAMPLES = """
   darkroom deploy --stack-name darkroom-dev --parameters params/dev.json --s3-bucket MY-CODE-BUCKET
   darkroom deploy --stack-name darkroom-prod --parameters params/prod.json \\
       CriticalAlarmEmail=you@example.com --dry-run
+  darkroom deploy --stack-name darkroom-prod --code-only
 """
 
 
@@ -72,6 +66,12 @@ EXAMPLES = """
     default=Path("build"),
     show_default=True,
     help="Directory for the package and its SBOM.",
+)
+@click.option(
+    "--code-only",
+    is_flag=True,
+    help="Deploy the worker of this checkout and nothing else: template and parameters stay as the"
+    " stack has them, whatever --pipeline says.",
 )
 @click.option(
     "--dry-run",
@@ -118,7 +118,8 @@ EXAMPLES = """
     "--verify/--no-verify",
     default=True,
     show_default=True,
-    help="Check the stack afterwards, and send a picture through it.",
+    help="Try a changed worker before messages reach it, check the stack afterwards, and send a"
+    " picture through it.",
 )
 @click.option(
     "--timeout",
@@ -142,6 +143,7 @@ def command(
     overrides: tuple[str, ...],
     bucket: str | None,
     output: Path,
+    code_only: bool,
     dry_run: bool,
     skip: tuple[str, ...],
     tags: tuple[tuple[str, str], ...],
@@ -163,13 +165,14 @@ def command(
     from darkroom.console.output import print_result
     from darkroom.console.progress import Progress
     from darkroom.deploy import report
+    from darkroom.deploy.consent import Consent
     from darkroom.deploy.deployment import Deployment
     from darkroom.deploy.preparation import Inputs
     from darkroom.deploy.settings import Settings
     from templates import specification
 
     inputs = Inputs(
-        specification=specification.load(pipeline),
+        specification=None if code_only else specification.load(pipeline),
         parameter_files=parameter_files,
         overrides=overrides,
         bucket=bucket,
@@ -192,25 +195,6 @@ def command(
         verifies=verify,
         dry_run=dry_run,
     )
-    result = work.run(lambda changes: _confirm(work, changes, yes=yes, replace_data=replace_data))
+    result = work.run(Consent(yes=yes, replace_data=replace_data))
     print_result(report.data(result), report.text(result), format_)
     return result.status
-
-
-def _confirm(
-    work: "Deployment", changes: "Sequence[Change]", *, yes: bool, replace_data: bool
-) -> None:
-    """Ask before changes are made, and once more where data is replaced or deleted."""
-    from darkroom.console.confirm import confirm
-    from darkroom.deploy.report import counted
-
-    where = f"the stack {work.options.name} in {work.account.region}"
-    confirm(f"{counted(changes)}, in {where}.", word="yes", yes=yes)
-    if taken := [change for change in changes if change.takes_data]:
-        names = ", ".join(f"{one.resource} ({one.action}: {one.consequence})" for one in taken)
-        confirm(
-            f"These hold data: {names}.",
-            word=work.options.name,
-            yes=replace_data,
-            option="--replace-data: --yes does not cover data",
-        )

@@ -9,22 +9,19 @@ from darkroom.aws import change_sets
 from darkroom.aws.change_sets import ChangeSet, Request
 from darkroom.aws.errors import explained
 from darkroom.aws.session import Account, open_account
-from darkroom.aws.stack import Stack, find_stack, open_stack
-from darkroom.aws.stack_events import Ended, StackEvent, StackEvents, follow
+from darkroom.aws.stack import Stack, open_stack
 from darkroom.checks.deployed.suite import check_deployed
 from darkroom.checks.framework import CheckResult, exit_status
 from darkroom.cloudformation.changes import Change
 from darkroom.console.command import StackOptions
 from darkroom.console.progress import Progress
 from darkroom.console.text import elapsed
-from darkroom.deploy import protection
+from darkroom.deploy import packages, protection
+from darkroom.deploy.consent import Consent
+from darkroom.deploy.execution import REVIEW, Execution
 from darkroom.deploy.preparation import Inputs, Prepared, prepare
 from darkroom.deploy.report import changes_table
 from darkroom.deploy.settings import PRODUCTION_MONITORING_SECONDS, Settings, roll_back
-from darkroom.errors import UserError
-
-REVIEW = "REVIEW_IN_PROGRESS"
-"""The state of a stack that a change set would create."""
 
 SLOW_CHECKS = ("drift", "archived-canary")
 """Checks of `darkroom verify` that take minutes, and that a stack just deployed does not need."""
@@ -64,6 +61,9 @@ class Deployment:
 
     settings: Settings = field(default_factory=Settings)
 
+    goes_back: bool = False
+    """Deploy the package that the stack had before, unless the inputs name one."""
+
     verifies: bool = True
     """Check the stack afterwards."""
 
@@ -73,13 +73,17 @@ class Deployment:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     account: Account = field(init=False)
+    execution: Execution = field(init=False)
 
     def __post_init__(self) -> None:
         """Find account and region; no request is sent."""
         self.account = open_account(region=self.options.region, profile=self.options.profile)
+        self.execution = Execution(
+            self.account, self.progress, self.timeout, clock=self.clock, sleep=self.sleep
+        )
 
-    def run(self, consent: Callable[[Sequence[Change]], None]) -> Result:
-        """Do all of it; `consent` returns where the changes may be made, and raises where not.
+    def run(self, consent: Consent) -> Result:
+        """Do all of it, as far as the operator consents.
 
         Raises:
             UsageError: the inputs cannot be used.
@@ -102,14 +106,16 @@ class Deployment:
         if change_set:
             self._show(changes)
             try:
-                consent(changes)
+                consent.ask(self.account, self.options.name, changes)
             except (Exception, KeyboardInterrupt):
                 self.discard(change_set)
                 raise
-            self.execute(change_set)
+            self.execution.run(change_set, tries=self.verifies)
         else:
             self.progress.step(f"No changes: {self.options.name} is as specified")
         result = replace(result, stack=self._protect(prepared))
+        if self.verifies and result.stack:
+            self.execution.enable(result.stack)
         return replace(result, verification=self._verify(result)) if self.verifies else result
 
     @explained()
@@ -134,32 +140,22 @@ class Deployment:
         """Wait for what CloudFormation is at, then generate, package and check.
 
         Raises:
-            UsageError, UserError: as `prepare` and `resume`.
+            UsageError, UserError: as `prepare` and `Execution.follow_running`.
         """
-        self.resume()
+        self.execution.follow_running(self.options.name)
+        inputs = self.inputs
+        if self.goes_back and not inputs.overrides:
+            stack = open_stack(self.options)
+            package = packages.previous(stack)
+            self.progress.step(f"The package before: s3://{'/'.join(package.values())}")
+            inputs = replace(inputs, overrides=[f"{name}={one}" for name, one in package.items()])
         return prepare(
             self.account,
             self.options.name,
-            self.inputs,
+            inputs,
             uploads=not self.dry_run,
             progress=self.progress,
         )
-
-    @explained()
-    def resume(self) -> None:
-        """Follow an operation on the stack that is under way, such as one that was interrupted.
-
-        Raises:
-            UserError: it takes longer than the timeout.
-        """
-        stack = find_stack(self.account, self.options.name)
-        if not stack or not stack.status.endswith("_IN_PROGRESS") or stack.status == REVIEW:
-            return
-        self.progress.step(f"The stack {stack.name} is in {stack.status}: waiting for its end")
-        client = self.account.client("cloudformation")
-        ended = self._follow(StackEvents(client, stack.id), stack.name)
-        for reason in ended.reasons:
-            self.progress.step(f"  {reason}")
 
     @explained()
     def propose(self, prepared: Prepared) -> ChangeSet | None:
@@ -204,62 +200,6 @@ class Deployment:
         """Delete a change set that is not executed."""
         change_sets.discard(self.account.client("cloudformation"), change_set)
 
-    @explained()
-    def execute(self, change_set: ChangeSet) -> None:
-        """Execute a change set, and report the stack's events until it ends.
-
-        Raises:
-            UserError: it failed, with the first reason first, or takes longer than the timeout.
-            KeyboardInterrupt: with a sentence about what goes on.
-        """
-        client = self.account.client("cloudformation")
-        policy = None
-        if not change_set.is_creation:
-            policy = protection.allow(client, change_set.stack_id, change_set.changes)
-        events = StackEvents.from_now(client, change_set.stack_id)
-        client.execute_change_set(ChangeSetName=change_set.id, DisableRollback=False)
-        ended = self._follow(events, change_set.stack_name)
-        if not ended.is_success:
-            if policy:
-                protection.restore(client, change_set.stack_id, policy)
-            raise UserError(failure(change_set, ended))
-
-    def _follow(self, events: StackEvents, name: str) -> Ended:
-        began = self.clock()
-        try:
-            ended = follow(
-                events,
-                timeout=self.timeout,
-                report=self._report,
-                wait=lambda text: self.progress.update(
-                    f"{name}: {text}, {elapsed(self.clock() - began)}"
-                ),
-                clock=self.clock,
-                sleep=self.sleep,
-            )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"CloudFormation goes on with {name}; the same command follows it again, and"
-                f" `aws cloudformation cancel-update-stack --stack-name {name}` takes an update"
-                " back"
-            ) from None
-        except UserError as error:
-            raise UserError(
-                f"{error}; CloudFormation goes on, and the same command follows it again"
-            ) from None
-        self.progress.step(f"{name}: {ended.status}, after {elapsed(self.clock() - began)}")
-        return ended
-
-    def _report(self, event: StackEvent) -> None:
-        if event.status.endswith("_IN_PROGRESS") and not event.is_stack:
-            self.progress.update(f"{event.resource}: {event.status}")
-            return
-        reason = f": {event.reason}" if event.reason else ""
-        kind = "" if event.is_stack else f" ({event.type.removeprefix('AWS::')})"
-        self.progress.step(
-            f"{event.time.astimezone():%H:%M:%S} {event.status} {event.resource}{kind}{reason}"
-        )
-
     def _verify(self, result: Result) -> Sequence[CheckResult]:
         """Check the deployed stack, and send a picture through it."""
         # Without changes, an earlier update that was rolled back says nothing about the stack.
@@ -274,22 +214,3 @@ class Deployment:
                 f" {self.options.name}` does that"
             ) from None
         return results
-
-
-def failure(change_set: ChangeSet, ended: Ended) -> str:
-    """Return what is said of a failed deployment: the first reason, the others, what to do."""
-    first, *others = ended.reasons or ("CloudFormation gives no reason",)
-    name, verb = change_set.stack_name, "created" if change_set.is_creation else "updated"
-    if ended.status == "UPDATE_ROLLBACK_COMPLETE":
-        advice = "It is as it was before."
-    elif change_set.is_creation:
-        advice = f"Fix that; `darkroom delete --stack-name {name}` first, then the same command."
-    else:
-        advice = f"`darkroom preflight --stack-name {name}` says how to continue."
-    return "\n".join(
-        [
-            first,
-            *(f"  then: {other}" for other in others),
-            f"The stack {name} could not be {verb} ({ended.status}). {advice}",
-        ]
-    )

@@ -6,17 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from darkroom.aws import deployed_template
 from darkroom.aws.session import Account
+from darkroom.aws.stack import find_stack
 from darkroom.bundle.build import Package, build
 from darkroom.bundle.upload import check_bucket, upload, upload_template
 from darkroom.checks.deployment_plan import DeploymentPlan, plan_of
 from darkroom.checks.framework import CheckResult, exit_status
+from darkroom.checks.names import PREFLIGHT
 from darkroom.checks.prerequisites import check_prerequisites
 from darkroom.console.progress import Progress
 from darkroom.console.text import plural
+from darkroom.deploy.packages import CODE
 from darkroom.emulator import deployment as emulated
 from darkroom.emulator.limitations import is_emulator
-from darkroom.errors import UsageError
+from darkroom.errors import UsageError, UserError
 from templates import pipeline
 from templates.limits import MAX_DIRECT_TEMPLATE_BYTES
 from templates.specification import Specification
@@ -26,7 +30,9 @@ from templates.specification import Specification
 class Inputs:
     """What a stack is deployed from."""
 
-    specification: Specification
+    specification: Specification | None = None
+    """None for the template that the stack has."""
+
     parameter_files: Sequence[Path] = ()
     overrides: Sequence[str] = ()
     """Texts `KEY=VALUE`, which win over the files."""
@@ -47,7 +53,7 @@ class Prepared:
 
     plan: DeploymentPlan
     text: str
-    """The template as it is sent."""
+    """The template as it is sent; empty for the one that the stack has."""
 
     checks: Sequence[CheckResult]
 
@@ -77,6 +83,8 @@ class Prepared:
         Raises:
             UserError: S3 refuses it.
         """
+        if not self.text:
+            return {"UsePreviousTemplate": True}
         if len(self.text.encode()) <= MAX_DIRECT_TEMPLATE_BYTES:
             return {"TemplateBody": self.text}
         s3, bucket = self.plan.account.client("s3"), self.plan.values["CodeBucket"]
@@ -98,22 +106,28 @@ def prepare(
 ) -> Prepared:
     """Generate the template, package the worker, and check the account.
 
+    Without a specification, only the worker is packaged, for the stack as it is.
+
     On the emulator the template is the one that it can run; what that leaves out is reported.
 
     Args:
         account: The account and region to deploy to.
         stack_name: The stack's name.
         inputs: What it is deployed from.
-        uploads: Whether to upload the package; the check of the package is left out otherwise.
+        uploads: Whether to upload the package; without it, only one that is given is checked.
         progress: Reports each step.
 
     Raises:
         UsageError: a file cannot be read, or no bucket is named.
         UserError: the package cannot be built or uploaded, or AWS cannot be used.
     """
+    on_emulator = is_emulator(account)
+    if not inputs.specification:
+        return _prepare_code(
+            account, stack_name, inputs, on_emulator=on_emulator, uploads=uploads, progress=progress
+        )
     text = pipeline.render(pipeline.build(inputs.specification))
     template = json.loads(text)
-    on_emulator = is_emulator(account)
     overrides = list(inputs.overrides)
     resources = plural(len(template["Resources"]), "resource")
     progress.step(f"Template: {len(text.encode()):,} bytes, {resources}")
@@ -127,10 +141,41 @@ def prepare(
     plan = plan_of(
         account, stack_name, template, len(text.encode()), inputs.parameter_files, overrides
     )
+    is_there = _package_is_there(plan, on_emulator=on_emulator, uploads=uploads)
     plan = _with_package(plan, inputs, on_emulator=on_emulator, uploads=uploads, progress=progress)
-    skip = [*inputs.skip, *(["code"] if on_emulator or not uploads else [])]
+    skip = [*inputs.skip, *([] if is_there else ["code"])]
     results, plan = check_prerequisites(plan, skip=skip, progress=progress)
     return Prepared(plan=plan, text=text, checks=results)
+
+
+def _prepare_code(
+    account: Account,
+    stack_name: str,
+    inputs: Inputs,
+    *,
+    on_emulator: bool,
+    uploads: bool,
+    progress: Progress,
+) -> Prepared:
+    """Package the worker for the template and the parameters that a stack has."""
+    stack = find_stack(account, stack_name)
+    if not stack:
+        raise UserError(f"there is no stack {stack_name!r} in {account.region} to update")
+    template = deployed_template.read(stack).template
+    plan = plan_of(account, stack_name, template, 0, inputs.parameter_files, inputs.overrides)
+    if others := sorted(plan.given.keys() - {*CODE}):
+        raise UsageError(f"{', '.join(others)}: only the package is deployed, without parameters")
+    is_there = _package_is_there(plan, on_emulator=on_emulator, uploads=uploads)
+    plan = _with_package(plan, inputs, on_emulator=on_emulator, uploads=uploads, progress=progress)
+    wanted = {"caller", "stack", *(["code"] if is_there else [])}
+    skip = [*inputs.skip, *(check for check in PREFLIGHT if check not in wanted)]
+    results, plan = check_prerequisites(plan, skip=skip, progress=progress)
+    return Prepared(plan=plan, text="", checks=results)
+
+
+def _package_is_there(plan: DeploymentPlan, *, on_emulator: bool, uploads: bool) -> bool:
+    """Return whether the package can be checked: the emulator's is for this interpreter."""
+    return not on_emulator and (uploads or "CodeKey" in plan.given)
 
 
 def _with_package(

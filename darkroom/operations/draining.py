@@ -44,6 +44,8 @@ class Drain:
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    advice: str = "pass a longer --timeout, or --discard-messages"
+    """What to do where something takes longer than the timeout."""
 
     @property
     def mappings(self) -> dict[str, str]:
@@ -87,6 +89,20 @@ class Drain:
         """Disable all event source mappings, and wait until they are."""
         for title, uuid in self.mappings.items():
             self._switch(title, uuid, "Disabled")
+
+    def enable(self) -> None:
+        """Enable all event source mappings, and wait until they are."""
+        for title, uuid in self.mappings.items():
+            self._switch(title, uuid, "Enabled")
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether any event source mapping is disabled."""
+        client = self.stack.client("lambda")
+        return any(
+            client.get_event_source_mapping(UUID=uuid)["State"] in ("Disabled", "Disabling")
+            for uuid in self.mappings.values()
+        )
 
     def _wait_until_empty(self, began: float) -> None:
         empty_since: float | None = None
@@ -144,10 +160,7 @@ class Drain:
     def _check_time(self, began: float, what: str) -> None:
         seconds = self.clock() - began
         if seconds > self.timeout:
-            raise UserError(
-                f"not done after {elapsed(seconds)}: {what}; pass a longer --timeout, or"
-                " --discard-messages"
-            )
+            raise UserError(f"not done after {elapsed(seconds)}: {what}; {self.advice}")
         self.progress.update(f"{what}, for {elapsed(seconds)}")
 
     def _count(self, *, dead: bool) -> int | None:

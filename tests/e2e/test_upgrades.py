@@ -43,7 +43,9 @@ LARGEST: dict[str, Any] = {
 class Uploads:
     """Pictures that are uploaded one after the other, whatever else happens."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, pause: float = 0.1) -> None:
+        """`pause` is in seconds."""
+        self._pause = pause
         self.versions: dict[str, str] = {}
         self._pipeline = pipeline
         self._over = threading.Event()
@@ -61,7 +63,7 @@ class Uploads:
 
     def _upload(self, lead: str) -> None:
         number = 0
-        while not self._over.wait(0.1):
+        while not self._over.wait(self._pause):
             key = f"uploads/{lead} {number}.jpg"
             self.versions[key] = self._pipeline.upload(key, pictures.jpeg())
             number += 1

@@ -1,9 +1,10 @@
 """A deployment's steps: what is said when one of them is refused, interrupted or fails."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 from botocore.stub import Stubber
@@ -15,7 +16,8 @@ from darkroom.checks.framework import CheckResult, failed, passed
 from darkroom.cloudformation.changes import Change
 from darkroom.console.command import StackOptions
 from darkroom.console.progress import Progress
-from darkroom.deploy import deployment, protection
+from darkroom.deploy import execution, protection
+from darkroom.deploy.consent import Consent
 from darkroom.deploy.deployment import Deployment, Result
 from darkroom.deploy.preparation import Inputs
 from darkroom.errors import UserError
@@ -86,11 +88,11 @@ def test_an_operation_under_way_is_waited_for(
     work: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 17: the same command follows what an interrupted one began."""
-    monkeypatch.setattr(deployment, "find_stack", lambda *_: stack(work, "UPDATE_IN_PROGRESS"))
+    monkeypatch.setattr(execution, "find_stack", lambda *_: stack(work, "UPDATE_IN_PROGRESS"))
     with Stubber(work.account.client("cloudformation")) as stubber:
         found = [event("UPDATE_COMPLETE"), event("UPDATE_IN_PROGRESS")]
         stubber.add_response("describe_stack_events", {"StackEvents": found})
-        work.resume()
+        work.execution.follow_running("s")
     assert steps(work)[0] == "The stack s is in UPDATE_IN_PROGRESS: waiting for its end"
     assert steps(work)[-1].startswith("s: UPDATE_COMPLETE, after ")
 
@@ -100,13 +102,18 @@ def test_nothing_is_waited_for_where_nothing_goes_on(
     work: Deployment, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
     """Issue 17: a change set that nobody executed is no operation."""
-    monkeypatch.setattr(
-        deployment, "find_stack", lambda *_: stack(work, status) if status else None
-    )
-    work.resume()
+    monkeypatch.setattr(execution, "find_stack", lambda *_: stack(work, status) if status else None)
+    work.execution.follow_running("s")
     assert steps(work) == []
 
 
+@pytest.fixture
+def running(work: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack is deployed."""
+    monkeypatch.setattr(execution, "find_stack", lambda *_: stack(work, "CREATE_COMPLETE"))
+
+
+@pytest.mark.usefixtures("running")
 def test_an_interruption_says_what_goes_on(
     work: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +129,7 @@ def test_an_interruption_says_what_goes_on(
         executed = {"ChangeSetName": "arn:set", "DisableRollback": False}
         stubber.add_response("execute_change_set", {}, executed)
         with pytest.raises(KeyboardInterrupt, match="goes on with s; the same command follows"):
-            work.execute(CHANGE_SET)
+            work.execution.run(CHANGE_SET, tries=False)
 
 
 def test_a_refused_change_set_is_deleted(work: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,26 +138,23 @@ def test_a_refused_change_set_is_deleted(work: Deployment, monkeypatch: pytest.M
     monkeypatch.setattr(work, "prepare", lambda: prepared)
     monkeypatch.setattr(work, "propose", lambda _: CHANGE_SET)
 
-    def refuse(_: Sequence[Change]) -> None:
-        raise UserError("not confirmed; nothing was changed")
-
-    def interrupt(_: Sequence[Change]) -> None:
-        raise KeyboardInterrupt
-
-    for consent, error in ((refuse, UserError), (interrupt, KeyboardInterrupt)):
+    consent = Consent(yes=False)
+    for error in (UserError("not confirmed; nothing was changed"), KeyboardInterrupt()):
+        monkeypatch.setattr(Consent, "ask", mock.Mock(side_effect=error))
         with Stubber(work.account.client("cloudformation")) as stubber:
             stubber.add_response("delete_change_set", {}, {"ChangeSetName": "arn:set"})
-            with pytest.raises(error):
+            with pytest.raises(type(error)):
                 work.run(consent)
             stubber.assert_no_pending_responses()
     work.dry_run = True
     with Stubber(work.account.client("cloudformation")) as stubber:
         stubber.add_response("delete_change_set", {}, {"ChangeSetName": "arn:set"})
-        found = work.run(refuse)
+        found = work.run(consent)
         stubber.assert_no_pending_responses()
     assert (found.changes, found.stack, found.status) == ((CHANGE,), None, 0)
 
 
+@pytest.mark.usefixtures("running")
 def test_a_failed_update_closes_the_policy_again(work: Deployment) -> None:
     """Issue 17: consent is for one update, whether it succeeds or not."""
     taken = Change(resource="Queue", type="AWS::SQS::Queue", action="delete")
@@ -165,7 +169,7 @@ def test_a_failed_update_closes_the_policy_again(work: Deployment) -> None:
         stubber.add_response("describe_stack_events", {"StackEvents": found})
         stubber.add_response("set_stack_policy", {}, {"StackName": ID, "StackPolicyBody": before})
         with pytest.raises(UserError, match="It is as it was before"):
-            work.execute(replace(CHANGE_SET, changes=(taken,)))
+            work.execution.run(replace(CHANGE_SET, changes=(taken,)), tries=False)
         stubber.assert_no_pending_responses()
 
 
@@ -180,7 +184,7 @@ def test_a_failed_update_closes_the_policy_again(work: Deployment) -> None:
 def test_a_failure_begins_with_its_reason(is_creation: bool, status: str, advice: str) -> None:
     """Issue 17: the first reason, the others, then the state and what to do."""
     change_set = ChangeSet(id="", stack_name="s", stack_id=ID, is_creation=is_creation, changes=())
-    first, second, last = deployment.failure(
+    first, second, last = execution.failure(
         change_set, Ended(status=status, reasons=("Key: denied", "Queue: no key"))
     ).splitlines()
     assert (first, second) == ("Key: denied", "  then: Queue: no key")
