@@ -21,6 +21,7 @@ FORMATS = {"jpeg": 80, "webp": 80, "avif": 60}
 VARIANTS = {
     "inside": Variants((400, 128), FORMATS, 2_000_000),
     "cover": Variants((96,), FORMATS, 2_000_000, fit="cover", sharpen=60),
+    "animated": Variants((128,), {"webp": 80}, 2_000_000, animated=True),
     "contain": Variants((64,), FORMATS, 2_000_000, fit="contain", background=(255, 255, 255)),
 }
 

@@ -90,7 +90,10 @@ def _picture(data: bytes, variants: Variants) -> None:
 
 def repetition(data: bytes) -> None:
     """Check a file in which a part is repeated; see `repetition.repeated`."""
-    picture(repeated(data))
+    file = repeated(data)
+    picture(file)
+    if file.startswith((b"GIF8", b"RIFF")):
+        animation(file)
 
 
 def event(data: bytes) -> None:

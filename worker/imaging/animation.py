@@ -98,8 +98,7 @@ class Animation:
         for number in range(self.count):
             picture.seek(number)
             picture.load()
-            # libwebp counts the time of all frames before in 32 bits.
-            yield picture, _shown_for(picture.info["duration"] % 2**32)
+            yield picture, _shown_for(picture.info["duration"])
 
 
 def examine(picture: ImageFile.ImageFile) -> Animation | None:

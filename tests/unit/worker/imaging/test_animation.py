@@ -344,6 +344,17 @@ def test_what_is_between_frames_is_passed_over() -> None:
         assert (output.metadata["frames"], image.info["loop"]) == (2, 3)
 
 
+def test_a_control_is_for_the_next_frame_only() -> None:
+    """P8: a frame without one has no transparent color, is kept, and is shown for 100 ms."""
+    second = GifFrame(flat(0, (16, 16)), 8, 8)
+    marked = replace(TWO[0], transparent=0, disposal=gif_files.CLEAR, hundredths=50)
+    data = gif_of(SCREEN, [marked, second, TWO[1]], COLORS)
+    start = data.index(b"!\xf9", data.index(b"!\xf9") + 1)
+    bare = data[:start] + data[start + 8 :]
+    check_frames(bare, gif_files.screens(SCREEN, [marked, second, TWO[1]], COLORS), ANIMATED)
+    assert made(bare)["w40.webp"].metadata["duration_ms"] == 500 + 100 + 300
+
+
 def test_too_many_parts_are_rejected_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """P5: blocks of one byte, as many as the file has bytes."""
     data = gif_of(SCREEN, TWO, COLORS)[:-1] + b"!\xfe" + b"\x01a" * 2_000 + b"\0;"
