@@ -24,7 +24,7 @@ _LIMIT = 120.0
 SHARP = ("sharp-cascade", "sharp-per-size")
 
 SLOW = ("naive", "sharp-per-size")
-"""Measured in every third round only: they take twice to eight times as long as the others."""
+"""Measured in every fourth round only: they take twice to eight times as long as the others."""
 
 
 class ImplementationError(Exception):
@@ -206,7 +206,7 @@ def interleaved(
     problems: dict[str, str] = {}
     for number in range(-1, rounds):
         for name in names:
-            if name in problems or (name in SLOW and number % 3 and number >= 0):
+            if name in problems or (name in SLOW and number % 4 and number >= 0):
                 continue
             target = output / name if output and number < 0 else None
             if target:
