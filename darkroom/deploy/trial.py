@@ -84,7 +84,7 @@ class Trial:
         from darkroom.checks.canary import Canary  # needs Pillow
 
         client = self.stack.client("lambda")
-        client.get_waiter("function_updated_v2").wait(FunctionName=queue.function_name)
+        client.get_waiter("function_updated").wait(FunctionName=queue.function_name)
         found = client.get_function_configuration(FunctionName=queue.function_name)
         buckets = self.mappings.template.resources_of_type("S3::Bucket")
         own = {self.stack.resources.get(title) for title in buckets}

@@ -89,6 +89,7 @@ PREFLIGHT = Access(
 
 CHANGE_SETS = Access(
     actions=(
+        "cloudformation:CancelUpdateStack",
         "cloudformation:CreateChangeSet",
         "cloudformation:DeleteChangeSet",
         "cloudformation:DeleteStack",
@@ -101,6 +102,19 @@ CHANGE_SETS = Access(
         "cloudformation:UpdateTerminationProtection",
     )
 )
+
+TRIAL = Access(
+    actions=(
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "lambda:GetEventSourceMapping",
+        "lambda:GetFunctionConfiguration",
+        "lambda:InvokeFunction",
+        "lambda:UpdateEventSourceMapping",
+        "s3:ListBucketVersions",
+    )
+)
+"""How `deploy` tries a new worker, besides CANARY."""
 
 VERIFY = Access(
     actions=(

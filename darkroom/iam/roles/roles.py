@@ -69,7 +69,8 @@ KINDS: Mapping[str, Kind] = {
         "Deploys, verifies and deletes a Darkroom pipeline",
         (
             *(commands.STACK, commands.PACKAGE, commands.PREFLIGHT, commands.CHANGE_SETS),
-            *(commands.VERIFY, commands.CANARY, commands.UNANNOUNCED, commands.DELETE),
+            *(commands.TRIAL, commands.VERIFY, commands.CANARY, commands.UNANNOUNCED),
+            commands.DELETE,
         ),
         HANDLERS,
     ),

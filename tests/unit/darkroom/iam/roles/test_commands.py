@@ -83,6 +83,7 @@ def test_each_action_of_the_table_is_called() -> None:
     known = operations()
     used = {"apigateway:GET", "kms:Decrypt", "kms:GenerateDataKey", "cloudformation:TagResource"}
     used |= {"s3:GetObjectVersion", "s3:DeleteObject"}
+    used.add("lambda:InvokeFunction")  # the method is named `invoke`, as others are
     for path in ROOT.glob("darkroom/**/*.py"):
         if "emulator" not in path.parts and path.stem != "commands":
             for operation in called(ast.parse(path.read_text(encoding="utf-8")), known):
