@@ -64,6 +64,7 @@ class Emulator:
         self._progress = progress
         self._process: subprocess.Popen[bytes] | None = None
         self._handlers: dict[signal.Signals, Any] = {}
+        self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         """Start the emulator and wait until it answers.
@@ -126,13 +127,16 @@ class Emulator:
     def client(self, service: str, *, credentials: Mapping[str, Any] | None = None) -> Any:
         """Return a botocore client of this AWS, with the root user's credentials by default.
 
-        Neither the caller's AWS configuration nor a proxy setting is read.
+        Neither the caller's AWS configuration nor a proxy setting is read. There is one client of
+        the root user for each service, because making one takes as long as dozens of requests.
 
         Args:
             service: botocore's name of the service.
             credentials: `aws_access_key_id`, `aws_secret_access_key` and optionally
                 `aws_session_token`; a 12-digit account id as the key id is that account's root.
         """
+        if credentials is None and service in self._clients:
+            return self._clients[service]
         session = botocore.session.Session(session_vars=_isolated_variables())
         root: Mapping[str, Any] = {
             "aws_access_key_id": ACCESS_KEY,
@@ -150,7 +154,10 @@ class Emulator:
             ),
             **(credentials or root),
         )
-        return send_first_request_alone(client)
+        send_first_request_alone(client)
+        if credentials is None:
+            self._clients[service] = client
+        return client
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait for Ctrl-C, or for some seconds.

@@ -29,6 +29,7 @@ def test_it_answers_over_tls_and_enforces_iam(temporary: Path) -> None:
     with Emulator() as emulator:
         assert emulator.url.startswith("https://127.0.0.1:")
         identity = emulator.client("sts").get_caller_identity()
+        assert emulator.client("sts") is emulator.client("sts")
         assert identity["Arn"].endswith(":root")
         stranger = {"aws_access_key_id": "AKIASTRANGER", "aws_secret_access_key": "x"}
         with pytest.raises(ClientError):
