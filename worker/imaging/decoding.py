@@ -11,39 +11,27 @@ from typing import Final, cast
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
 from worker.imaging import avif, bmp, color_space, jpeg, memory_estimate, nclx, png, tiff, webp
-from worker.imaging import resize as resizing
 from worker.imaging.color_space import ColorSpace
 from worker.imaging.geometry import Size
 from worker.imaging.heic import HeicPicture
+from worker.imaging.resize import Box, resize
 from worker.imaging.srgb import to_srgb
 from worker.results import Rejection
 
 _DECODE_MARGIN: Final = 1.2
-"""How much larger than the widest variant a JPEG is decoded; less costs visible sharpness."""
+"""How much larger than the widest variant a JPEG is decoded; less costs visible sharpness.
 
-_LEAST_MARGIN: Final = 1.07
-"""The same where it would otherwise be decoded in full: a third of the time for 0.005 of SSIM."""
+None where it would otherwise be decoded in full: a fifth of the time for 0.003 of SSIM.
+"""
 
 _WEBP_MARGIN: Final = 1.5
 """The same for a WebP, where it costs little: all of it is decoded at any size."""
 
-Filters = tuple[Image.Resampling, Image.Resampling]
-"""Resampling filters; in YCbCr the first is for luma and the second for chroma."""
+_REDUCING_GAP: Final = 1.4
+"""See PIL.Image.Image.resize: a box filter does the first part of a large step, band by band."""
 
-FIRST_FILTERS: Final = Image.Resampling.BICUBIC, Image.Resampling.BOX
-"""For the largest size, which takes a fifth of the whole time.
-
-In luma a cheaper filter shows, in chroma it does not.
-"""
-
-LATER_FILTERS: Final = Image.Resampling.LANCZOS, Image.Resampling.HAMMING
-"""For the sizes that are made from the largest."""
-
-_REDUCING_GAP: Final = 1.5
-"""See PIL.Image.Image.resize: a box filter does the first part of a large step."""
-
-_BAND_REDUCING_GAP: Final = 1.4
-"""The same for an image that is decoded in bands: 8 megapixels to 1200 in 11 % less time."""
+_TRANSPARENT_REDUCING_GAP: Final = 1.5
+"""The same next to transparent parts, where the box filter shows where it does too much."""
 
 _BAND_PIXELS: Final = 1 << 18
 """Pixels converted at a time: a megabyte, which fits the processor's cache."""
@@ -63,9 +51,6 @@ _SWAPS_SIDES: Final = frozenset({5, 6, 7, 8})
 
 _GREY_MODES: Final = frozenset({"1", "L", "LA", "La", "I;16", "I;16B"})
 
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom in pixels."""
-
 
 def swap_sides(size: Size, orientation: int) -> Size:
     """Return the size of an image after its EXIF orientation is applied, or before."""
@@ -77,7 +62,7 @@ def decode(picture: ImageFile.ImageFile, size: Size) -> Image.Image:
     box = None
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         halves = min(picture.width / size[0], picture.height / size[1]) / 2
-        margin = _DECODE_MARGIN if halves >= _DECODE_MARGIN else _LEAST_MARGIN
+        margin = _DECODE_MARGIN if halves >= _DECODE_MARGIN else 1
         box = _set_scale(picture, _with_margin(size, margin))
         picture.decodermaxblock = 1 << 22  # fewer, larger reads: 3 % faster
     elif isinstance(picture, webp.WebpPicture):
@@ -111,32 +96,7 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
     return image if transposition is None else image.transpose(transposition)
 
 
-def resize(image: Image.Image, size: Size, filters: Filters, box: Box | None = None) -> Image.Image:
-    """Return a copy at this size; in YCbCr with chroma in squares of 2 × 2 pixels.
-
-    The encoders store no more chroma than that (4:2:0), so no more is computed, unless a side is
-    odd.
-
-    Args:
-        image: The image.
-        size: The wanted size.
-        filters: The resampling filters.
-        box: The part of the image to resize; None for all of it.
-    """
-    if image.mode != "YCbCr":
-        return image.resize(size, filters[0], box=box, reducing_gap=_REDUCING_GAP)
-    halves = size[0] // (2 - size[0] % 2), size[1] // (2 - size[1] % 2)
-    channels = []
-    for number, (wanted, resample) in enumerate(
-        ((size, filters[0]), (halves, filters[1]), (halves, filters[1]))
-    ):
-        channel = image.getchannel(number)
-        channel = channel.resize(wanted, resample, box=box, reducing_gap=_REDUCING_GAP)
-        channels.append(channel.resize(size, Image.Resampling.NEAREST))
-    return Image.merge("YCbCr", channels)
-
-
-def reduction(full: Size, size: Size, gap: float = _BAND_REDUCING_GAP) -> tuple[Size, int]:
+def reduction(full: Size, size: Size, gap: float = _REDUCING_GAP) -> tuple[Size, int]:
     """Return the divisors of a box filter for both sides, and how many rows it takes at a time.
 
     Args:
@@ -160,12 +120,12 @@ def _set_scale(picture: JpegImagePlugin.JpegImageFile, wanted: Size) -> Box | No
         rounded up; None where it fills them all.
     """
     width, height = picture.size
-    data = memory_estimate.file_content(picture)
-    has_chroma = jpeg.holds_luma_and_chroma(data)
-    draft = picture.draft("YCbCr" if has_chroma else None, wanted)
+    draft = picture.draft(None, wanted)
     denominator = picture.decoderconfig[0] if draft else 1
     three_eighths = width * 3 / 8, height * 3 / 8
     if denominator == 8 and picture.format == "JPEG" and picture.info.get("progressive"):
+        data = memory_estimate.file_content(picture)
+        has_chroma = jpeg.holds_luma_and_chroma(data)
         picture.fp = io.BytesIO(jpeg.without_fine_detail(data, has_chroma=has_chroma))
     elif (
         denominator == 2
@@ -224,13 +184,12 @@ def _shrink(picture: ImageFile.ImageFile, size: Size, box: Box | None) -> Image.
     if frame:
         read, convert = partial(_frame_bands, frame=frame), None
     if convert is None and read is _bands:
-        image = resize(picture, size, FIRST_FILTERS, box)
+        image = resize(picture, size, box=box)
         image.info = {}  # savers would copy comments, profiles and more from here
         return image
     width, height = picture.size
-    # Next to transparent parts, the box filter shows where it does too much.
     transparent = frame or picture.has_transparency_data
-    gap = _REDUCING_GAP if transparent else _BAND_REDUCING_GAP
+    gap = _TRANSPARENT_REDUCING_GAP if transparent else _REDUCING_GAP
     (across, down), rows = reduction(picture.size, size, gap)
     reduced: Image.Image | None = None
     opaque = True
@@ -248,10 +207,7 @@ def _shrink(picture: ImageFile.ImageFile, size: Size, box: Box | None) -> Image.
         reduced.paste(band, (0, number * rows // down))
     if reduced is None:
         raise ValueError("an image without rows")
-    within = (0, 0, width / across, height / down)
-    # After a box filter the image is a little soft: Lanczos compensates for that.
-    second = LATER_FILTERS[0] if across > 1 else FIRST_FILTERS[0]
-    image = resizing.resize(reduced, size, second, within)
+    image = resize(reduced, size, box=(0, 0, width / across, height / down))
     if image.mode != "RGBa":
         return image
     # An alpha channel that hides nothing would make the thumbnail a PNG.
@@ -320,7 +276,7 @@ def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image] | 
         return lambda band: band.convert("RGBA")
     if picture.mode in {"I", "F"}:
         return _stretch(picture)
-    if picture.mode in {"L", "RGB", "YCbCr", "CMYK", "LAB"}:
+    if picture.mode in {"L", "RGB", "CMYK", "LAB"}:
         return None
     return lambda band: band.convert("L" if band.mode == "1" else "RGB")
 

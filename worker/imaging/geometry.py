@@ -148,8 +148,4 @@ def pad(image: Image.Image, canvas_size: Size, variants: Variants) -> Image.Imag
 
 def _sharpen(image: Image.Image, percent: int) -> Image.Image:
     mask = ImageFilter.UnsharpMask(_UNSHARP_RADIUS, percent, _UNSHARP_THRESHOLD)
-    if image.mode != "YCbCr":
-        return image.filter(mask)
-    # Chroma is stored at half the size: there is nothing in it to sharpen.
-    luma, *chroma = image.split()
-    return Image.merge("YCbCr", (luma.filter(mask), *chroma))
+    return image.filter(mask)

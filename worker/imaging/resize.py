@@ -60,7 +60,10 @@ _Kernel = Callable[..., int]
 
 
 def resize(
-    image: Image.Image, size: Size, resample: Image.Resampling, box: Box | None = None
+    image: Image.Image,
+    size: Size,
+    resample: Image.Resampling = Image.Resampling.LANCZOS,
+    box: Box | None = None,
 ) -> Image.Image:
     """Return what `image.resize(size, resample, box)` returns, in a sixth of the time.
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageCms
 from worker.imaging import color_space
 from worker.imaging.color_space import ColorSpace, by_code_points
 
-_RGB_OR_GREY: Final = frozenset({"L", "RGB", "RGBA", "YCbCr"})
+_RGB_OR_GREY: Final = frozenset({"L", "RGB", "RGBA"})
 
 _HEADER_BYTES: Final = 128
 _RGB_IN_FULL_RANGE: Final = b"\x00\x01"
@@ -27,7 +27,7 @@ _ROUNDING: Final = 1
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, *, grey: bool = False) -> Image.Image:
-    """Return the image in RGB, RGBA, YCbCr or grey, with the values of sRGB.
+    """Return the image in RGB, RGBA or grey, with the values of sRGB.
 
     Args:
         image: The decoded image.
@@ -38,13 +38,12 @@ def to_srgb(image: Image.Image, profile: bytes | None, *, grey: bool = False) ->
     if space == ColorSpace():
         return image
     if space:
-        return color_space.to_srgb(image.convert("RGB") if image.mode == "YCbCr" else image, space)
+        return color_space.to_srgb(image, space)
     if profile and (image.mode == "L" or (grey and image.mode in {"RGB", "RGBA"})):
         return _grey_to_srgb(image, profile)
-    mode = "RGB" if image.mode == "YCbCr" else image.mode
-    transform = _transform(profile, mode) if profile else None
+    transform = _transform(profile, image.mode) if profile else None
     if transform is not None:
-        return _applied(transform, image.convert(mode))
+        return _applied(transform, image)
     return image if image.mode in _RGB_OR_GREY else image.convert("RGB")
 
 

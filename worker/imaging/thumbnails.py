@@ -13,17 +13,11 @@ from PIL import Image, ImageFile
 
 from worker.imaging import animation, exif, geometry, memory_estimate, watermark
 from worker.imaging.animation import Animation
-from worker.imaging.decoding import (
-    LATER_FILTERS,
-    decode,
-    reduction,
-    resize,
-    swap_sides,
-    upright,
-)
+from worker.imaging.decoding import decode, reduction, swap_sides, upright
 from worker.imaging.geometry import ResizePlan, Size, VariantGeometry
 from worker.imaging.identify import open_picture, rejecting_damage
 from worker.imaging.memory import Memory
+from worker.imaging.resize import resize
 from worker.keys import output_name
 from worker.results import Output, Properties, Rejection
 from worker.settings import Variants
@@ -61,7 +55,7 @@ class _Widest:
         for width, variant in zip(self.variants.widths, self.planned, strict=True):
             # Each size comes from the one above it: reading the large one again shows no gain.
             if self.image.size != variant.image_size:
-                self.image = resize(self.image, variant.image_size, LATER_FILTERS)
+                self.image = resize(self.image, variant.image_size)
             yield width, finish(self.image, variant.canvas_size, self.variants)
 
 
@@ -122,7 +116,7 @@ class _Plan:
         for each, plan in zip(self.variants, self.resizes, strict=True):
             full = decoded
             if plan.full_size != decoded.size:
-                full = resize(decoded, plan.full_size, LATER_FILTERS)
+                full = resize(decoded, plan.full_size)
             part = geometry.crop(full, plan.variants[0].image_size, each)
             widest.append(_Widest(each, plan.variants, geometry.flatten(part, each)))
         return widest
@@ -334,7 +328,6 @@ def _encode(
     buffer = io.BytesIO()
     if format_name == "png" or (format_name == "jpeg" and image.mode == "RGBA"):
         content_type = "image/png"
-        image = image.convert("RGB") if image.mode == "YCbCr" else image
         image.save(buffer, "PNG", compress_level=_PNG_LEVEL)
     elif format_name == "jpeg":
         content_type = "image/jpeg"
