@@ -150,7 +150,7 @@ def bill(capacity: CapacityModel, known: Mapping[str, Price], *, size: float | N
             line("LISTs, thousands", again * LISTS_AGAIN / 1e3, "s3_thousand_writes"),
             line(
                 "GETs and HEADs, thousands",
-                (tries + again * READS_AGAIN) / 1e3,
+                (tries + again * READS_AGAIN + invocations * stack.watermarks) / 1e3,
                 "s3_thousand_reads",
             ),
             line("function, GB-seconds", gb_seconds, f"lambda_gb_second_{stack.architecture}"),

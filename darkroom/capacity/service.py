@@ -94,7 +94,10 @@ class Service:
         # Two threads per core that the function sees; it always sees at least two.
         threads = 2 * max(2, math.ceil(self.cores))
         number, memory = divide_memory(
-            self.stack.memory_megabytes, threads=threads, file_bytes=self.stack.maximum_bytes
+            self.stack.memory_megabytes,
+            threads=threads,
+            file_bytes=self.stack.maximum_bytes,
+            kept_bytes=self.stack.watermarks * limits.BYTES_PER_WATERMARK,
         )
         return number, memory.capacity or 0
 

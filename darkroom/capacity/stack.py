@@ -63,6 +63,9 @@ class StackFigures:
     outputs: tuple[tuple[int, str], ...]
     """Width and format of each output."""
 
+    watermarks: int
+    """Different ones of all sources of the queue: each is read once in an invocation."""
+
     prefixes: int
     output_prefixes: int
     """Prefixes that S3 can split the outputs by: 256 with `hash_prefix`, or 1."""
@@ -168,6 +171,7 @@ def read(
         max_megapixels=int(variables["MAX_PIXELS"]) / 1e6,
         widths=tuple(width for each in made for width in each.widths),
         outputs=_outputs(made),
+        watermarks=_watermarks([each for each, _ in known.values()]),
         prefixes=len(source_settings.prefixes),
         output_prefixes=16**HASH_DIGITS if source_settings.hash_prefix else 1,
         zones=described.network.availability_zones,
@@ -219,6 +223,10 @@ def _outputs(made: Sequence[settings.Variants]) -> tuple[tuple[int, str], ...]:
         for width in each.widths
         for format_name in each.formats_at(width)
     )
+
+
+def _watermarks(made: Sequence[settings.Variants]) -> int:
+    return len({each.watermark.key for each in made if each.watermark})
 
 
 def _archive(source: Source) -> Archive | None:

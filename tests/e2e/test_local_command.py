@@ -186,6 +186,8 @@ fit = "cover"
 aspect_ratio = "1:1"
 [variants.square.formats]
 webp = 80
+[variants.square.watermark]
+min_width = 32
 [network]
 vpc = "existing"
 endpoints = "existing"
@@ -203,7 +205,7 @@ def test_any_specification_runs(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(pictures.jpeg())
     done = run(
         tmp_path,
-        *("a.jpg", "b.jpg", "c.png", "--pipeline", "plan.toml"),
+        *("a.jpg", "b.jpg", "c.png", "--pipeline", "plan.toml", "--watermark", "c.png"),
         *("--format", "json", "--output", "out"),
     )
     assert done.returncode == 0, done.stderr + done.stdout

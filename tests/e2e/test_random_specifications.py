@@ -4,6 +4,7 @@ from functools import cache
 from itertools import count
 
 import pytest
+from PIL import Image
 
 from darkroom.emulator import deployment, prerequisites
 from darkroom.emulator.ministack import Emulator
@@ -71,6 +72,9 @@ def test_a_random_specification_runs(
         stack_name=name,
         parameters={**package_parameters, **prerequisites.create(emulator, plan, name)},
     )
+    logo = pictures.encoded(Image.new("RGBA", (40, 20), (255, 0, 0, 90)), "PNG")
+    for key in plan.watermark_keys():
+        emulator.client("s3").put_object(Bucket=stack.thumbnail_bucket, Key=key, Body=logo)
     uploaded = {}
     for source, settings in plan.sources.items():
         pipeline = Pipeline(emulator, stack, source)

@@ -73,7 +73,7 @@ def decoded(content: bytes, max_pixels: int, memory: Memory) -> WatermarkImage:
                     image = upright(decode(picture, picture.size), orientation)
                     return WatermarkImage(image.convert("RGBA").convert("RGBa"))
     except Rejection as rejection:
-        raise WatermarkError(rejection.detail) from rejection
+        raise WatermarkError(rejection.detail.rstrip(".")) from rejection
 
 
 def _at_most(memory: Memory, size: int) -> int:

@@ -186,3 +186,47 @@ def test_a_fill_byte_hides_no_coefficients(tmp_path: Path) -> None:
     file.write_bytes(buffer.getvalue().replace(b"\xff\xc2", b"\xff\xff\xc2", 1))
     estimate, peak = measured(file, 1_200, "jpeg")
     assert peak < estimate < 2 * peak + 90_000_000
+
+
+MEASURE_MARKED = """
+import io, re, sys
+from worker.imaging import memory_estimate, thumbnails, watermark
+from worker.imaging.memory import Memory
+from worker.settings import Variants, Watermark
+
+class Recorded(Memory):
+    most = 0
+    def reserved(self, size):
+        Recorded.most = max(Recorded.most, size)
+        return super().reserved(size)
+
+def peak():
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1]) * 1024
+
+picture, logo, width, format_name = sys.argv[1:]
+before = peak()
+image = watermark.decoded(open(logo, "rb").read(), 12_000_000, Recorded())
+decoding, peak_of_decoding = Recorded.most, peak() - before
+mark = Watermark("watermarks/logo", width=100, margin=0, opacity=50, image=image)
+variants = Variants((int(width), 10), {format_name: 80}, 12_000_000, watermark=mark)
+before = peak()
+list(thumbnails.make(io.BytesIO(open(picture, "rb").read()), [variants], Recorded()))
+print(decoding, peak_of_decoding, Recorded.most, peak() - before)
+"""
+
+
+@pytest.mark.parametrize("format_name", ["webp", "avif"])
+@pytest.mark.parametrize("size", [(2_000, 2_000), (300, 200)])
+def test_a_watermark_takes_no_more_than_estimated(
+    size: tuple[int, int], format_name: str, tmp_path: Path
+) -> None:
+    """Issue 15, P5: decoded, and shrunk or enlarged to all of a wide thumbnail."""
+    shown, logo = tmp_path / "picture", tmp_path / "logo"
+    picture("RGB").save(shown, "JPEG")
+    picture("RGBA").resize(size).save(logo, "WEBP", lossless=True, quality=0, method=0)
+    command = [sys.executable, "-c", MEASURE_MARKED, *map(str, (shown, logo)), "3000", format_name]
+    child = subprocess.run(command, check=True, capture_output=True, text=True)
+    decoding, peak_of_decoding, estimate, peak = map(int, child.stdout.split())
+    assert peak_of_decoding < decoding
+    assert peak < estimate

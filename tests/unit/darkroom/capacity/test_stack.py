@@ -57,6 +57,30 @@ formats = { webp = 80 }
 """
 
 
+def test_watermarks_cost_a_read_in_each_invocation_and_memory(tmp_path: Path) -> None:
+    """Issue 15, D6: counted once by key, as the worker reads them."""
+    plain, marked = tmp_path / "plain.toml", tmp_path / "marked.toml"
+    tables = '[sources.default]\nvariants = ["default", "square"]\n'
+    plain.write_text(f"{tables}[variants.default]\n[variants.square]\n")
+    mark = 'watermark = { key = "watermarks/a.png" }\n'
+    marked.write_text(f"{tables}[variants.default]\n{mark}[variants.square]\n{mark}")
+    one, other = (estimate("--pipeline", str(path)) for path in (plain, marked))
+
+    def amount(item: str) -> float:
+        before, after = (
+            next(line.amount for line in each.bill.variable if line.item.startswith(item))
+            for each in (one, other)
+        )
+        return after - before
+
+    assert other.capacity.service.stack.watermarks == 1
+    (invocations,) = (
+        line.amount * 1e3 for line in other.bill.variable if "invocations" in line.item
+    )
+    assert amount("GETs") == pytest.approx(invocations)  # both in thousands
+    assert other.capacity.service._divided[1] < one.capacity.service._divided[1]
+
+
 def test_a_sources_lane_and_variants_are_its_own(tmp_path: Path) -> None:
     """D6: what costs at rest is of the whole stack, all else of the queue that is asked about."""
     path = tmp_path / "several.toml"
