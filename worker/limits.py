@@ -12,9 +12,8 @@ FIXED_BYTES: Final = 8_000_000
 BYTES_PER_THUMBNAIL_PIXEL: Final = 36
 """AVIF's encoder; shrinking to the widest variant takes up to 28, other encoders 29."""
 
-BYTES_PER_PIXEL: Final = {"WEBP": 0.0, "ANIMATED_WEBP": 19.0, "AVIF": 18.0}
-"""libwebp shrinks a lossy picture row by row. AVIF takes 13.7 with 8 bits per sample; with 10 or 12
-bits a sample has two bytes."""
+BYTES_PER_PIXEL: Final = {"WEBP": 0.0, "ANIMATED_WEBP": 19.0}
+"""libwebp shrinks a lossy picture row by row."""
 
 BYTES_PER_COEFFICIENT: Final = 2
 BYTES_BESIDE_COEFFICIENTS: Final = 0.2

@@ -9,14 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from worker.imaging.bits import Bits
 from worker.imaging.isobmff import Container, number
 
 _SEQUENCE_HEADER = 1
+_RGB: Final = 1, 13, 0
+"""Code points of RGB that is not converted, which is never subsampled (5.5.2)."""
+
 _WITH_FRAME_HEADER: Final = frozenset({3, 6})
 """Types of AV1's open bitstream units (https://aomediacodec.github.io/av1-spec/, 6.2.2)."""
+
+_MOST_PLANE_BYTES: Final = 12.0
+"""Three samples of two bytes, and the same with film grain."""
 
 _KEY_FRAME, _SWITCH_FRAME = 0, 3
 _CHOSEN_BY_FRAME = 2
@@ -38,6 +44,28 @@ def pixels_at_once(data: bytes) -> int:
     if not any(found):
         raise ValueError("no AV1 frames")
     return max(max(max(areas), sum(areas) // 2) for areas in found if areas)
+
+
+def plane_bytes(data: bytes) -> float:
+    """Return the bytes per pixel of a picture's planes, without those of an alpha channel.
+
+    Film grain is added to a copy. So is a cell put into its grid, and a frame that has not the size
+    stated is resized into one.
+    """
+    container = _AvifContainer(memoryview(data))
+    found = [_MOST_PLANE_BYTES]
+    with suppress(ValueError):
+        samples = [*container.coded_items(), *container.first_samples()]
+        found = [
+            _Sequence(Bits(body)).plane_bytes()
+            for sample in samples
+            for kind, body in container.units(sample)
+            if kind == _SEQUENCE_HEADER
+        ]
+        is_grid = b"grid" in container.item_types().values()
+        if is_grid or math.prod(stated_size(data)) != pixels_at_once(data):
+            found = [each + _MOST_PLANE_BYTES / 2 for each in found]
+    return max(found, default=_MOST_PLANE_BYTES)
 
 
 def stated_size(data: bytes) -> tuple[int, int]:
@@ -123,6 +151,17 @@ class _AvifContainer(Container):
             position += size
 
 
+class _Color(NamedTuple):
+    """What a sequence header says of colors (5.5.2), up to primaries, transfer and matrix."""
+
+    is_deep: bool
+    """More than eight bits."""
+
+    has_twelve_bits: bool
+    is_grey: bool
+    code_points: tuple[int, int, int] | None
+
+
 class _Sequence:
     """The sizes of frames in a sequence header (5.5), in pixels.
 
@@ -181,16 +220,44 @@ class _Sequence:
                 bits.read(4)
 
     def code_points(self) -> tuple[int, int] | None:
-        """Return primaries and transfer function (5.5.2), if they are there; to be called once."""
-        bits = self._bits
+        """Return primaries and transfer function, if they are there; see `_color`."""
+        color = self._color()
+        return color.code_points and color.code_points[:2]
+
+    def plane_bytes(self) -> float:
+        """Return the bytes per pixel of a frame, with film grain if there is any; see `_color`."""
+        bits, color = self._bits, self._color()
+        across, down = self._profile != 1, self._profile == 0
+        samples = 1.0
+        if color.is_grey:
+            bits.read()
+        else:
+            if color.code_points == _RGB:
+                across = down = False
+            else:
+                bits.read()
+                if color.has_twelve_bits:
+                    across = bool(bits.read())
+                    down = across and bool(bits.read())
+                if across and down:
+                    bits.read(2)
+            bits.read()
+            samples += 2 / (1 + across) / (1 + down)
+        has_film_grain = bool(bits.read())
+        return samples * (1 + color.is_deep) * (1 + has_film_grain)
+
+    def _color(self) -> _Color:
+        """Read what follows the sizes (5.5.1, 5.5.2); to be called once, not after the frames."""
+        bits, profile = self._bits, self._profile
         bits.read(3 if self._is_reduced else self._order_bits)
         bits.read(3)
-        has_high_depth = bits.read()
-        if self._profile == 2 and has_high_depth:
-            bits.read()
-        if self._profile != 1:
-            bits.read()
-        return (bits.read(8), bits.read(8)) if bits.read() else None
+        is_deep = bool(bits.read())
+        return _Color(
+            is_deep=is_deep,
+            has_twelve_bits=profile == 2 and is_deep and bool(bits.read()),
+            is_grey=profile != 1 and bool(bits.read()),
+            code_points=(bits.read(8), bits.read(8), bits.read(8)) if bits.read() else None,
+        )
 
     def is_overridden(self, bits: Bits) -> bool:
         """Return whether a frame states its own size (5.9.2), which may exceed `area`."""

@@ -11,6 +11,7 @@ from typing import Final, cast
 from PIL import Image, ImageChops, ImageFile, JpegImagePlugin
 
 from worker.imaging import avif, bmp, color_space, jpeg, memory_estimate, nclx, png, tiff, webp
+from worker.imaging.avif_picture import AvifPicture
 from worker.imaging.color_space import ColorSpace
 from worker.imaging.geometry import Size
 from worker.imaging.heic import HeicPicture
@@ -225,6 +226,8 @@ def _band_reader(
     if isinstance(picture, bmp.BmpPicture) and picture.masks:
         picture.set_transparency()
         return bmp.bands
+    if isinstance(picture, AvifPicture):
+        return lambda _, rows: picture.bands(rows)
     return tiff.bands if tiff.has_bands(picture) else _bands
 
 

@@ -13,6 +13,7 @@ from PIL import AvifImagePlugin, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from worker import limits
 from worker.imaging import avif, bmp, heic, jpeg, png, tiff, webp
+from worker.imaging.avif_picture import AvifPicture
 
 _BYTES_PER_BAND_PIXEL: Final = 24
 """Rows that are converted at a time: as they were, as RGBA, with their alpha multiplied in."""
@@ -135,7 +136,7 @@ def bytes_per_pixel(picture: ImageFile.ImageFile) -> float:
     """
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         return limits.BYTES_BESIDE_COEFFICIENTS + _coefficient_bytes(picture)
-    if isinstance(picture, heic.HeicPicture | webp.WebpPicture):
+    if isinstance(picture, AvifPicture | heic.HeicPicture | webp.WebpPicture):
         return picture.bytes_per_pixel
     if (
         png.has_strips(picture)
@@ -146,8 +147,6 @@ def bytes_per_pixel(picture: ImageFile.ImageFile) -> float:
         return 0  # only some rows are in memory at a time
     if png.has_transparent_16_bits(picture):
         return 2 * 4  # the high bytes and the low ones
-    if picture.format == "AVIF":
-        return limits.BYTES_PER_PIXEL["AVIF"]
     return _BYTES_BY_MODE.get(picture.mode, 4) + _strip_bytes(picture)
 
 

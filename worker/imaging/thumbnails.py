@@ -312,7 +312,7 @@ def _too_large_for(memory: Memory, picture: ImageFile.ImageFile, needed: int) ->
     per_pixel = memory_estimate.bytes_per_pixel(picture)
     allowed = max(0.0, width * height - (needed - capacity) / per_pixel) if per_pixel else 0
     if allowed:
-        detail += f", enough for {allowed / 1e6:,.1f} million such pixels"
+        detail += f", enough for {allowed // 1e5 / 10:,.1f} million such pixels"
     return Rejection("too_many_pixels", f"{detail}.")
 
 

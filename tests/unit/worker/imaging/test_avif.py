@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import struct
 import time
 from itertools import accumulate
@@ -251,3 +252,48 @@ def test_damaged_frames_have_no_code_points(damage: bytes, at: int) -> None:
     whole = WHOLE[:at] + damage + WHOLE[at + len(damage) :]
     avif.code_points(whole)
     avif.code_points(WHOLE[:at] + damage)
+
+
+RGB = f" 1 {1:08b} {13:08b} {0:08b}"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (sequence(9, 9, colour="0 0 0 0 00 0 0"), 1.5),
+        (sequence(9, 9, colour="0 0 0 0 00 0 1"), 3),
+        (sequence(9, 9, colour="1 0 0 0 00 0 0"), 3),
+        (sequence(9, 9, colour="1 1 0 0 1"), 4),
+        (sequence(9, 9, colour="0 1 0 0 0"), 1),
+        (sequence(9, 9, profile=1, colour="0 0 0 0 0"), 3),
+        (sequence(9, 9, profile=1, colour="1 0 0 0 1"), 12),
+        (sequence(9, 9, profile=1, colour=f"0 {RGB} 0 0"), 3),
+        (sequence(9, 9, profile=2, colour="0 0 0 0 0 0"), 2),
+        (sequence(9, 9, profile=2, colour="1 1 0 0 0 1 1 00 0 0"), 3),
+        (sequence(9, 9, profile=2, colour="1 1 0 0 0 1 0 0 1"), 8),
+        (sequence(9, 9, profile=2, colour="1 1 0 0 0 0 0 0"), 6),
+        (still("0 0 0 0 00 0 0"), 1.5),
+    ],
+)
+def test_memory_follows_from_the_frames(header: bytes, expected: float) -> None:
+    """P5: AV1, 5.5.2: samples per pixel, of one or two bytes, and twice with film grain."""
+    side = math.isqrt(avif.pixels_at_once(within(header)))
+    size = box(b"ispe", bytes(4), struct.pack(">II", side, side))
+    data = in_meta(within(header), box(b"iprp", box(b"ipco", size)))
+    assert avif.plane_bytes(data) == expected
+
+
+def test_of_several_frames_the_one_that_takes_most_counts() -> None:
+    """P5: cells of a grid are besides copied, and what cannot be read takes the most."""
+    small, large = (sequence(9, 9, colour=f"{deep} 0 0 0 00 0 0") for deep in (0, 1))
+    assert avif.plane_bytes(within(small, large, small)) >= 3
+    assert avif.plane_bytes(within(sequence(9, 9)[:-3])) == 12
+    assert avif.plane_bytes(b"") == 12
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4"])
+def test_memory_of_what_encoders_write(mode: str, subsampling: str) -> None:
+    """P5: eight bits, without film grain."""
+    samples = 1 if mode == "L" else {"4:2:0": 1.5, "4:4:4": 3}[subsampling]
+    assert avif.plane_bytes(saved(mode, subsampling=subsampling)) in {samples, 1.5, 3}

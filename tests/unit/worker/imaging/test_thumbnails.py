@@ -371,7 +371,7 @@ def test_too_many_pixels_for_the_memory_are_rejected_before_they_are_decoded(
 ) -> None:
     """P5, pitfall 43: a limit that follows from the function's size and the format, and says so."""
     image = Image.new("RGB", (900, 1_000))
-    memory = Memory(25_000_000)
+    memory = Memory(20_000_000)
     assert list(make(io.BytesIO(saved(image, "JPEG")), [JPEG_ONLY], memory))
     with monkeypatch.context() as patches:
         patches.setattr("PIL.ImageFile.ImageFile.load", None)
