@@ -1,9 +1,14 @@
 """What a local run says while it waits."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from darkroom.console.progress import Progress
 from darkroom.emulator import deployment, processing
 from darkroom.emulator.processing import Ended
+from templates.specification import Specification
 from tests.unit.templates.conftest import generate
 
 
@@ -58,3 +63,31 @@ def test_what_the_emulator_ignores_of_an_api_is_said() -> None:
     removed = deployment.removed_statements(template)
     assert {sid for _, sid in removed} >= {"DenyElsewhere", "DenyApiOverwrites"}
     assert deployment.api_notes(generate().template) == []
+
+
+def test_an_upload_whose_log_line_is_lost_has_the_outcome_of_its_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D5: a busy emulator loses the last lines of a function's log."""
+    states = {"a.jpg": "done", "b.jpg": "rejected", "c.jpg": None}
+    moments = iter(range(0, 1000, 10))
+    clock = SimpleNamespace(monotonic=lambda: float(next(moments)), sleep=lambda _: None)
+    monkeypatch.setattr(processing, "time", clock)
+    monkeypatch.setattr(processing, "_dead_letters", lambda *_: {})
+    monkeypatch.setattr(processing, "_check_start", lambda _: "")
+    monkeypatch.setattr(processing, "log_lines", lambda *_, **__: ())
+
+    def read_record(_s3: object, bucket: str, key: str, source: str) -> SimpleNamespace | None:
+        assert (bucket, source) == ("thumbnails", "its settings")
+        state = states[key]
+        return SimpleNamespace(state=state) if state else None
+
+    monkeypatch.setattr(processing, "read_record", read_record)
+    emulator: Any = SimpleNamespace(client=lambda _: None)
+    stack: Any = SimpleNamespace(thumbnail_bucket="thumbnails", sources={"uploads": "its settings"})
+    pending = {("uploads", key) for key in states}
+    found = processing.wait(emulator, stack, Specification(), pending, Progress())
+    assert {key: ended.outcome for (_, key), ended in found.items()} == {
+        "a.jpg": "succeeded",
+        "b.jpg": "rejected",
+    }
