@@ -57,7 +57,7 @@ class Deployment:
     inputs: Inputs
     progress: Progress
     timeout: float
-    """Seconds to wait for CloudFormation."""
+    """Seconds to wait for CloudFormation, besides the time for which alarms are watched."""
 
     settings: Settings = field(default_factory=Settings)
 
@@ -78,8 +78,9 @@ class Deployment:
     def __post_init__(self) -> None:
         """Find account and region; no request is sent."""
         self.account = open_account(region=self.options.region, profile=self.options.profile)
+        timeout = self.timeout + (self.settings.monitoring_seconds or 0)
         self.execution = Execution(
-            self.account, self.progress, self.timeout, clock=self.clock, sleep=self.sleep
+            self.account, self.progress, timeout, clock=self.clock, sleep=self.sleep
         )
 
     def run(self, consent: Consent) -> Result:

@@ -50,7 +50,7 @@ def says(operator: Operator, *arguments: str, status: int = 1) -> str:
 def test_one_command_from_specification_to_thumbnails(
     emulator: Emulator, operator: Operator
 ) -> None:
-    """Issue 17: package, preflight, change set, events, canary; then no changes, and status 0."""
+    """D8: package, preflight, change set, events, canary; then no changes, and status 0."""
     new = ("--s3-bucket", BUCKET, "--output", BUILD, f"NamePrefix={NAME}", "--yes")
     planned = operator.reads("deploy", *new, "--dry-run")
     assert {one["action"] for one in planned["changes"]} == {"create"}
@@ -87,7 +87,7 @@ def test_one_command_from_specification_to_thumbnails(
 
 
 def test_a_removed_source_is_asked_for_twice(emulator: Emulator, operator: Operator) -> None:
-    """Issue 17: `--yes` does not cover data; a refused change set leaves nothing behind."""
+    """D8: `--yes` does not cover data; a refused change set leaves nothing behind."""
     two = pipeline_file('[sources.default]\n[sources.scans]\nprefixes = ["scans/"]\n')
     options = ("--output", BUILD, "--no-verify", "--yes")
     grown = operator.reads("deploy", "--pipeline", two, *options)
@@ -109,7 +109,7 @@ def test_a_removed_source_is_asked_for_twice(emulator: Emulator, operator: Opera
 
 
 def test_the_reason_of_a_failure_comes_first(emulator: Emulator, operator: Operator) -> None:
-    """Issue 17: then what is rolled back, and what to do; the stack still works."""
+    """D8: then what is rolled back, and what to do; the stack still works."""
     (raised, other) = (f"{NAME}-dead-letters", f"{NAME}-retries")
     emulator.client("cloudwatch").set_alarm_state(
         AlarmName=raised, StateValue="ALARM", StateReason="a dead letter of yesterday"
@@ -127,6 +127,6 @@ def test_the_reason_of_a_failure_comes_first(emulator: Emulator, operator: Opera
 
 
 def test_nothing_is_deployed_where_preflight_fails(operator: Operator) -> None:
-    """Issue 17, D4: the checks' table is the result, and the status 1."""
+    """D8, D4: the checks' table is the result, and the status 1."""
     found = operator.does("deploy", "--output", BUILD, "--yes", "MemorySize=1", status=1)
     assert "MemorySize is 1, below" in found

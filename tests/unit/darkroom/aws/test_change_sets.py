@@ -119,7 +119,7 @@ def test_changes_are_read_from_all_pages(stubber: Stubber) -> None:
     ],
 )
 def test_no_change_is_no_error(stubber: Stubber, reason: str) -> None:
-    """Issue 17: CloudFormation calls it a failure, in two ways; the change set is deleted."""
+    """D8: CloudFormation calls it a failure, in two ways; the change set is deleted."""
     created(stubber)
     stubber.add_response("describe_change_set", described("FAILED", StatusReason=reason))
     stubber.add_response("delete_change_set", {}, {"ChangeSetName": SET})
@@ -144,7 +144,7 @@ def test_the_wait_is_bounded(stubber: Stubber) -> None:
 
 @pytest.mark.parametrize("is_last", [True, False])
 def test_a_new_stack_is_deleted_with_its_last_change_set(stubber: Stubber, is_last: bool) -> None:
-    """Issue 17: a dry run leaves nothing; a stack that waits for another review stays."""
+    """D8: a dry run leaves nothing; a stack that waits for another review stays."""
     found = change_sets.ChangeSet(
         id=SET, stack_name="s", stack_id=STACK, is_creation=True, changes=()
     )

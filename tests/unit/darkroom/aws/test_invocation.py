@@ -37,14 +37,14 @@ def delivered(answer: Any, error: str = "") -> tuple[str, dict[str, Any]]:
     ],
 )
 def test_each_end_is_told(answer: Any, error: str, problem: str) -> None:
-    """Issue 17: success, a message that comes back, and an error of the function."""
+    """D8: success, a message that comes back, and an error of the function."""
     found, _ = delivered(answer, error)
     assert problem in found
     assert bool(found) is bool(problem)
 
 
 def test_the_worker_can_read_the_event() -> None:
-    """Issue 17: it is one message, received for the first time; a test event has no objects."""
+    """D8: it is one message, received for the first time; a test event has no objects."""
     _, event = delivered({"batchItemFailures": []})
     (message,) = event["Records"]
     assert retry.receive_count(message) == 1

@@ -71,7 +71,7 @@ EARLIER = event(1, "s", "CREATE_COMPLETE")
 
 
 def test_each_event_comes_once_and_in_order(stubber: Stubber) -> None:
-    """Issue 17: from the first one after the execution, over pages and polls."""
+    """D8: from the first one after the execution, over pages and polls."""
     listed(stubber, EARLIER)
     events = StackEvents.from_now(client(stubber), STACK)
     listed(stubber, EARLIER)  # not begun
@@ -88,7 +88,7 @@ def test_each_event_comes_once_and_in_order(stubber: Stubber) -> None:
 
 
 def test_an_operation_under_way_is_followed_from_its_beginning(stubber: Stubber) -> None:
-    """Issue 17: after an interrupted command; earlier operations do not count."""
+    """D8: after an interrupted command; earlier operations do not count."""
     failed = event(3, "Q", "UPDATE_FAILED", "no such key")
     listed(stubber, event(4, "s", "UPDATE_ROLLBACK_IN_PROGRESS"), failed, BEGUN, EARLIER)
     listed(stubber, event(5, "s", "UPDATE_ROLLBACK_COMPLETE"), event(4, "s", "x"))
@@ -98,7 +98,7 @@ def test_an_operation_under_way_is_followed_from_its_beginning(stubber: Stubber)
 
 
 def test_the_first_reason_is_not_a_cancellation(stubber: Stubber) -> None:
-    """Issue 17: what failed because another resource did is no reason."""
+    """D8: what failed because another resource did is no reason."""
     listed(
         stubber,
         event(6, "s", "UPDATE_ROLLBACK_COMPLETE"),
@@ -114,7 +114,7 @@ def test_the_first_reason_is_not_a_cancellation(stubber: Stubber) -> None:
 
 
 def test_an_alarm_that_takes_an_update_back_is_the_reason(stubber: Stubber) -> None:
-    """Issue 17: then no resource has failed, and the stack's own event says why."""
+    """D8: then no resource has failed, and the stack's own event says why."""
     reason = "The following alarms are in ALARM state: [worker-errors]"
     rolled_back = event(3, "s", "UPDATE_ROLLBACK_IN_PROGRESS", reason)
     listed(stubber, event(4, "s", "UPDATE_ROLLBACK_COMPLETE"), rolled_back, BEGUN)
@@ -125,7 +125,7 @@ def test_an_alarm_that_takes_an_update_back_is_the_reason(stubber: Stubber) -> N
 def test_throttling_and_a_lost_connection_pass(
     stubber: Stubber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 17: a wait of an hour outlives both; a refusal ends it."""
+    """D8: a wait of an hour outlives both; a refusal ends it."""
     stubber.add_client_error("describe_stack_events", "Throttling", "Rate exceeded")
     listed(stubber, event(3, "s", "UPDATE_COMPLETE"), BEGUN)
     ended, _, waits = followed(StackEvents(client(stubber), STACK, "0"))

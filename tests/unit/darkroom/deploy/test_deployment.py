@@ -87,7 +87,7 @@ def event(status: str, number: int = 0, reason: str = "") -> dict[str, Any]:
 def test_an_operation_under_way_is_waited_for(
     work: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 17: the same command follows what an interrupted one began."""
+    """D8: the same command follows what an interrupted one began."""
     monkeypatch.setattr(execution, "find_stack", lambda *_: stack(work, "UPDATE_IN_PROGRESS"))
     with Stubber(work.account.client("cloudformation")) as stubber:
         found = [event("UPDATE_COMPLETE"), event("UPDATE_IN_PROGRESS")]
@@ -101,7 +101,7 @@ def test_an_operation_under_way_is_waited_for(
 def test_nothing_is_waited_for_where_nothing_goes_on(
     work: Deployment, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
-    """Issue 17: a change set that nobody executed is no operation."""
+    """D8: a change set that nobody executed is no operation."""
     monkeypatch.setattr(execution, "find_stack", lambda *_: stack(work, status) if status else None)
     work.execution.follow_running("s")
     assert steps(work) == []
@@ -117,7 +117,7 @@ def running(work: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interruption_says_what_goes_on(
     work: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 17: Ctrl-C ends the command, not the update."""
+    """D8: Ctrl-C ends the command, not the update."""
 
     def interrupt(_: StackEvents) -> list[Any]:
         raise KeyboardInterrupt
@@ -133,7 +133,7 @@ def test_an_interruption_says_what_goes_on(
 
 
 def test_a_refused_change_set_is_deleted(work: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 17: also after Ctrl-C at the question, and by a dry run."""
+    """D8: also after Ctrl-C at the question, and by a dry run."""
     prepared: Any = type("Prepared", (), {"checks": (), "is_deployable": True, "warnings": ["w"]})
     monkeypatch.setattr(work, "prepare", lambda: prepared)
     monkeypatch.setattr(work, "propose", lambda _: CHANGE_SET)
@@ -156,7 +156,7 @@ def test_a_refused_change_set_is_deleted(work: Deployment, monkeypatch: pytest.M
 
 @pytest.mark.usefixtures("running")
 def test_a_failed_update_closes_the_policy_again(work: Deployment) -> None:
-    """Issue 17: consent is for one update, whether it succeeds or not."""
+    """Pitfall 91: consent is for one update, whether it succeeds or not."""
     taken = Change(resource="Queue", type="AWS::SQS::Queue", action="delete")
     before = protection.stack_policy({"Bucket", "Queue"})
     opened = protection.stack_policy({"Bucket"})
@@ -182,7 +182,7 @@ def test_a_failed_update_closes_the_policy_again(work: Deployment) -> None:
     ],
 )
 def test_a_failure_begins_with_its_reason(is_creation: bool, status: str, advice: str) -> None:
-    """Issue 17: the first reason, the others, then the state and what to do."""
+    """D8: the first reason, the others, then the state and what to do."""
     change_set = ChangeSet(id="", stack_name="s", stack_id=ID, is_creation=is_creation, changes=())
     first, second, last = execution.failure(
         change_set, Ended(status=status, reasons=("Key: denied", "Queue: no key"))
@@ -193,7 +193,7 @@ def test_a_failure_begins_with_its_reason(is_creation: bool, status: str, advice
 
 
 def test_the_status_is_that_of_the_checks() -> None:
-    """Issue 17: 1 where a check before or after the deployment fails."""
+    """D8: 1 where a check before or after the deployment fails."""
     good, bad = (CheckResult("x", (one,)) for one in (passed("ok"), failed("no", "do")))
     make: Callable[..., Result] = lambda **checks: Result(stack_name="s", **checks)  # noqa: E731
     assert make(preflight=[good]).status == 0

@@ -111,7 +111,7 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> Recorded:
 def test_messages_wait_until_the_new_worker_was_tried(
     work: Execution, aws: Stubber, trial: Recorded
 ) -> None:
-    """Issue 17: the mappings are off before the update, and on after a picture was processed."""
+    """D8: the mappings are off before the update, and on after a picture was processed."""
     executed(aws, *UPDATED)
     trial.problems = [""]
     work.run(CHANGE_SET, tries=True)
@@ -119,7 +119,7 @@ def test_messages_wait_until_the_new_worker_was_tried(
 
 
 def test_an_update_under_way_is_cancelled(work: Execution, aws: Stubber, trial: Recorded) -> None:
-    """Issue 17: as while CloudFormation watches alarms; then the old worker goes on."""
+    """D8: as while CloudFormation watches alarms; then the old worker goes on."""
     aws.add_response("describe_stack_events", {"StackEvents": []})
     aws.add_response("execute_change_set", {})
     first = [event("Worker", "UPDATE_COMPLETE"), event("s", "UPDATE_IN_PROGRESS")]
@@ -136,7 +136,7 @@ def test_an_update_under_way_is_cancelled(work: Execution, aws: Stubber, trial: 
 def test_after_the_update_the_package_of_before_is_deployed(
     work: Execution, aws: Stubber, trial: Recorded
 ) -> None:
-    """Issue 17: with the new template and its values, and tried as well."""
+    """D8: with the new template and its values, and tried as well."""
     executed(aws, *UPDATED)
     aws.add_client_error("cancel_update_stack", "ValidationError")
     aws.add_response(
@@ -167,7 +167,7 @@ def test_after_the_update_the_package_of_before_is_deployed(
 def test_a_worker_that_is_bad_before_and_after_stays_without_messages(
     work: Execution, aws: Stubber, trial: Recorded
 ) -> None:
-    """Issue 17: no receive is used up for it, and the error says so."""
+    """D8: no receive is used up for it, and the error says so."""
     executed(aws, event("s", "UPDATE_ROLLBACK_COMPLETE"), event("s", "UPDATE_IN_PROGRESS"))
     trial.problems = ["worker fails"]
     with pytest.raises(UserError, match="messages wait"):
@@ -178,7 +178,7 @@ def test_a_worker_that_is_bad_before_and_after_stays_without_messages(
 def test_an_interruption_says_that_messages_wait(
     work: Execution, aws: Stubber, trial: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 17: the same command tries the worker, and enables the mappings."""
+    """D8: the same command tries the worker, and enables the mappings."""
     aws.add_response("describe_stack_events", {"StackEvents": []})
     aws.add_response("execute_change_set", {})
     monkeypatch.setattr(execution, "follow", mock.Mock(side_effect=KeyboardInterrupt))
@@ -201,7 +201,7 @@ def test_a_changed_function_is_tried(action: Action, is_tried: bool) -> None:
 
 
 def test_all_functions_are_updated_before_they_are_tried() -> None:
-    """Issue 17: a stack has a function for each queue."""
+    """D8: a stack has a function for each queue."""
     trial: Any = Recorded("")
     watch = Watch(trial, frozenset({"Worker", "BulkWorker"}))
 

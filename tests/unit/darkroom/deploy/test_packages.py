@@ -63,7 +63,7 @@ def previous(stack: Stack, events: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def test_it_is_the_last_one_that_succeeded_and_is_another(stack: Stack) -> None:
-    """Issue 17: neither one that was taken back, nor the present one of two updates."""
+    """D8: neither one that was taken back, nor the present one of two updates."""
     found = previous(
         stack,
         [

@@ -64,14 +64,14 @@ def stack(**parameters: str) -> Stack:
 
 
 def test_a_new_stack_needs_a_bucket(aws: mock.Mock) -> None:
-    """Issue 17: before anything is built, and with the command that makes one."""
+    """D8: before anything is built, and with the command that makes one."""
     with pytest.raises(UsageError, match="--s3-bucket, a bucket in eu-west-1"):
         prepared(replace(NEW, bucket=None))
     aws.build.assert_not_called()
 
 
 def test_the_worker_is_built_and_uploaded(aws: mock.Mock) -> None:
-    """Issue 17: for the runtime and architecture that are given, and then checked."""
+    """D8: for the runtime and architecture that are given, and then checked."""
     found = prepared(replace(NEW, overrides=["Architecture=x86_64"]))
     assert aws.build.call_args.kwargs["architecture"] == "x86_64"
     assert found.plan.given["CodeBucket"] == "code"
@@ -81,7 +81,7 @@ def test_the_worker_is_built_and_uploaded(aws: mock.Mock) -> None:
 
 
 def test_a_dry_run_uploads_no_package(aws: mock.Mock) -> None:
-    """Issue 17: so it is not checked either, unless it is given."""
+    """D8: so it is not checked either, unless it is given."""
     prepared(NEW, uploads=False)
     aws.upload.assert_not_called()
     assert "code" in skipped(aws)
@@ -90,14 +90,14 @@ def test_a_dry_run_uploads_no_package(aws: mock.Mock) -> None:
 
 
 def test_a_package_that_is_given_is_not_built(aws: mock.Mock) -> None:
-    """Issue 17: such as one that was tested in another account."""
+    """D8: such as one that was tested in another account."""
     found = prepared(replace(NEW, overrides=["CodeKey=given.zip"]))
     aws.build.assert_not_called()
     assert found.parameters()["CodeKey"] == "given.zip"
 
 
 def test_what_is_not_given_keeps_its_value(aws: mock.Mock) -> None:
-    """Issue 17: also the bucket; what the stack does not have gets its default."""
+    """D8: also the bucket; what the stack does not have gets its default."""
     aws.existing = stack(CodeBucket="kept", NamePrefix="p", Removed="x")
     found = prepared(replace(NEW, bucket=None, overrides=["MemorySize=2048"]))
     assert found.parameters() == {
@@ -109,7 +109,7 @@ def test_what_is_not_given_keeps_its_value(aws: mock.Mock) -> None:
 
 
 def test_only_the_package_is_deployed(aws: mock.Mock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 17: --code-only has no parameters, no other template, and needs a stack."""
+    """D8: --code-only has no parameters, no other template, and needs a stack."""
     code: Any = Inputs()
     with pytest.raises(UserError, match="there is no stack 's' in eu-west-1"):
         prepared(code)

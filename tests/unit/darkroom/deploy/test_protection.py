@@ -51,7 +51,7 @@ def change(resource: str, action: Action, kind: str = "AWS::SQS::Queue") -> Chan
 
 
 def test_only_replacement_and_deletion_of_data_are_denied() -> None:
-    """Issue 17: buckets, queues and the key; all else may be updated."""
+    """D8: buckets, queues and the key; all else may be updated."""
     allowed, denied = json.loads(POLICY)["Statement"]
     assert (allowed["Effect"], allowed["Action"], allowed["Resource"]) == ("Allow", "Update:*", "*")
     assert denied["Effect"] == "Deny"
@@ -74,7 +74,7 @@ def test_a_policy_of_ours_is_known_again(titles: tuple[str, ...]) -> None:
     ],
 )
 def test_another_policy_is_kept(stack: Stack, aws: Stubber, policy: str) -> None:
-    """Issue 17: it is neither replaced nor opened."""
+    """D8: it is neither replaced nor opened."""
     for _ in range(2):
         aws.add_response("get_stack_policy", {"StackPolicyBody": policy}, {"StackName": ID})
     assert "of its own" in protection.protect(stack, TEMPLATE, from_termination=None)
@@ -83,7 +83,7 @@ def test_another_policy_is_kept(stack: Stack, aws: Stubber, policy: str) -> None
 
 
 def test_a_new_stack_gets_its_policy_and_its_protection(stack: Stack, aws: Stubber) -> None:
-    """Issue 17: for what is there, which a resource with a false condition is not."""
+    """D8: for what is there, which a resource with a false condition is not."""
     aws.add_response(
         "update_termination_protection",
         {"StackId": ID},
@@ -103,7 +103,7 @@ def test_a_policy_that_is_right_is_not_set_again(stack: Stack, aws: Stubber) -> 
 def test_consent_opens_the_policy_for_that_resource_alone(
     stack: Stack, aws: Stubber, action: Action
 ) -> None:
-    """Issue 17: and `restore` closes it where the update fails."""
+    """D8: and `restore` closes it where the update fails."""
     opened = protection.stack_policy({"Bucket", "Key"})
     aws.add_response("get_stack_policy", {"StackPolicyBody": POLICY})
     aws.add_response("set_stack_policy", {}, {"StackName": ID, "StackPolicyBody": opened})

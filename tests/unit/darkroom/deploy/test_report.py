@@ -35,7 +35,7 @@ DONE = Result(stack_name="s", preflight=[GOOD], changes=(CHANGE,), stack=STACK)
 
 
 def test_every_place_is_listed() -> None:
-    """Issue 17: each prefix of each source, the API and the distribution."""
+    """D8: each prefix of each source, the API and the distribution."""
     assert report.places(STACK) == {
         "in": ["s3://scans/", "s3://uploads/in/", "s3://uploads/more/", "https://api/"],
         "out": ["s3://thumbnails/thumbnails/", "https://d1.example/"],
@@ -44,7 +44,7 @@ def test_every_place_is_listed() -> None:
 
 
 def test_a_result_is_the_table_that_matters() -> None:
-    """Issue 17: failed checks, the changes of a dry run, or the verification and the places."""
+    """D8: failed checks, the changes of a dry run, or the verification and the places."""
     assert "→ mend it" in report.text(replace(DONE, preflight=[BAD], stack=None))
     planned = report.text(replace(DONE, stack=None)).splitlines()
     assert planned[1].split() == ["update", "Worker", "Lambda::Function", "Code"]

@@ -54,7 +54,7 @@ def found(deployed: Stack, template: Any, seconds: float, **states: str) -> Roll
 
 
 def test_the_template_has_each_alarm_once_per_queue() -> None:
-    """Issue 17: worker errors, dead letters, retries and the rejection ratio."""
+    """D8: worker errors, dead letters, retries and the rejection ratio."""
     template = generate(**TWO_QUEUES).template
     alarms = [name for name, one in template["Resources"].items() if one["Type"] == ALARM]
     for end in TRIGGERS:
@@ -62,7 +62,7 @@ def test_the_template_has_each_alarm_once_per_queue() -> None:
 
 
 def test_the_alarms_that_the_stack_has_take_an_update_back() -> None:
-    """Issue 17: those that it keeps, the most severe first, for whole minutes."""
+    """D8: those that it keeps, the most severe first, for whole minutes."""
     template = generate().template
     deployed = stack({"RetryAlarm": "retries", "DeadLetterAlarm": "dead", "BulkRetryAlarm": "gone"})
     back = found(deployed, template, 90.0, dead="OK", retries="INSUFFICIENT_DATA")
@@ -77,7 +77,7 @@ def test_the_alarms_that_the_stack_has_take_an_update_back() -> None:
 
 
 def test_an_alarm_that_is_raised_or_missing_is_none_of_them() -> None:
-    """Issue 17: the first would say nothing about the update, the second would fail it."""
+    """Pitfall 90: the first would say nothing about the update, the second would fail it."""
     deployed = stack({"RetryAlarm": "retries", "DeadLetterAlarm": "dead"})
     back = found(deployed, generate().template, 60.0, dead="ALARM")
     assert back.left_out == {"dead": "is in ALARM already", "retries": "is not there"}
@@ -85,7 +85,7 @@ def test_an_alarm_that_is_raised_or_missing_is_none_of_them() -> None:
 
 
 def test_there_are_at_most_five() -> None:
-    """Issue 17: the dead letters of each queue come before the retries of the first."""
+    """D8: the dead letters of each queue come before the retries of the first."""
     template = generate(**TWO_QUEUES).template
     names = {f"{queue}{end}": f"{queue}{end}" for queue in ("", "Bulk") for end in TRIGGERS}
     back = found(stack(names), template, 0.0, **dict.fromkeys(names, "OK"))
@@ -104,7 +104,7 @@ def test_a_stack_without_alarms_asks_for_none() -> None:
 
 
 def test_what_is_not_given_stays_as_it_is() -> None:
-    """Issue 17: CloudFormation keeps tags, role and topics that a change set leaves out."""
+    """D8: CloudFormation keeps tags, role and topics that a change set leaves out."""
     assert Settings().members() == {}
     given = Settings(tags={"team": "a"}, role_arn="arn:r", notification_arns=("arn:t",))
     assert given.members() == {
@@ -124,7 +124,7 @@ def test_what_is_not_given_stays_as_it_is() -> None:
     ],
 )
 def test_a_bad_worker_raises_one_of_them_in_time(scenario: str) -> None:
-    """Issue 17: by the simulated minutes of docs/alarms.md, with half as much time to spare."""
+    """D8: by the simulated minutes of docs/alarms.md, with half as much time to spare."""
     page = (Path(__file__).parents[4] / "docs" / "alarms.md").read_text("utf-8")
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
