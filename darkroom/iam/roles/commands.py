@@ -10,7 +10,7 @@ from darkroom.iam.evaluator import like
 from darkroom.iam.roles.permissions import ALL_RESOURCES, Permission
 from darkroom.iam.roles.role_template import OWN_KEY, Grant
 from darkroom.iam.roles.service_reference import is_for_all_resources, takes_arn
-from darkroom.iam.roles.stack_arns import CODE_BUCKET, STACK_NAME, stack_arns
+from darkroom.iam.roles.stack_arns import CODE_BUCKET, LISTINGS, STACK_NAME, stack_arns
 
 _HERE = "${AWS::Region}:${AWS::AccountId}"
 _STACK = f"arn:${{AWS::Partition}}:cloudformation:{_HERE}:stack/${{{STACK_NAME}}}/*"
@@ -22,6 +22,11 @@ DEAD_LETTER_QUEUES, WORK_QUEUES = "DeadLetterQueue", "WorkQueue"
 """How the logical ids of buckets and queues end."""
 
 ALL_BUCKETS = "Bucket"
+
+
+USES_OF_KEYS = frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
+"""What a key must have the stack's tag for. Others only look at a key, or at whether there is one.
+"""
 
 
 @dataclass(frozen=True)
@@ -265,7 +270,9 @@ def _permissions(template: Mapping[str, Any], accesses: Sequence[Access]) -> Ite
     own = {arn for arns in stack_arns(template).values() for arn in arns} | {_STACK}
     for access in accesses:
         for action in access.actions:
-            if is_for_all_resources(action):
+            if action in LISTINGS:
+                yield Permission(action, LISTINGS[action])
+            elif is_for_all_resources(action):
                 yield Permission(action, ALL_RESOURCES)
             else:
                 for arn in own | {*access.outside}:
@@ -283,17 +290,18 @@ def access_grants(permissions: Iterable[Permission]) -> Iterator[Grant]:
     arns: dict[str, set[str]] = defaultdict(set)
     for permission in permissions:
         arns[permission.action].add(permission.arn)
-    together: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    together: dict[tuple[str, tuple[str, ...], bool], list[str]] = defaultdict(list)
     for action, resources in sorted(arns.items()):
-        together[action.partition(":")[0], tuple(sorted(resources))].append(action)
+        key = action.partition(":")[0], tuple(sorted(resources)), action in USES_OF_KEYS
+        together[key].append(action)
     numbers: Counter[str] = Counter()
-    for (service, resource_arns), actions in sorted(together.items()):
+    for (service, resource_arns, is_limited), actions in sorted(together.items()):
         numbers[service] += 1
         yield Grant(
             sid=f"Call{service.capitalize()}{numbers[service]}",
             actions=actions,
             resources=resource_arns,
-            condition={"StringEquals": OWN_KEY} if service == "kms" else None,
+            condition={"StringEquals": OWN_KEY} if is_limited else None,
         )
 
 

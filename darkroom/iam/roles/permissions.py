@@ -11,7 +11,7 @@ from darkroom.iam.roles.service_reference import (
     is_for_all_resources,
     takes_arn,
 )
-from darkroom.iam.roles.stack_arns import stack_arns
+from darkroom.iam.roles.stack_arns import LISTINGS, stack_arns
 
 ALL_RESOURCES = "*"
 
@@ -99,7 +99,9 @@ def _permissions(
     for action in actions:
         if action in NOT_GRANTED or ONLY_WITH.get(action, "") not in properties | {""}:
             continue
-        if is_for_all_resources(action):
+        if action in LISTINGS:
+            yield Permission(action, LISTINGS[action])
+        elif is_for_all_resources(action):
             # Others belong to properties that would need a resource outside the stack.
             if action.partition(":")[0] in services:
                 yield Permission(action, ALL_RESOURCES)

@@ -9,6 +9,7 @@ from darkroom.cloudformation.resolver import PSEUDO, ResolvedTemplate
 from darkroom.iam.evaluator import Request, Statement, allowed
 from darkroom.iam.least_privilege import Decision, Failure, Result
 from darkroom.iam.mutations import mutants
+from darkroom.iam.roles.commands import USES_OF_KEYS
 from darkroom.iam.roles.permissions import ALL_RESOURCES, Permission
 from darkroom.iam.roles.roles import (
     BOUNDARY,
@@ -152,7 +153,7 @@ def _decisions(
     for request in _requests(permission, context):
         yield "allowed", request
         key = _LIMITED_BY.get(permission.action) if context else None
-        if ":key/" in permission.arn and not key:
+        if ":key/" in permission.arn and not key and (context or permission.action in USES_OF_KEYS):
             key = "aws:ResourceTag/Application"
         if key:
             yield "denied", replace(request, context={**request.context, key: "other"})

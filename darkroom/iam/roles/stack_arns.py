@@ -38,6 +38,15 @@ _NETWORK = tuple(
 """What is named when something is created in a network, which may exist outside the stack."""
 
 
+LISTINGS: Mapping[str, str] = {
+    # "… is not authorized to perform: cloudwatch:DescribeAlarms on resource: …:alarm:*"
+    "cloudwatch:DescribeAlarms": (
+        "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"
+    ),
+}
+"""Actions that ask for all resources of a kind, whichever names the request has → their ARN."""
+
+
 def stack_arns(template: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
     """Return the ARNs of each resource as `Fn::Sub` writes them, by logical id.
 
