@@ -36,6 +36,10 @@ class Memory:
         """Return whether this many bytes would fit if all were free."""
         return self.capacity is None or size <= self.capacity
 
+    def at_most(self, size: int) -> int:
+        """Return this many bytes, or as many as there are."""
+        return size if self.capacity is None else min(size, self.capacity)
+
     @contextmanager
     def reserved(self, size: int) -> Iterator[None]:
         """Hold this many bytes, once they are free.

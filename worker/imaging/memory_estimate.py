@@ -79,6 +79,14 @@ def decoding_bytes(picture: ImageFile.ImageFile, thumbnail: tuple[int, int], ban
     return pixels + extra + encoding_bytes(thumbnail)
 
 
+def unlikely_bytes(picture: ImageFile.ImageFile) -> int:
+    """Return the bytes that decoding takes besides in a file that no encoder writes.
+
+    They are to be reserved where they are there: without them, a picture is not refused.
+    """
+    return picture.table_bytes if isinstance(picture, webp.WebpPicture) else 0
+
+
 def encoding_bytes(
     thumbnail: tuple[int, int], *, finished: bool = False, marked: bool = False
 ) -> int:

@@ -227,7 +227,7 @@ def _decoded(
         most = max(needed, sum(encoding))
         if not memory.holds(most):
             raise _too_large_for(memory, picture, most)
-        with memory.reserved(needed):
+        with memory.reserved(memory.at_most(needed + memory_estimate.unlikely_bytes(picture))):
             return _Decoded(facts, plan.decoded(picture), moving, still)
 
 
@@ -287,9 +287,7 @@ def _opened(source: BinaryIO, max_pixels: int, memory: Memory) -> ImageFile.Imag
     """Open an image while memory is reserved for its header, which may be all of the file."""
     needed = memory_estimate.opening_bytes(source.seek(0, io.SEEK_END))
     source.seek(0)
-    if memory.capacity is not None:
-        needed = min(needed, memory.capacity)
-    with memory.reserved(needed):
+    with memory.reserved(memory.at_most(needed)):
         return open_picture(source, max_pixels)
 
 

@@ -20,15 +20,25 @@ _LOSSLESS_BYTES: Final = 4.8
 _WHOLE_BYTES: Final = 5.0
 """Per pixel of one that is not shrunk by libwebp: its pixels with an alpha channel, and that."""
 
+_PIXELS_PER_GROUP: Final = 16
+_FILE_BYTES_PER_GROUP: Final = 4
+_MOST_GROUPS: Final = 1 << 16
+_BYTES_PER_GROUP: Final = 21_000
+"""Groups of Huffman codes, for 4 × 4 pixels at least, of a lossless picture or alpha channel: 5,004
+entries and 568 bytes each at most (libwebp's kTableSize and HTreeGroup). A megapixel in 295 kB with
+65,536 of the smallest groups takes 361 MB. Encoders make some thousand at most."""
+
 
 class WebpPicture(WebPImagePlugin.WebPImageFile):
     """A WebP; a still one is decoded by libwebp directly, at the size that `shrink` is given.
 
     Attributes:
         bytes_per_pixel: Memory that decoding takes.
+        table_bytes: Memory that tables of codes may take besides, in a file made for that.
     """
 
     bytes_per_pixel = limits.BYTES_PER_PIXEL["ANIMATED_WEBP"]
+    table_bytes = 0
     _is_still = False
     _shrinks = False
 
@@ -36,7 +46,8 @@ class WebpPicture(WebPImagePlugin.WebPImageFile):
         super()._open()
         if self.n_frames > 1 or not libwebp.is_usable():
             return
-        features = libwebp.features(self._content())
+        data = self._content()
+        features = libwebp.features(data)
         if features.is_animation:
             return
         self._is_still = True
@@ -47,6 +58,12 @@ class WebpPicture(WebPImagePlugin.WebPImageFile):
         self.bytes_per_pixel = limits.BYTES_PER_PIXEL["WEBP"]
         if features.is_lossless or not self._shrinks:
             self.bytes_per_pixel += _LOSSLESS_BYTES
+            groups = min(
+                self.width * self.height // _PIXELS_PER_GROUP,
+                len(data) // _FILE_BYTES_PER_GROUP,
+                _MOST_GROUPS,
+            )
+            self.table_bytes = groups * _BYTES_PER_GROUP
         if not self._shrinks:
             self.bytes_per_pixel += _WHOLE_BYTES
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.unit.worker.imaging import heic_files
 from tests.unit.worker.imaging.corpus import long, short, tiff
+from tests.unit.worker.imaging.webp_files import with_many_codes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
 
@@ -35,6 +36,7 @@ with identify.open_picture(source, 12_000_000) as picture:
     size = geometry.resize_plan(picture.size, variants).full_size
     _, rows = decoding.reduction(picture.size, size)
     estimate = memory_estimate.decoding_bytes(picture, size, rows)
+    estimate += memory_estimate.unlikely_bytes(picture) * (format_name == "png")
 source.seek(0)
 
 def peak():  # getrusage would count what this process's parent had before
@@ -157,6 +159,14 @@ def packed_tiff(bits: int, compression: int) -> bytes:
         )
 
     return directory(len(directory(0))) + strip
+
+
+def test_tables_of_codes_take_no_more_than_is_reserved(tmp_path: Path) -> None:
+    """P9: 365 MB for a megapixel in 295 kB."""
+    file = tmp_path / "picture"
+    file.write_bytes(with_many_codes(1_024))
+    estimate, peak = measured(file, 40, "png")
+    assert 300_000_000 < peak < estimate
 
 
 def test_separate_planes_take_no_more_than_estimated(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from unittest import mock
 
 import pytest
@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from tests.unit.worker.imaging.corpus import quarters, saved, turned
+from tests.unit.worker.imaging.webp_files import with_many_codes
 from tests.workload import outputs_of
 from worker.imaging import decoding, libwebp, memory_estimate, webp
 from worker.imaging.identify import open_picture
+from worker.imaging.memory import Memory
 from worker.imaging.thumbnails import make
 from worker.results import Rejection
 from worker.settings import Variants
@@ -211,3 +213,21 @@ def test_pixels_that_end_early_are_rejected() -> None:
         "corrupt",
         "The image cannot be decoded: failed to read next frame.",
     )
+
+
+def test_memory_is_reserved_for_tables_of_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P9: all that there is, but a picture that may need more is not refused for it."""
+    data = with_many_codes(256)
+    assert memory_estimate.unlikely_bytes(opened(data)) == 4_096 * 21_000
+    assert memory_estimate.unlikely_bytes(opened(SEEDS[0])) == 0
+    memory = Memory(60_000_000)
+    held: list[int] = []
+    reserved = memory.reserved
+
+    def noted(size: int) -> AbstractContextManager[None]:
+        held.append(size)
+        return reserved(size)
+
+    monkeypatch.setattr(memory, "reserved", noted)
+    assert outputs_of(make(io.BytesIO(data), [VARIANTS], memory))
+    assert max(held) == 60_000_000
