@@ -9,7 +9,9 @@ import atheris
 
 # Only Python code is instrumented: ours, and Pillow's plugins, which read the files' headers.
 with atheris.instrument_imports(include=["PIL", "worker"]):
+    from darkroom.bundle import resize_library
     from tests.fuzz.targets import TARGETS
+    from worker.imaging import tiff_strips
 
 _MEMORY = 1 << 30
 """Bytes; an image of 250,000 pixels needs less than half of it."""
@@ -19,6 +21,8 @@ def main() -> None:
     """Fuzz the target that is named first; the other arguments are libFuzzer's."""
     name, *options = sys.argv[1:]
     target = TARGETS[name]
+    resize_library.use_here()
+    setattr(tiff_strips, "LEAST_PIXELS", 0)  # noqa: B010 -- small pictures as large ones
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
