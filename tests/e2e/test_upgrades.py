@@ -43,9 +43,9 @@ LARGEST: dict[str, Any] = {
 class Uploads:
     """Pictures that are uploaded one after the other, whatever else happens."""
 
-    def __init__(self, pipeline: Pipeline, pause: float = 0.1) -> None:
-        """`pause` is in seconds."""
-        self._pause = pause
+    def __init__(self, pipeline: Pipeline, pause: float = 0.1, most: int = 1_000) -> None:
+        """`pause` is in seconds; after `most` pictures there are no more."""
+        self._pause, self._most = pause, most
         self.versions: dict[str, str] = {}
         self._pipeline = pipeline
         self._over = threading.Event()
@@ -63,7 +63,7 @@ class Uploads:
 
     def _upload(self, lead: str) -> None:
         number = 0
-        while not self._over.wait(self._pause):
+        while number < self._most and not self._over.wait(self._pause):
             key = f"uploads/{lead} {number}.jpg"
             self.versions[key] = self._pipeline.upload(key, pictures.jpeg())
             number += 1
