@@ -1,5 +1,6 @@
 """A local run from start to end: what it needs, what it does, what it leaves."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,12 @@ from darkroom.emulator.ministack import Emulator
 from darkroom.emulator.record_events import RecordEvents
 from darkroom.errors import UsageError
 from templates import specification
+
+CONCURRENCY = min(max(2, os.cpu_count() or 1), 10)
+"""Batches at once: one per processor, at least what a queue allows, at most the template's default.
+
+The emulator unpacks and starts a function for each; more would only wait for the processors.
+"""
 
 DELIVERY_SECONDS = 5.0
 """How often new log lines are delivered while the emulator is kept running."""
@@ -79,7 +86,12 @@ class LocalRun:
         with ExitStack() as exits:
             self._emulator = exits.enter_context(Emulator(progress=self._progress.update))
             self._progress.step(f"Emulator of AWS at {self._emulator.url}")
-            self._deployed = processing.deploy(self._emulator, self.plan, progress=self._progress)
+            self._deployed = processing.deploy(
+                self._emulator,
+                self.plan,
+                concurrency=CONCURRENCY,
+                progress=self._progress,
+            )
             for key, file in self._watermarks.items():
                 self._emulator.client("s3").put_object(
                     Bucket=self.thumbnail_bucket, Key=key, Body=file.read_bytes()
