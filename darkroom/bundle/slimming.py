@@ -13,7 +13,7 @@ from darkroom.bundle.shared_objects import is_shared_object, without_debug_infor
 KEPT_EXTENSIONS = {"_avif", "_imaging", "_imagingcms", "_imagingmath", "_webp"}
 """Pillow's compiled modules that pictures need; left out: fonts, Tk, morphology."""
 
-KEPT_PLUGINS = {"Avif", "Bmp", "Gif", "Jpeg", "Mpo", "Png", "Ppm", "Tiff", "WebP"}
+KEPT_PLUGINS = {"Avif", "Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP"}
 """Formats the worker accepts, and Ppm, which Pillow itself expects beside the common ones."""
 
 KEPT_OPERATIONS = {
