@@ -19,13 +19,13 @@ from darkroom.bundle import resize_library
 _LIBRARY_LICENSES: Final = {
     "libde265": "LGPL-3.0-or-later",
     "libheif": "LGPL-3.0-or-later",
-    "libresize": "MIT",
+    "libimaging": "MIT",
 }
 """Licenses of bundled libraries whose wheel does not list them in an SBOM of its own (PEP 770).
 
 https://github.com/strukturag/libheif/blob/master/COPYING and
 https://github.com/strukturag/libde265/blob/master/COPYING; the sources say "or any later version".
-`libresize` is the worker's own, under this project's license.
+`libimaging` is the worker's own, under this project's license.
 """
 
 

@@ -106,7 +106,7 @@ def test_libraries_under_the_lgpl_say_so(sbom: Json) -> None:
 
 
 def test_the_workers_own_library_is_under_the_projects_license(sbom: Json) -> None:
-    """D1: it is compiled from worker/imaging/resize.c, and part of no wheel."""
+    """D1: it is compiled from the C files in worker/imaging/, and part of no wheel."""
     (own,) = (one for one in components(sbom, "file") if one["name"] == resize_library.NAME)
     assert own["licenses"] == [{"expression": "MIT"}]
 
