@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.unit.worker.imaging import heic_files
 from tests.unit.worker.imaging.corpus import long, short, tiff
-from tests.unit.worker.imaging.webp_files import with_many_codes
+from tests.unit.worker.imaging.webp_codes import with_many_codes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
 

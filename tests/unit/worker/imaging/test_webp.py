@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from tests.unit.worker.imaging.corpus import quarters, saved, turned
-from tests.unit.worker.imaging.webp_files import with_many_codes
+from tests.unit.worker.imaging.webp_codes import with_many_codes
 from tests.workload import outputs_of
 from worker.imaging import decoding, libwebp, memory_estimate, webp
 from worker.imaging.identify import open_picture

@@ -1,27 +1,83 @@
-"""A WebP that no encoder writes: as many groups of Huffman codes as there can be."""
+"""Animated WebPs put together from their parts, and what each frame shows by definition."""
 
 from __future__ import annotations
 
-# A code of one symbol, which is 0 and takes no bits (RFC 9649, 3.7.2.1.1); bits come lowest first.
-_ZERO = "1000"
+import io
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+_HAS_ANIMATION, _HAS_ALPHA, _HAS_PROFILE = 0x02, 0x10, 0x20
+_NO_BLENDING, _CLEARED = 0x02, 0x01
 
 
-def with_many_codes(side: int) -> bytes:
-    """Return a lossless picture, as wide as high, with a group for each of its 4 × 4 pixels."""
-    blocks = (side // 4) ** 2
-    groups = min(blocks, 1 << 16)
-    # All values in eight bits each: the lengths of codes have a code of one symbol, 8.
-    any_byte = "0" + _bits(8, 4) + "000" * 11 + "100" + "1" + _bits(3, 3) + _bits(254, 8)
-    # Green is the lower byte; a code's first bit is its highest one.
-    numbers = "".join(f"{n & 255:08b}{n >> 8 & 255:08b}" for n in range(blocks))
-    size = _bits(side - 1, 14) * 2 + "0" + "000"
-    # No transform and no cache; groups, whose image has no cache and is in green and red.
-    head = _bits(0x2F, 8) + size + "0" + "0" + "1" + "000" + "0" + any_byte * 2 + _ZERO * 3
-    bits = head + numbers + _ZERO * 5 * groups
-    body = int(bits[::-1], 2).to_bytes(-(-len(bits) // 16) * 2, "little")
-    chunk = b"VP8L" + len(body).to_bytes(4, "little") + body
-    return b"RIFF" + (4 + len(chunk)).to_bytes(4, "little") + b"WEBP" + chunk
+@dataclass(frozen=True)
+class WebpFrame:
+    """One frame; its place is even.
+
+    https://developers.google.com/speed/webp/docs/riff_container#animation
+    """
+
+    image: Image.Image
+    left: int = 0
+    top: int = 0
+    duration: int = 40
+    blended: bool = True
+    cleared: bool = False
 
 
-def _bits(value: int, count: int) -> str:
-    return f"{value:0{count}b}"[::-1]
+def webp_of(
+    size: tuple[int, int],
+    frames: Sequence[WebpFrame],
+    plays: int = 0,
+    profile: bytes = b"",
+    exif: bytes = b"",
+) -> bytes:
+    """Return a WebP whose frames lose nothing."""
+    flags = _HAS_ANIMATION | _HAS_ALPHA | (_HAS_PROFILE if profile else 0) | (8 if exif else 0)
+    body = _chunk(b"VP8X", struct.pack("<I", flags) + _three(size[0] - 1) + _three(size[1] - 1))
+    if profile:
+        body += _chunk(b"ICCP", profile)
+    body += _chunk(b"ANIM", struct.pack("<IH", 0xFF0000FF, plays))
+    for frame in frames:
+        numbers = frame.left // 2, frame.top // 2, frame.image.width - 1, frame.image.height - 1
+        head = b"".join(map(_three, (*numbers, frame.duration)))
+        drawn = (0 if frame.blended else _NO_BLENDING) | (_CLEARED if frame.cleared else 0)
+        body += _chunk(b"ANMF", head + bytes([drawn]) + _lossless(frame.image))
+    if exif:
+        body += _chunk(b"EXIF", exif)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def screens(size: tuple[int, int], frames: Sequence[WebpFrame]) -> list[Image.Image]:
+    """Return what is seen with each frame; in RGBA, of frames whose alpha is all or nothing."""
+    shown = Image.new("RGBA", size)
+    found = []
+    for frame in frames:
+        place = (frame.left, frame.top)
+        shown.paste(frame.image, place, frame.image if frame.blended else None)
+        found.append(shown.copy())
+        if frame.cleared:
+            shown.paste(
+                (0, 0, 0, 0),
+                (*place, frame.left + frame.image.width, frame.top + frame.image.height),
+            )
+    return found
+
+
+def _lossless(image: Image.Image) -> bytes:
+    """Return the chunk of a still picture."""
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", lossless=True, exact=True, quality=0, method=0)
+    data = buffer.getvalue()
+    return data[data.index(b"VP8L") :]
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def _three(number: int) -> bytes:
+    return number.to_bytes(3, "little")
