@@ -25,6 +25,9 @@ SECONDS_PER_INPUT = 10
 RESIDENT_MEGABYTES = 1_000
 """Includes what this process took to make the seeds, about half."""
 
+SECONDS_TO_END = 120
+"""Beyond the time it was given, for its start and for an input that takes long."""
+
 LONGEST_INPUT = 32_768
 
 
@@ -79,9 +82,16 @@ def fuzz(name: str, seconds: int) -> Report:
         (folder / "seeds" / sha256(seed).hexdigest()[:16]).write_bytes(seed)
     (folder / "words").write_text(dictionary(target), encoding="ascii")
     with (folder / "log").open("wb") as log:
-        ended = subprocess.run(
-            command(name, folder, seconds), stdout=log, stderr=subprocess.STDOUT, check=False
-        )
+        try:
+            status = subprocess.run(
+                command(name, folder, seconds),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=seconds + SECONDS_TO_END,
+            ).returncode
+        except subprocess.TimeoutExpired:  # a damaged heap: its handler waits for itself
+            status = None
     text = (folder / "log").read_text(encoding="utf-8", errors="replace")
     executed = re.findall(r"^(?:stat::number_of_executed_units: |#)(\d+)", text, re.MULTILINE)
     covered = re.findall(r" cov: (\d+) ", text)
@@ -91,7 +101,7 @@ def fuzz(name: str, seconds: int) -> Report:
         coverage=int(covered[-1]) if covered else 0,
         findings=sorted(found.iterdir()),
         # A run without inputs has tested nothing.
-        failed=ended.returncode != 0 or not executed,
+        failed=status != 0 or not executed,
     )
 
 

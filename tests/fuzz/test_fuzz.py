@@ -120,6 +120,17 @@ def test_what_was_found_fails_the_run(
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("_here")
+def test_a_fuzzer_that_does_not_end_fails_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P5: after a damaged heap its handler waits for ever, and what it found is lost."""
+    instead("import time; print('#500', flush=True); time.sleep(600)", monkeypatch)
+    monkeypatch.setattr(fuzzing, "SECONDS_TO_END", 0)
+    assert fuzzing.main(["event", "--seconds", "1"]) == 1
+    assert "the fuzzer itself failed" in capsys.readouterr().out
+
+
 def test_without_the_fuzzer_the_run_is_skipped_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
