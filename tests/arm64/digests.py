@@ -13,7 +13,7 @@ package, folder = sys.argv[1:]
 sys.path.insert(0, package)
 sys.dont_write_bytecode = True
 
-from worker.imaging import thumbnails  # noqa: E402 -- from the package, which is on the path only now
+from worker.imaging import resize, thumbnails  # noqa: E402 -- from the package, which is on the path only now
 from worker.results import Output, Rejection  # noqa: E402 -- from the package, which is on the path only now
 from worker.settings import Variants  # noqa: E402 -- from the package, which is on the path only now
 
@@ -24,6 +24,9 @@ VARIANTS = {
     "animated": Variants((128,), {"webp": 80}, 2_000_000, animated=True),
     "contain": Variants((64,), FORMATS, 2_000_000, fit="contain", background=(255, 255, 255)),
 }
+
+if not resize.is_vectorised():
+    sys.exit("the package's own library does not run: Pillow would be compared with Pillow")
 
 for path in sorted(Path(folder).iterdir()):
     for name, variants in VARIANTS.items():
