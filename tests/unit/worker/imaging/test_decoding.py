@@ -60,7 +60,7 @@ def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
 
 @pytest.mark.parametrize(("width", "denominator"), [(1_440, 2), (1_200, 2), (1_198, 1), (800, 1)])
 def test_half_the_size_is_enough_for_a_little_less_sharpness(width: int, denominator: int) -> None:
-    """P1: half the size does where it is no smaller than the thumbnail."""
+    """P1: half the size does where it is just larger than the thumbnail."""
     picture = opened(saved(Image.new("RGB", (width, width)), "JPEG"))
     assert decoding.decode(picture, (600, 600)).size == (600, 600)
     assert picture.decoderconfig[0] == denominator
