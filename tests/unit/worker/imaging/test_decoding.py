@@ -58,7 +58,10 @@ def test_a_jpeg_is_decoded_at_the_smallest_scale_that_will_do(
         assert box[2] / box[3] == pytest.approx(size[0] / size[1])
 
 
-@pytest.mark.parametrize(("width", "denominator"), [(1_440, 2), (1_200, 2), (1_198, 1), (800, 1)])
+@pytest.mark.parametrize(
+    ("width", "denominator"),
+    [(1_440, 2), (1_280, 2), (1_250, 1), (800, 1)],  # 1.05 times twice the thumbnail: 1260
+)
 def test_half_the_size_is_enough_for_a_little_less_sharpness(width: int, denominator: int) -> None:
     """P1: half the size does where it is just larger than the thumbnail."""
     picture = opened(saved(Image.new("RGB", (width, width)), "JPEG"))
