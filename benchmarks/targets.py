@@ -101,13 +101,17 @@ def _similarity(run: Run) -> Iterator[Verdict]:
     ours, theirs = (
         run.similarities.get(implementation, {}) for implementation in ("worker", "sharp-cascade")
     )
-    both = sorted(ours.keys() & theirs.keys())
+    # Of the transparent picture sharp's cascade gives another result than all others (0.80 instead
+    # of 0.86 at 1200 pixels): a mean with it would flatter us.
+    both = sorted((ours.keys() & theirs.keys()) - set(_named(run, {"transparent"})))
     widths = sorted({width for picture in both for width in ours[picture]}, reverse=True)
     for width in widths or [1200]:
         value = None
         if both:
             value = statistics.fmean(ours[name][width] - theirs[name][width] for name in both)
-        yield Verdict(f"mean SSIM at {width}: ours - sharp cascade", "≥", 0.0, value, digits=4)
+        yield Verdict(
+            f"mean SSIM at {width}, opaque: ours - sharp cascade", "≥", 0.0, value, digits=4
+        )
 
 
 def beyond_file(run: Run, implementation: str, picture: str) -> int | None:

@@ -117,20 +117,28 @@ def test_memory_beyond_the_file_is_compared_with_the_peer_that_needs_least() -> 
     assert (found.value, found.is_hit) == (0.6, False)
 
 
-def test_similarity_is_compared_at_each_width_over_all_pictures() -> None:
+def test_similarity_is_compared_at_each_width_over_all_opaque_pictures() -> None:
     run = Run(
-        [ONE, TWO],
+        [ONE, TWO, SourceImage("three", Path("three"), (40, 30), frozenset({"transparent"}))],
         series=[],
         memory=[],
         similarities={
-            "worker": {"one": {400: 0.96, 128: 0.90}, "two": {400: 0.96, 128: 0.90}},
-            "sharp-cascade": {"one": {400: 0.95, 128: 0.90}, "two": {400: 0.96, 128: 0.91}},
+            "worker": {
+                "one": {400: 0.96, 128: 0.90},
+                "two": {400: 0.96, 128: 0.90},
+                "three": {400: 0.96, 128: 0.96},
+            },
+            "sharp-cascade": {
+                "one": {400: 0.95, 128: 0.90},
+                "two": {400: 0.96, 128: 0.91},
+                "three": {400: 0.5, 128: 0.5},
+            },
         },
         startup=None,
     )
     at_400, at_128 = (
-        verdict(run, "at 400: ours - sharp cascade"),
-        verdict(run, "at 128: ours - sharp cascade"),
+        verdict(run, "at 400, opaque: ours - sharp cascade"),
+        verdict(run, "at 128, opaque: ours - sharp cascade"),
     )
     assert at_400.value == pytest.approx(0.005)
     assert at_400.is_hit
