@@ -71,6 +71,8 @@ _THUMBOR = PythonPackage(
     "CC-BY-SA (Wikimedia Commons)",
 )
 
+PYTHON_PACKAGES: Final = (_THUMBOR,)
+
 FILES: Final[Mapping[str, CameraFile]] = {
     "phone-dogs": CameraFile(
         _FORENSICS,

@@ -8,6 +8,7 @@ from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings
 from detect_secrets.util.git import get_tracked_files
 
+from benchmarks.camera_files import FILES, PYTHON_PACKAGES
 from templates import pipeline, specification
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +28,8 @@ EXCEPTED = {
     "C3D13FE58DE4C810": "a request id, from the same example",
     "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG4V5Wp6S7S/JRWeUWerMUE5JgHvANOjpD": "its second half",
     "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR+YstdA6Knx4Ip8EXAMPLE": "of S3's test event",
+    **{file.sha256: "a photograph's SHA-256" for file in FILES.values()},
+    **{package.sha256: "a package's SHA-256" for package in PYTHON_PACKAGES},
 }
 
 
