@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -52,14 +53,13 @@ def unfiltered(mode: str, size: tuple[int, int], filtered: bytes, rows: int) -> 
     st.booleans(),
 )
 def test_every_filter_gives_what_pillow_decodes(
-    mode: str, width: int, filters: list[int], rows: int, random: object, is_extreme: bool
+    mode: str, width: int, filters: list[int], rows: int, random: Random, is_extreme: bool
 ) -> None:
     """P1, P5: to the bit, of any width, order of filters and height of strips."""
     row_bytes = width * COLOR_TYPES[mode][1]
     values = (0, 1, 127, 128, 254, 255) if is_extreme else range(256)
     filtered = b"".join(
-        bytes([kind, *(random.choice(values) for _ in range(row_bytes))])  # type: ignore[attr-defined]
-        for kind in filters
+        bytes([kind, *(random.choice(values) for _ in range(row_bytes))]) for kind in filters
     )
     size = width, len(filters)
     found = unfiltered(mode, size, filtered, rows)
