@@ -1,8 +1,8 @@
 """A deployment's steps: what is said when one of them is refused, interrupted or fails."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -195,7 +195,7 @@ def test_a_failure_begins_with_its_reason(is_creation: bool, status: str, advice
 def test_the_status_is_that_of_the_checks() -> None:
     """D8: 1 where a check before or after the deployment fails."""
     good, bad = (CheckResult("x", (one,)) for one in (passed("ok"), failed("no", "do")))
-    make: Callable[..., Result] = lambda **checks: Result(stack_name="s", **checks)  # noqa: E731
+    make = partial(Result, stack_name="s")
     assert make(preflight=[good]).status == 0
     assert make(preflight=[bad]).status == 1
     assert make(preflight=[good], verification=[good]).status == 0
