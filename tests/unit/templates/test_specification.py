@@ -39,7 +39,8 @@ def test_a_watermarks_defaults_are_the_workers() -> None:
     made = settings.Watermark(default.key)
     assert default.model_dump() == {name: getattr(made, name) for name in Watermark.model_fields}
     centered = Watermark(key="watermarks/a.png", position="center", width=100)
-    assert settings.Watermark(**centered.worker_config()).width == 100  # type: ignore[arg-type]
+    config: dict[str, Any] = centered.worker_config()
+    assert settings.Watermark(**config).width == 100
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,9 @@ def test_it_is_composited_over_the_thumbnail(
         shown: Any = thumbnail.convert("RGBA").getpixel((40, 30))
         expected = composited(over, shown, opacity)
         marked = watermark.place(thumbnail, mark).convert("RGBA")
-        found = marked.getpixel((40, 30))
+        found: Any = marked.getpixel((40, 30))
         assert all(
-            abs(one - other) <= tolerance
-            for one, other in zip(found, expected, strict=True)  # type: ignore[arg-type]
+            abs(one - other) <= tolerance for one, other in zip(found, expected, strict=True)
         ), (mode, found, expected)
         assert marked.getpixel((2, 2)) == thumbnail.convert("RGBA").getpixel((2, 2))
 
