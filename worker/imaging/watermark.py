@@ -101,8 +101,7 @@ def place(image: Image.Image, mark: Watermark) -> Image.Image:
     if marked.mode == "RGBA":
         marked.alpha_composite(stamp, corner)
         return marked
-    # YCbCr is linear in RGB: compositing is the same in both.
-    marked.paste(stamp.convert("RGB").convert(marked.mode), corner, alpha)
+    marked.paste(stamp.convert("RGB"), corner, alpha)
     return marked
 
 

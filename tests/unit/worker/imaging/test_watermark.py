@@ -61,19 +61,15 @@ def composited(
 def test_it_is_composited_over_the_thumbnail(
     over: tuple[int, int, int, int], under: tuple[int, int, int], opacity: int
 ) -> None:
-    """Issue 15: each value by the definition of compositing, in RGB and in YCbCr."""
+    """Issue 15: each value by the definition of compositing."""
     mark = replace(MARK, image=flat(over), opacity=opacity, position="center")
-    # In YCbCr a color is rounded on its way into it, and on its way out.
-    for mode, tolerance in (("RGB", 2), ("YCbCr", 4)):
-        thumbnail = Image.new("RGB", (80, 60), under).convert(mode)
-        shown: Any = thumbnail.convert("RGBA").getpixel((40, 30))
-        expected = composited(over, shown, opacity)
-        marked = watermark.place(thumbnail, mark).convert("RGBA")
-        found: Any = marked.getpixel((40, 30))
-        assert all(
-            abs(one - other) <= tolerance for one, other in zip(found, expected, strict=True)
-        ), (mode, found, expected)
-        assert marked.getpixel((2, 2)) == thumbnail.convert("RGBA").getpixel((2, 2))
+    thumbnail = Image.new("RGB", (80, 60), under)
+    expected = composited(over, (*under, 255), opacity)
+    marked = watermark.place(thumbnail, mark).convert("RGBA")
+    found: Any = marked.getpixel((40, 30))
+    pairs = zip(found, expected, strict=True)
+    assert all(abs(one - other) <= 2 for one, other in pairs), (found, expected)
+    assert marked.getpixel((2, 2)) == thumbnail.convert("RGBA").getpixel((2, 2))
 
 
 @pytest.mark.parametrize("under", [(0, 0, 0, 0), (0, 0, 255, 255), (0, 0, 255, 100)])
@@ -106,7 +102,7 @@ def test_its_edges_have_no_other_color() -> None:
 
 def test_the_thumbnail_itself_stays_as_it_is() -> None:
     """Issue 15: the next size is made of it, without the watermark."""
-    for mode in ("RGB", "RGBA", "YCbCr", "L"):
+    for mode in ("RGB", "RGBA", "L"):
         thumbnail = Image.new(mode, (80, 60))
         before = thumbnail.copy()
         watermark.place(thumbnail, replace(MARK, image=flat((255, 255, 255, 255))))
