@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-import botocore.session
 import pytest
 
 from darkroom.commands.iam import PIPELINE
@@ -15,6 +14,7 @@ from templates import specification
 from tests.e2e import pictures
 from tests.e2e.harness import Pipeline
 from worker import handler
+from worker.session import create_session
 
 KEY = "uploads/recorded.dat"  # no notification for this suffix: only this test's worker gets it
 
@@ -79,10 +79,10 @@ def recorder(running: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rec
     recorded = Recorder(
         {running.uploads: "<UploadBucket.Arn>", running.thumbnail_bucket: "<ThumbnailBucket.Arn>"}
     )
-    session: Any = botocore.session.Session()
+    session: Any = create_session()
     session.register("provide-client-params.*.*", recorded.before)
     session.register("after-call.*.*", recorded.after)
-    monkeypatch.setattr(botocore.session, "get_session", lambda: session)
+    monkeypatch.setattr(handler, "create_session", lambda: session)
     handler._worker.cache_clear()
     yield recorded
     handler._worker.cache_clear()
