@@ -1,6 +1,7 @@
 """The printed roles on the emulator, with IAM on: each is enough for its commands, and needed."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,21 +80,22 @@ def rights(emulator: Emulator, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def sign_in(operator: Operator, emulator: Emulator, statements: list[dict[str, Any]]) -> None:
-    """Become a user who has these rights and no others."""
-    iam = emulator.client("iam")
-    iam.create_user(UserName=NAME)
+def sign_in(operator: Operator, emulator: Emulator, kind: str) -> list[dict[str, Any]]:
+    """Become a user who has the rights of a role and no others; return them."""
+    statements, iam = rights(emulator, kind), emulator.client("iam")
+    iam.create_user(UserName=kind)
     for number, statement in enumerate(statements):
         iam.put_user_policy(
-            UserName=NAME,
+            UserName=kind,
             PolicyName=f"rights-{number}",
             PolicyDocument=json.dumps(
                 {"Version": "2012-10-17", "Statement": list(as_the_emulator_has(statement))}
             ),
         )
-    key = iam.create_access_key(UserName=NAME)["AccessKey"]
+    key = iam.create_access_key(UserName=kind)["AccessKey"]
     operator.patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     operator.patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    return statements
 
 
 def as_the_emulator_has(statement: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -109,26 +111,36 @@ def as_the_emulator_has(statement: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**statement, "Action": others, "Resource": ["*"]}
 
 
-def test_deploy_verify_and_delete_under_the_deploy_role_alone(
-    emulator: Emulator, operator: Operator
-) -> None:
+def test_each_command_under_its_role_alone(emulator: Emulator, operator: Operator) -> None:
     """S5: the whole way, from an account without the stack; and not without one right of it."""
-    granted = rights(emulator, "deploy")
-    sign_in(operator, emulator, granted)
+    granted = sign_in(operator, emulator, "deploy")
     new = ("--pipeline", "mine.toml", "--s3-bucket", BUCKET, "--output", BUILD)
     options = (*new, f"NamePrefix={NAME}", "--yes", "--no-verify")
+    deployer = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     done = operator.reads("deploy", *options)
     assert done["status"] == "CREATE_COMPLETE"
     report = operator.reads("verify")
     assert "AWS refuses" not in json.dumps(report)
     assert "canary" in {one["check"] for one in report["checks"] if one["verdict"] == "pass"}
-    operator.does("delete", "--yes", "--delete-data")
 
-    fewer = [one for one in granted if "cloudformation:CreateChangeSet" not in one["Action"]]
-    assert len(fewer) == len(granted) - 1
-    emulator.client("iam").delete_user_policy(
-        UserName=NAME,
-        PolicyName="rights-"
-        + str(next(number for number, one in enumerate(granted) if one not in fewer)),
-    )
+    sign_in(operator, emulator, "read-only")
+    assert "AWS refuses" not in operator.does("verify", "--skip", "canary", "--format", "json")
+    operator.does("logs", "uploads/cat.jpg", status=1)  # there is no such line
+    operator.does("delete", "--yes", status=1)
+
+    sign_in(operator, emulator, "operator")
+    assert operator.reads("dlq list")["messages"] == 0
+    operator.does("rejections list")
+    assert operator.reads("backfill", "--yes", "--skip-processed")["sent"] == 0
+    operator.does("delete", "--yes", status=1)
+
+    for name, value in deployer.items():
+        operator.patch.setenv(name, value)
+    operator.does("delete", "--yes", "--delete-data")
+    (number,) = [
+        number
+        for number, one in enumerate(granted)
+        if "cloudformation:CreateChangeSet" in one["Action"]
+    ]
+    emulator.client("iam").delete_user_policy(UserName="deploy", PolicyName=f"rights-{number}")
     operator.does("deploy", *options, status=1)
