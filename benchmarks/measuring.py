@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from benchmarks.implementations import Task
 from benchmarks.results import ROOT, Measurement, SourceImage
-from darkroom.bundle import resize_library as bundled
+from darkroom.bundle import imaging_library as bundled
 from darkroom.bundle.target import host_architecture
 
 _LIMIT = 120.0

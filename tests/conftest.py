@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from darkroom.bundle import resize_library
+from darkroom.bundle import imaging_library
 from worker.imaging import resize
 
 # The same examples each time, whatever the machine's load: new ones are for `tox -e fuzz`.
@@ -22,7 +22,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_sessionstart() -> None:
     """Resize as the package does, with the compiled library."""
-    resize_library.use_here()
+    imaging_library.use_here()
 
 
 def pytest_report_header() -> str:

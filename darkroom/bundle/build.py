@@ -11,7 +11,7 @@ from pathlib import Path
 from darkroom.bundle import (
     archive,
     bytecode,
-    resize_library,
+    imaging_library,
     sbom,
     shared_objects,
     slimming,
@@ -80,8 +80,8 @@ def build(
     compiler = bytecode.find_compiler(runtime, python) if with_bytecode else None
     used = wheels.wheels(worker, runtime=runtime, architecture=architecture)
     sources = _worker_sources(worker)
-    if resize_library.is_available():
-        sources[resize_library.NAME] = resize_library.compiled(architecture, worker).read_bytes()
+    if imaging_library.is_available():
+        sources[imaging_library.NAME] = imaging_library.compiled(architecture, worker).read_bytes()
     inputs = _fingerprint(
         *(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
         repr((runtime, architecture, compiler and compiler.version)).encode(),
@@ -99,7 +99,7 @@ def build(
         if compiler:
             files |= bytecode.compiled(files, compiler)
         version = compiler.version if compiler else None
-        package = _write_zip(files, output / stem, version, resize_library.NAME in files)
+        package = _write_zip(files, output / stem, version, imaging_library.NAME in files)
         facts = asdict(package) | {"path": package.path.name, "inputs": inputs}
         _write(record, json.dumps(facts, indent=2).encode() + b"\n")
     requirements = wheels.required((worker / wheels.REQUIREMENTS).read_text("utf-8"))

@@ -14,7 +14,7 @@ from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from darkroom.bundle import resize_library
+from darkroom.bundle import imaging_library
 
 _LIBRARY_LICENSES: Final = {
     "libde265": "LGPL-3.0-or-later",
@@ -112,7 +112,7 @@ def _libraries(package: Path) -> Iterator[dict[str, Any]]:
     """Yield the compiled libraries that wheels bring along, and the worker's, as in the zip."""
     with zipfile.ZipFile(package) as archive:
         for name in archive.namelist():
-            if ".libs/" in name or name == resize_library.NAME:
+            if ".libs/" in name or name == imaging_library.NAME:
                 sha256 = hashlib.sha256(archive.read(name)).hexdigest()
                 library = {"type": "file", "bom-ref": name, "name": name, "hashes": _hashes(sha256)}
                 license_ = _LIBRARY_LICENSES.get(re.split(r"[-.]", PurePosixPath(name).name)[0])

@@ -9,12 +9,12 @@ from darkroom.console.command import (
     Command,
     StackOptions,
     format_option,
+    parameter_options,
+    pipeline_option,
     stack_options,
     yes_option,
 )
 from darkroom.console.option_types import DIRECTORY, DURATION, KEY_VALUE, OptionType, duration
-
-PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
 
 MOST_MONITORING_SECONDS = 180 * 60
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html"""
@@ -37,22 +37,8 @@ EXAMPLES = """
 
 @click.command(cls=Command, examples=EXAMPLES)
 @stack_options
-@click.option(
-    "--pipeline",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    default=PIPELINE,
-    help="Specification of the stack; default: params/pipeline.toml.",
-)
-@click.option(
-    "--parameters",
-    "parameter_files",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Parameter file as `aws cloudformation deploy` accepts it; repeatable, later ones win.",
-)
-@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@pipeline_option()
+@parameter_options
 @click.option(
     "--s3-bucket",
     "bucket",

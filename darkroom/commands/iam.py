@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darkroom.console.command import Group, format_option
+from darkroom.console.command import Group, format_option, pipeline_option
 from darkroom.console.tables import table
 from darkroom.console.text import plural
 
 if TYPE_CHECKING:
     from darkroom.iam.least_privilege import Result
 
-PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
 TEST_EXAMPLES = """
   darkroom iam test
   darkroom iam test --pipeline mine.toml --format json
@@ -33,17 +32,6 @@ OPERATOR_ROLE_EXAMPLES = """
 EXAMPLES = TEST_EXAMPLES + DEPLOY_ROLE_EXAMPLES.lstrip("\n")
 
 
-def pipeline_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --pipeline; the command gets `pipeline`."""
-    return click.option(
-        "--pipeline",
-        type=click.Path(path_type=Path),
-        default=PIPELINE,
-        metavar="FILE",
-        help="Specification of the stack; default: params/pipeline.toml.",
-    )(function)
-
-
 def role_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of the commands that print a role; they get `output` and `test`."""
     function = click.option(
@@ -57,7 +45,7 @@ def role_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         help="File for the template; default: standard output.",
     )(function)
-    return pipeline_option(function)
+    return pipeline_option()(function)
 
 
 @click.group(cls=Group, examples=EXAMPLES)
@@ -66,7 +54,7 @@ def command() -> None:
 
 
 @command.command("test", examples=TEST_EXAMPLES)
-@pipeline_option
+@pipeline_option()
 @format_option()
 def test_policies(pipeline: Path, format_: str) -> int:
     """Test the policies of a specification's stack for least privilege, without AWS.

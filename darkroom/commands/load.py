@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from darkroom.console.command import Command, format_option
+from darkroom.console.command import Command, format_option, pipeline_option
 from darkroom.console.option_types import DIRECTORY, OptionType, duration, rate
 
 if TYPE_CHECKING:
     from darkroom.operations.load import Profile
-
-PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
 
 RISING_AND_BURST = "default=2/s:15s,6/s:15s,12/s:15s,60/s:10s,2/s:15s"
 
@@ -38,13 +36,7 @@ def _arrivals(text: str) -> "tuple[str, Profile]":
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.option(
-    "--pipeline",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    default=PIPELINE,
-    help="Specification to run; default: params/pipeline.toml.",
-)
+@pipeline_option("Specification to run")
 @click.option(
     "--arrivals",
     type=OptionType("SOURCE=RATE:DURATION,…", _arrivals),

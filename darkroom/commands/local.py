@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from darkroom.console.command import Command, format_option
+from darkroom.console.command import Command, format_option, pipeline_option
 from darkroom.console.option_types import DIRECTORY, OptionType
 
 if TYPE_CHECKING:
     from darkroom.emulator.run import LocalRun
-
-PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
 
 EXAMPLES = """
   darkroom local
@@ -33,13 +31,7 @@ def _path(text: str) -> Path:
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("pictures", nargs=-1, type=OptionType("PICTURES", _path))
-@click.option(
-    "--pipeline",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    default=PIPELINE,
-    help="Specification to run; default: params/pipeline.toml.",
-)
+@pipeline_option("Specification to run")
 @click.option(
     "--output",
     type=DIRECTORY,

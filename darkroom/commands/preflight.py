@@ -9,6 +9,7 @@ from darkroom.console.command import (
     Command,
     StackOptions,
     format_option,
+    parameter_options,
     stack_options,
 )
 from darkroom.console.option_types import OUTPUT_FILE
@@ -31,15 +32,7 @@ EXAMPLES = """
     show_default=True,
     help="Template to deploy, as JSON.",
 )
-@click.option(
-    "--parameters",
-    "parameter_files",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Parameter file as `aws cloudformation deploy` accepts it; repeatable, later ones win.",
-)
-@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@parameter_options
 @click.option(
     "--output",
     "output_file",

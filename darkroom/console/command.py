@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,9 @@ import click
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOGGER = logging.getLogger("darkroom")
+
+PIPELINE = Path(__file__).parents[2] / "params" / "pipeline.toml"
+"""The specification that a command takes where none is given."""
 
 
 class Command(click.Command):
@@ -149,3 +153,28 @@ def _set_level(level: int) -> Callable[[click.Context, click.Parameter, bool], N
 def _without_color(_context: click.Context, _parameter: click.Parameter, given: bool) -> None:
     if given:
         os.environ["NO_COLOR"] = "1"  # rich and the programs that a command starts read it
+
+
+def pipeline_option(summary: str = "Specification of the stack") -> Decorator:
+    """Return a decorator that adds --pipeline; the command gets `pipeline`."""
+    return click.option(
+        "--pipeline",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        default=PIPELINE,
+        help=f"{summary}; default: params/pipeline.toml.",
+    )
+
+
+def parameter_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --parameters and KEY=VALUE; the command gets `parameter_files` and `overrides`."""
+    function = click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)(function)
+    return click.option(
+        "--parameters",
+        "parameter_files",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="Parameter file as `aws cloudformation deploy` accepts it; repeatable, later ones"
+        " win.",
+    )(function)

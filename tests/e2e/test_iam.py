@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.commands.iam import PIPELINE
+from darkroom.console.command import PIPELINE
 from darkroom.iam.expectations import worker
 from darkroom.iam.model import model_of
 from templates import specification

@@ -9,7 +9,7 @@ import atheris
 
 # Only Python code is instrumented: ours, and Pillow's plugins, which read the files' headers.
 with atheris.instrument_imports(include=["PIL", "worker"]):
-    from darkroom.bundle import resize_library
+    from darkroom.bundle import imaging_library
     from tests.fuzz.targets import TARGETS
     from worker.imaging import tiff_strips
 
@@ -21,7 +21,7 @@ def main() -> None:
     """Fuzz the target that is named first; the other arguments are libFuzzer's."""
     name, *options = sys.argv[1:]
     target = TARGETS[name]
-    resize_library.use_here()
+    imaging_library.use_here()
     setattr(tiff_strips, "LEAST_PIXELS", 0)  # noqa: B010 -- small pictures as large ones
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from darkroom import cli
-from darkroom.bundle import archive, bytecode, resize_library, wheels
+from darkroom.bundle import archive, bytecode, imaging_library, wheels
 from darkroom.bundle import build as building
 from darkroom.bundle.build import Package, build
 from darkroom.bundle.shared_objects import check, needed_libraries
@@ -129,7 +129,7 @@ def test_compiled_files_are_for_the_machine(architecture: str, tmp_path: Path) -
     files = contents(built)
     objects = {name: data for name, data in files.items() if data.startswith(b"\x7fELF")}
     assert {ELFFile(io.BytesIO(data))["e_machine"] for data in objects.values()} == {machine}
-    resizing = ELFFile(io.BytesIO(objects[resize_library.NAME]))
+    resizing = ELFFile(io.BytesIO(objects[imaging_library.NAME]))
     symbols = resizing.get_section_by_name(".dynsym")
     assert isinstance(symbols, SymbolTableSection)
     named = {one.name for one in symbols.iter_symbols() if one.name}
@@ -141,34 +141,34 @@ def test_compiled_files_are_for_the_machine(architecture: str, tmp_path: Path) -
     assert built.unpacked_size == sum(map(len, files.values()))
 
 
-def test_the_resize_library_is_compiled_to_the_same_bytes(
+def test_the_imaging_library_is_compiled_to_the_same_bytes(
     default: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D1: in another folder, and with nothing left of the last time; another source is another."""
-    name = resize_library.NAME
-    monkeypatch.setattr(resize_library, "_CACHE", tmp_path / "cache")
-    first = resize_library.compiled("arm64")
+    name = imaging_library.NAME
+    monkeypatch.setattr(imaging_library, "_CACHE", tmp_path / "cache")
+    first = imaging_library.compiled("arm64")
     assert first.read_bytes() == contents(default)[name]
-    assert resize_library.compiled("arm64") == first
+    assert imaging_library.compiled("arm64") == first
     assert list(first.parent.iterdir()) == [first]
     (tmp_path / "imaging").mkdir()
     (tmp_path / "imaging" / "resize.c").write_text("int darkroom_resize(void) { return unknown; }")
     with pytest.raises(
         UserError, match=r"(?s)cannot compile the worker's C files:.*undeclared.*unknown"
     ):
-        resize_library.compiled("arm64", tmp_path)
+        imaging_library.compiled("arm64", tmp_path)
 
 
 def test_without_the_compiler_pillow_resizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """D1: the package is built all the same, and the command says what is lost."""
-    monkeypatch.setattr(resize_library, "is_available", lambda: False)
+    monkeypatch.setattr(imaging_library, "is_available", lambda: False)
     assert cli.main(["package", "--no-bytecode", "--output", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert "warning: ziglang is not installed" in err
     with zipfile.ZipFile(out.strip()) as archive:
-        assert resize_library.NAME not in archive.namelist()
+        assert imaging_library.NAME not in archive.namelist()
 
 
 def test_libraries_are_all_there_and_no_more(default: Package) -> None:

@@ -12,7 +12,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
-from darkroom.bundle import resize_library
+from darkroom.bundle import imaging_library
 from darkroom.bundle.build import Package, build
 from darkroom.bundle.target import WORKER
 from darkroom.bundle.wheels import locked
@@ -86,7 +86,7 @@ def test_compiled_libraries_are_listed_with_what_wheels_say_of_them(
         libraries = {
             name: hashlib.sha256(archive.read(name)).hexdigest()
             for name in names
-            if ("/lib" in name and ".so" in name) or name == resize_library.NAME
+            if ("/lib" in name and ".so" in name) or name == imaging_library.NAME
         }
     assert len(libraries) > 5
     assert {one["name"]: sha256(one) for one in components(sbom, "file")} == libraries
@@ -98,7 +98,7 @@ def test_libraries_under_the_lgpl_say_so(sbom: Json) -> None:
     licenses = {
         one["name"].rpartition("/")[2].partition("-")[0]: one["licenses"][0]["expression"]
         for one in components(sbom, "file")
-        if "licenses" in one and one["name"] != resize_library.NAME
+        if "licenses" in one and one["name"] != imaging_library.NAME
     }
     assert licenses == dict.fromkeys(("libheif", "libde265"), "LGPL-3.0-or-later")
     (pi_heif,) = (one for one in components(sbom, "library") if one["name"] == "pi_heif")
@@ -107,7 +107,7 @@ def test_libraries_under_the_lgpl_say_so(sbom: Json) -> None:
 
 def test_the_workers_own_library_is_under_the_projects_license(sbom: Json) -> None:
     """D1: it is compiled from the C files in worker/imaging/, and part of no wheel."""
-    (own,) = (one for one in components(sbom, "file") if one["name"] == resize_library.NAME)
+    (own,) = (one for one in components(sbom, "file") if one["name"] == imaging_library.NAME)
     assert own["licenses"] == [{"expression": "MIT"}]
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from darkroom.bundle import resize_library
+from darkroom.bundle import imaging_library
 from worker.imaging import resize as resizing
 from worker.imaging.resize import resize
 
@@ -125,7 +125,7 @@ def test_much_scratch_memory_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.fixture
 def _restored() -> Iterator[None]:
     yield
-    resize_library.use_here()
+    imaging_library.use_here()
 
 
 @pytest.mark.usefixtures("_restored")

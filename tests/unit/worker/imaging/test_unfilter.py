@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from darkroom.bundle import resize_library
+from darkroom.bundle import imaging_library
 from tests.unit.worker.imaging.test_png import chunk
 from worker.imaging import png, resize, unfilter
 from worker.imaging.inflate import Inflated
@@ -97,7 +97,7 @@ def test_rows_that_end_early_are_refused() -> None:
 def _restored() -> Iterator[None]:
     yield
     unfilter._function.cache_clear()
-    resize_library.use_here()
+    imaging_library.use_here()
 
 
 @pytest.mark.usefixtures("_restored")
